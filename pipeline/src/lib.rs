@@ -1,0 +1,20 @@
+//! `pipeline.yaml`: the one configuration file that `api` and `worker` read and the operator writes.
+//!
+//! Takes: a path to that file (in Kubernetes a mounted ConfigMap) and the Secret files it names.
+//! Gives: a validated [`Document`], and a [`Live`] view of it that follows changes without a restart.
+//! Does not: know the `SignupPipeline` resource (the operator turns that into a [`Document`]) or open any connection.
+//!
+//! # Layout
+//!
+//! - [`document`]: the types, with units and defaults
+//! - [`duration`]: `10s`, `15m`, `72h`: parse and print
+//! - [`secret`]: values that live in files and never in logs
+//! - [`live`]: load, watch, and say which version is in force
+
+pub mod document;
+pub mod duration;
+pub mod live;
+pub mod secret;
+
+pub use document::Document;
+pub use live::{Live, Loaded};

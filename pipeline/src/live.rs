@@ -1,0 +1,160 @@
+//! A [`Document`] that follows its file.
+//!
+//! Takes: the path of `pipeline.yaml`. Gives: the version in force, a signal at each change, and the reason when a newer
+//! file was refused. Does not: restart anything; a broken edit never replaces a working document.
+//!
+//! The files are polled, because a ConfigMap or Secret volume changes by swapping a symbolic link, on file systems where
+//! change notification is not dependable. Secret files are part of the fingerprint, so a rotated Secret is a change too.
+
+use crate::document::{Document, InvalidDocument};
+use sha2::{Digest, Sha256};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// How often the files are looked at: well below the 5 s within which an edit must reach every process.
+const POLL: Duration = Duration::from_millis(250);
+
+/// One version of the document.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The document in force.
+    pub document: Arc<Document>,
+    /// First 16 hexadecimal digits of the SHA-256 of the file's bytes.
+    pub hash: String,
+    /// Why a newer file was refused; `None` when the newest is in force.
+    pub refused: Option<String>,
+    fingerprint: [u8; 32],
+}
+
+/// The document could not be loaded at start.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("failed to read the configuration file {}", path.display())]
+    Read {
+        /// The path given.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// The file is read and wrong.
+    #[error("the configuration file {} is invalid", path.display())]
+    Invalid {
+        /// The path given.
+        path: PathBuf,
+        /// Field, value and fix.
+        source: InvalidDocument,
+    },
+}
+
+/// The document in force; clones see the same one.
+#[derive(Debug, Clone)]
+pub struct Live(watch::Receiver<Loaded>);
+
+impl Live {
+    /// Loads the file once and keeps following it until the last clone is dropped. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] when the first load fails; later failures keep the old version and are logged.
+    pub fn open(path: &Path) -> Result<Self, LoadError> {
+        let (sender, receiver) = watch::channel(load(path)?);
+        tokio::spawn(follow(path.to_owned(), sender));
+        Ok(Self(receiver))
+    }
+
+    /// The version in force now.
+    pub fn now(&self) -> Loaded {
+        self.0.borrow().clone()
+    }
+
+    /// The document in force now.
+    pub fn document(&self) -> Arc<Document> {
+        Arc::clone(&self.0.borrow().document)
+    }
+
+    /// Waits for the next change (of the document or of a secret file it names) and returns it; `None` never to come.
+    ///
+    /// # Cancel safety
+    ///
+    /// A change that arrives while nobody waits is returned by the next call.
+    pub async fn changed(&mut self) -> Option<Loaded> {
+        self.0.changed().await.ok()?;
+        Some(self.0.borrow_and_update().clone())
+    }
+}
+
+fn load(path: &Path) -> Result<Loaded, LoadError> {
+    let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    let document = Document::parse(&text).map_err(|source| LoadError::Invalid { path: path.to_owned(), source })?;
+    let hash = Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let fingerprint = fingerprint(&text, &document);
+    Ok(Loaded { document: Arc::new(document), hash, refused: None, fingerprint })
+}
+
+/// Covers the file's text and the content of every secret, key and template file the document names.
+fn fingerprint(text: &str, document: &Document) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(text);
+    let files = [Some(&document.database.uri_file), Some(&document.redis.uri_file), document.database.ca_file.as_ref()];
+    let more = [document.redis.ca_file.as_ref(), document.mail.smtp.ca_file.as_ref()];
+    for file in files.into_iter().chain(more).flatten() {
+        hasher.update(std::fs::read(file).unwrap_or_default());
+    }
+    let folders = [document.mail.smtp.auth_dir.as_ref(), document.mail.templates_dir.as_ref()];
+    for folder in folders.into_iter().chain([Some(&document.verification.keys_dir)]).flatten() {
+        let mut entries: Vec<PathBuf> =
+            std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        entries.sort();
+        for entry in entries.iter().filter(|entry| entry.is_file()) {
+            hasher.update(entry.as_os_str().as_encoded_bytes());
+            hasher.update(std::fs::read(entry).unwrap_or_default());
+        }
+    }
+    hasher.finalize().into()
+}
+
+async fn follow(path: PathBuf, sender: watch::Sender<Loaded>) {
+    let mut tick = tokio::time::interval(POLL);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = sender.closed() => return,
+        }
+        match load(&path) {
+            Ok(loaded) => {
+                let hash = loaded.hash.clone();
+                if sender.send_if_modified(|current| replace(current, loaded)) {
+                    tracing::info!(config.hash = hash, "configuration applied");
+                }
+            }
+            Err(error) => refuse(&sender, &error),
+        }
+    }
+}
+
+fn replace(current: &mut Loaded, loaded: Loaded) -> bool {
+    let changed = current.fingerprint != loaded.fingerprint;
+    if changed || current.refused.is_some() {
+        *current = loaded;
+    }
+    changed
+}
+
+fn refuse(sender: &watch::Sender<Loaded>, error: &LoadError) {
+    let reason = match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    sender.send_if_modified(|current| {
+        if current.refused.as_deref() != Some(&reason) {
+            tracing::error!(reason, "configuration refused, the previous one stays in force");
+            current.refused = Some(reason);
+        }
+        false
+    });
+}

@@ -277,7 +277,11 @@ impl Document {
             return fail("queues", self.queues.len().to_string(), "entries: give 1 to 16 queues");
         }
         if let Some(queue) = self.queues.iter().find(|queue| queue.priority == 0) {
-            return fail("queues[].priority", format!("{}: 0", queue.name), "must be 1 or more; use `paused` to stop it");
+            return fail(
+                "queues[].priority",
+                format!("{}: 0", queue.name),
+                "must be 1 or more; use `paused` to stop it",
+            );
         }
         if let Some(queue) = self.queues.iter().find(|queue| !is_queue_name(&queue.name)) {
             return fail("queues[].name", queue.name.clone(), "must be 1 to 63 of a-z, A-Z, 0-9, `-`, `_`, `.`, `:`");

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn texts_and_their_meaning() {
-        for (text, milliseconds) in [("0s", 0), ("10s", 10_000), ("1h30m", 5_400_000), ("250ms", 250), ("90s", 90_000)] {
+        for (text, milliseconds) in [("0s", 0), ("10s", 10_000), ("1h30m", 5_400_000), ("250ms", 250), ("90s", 90_000)]
+        {
             assert_eq!(parse(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
     }

@@ -31,8 +31,7 @@ pub enum SecretError {
 ///
 /// [`SecretError::Read`] when it cannot be read, [`SecretError::Empty`] when nothing is in it.
 pub fn read(path: &Path) -> Result<SecretString, SecretError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| SecretError::Read { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| SecretError::Read { path: path.to_owned(), source })?;
     let value = text.trim_end_matches(['\r', '\n']);
     if value.is_empty() { Err(SecretError::Empty { path: path.to_owned() }) } else { Ok(value.into()) }
 }

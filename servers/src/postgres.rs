@@ -1,0 +1,152 @@
+//! One PostgreSQL server.
+//!
+//! Takes: `initdb` and `postgres` of the newest version under `/usr/lib/postgresql`, or of `PATH`.
+//! Gives: a server with password authentication and as many empty databases as asked for.
+//! Does not: survive a crash of the machine (`fsync` is off: the data goes with the run anyway; a killed server loses nothing).
+
+use crate::process::{Process, ServerError, free_port, random_hex, run};
+use rustix::process::Signal;
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+const SUPERUSER: &str = "postgres";
+
+/// A running PostgreSQL server; dropped, it ends and its folder goes.
+#[derive(Debug)]
+pub struct Postgres {
+    process: Process,
+    programs: PathBuf,
+    owner: Option<(u32, u32)>,
+    port: u16,
+    password: String,
+    databases: AtomicU32,
+}
+
+impl Postgres {
+    /// Initialises and starts a server; blocks until it answers (1 to 3 s).
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Missing`] when the package is not installed, else what went wrong.
+    pub fn start() -> Result<Self, ServerError> {
+        let programs = find_programs()?;
+        let process = Process::new("postgres", Signal::QUIT)?;
+        let owner = unprivileged_owner(process.folder())?;
+        let (port, password) = (free_port()?, random_hex()?);
+        let mut server = Self { process, programs, owner, port, password, databases: AtomicU32::new(0) };
+        server.initialise()?;
+        server.start_again()?;
+        Ok(server)
+    }
+
+    /// `postgres://` URI of a database on this server, with superuser and password.
+    pub fn uri(&self, database: &str) -> String {
+        format!("postgres://{SUPERUSER}:{}@127.0.0.1:{}/{database}", self.password, self.port)
+    }
+
+    /// TCP port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Makes an empty database and returns its URI.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Failed`] with the server's answer.
+    pub fn create_database(&self) -> Result<String, ServerError> {
+        let name = format!("signup_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let statement = format!("CREATE DATABASE {name}");
+        let mut psql = Command::new(self.programs.join("psql"));
+        run("psql", psql.args(["--no-psqlrc", "--quiet", "--command", &statement, &self.uri("postgres")]))?;
+        Ok(self.uri(&name))
+    }
+
+    /// Ends the server in order (SIGINT: "fast shutdown"); data and port stay for [`Self::start_again`].
+    pub fn stop(&mut self) {
+        self.process.end(Signal::INT);
+    }
+
+    /// Kills the server without warning (SIGQUIT: the postmaster ends at once and its data needs crash recovery).
+    pub fn kill(&mut self) {
+        self.process.end(Signal::QUIT);
+    }
+
+    /// Starts the server on its data and port; blocks until it answers.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::NotReady`] with the end of its log.
+    pub fn start_again(&mut self) -> Result<(), ServerError> {
+        let folder = self.process.folder().to_owned();
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(folder.join("data")).arg("-k").arg(&folder).arg("-p").arg(self.port.to_string());
+        for setting in ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=300", "log_min_messages=warning"] {
+            command.args(["-c", setting]);
+        }
+        self.process.spawn(command)?;
+        let pg_isready = self.programs.join("pg_isready");
+        let port = self.port;
+        self.process.wait_until("postgres", || is_ready(&pg_isready, port))
+    }
+
+    fn initialise(&self) -> Result<(), ServerError> {
+        let io = |action| move |source| ServerError::Io { action, source };
+        let password_file = self.process.folder().join("password");
+        std::fs::write(&password_file, &self.password).map_err(io("write the password file"))?;
+        let mut initdb = self.command("initdb");
+        initdb.arg("-D").arg(self.process.folder().join("data")).arg(format!("--pwfile={}", password_file.display()));
+        initdb.args(["-U", SUPERUSER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"]);
+        run("initdb", &mut initdb)?;
+        std::fs::remove_file(&password_file).map_err(io("remove the password file"))
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command.current_dir(self.process.folder());
+        if let Some((uid, gid)) = self.owner {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+}
+
+fn is_ready(pg_isready: &Path, port: u16) -> bool {
+    // The cheap question first: a process per look would slow a busy machine down.
+    TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok()
+        && run("pg_isready", Command::new(pg_isready).args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()])).is_ok()
+}
+
+/// The newest `/usr/lib/postgresql/N/bin`, else the first folder of `PATH` that holds `initdb`.
+fn find_programs() -> Result<PathBuf, ServerError> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path().join("bin"))))
+        .filter(|(_, programs)| programs.join("initdb").exists())
+        .max_by_key(|(version, _)| *version);
+    let on_path = || {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).find(|folder| folder.join("initdb").exists())
+    };
+    newest.map(|(_, programs)| programs).or_else(on_path).ok_or(ServerError::Missing { program: "initdb" })
+}
+
+/// When we are root: the ids of the user `postgres` (which the package makes), and the folder is handed to it.
+fn unprivileged_owner(folder: &Path) -> Result<Option<(u32, u32)>, ServerError> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let id = |flag| -> Result<u32, ServerError> {
+        let text = run("id", Command::new("id").args([flag, SUPERUSER]))?;
+        text.trim().parse().map_err(|_| ServerError::Failed { program: "id", output: text })
+    };
+    let (uid, gid) = (id("-u")?, id("-g")?);
+    std::os::unix::fs::chown(folder, Some(uid), Some(gid))
+        .map_err(|source| ServerError::Io { action: "hand the folder to the user postgres", source })?;
+    Ok(Some((uid, gid)))
+}

@@ -1,0 +1,194 @@
+//! A server process in a temporary folder, and the guard that removes both.
+//!
+//! Takes: a command line. Gives: start, stop by signal, pause, and a promise: when the [`Process`] is dropped or our own
+//! process ends in any way, the server is killed and its folder removed. Does not: know what the server speaks.
+//!
+//! The promise is kept by a small shell process that waits for the end of a pipe we hold: the kernel closes it with us.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::{
+    io::Write,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// How long a server may take to answer: far above the 0.1 to 2 s measured, so that a loaded machine does not fail.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs until its standard input ends, then kills the process named in the pid file and removes the folder.
+const GUARD: &str = r#"cat >/dev/null; pid=$(cat "$1/pid" 2>/dev/null) && kill -"$2" "$pid" 2>/dev/null
+while [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.02; done; rm -rf "$1""#;
+
+/// A server that could not be started or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The program is not installed.
+    #[error("`{program}` is not installed; run `make setup` (Debian packages: postgresql, redis-server)")]
+    Missing {
+        /// Name of the program.
+        program: &'static str,
+    },
+    /// The operating system refused.
+    #[error("failed to {action}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A helper program ended with an error.
+    #[error("`{program}` failed: {output}")]
+    Failed {
+        /// Name of the program.
+        program: &'static str,
+        /// What it printed.
+        output: String,
+    },
+    /// The server ended or did not answer in time.
+    #[error("{program} did not start: {log}")]
+    NotReady {
+        /// Name of the program.
+        program: &'static str,
+        /// The end of the server's log.
+        log: String,
+    },
+}
+
+/// A child process that cannot outlive us, with a folder of its own.
+#[derive(Debug)]
+pub struct Process {
+    folder: PathBuf,
+    child: Option<Child>,
+    stop_signal: Signal,
+    guard: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl Process {
+    /// Makes the folder (named after `name`) and its guard; nothing runs yet. `stop_signal` is what ends the server fast.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Io`] when the folder or the guard cannot be made.
+    pub fn new(name: &str, stop_signal: Signal) -> Result<Self, ServerError> {
+        let io = |action| move |source| ServerError::Io { action, source };
+        let folder = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir();
+        let folder = folder.map_err(io("make a temporary folder"))?.keep();
+        let mut guard = Command::new("/bin/sh")
+            .args(["-c", GUARD, "guard"])
+            .arg(&folder)
+            .arg(stop_signal.as_raw().to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(io("start the clean-up guard"))?;
+        let pipe = guard.stdin.take();
+        Ok(Self { folder, child: None, stop_signal, guard, pipe })
+    }
+
+    /// The temporary folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Process id of the running server.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Starts `command` in a process group of its own (Ctrl-C reaches us, not it), output appended to `log` in the folder.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Io`] when the log cannot be opened or the program not be started.
+    pub fn spawn(&mut self, mut command: Command) -> Result<(), ServerError> {
+        let io = |action| move |source| ServerError::Io { action, source };
+        let open = || std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("log"));
+        let (out, err) = (open().map_err(io("open the server's log"))?, open().map_err(io("open the server's log"))?);
+        let child = command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0).spawn();
+        let child = child.map_err(io("start the server"))?;
+        let pid = child.id();
+        self.child = Some(child);
+        let written = std::fs::File::create(self.folder.join("pid")).and_then(|mut file| write!(file, "{pid}"));
+        written.map_err(io("write the process id"))
+    }
+
+    /// Waits until `ready` says so.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::NotReady`] with the end of the log when the server ended or a minute has passed.
+    pub fn wait_until(&mut self, program: &'static str, ready: impl Fn() -> bool) -> Result<(), ServerError> {
+        let start = Instant::now();
+        while !ready() {
+            let ended = self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
+            if ended || start.elapsed() > START_LIMIT {
+                let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+                let tail: Vec<&str> = log.lines().rev().take(5).collect();
+                return Err(ServerError::NotReady {
+                    program,
+                    log: tail.into_iter().rev().collect::<Vec<_>>().join("; "),
+                });
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Sends `signal` to the server, when it runs.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.child.as_ref().and_then(|child| Pid::from_raw(child.id().cast_signed())) {
+            // A server that has just ended is as good as signalled.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Ends the server with `signal` and waits until it is gone; the folder stays.
+    pub fn end(&mut self, signal: Signal) {
+        self.signal(Signal::CONT);
+        self.signal(signal);
+        if let Some(mut child) = self.child.take() {
+            let _ = child.wait();
+        }
+        let _ = std::fs::remove_file(self.folder.join("pid"));
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end(self.stop_signal);
+        drop(self.pipe.take());
+        let _ = self.guard.wait();
+    }
+}
+
+/// A port of 127.0.0.1 that was free a moment ago.
+pub(crate) fn free_port() -> Result<u16, ServerError> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|source| ServerError::Io { action: "find a free port", source })
+}
+
+/// 24 random hexadecimal digits.
+pub(crate) fn random_hex() -> Result<String, ServerError> {
+    let mut bytes = [0u8; 12];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| ServerError::Io { action: "get random bytes", source: std::io::Error::other(error) })?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Runs a helper program to its end.
+pub(crate) fn run(program: &'static str, command: &mut Command) -> Result<String, ServerError> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|source| ServerError::Io { action: "start a helper program", source })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(ServerError::Failed { program, output: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+}

@@ -1,0 +1,122 @@
+//! One Redis server.
+//!
+//! Takes: `redis-server` on `PATH`. Gives: a server with a password, 1024 databases and no persistence unless asked for.
+//! Does not: keep anything over [`Redis::kill`]: that is what tests want from it.
+
+use crate::process::{Process, ServerError, free_port, random_hex};
+use rustix::process::Signal;
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+/// Enough for one database a test.
+const DATABASES: u32 = 1024;
+
+/// A running Redis server; dropped, it ends and its folder goes.
+#[derive(Debug)]
+pub struct Redis {
+    process: Process,
+    port: u16,
+    password: String,
+    arguments: Vec<String>,
+    databases: AtomicU32,
+}
+
+impl Redis {
+    /// Starts a server without persistence; blocks until it answers (about 0.1 s).
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Missing`] when the package is not installed, else what went wrong.
+    pub fn start() -> Result<Self, ServerError> {
+        Self::start_with(&[])
+    }
+
+    /// Starts a server with more command line arguments, e.g. `["--maxmemory", "10mb"]`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_with(arguments: &[&str]) -> Result<Self, ServerError> {
+        let process = Process::new("redis", Signal::KILL)?;
+        let (port, password) = (free_port()?, random_hex()?);
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let mut server = Self { process, port, password, arguments, databases: AtomicU32::new(0) };
+        server.start_again()?;
+        Ok(server)
+    }
+
+    /// `redis://` URI of a database (0 to 1023), with the password.
+    pub fn uri(&self, database: u32) -> String {
+        format!("redis://:{}@127.0.0.1:{}/{database}", self.password, self.port)
+    }
+
+    /// URI of a database that this process has not handed out yet (index 1 and up; 0 is left for hand work).
+    ///
+    /// # Panics
+    ///
+    /// After 1023 calls.
+    pub fn fresh_database(&self) -> String {
+        let database = self.databases.fetch_add(1, Ordering::Relaxed) + 1;
+        assert!(database < DATABASES, "all {DATABASES} databases of this Redis are handed out");
+        self.uri(database)
+    }
+
+    /// TCP port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills the server without warning; what it held in memory is gone.
+    pub fn kill(&mut self) {
+        self.process.end(Signal::KILL);
+    }
+
+    /// Starts the server again on the same port, empty unless persistence was asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::NotReady`] with the end of its log.
+    pub fn start_again(&mut self) -> Result<(), ServerError> {
+        let mut command = Command::new("redis-server");
+        command.current_dir(self.process.folder());
+        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--requirepass", &self.password]);
+        command.args(["--databases", &DATABASES.to_string(), "--save", "", "--appendonly", "no"]);
+        command.args(["--maxmemory-policy", "noeviction"]).args(&self.arguments);
+        self.process.spawn(command).map_err(|error| match error {
+            ServerError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                ServerError::Missing { program: "redis-server" }
+            }
+            other => other,
+        })?;
+        let (port, password) = (self.port, self.password.clone());
+        self.process.wait_until("redis-server", || is_ready(port, &password))
+    }
+
+    /// Stops the server's clock (SIGSTOP): connections stay open and nothing is answered.
+    pub fn pause(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Undoes [`Self::pause`].
+    pub fn resume(&self) {
+        self.process.signal(Signal::CONT);
+    }
+}
+
+/// Asks in Redis' inline form, which needs no client library.
+fn is_ready(port: u16, password: &str) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        write!(stream, "AUTH {password}\r\nPING\r\nQUIT\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.contains("PONG"))
+    };
+    ask().unwrap_or(false)
+}

@@ -1,0 +1,109 @@
+//! The admin port: health, metrics, and the configuration in force.
+//!
+//! Takes: a listener, a readiness check, the live configuration. Gives: `GET /livez` (the process serves), `GET /readyz` (it
+//! can do its own job; 503 with the reason otherwise), `GET /metrics` (Prometheus text), `GET /config` (the hash in force).
+//! Does not: authenticate; the port is for the kubelet, Prometheus and the operator and is never part of a Service for users.
+
+use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use serde::Serialize;
+use std::{
+    future::{Future, IntoFuture},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Upkeep of histograms; without it they grow until somebody scrapes.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Seconds; 0.5 ms to 2 min in steps of about 2.5, which covers a queue round trip as well as a slow mail server.
+const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0];
+
+type Ready = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+
+/// What the admin port tells about a process.
+#[derive(Clone)]
+pub struct Admin {
+    ready: Ready,
+    live: pipeline::Live,
+    metrics: PrometheusHandle,
+}
+
+/// Body of `GET /config`.
+#[derive(Debug, Serialize)]
+struct Config {
+    /// Hash of the `pipeline.yaml` in force.
+    hash: String,
+    /// Why a newer file was refused; absent when the newest is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
+}
+
+/// Installs the metrics recorder of this process and keeps its histograms small. Needs a Tokio runtime.
+///
+/// # Errors
+///
+/// [`BuildError`] when a recorder is already installed.
+pub fn record_metrics() -> Result<PrometheusHandle, BuildError> {
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &BUCKETS)?;
+    let handle = builder.install_recorder()?;
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(UPKEEP);
+        loop {
+            tick.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(handle)
+}
+
+impl Admin {
+    /// `ready` answers whether the process can do its own job, or what is missing (no secrets: it is shown to anyone).
+    pub fn new<F>(
+        live: pipeline::Live,
+        metrics: PrometheusHandle,
+        ready: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        Self { ready: Arc::new(move || Box::pin(ready())), live, metrics }
+    }
+
+    /// Serves until `stop`.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, when the listener breaks.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+        tokio::select! {
+            served = axum::serve(listener, self.router()).into_future() => served,
+            () = stop.cancelled() => Ok(()),
+        }
+    }
+
+    fn router(self) -> Router {
+        Router::new()
+            .route("/livez", get(|| async { "ok\n" }))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(|State(admin): State<Self>| async move { admin.metrics.render() }))
+            .route("/config", get(config))
+            .with_state(self)
+    }
+}
+
+async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
+    match (admin.ready)().await {
+        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Err(missing) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {missing}\n")),
+    }
+}
+
+async fn config(State(admin): State<Admin>) -> Json<Config> {
+    let loaded = admin.live.now();
+    Json(Config { hash: loaded.hash, refused: loaded.refused })
+}

@@ -1,0 +1,76 @@
+//! Documents that work, documents that are refused with the field named, and edits that reach a running process.
+
+use pipeline::{Document, Live};
+use std::path::Path;
+
+const COMPLETE: &str = include_str!("complete.yaml");
+
+fn in_full(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+#[test]
+fn a_document_survives_printing_and_parsing() {
+    let document = Document::parse(COMPLETE).expect("valid");
+    let printed = document.to_yaml().expect("printable");
+    assert_eq!(Document::parse(&printed).expect("valid"), document);
+    assert_eq!(Document::parse(&printed).expect("valid").to_yaml().expect("printable"), printed);
+}
+
+#[test]
+fn mistakes_are_refused_with_the_field_named() {
+    for (right, wrong, named) in [
+        ("maxRetries: 10", "maxRetries: 101", "task.maxRetries"),
+        ("queue: critical", "queue: nowhere", "task.queue"),
+        ("priority: 10", "priority: 0", "queues[].priority"),
+        ("name: default", "name: \"de}fault\"", "queues[].name"),
+        ("concurrency: 16", "concurrency: 0", "worker.concurrency"),
+        ("delay: 10s", "delay: -10s", "`-10s`"),
+        ("delay: 10s", "dealy: 10s", "dealy"),
+        ("tls: StartTLS", "tls: None, authDir: /run/secrets/smtp", "mail.smtp.tls"),
+        ("port: 587", "port: 99999", "99999"),
+    ] {
+        assert!(COMPLETE.contains(right), "{right}");
+        let error = in_full(&Document::parse(&COMPLETE.replace(right, wrong)).expect_err(wrong));
+        assert!(error.contains(named), "{wrong}: {error}");
+    }
+}
+
+fn write(path: &Path, text: &str) {
+    let next = path.with_extension("next");
+    std::fs::write(&next, text).expect("written");
+    std::fs::rename(next, path).expect("renamed");
+}
+
+#[tokio::test]
+async fn a_broken_edit_keeps_the_previous_document_and_says_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("pipeline.yaml");
+    write(&path, COMPLETE);
+    let mut live = Live::open(&path).expect("valid");
+    let first = live.now().hash;
+
+    write(&path, "task: {");
+    while live.now().refused.is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(live.now().hash, first);
+    assert_eq!(live.document().task.max_retries, 10);
+
+    write(&path, &COMPLETE.replace("maxRetries: 10", "maxRetries: 2"));
+    let loaded = live.changed().await.expect("a change");
+    assert_eq!((loaded.document.task.max_retries, loaded.refused), (2, None));
+}
+
+#[tokio::test]
+async fn a_rotated_secret_is_a_change_although_the_document_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("pipeline.yaml");
+    let keys = folder.path().join("keys");
+    std::fs::create_dir(&keys).expect("a folder");
+    write(&path, &COMPLETE.replace("/run/secrets/keys", &keys.display().to_string()));
+    let mut live = Live::open(&path).expect("valid");
+    let first = live.now().hash;
+    write(&keys.join("current"), "a new key");
+    assert_eq!(live.changed().await.expect("a change").hash, first);
+}

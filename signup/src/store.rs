@@ -1,0 +1,155 @@
+//! PostgreSQL, the truth: every statement of the service, one function per query.
+//!
+//! Takes: a connection URI. Gives: a [`Store`], whose methods live in the files below. Does not: read a local clock; what
+//! is due, expired or too late is decided by the database's.
+//!
+//! # Layout
+//!
+//! - `users`: a signup, in one statement
+//! - `relay`: committed intents on their way to Redis
+//! - `lease`: the exclusive right to send one mail
+//! - `record`: what came of it
+//! - `sweeper`: what nobody finished
+//! - `verify`: a click on the link
+//! - `intents`: an intent for a task without one; how many there are
+
+mod intents;
+mod lease;
+mod record;
+mod relay;
+mod rows;
+mod sweeper;
+mod users;
+mod verify;
+
+pub use intents::{Counts, IntentFor};
+pub use lease::{LeaseOutcome, Leased};
+pub use record::{RecordError, RetryOutcome};
+pub use relay::Claim;
+pub use users::{CreateError, Created, NewUser, User};
+pub use verify::VerifyError;
+
+use sqlx::{
+    Connection, PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
+};
+use std::{path::Path, time::Duration};
+
+/// The schema, part of the program. A newer schema than this program's is accepted: old replicas live on while new ones
+/// start.
+static MIGRATIONS: Migrator = {
+    let mut migrator = sqlx::migrate!("../migrations");
+    migrator.ignore_missing = true;
+    migrator
+};
+
+/// How long a caller waits for a free connection before the database counts as unavailable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection that was idle longer than this is tested before use; a busy one is not, which saves a round trip.
+const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
+
+/// The database. Clones share one pool of connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// The database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URI is not one of PostgreSQL's. The cause never repeats it, for it may hold a password.
+    #[error("the database URI is invalid; write it like postgres://user:password@host:5432/database")]
+    InvalidUri,
+    /// A statement or connection failed.
+    #[error("failed to use the database")]
+    Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("failed to apply the database schema")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+impl Store {
+    /// Prepares a pool of at most `max_connections`; the first use connects, so this succeeds while the database is down.
+    /// Needs a Tokio runtime. With a `ca_file` and no `sslmode` in the URI the server's certificate and name are checked.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InvalidUri`].
+    pub fn connect(uri: &str, ca_file: Option<&Path>, max_connections: u32) -> Result<Self, StoreError> {
+        let mut options: PgConnectOptions = uri.parse().map_err(|_| StoreError::InvalidUri)?;
+        if let Some(ca_file) = ca_file {
+            options = options.ssl_root_cert(ca_file);
+            if !uri.contains("sslmode=") {
+                options = options.ssl_mode(PgSslMode::VerifyFull);
+            }
+        }
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, about| {
+                Box::pin(async move {
+                    if about.idle_for > TEST_AFTER_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// Brings the schema up to date; several processes may do so at once (an advisory lock lets one work at a time), also
+    /// over a database of the Go program with rows in it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Migrate`].
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(MIGRATIONS.run(&self.pool).await?)
+    }
+
+    /// Whether the schema is at least as new as this program needs.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`] when it cannot be asked.
+    pub async fn schema_ready(&self) -> Result<bool, StoreError> {
+        let applied = sqlx::query_scalar::<_, Option<i64>>("SELECT max(version) FROM _sqlx_migrations WHERE success")
+            .fetch_one(&self.pool)
+            .await;
+        let needed = MIGRATIONS.iter().map(|migration| migration.version).max();
+        match applied {
+            Ok(applied) => Ok(applied >= needed),
+            Err(error) if error.as_database_error().is_some_and(|e| e.code().as_deref() == Some(UNDEFINED_TABLE)) => {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Closes every connection after its last use; later calls fail.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// PostgreSQL's SQLSTATE for a table that is not there (appendix A of its manual).
+const UNDEFINED_TABLE: &str = "42P01";
+
+/// A duration as SQL sees it; every statement multiplies by `interval '1 millisecond'`.
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,139 @@
+//! Intents for tasks that name none, and their number by state.
+//!
+//! Takes: a user name from the task of a Go producer. Gives: the intent to lease. Does not: send or lease anything.
+
+use super::{Store, StoreError, milliseconds, rows, users::message_id};
+use crate::{Policy, State, verification::Keys};
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use sqlx::Row as _;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// The intent behind a task that names only a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntentFor {
+    /// An intent that is there: owed, or made for an earlier run of this very task.
+    Owed(Uuid),
+    /// A new one, due at once.
+    Created(Uuid),
+    /// The user needs no mail.
+    AlreadyVerified,
+    /// There is no such user (yet).
+    UnknownUser,
+}
+
+/// How many intents there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts {
+    /// By state; every state is there.
+    pub by_state: BTreeMap<State, u64>,
+    /// Owed, not being sent, and due.
+    pub due: u64,
+    /// When the longest waiting of those was due.
+    pub oldest_due_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// Finds or makes the intent for the task `task_id`, whose payload has only a user name. The same task gets the same
+    /// intent however often it runs, so it never causes a second mail.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn intent_for(
+        &self,
+        username: &str,
+        task_id: &str,
+        policy: &Policy,
+        keys: &Keys,
+    ) -> Result<IntentFor, StoreError> {
+        let id = intent_id_of(task_id);
+        let row = sqlx::query(
+            "SELECT users.is_email_verified,
+                    (SELECT intent.id FROM email_intents AS intent
+                     WHERE intent.username = users.username
+                       AND (intent.id = $2 OR intent.state IN ('waiting', 'dispatched', 'sending'))
+                     ORDER BY intent.id = $2 DESC, intent.generation DESC LIMIT 1) AS intent_id
+             FROM users WHERE users.username = $1",
+        )
+        .bind(username)
+        .bind(id)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(IntentFor::UnknownUser) };
+        if let Some(found) = row.try_get("intent_id")? {
+            return Ok(IntentFor::Owed(found));
+        }
+        if row.try_get("is_email_verified")? {
+            return Ok(IntentFor::AlreadyVerified);
+        }
+        self.create_intent(id, username, policy, keys).await?;
+        Ok(IntentFor::Created(id))
+    }
+
+    /// The delay is over already: the producer's task waited for it.
+    async fn create_intent(&self, id: Uuid, username: &str, policy: &Policy, keys: &Keys) -> Result<(), StoreError> {
+        sqlx::query(
+            "WITH new_intent AS (
+                 INSERT INTO email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries,
+                                            deadline, timeout, public_url, link_ttl, message_id, key_id)
+                 SELECT $1, 'verification', username, email,
+                        (SELECT coalesce(max(generation), 0) + 1 FROM email_intents WHERE username = $2
+                         AND kind = 'verification'),
+                        interval '0', clock_timestamp(), $3, $4::bigint,
+                        clock_timestamp() + $5::bigint * interval '1 millisecond',
+                        $6::bigint * interval '1 millisecond', $7, $8::bigint * interval '1 millisecond', $9, $10
+                 FROM users WHERE username = $2
+                 ON CONFLICT DO NOTHING
+                 RETURNING id, username, email
+             )
+             INSERT INTO verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
+             SELECT username, email, id, $11, $10, 'infinity' FROM new_intent",
+        )
+        .bind(id)
+        .bind(username)
+        .bind(&policy.queue)
+        .bind(i64::from(policy.max_retries))
+        .bind(milliseconds(policy.deadline))
+        .bind(milliseconds(policy.timeout))
+        .bind(&policy.public_url)
+        .bind(milliseconds(policy.link_ttl))
+        .bind(message_id(id, policy))
+        .bind(keys.current_id())
+        .bind(&keys.current_code(id).hash()[..])
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Counts the intents. Its cost grows with the table (an index-only scan); call it rarely.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn counts(&self) -> Result<Counts, StoreError> {
+        let mut by_state: BTreeMap<State, u64> = State::ALL.into_iter().map(|state| (state, 0)).collect();
+        let counted = sqlx::query("SELECT state, count(*) AS intents FROM email_intents GROUP BY state");
+        for row in counted.fetch_all(&self.pool).await? {
+            by_state.insert(rows::state(&row)?, u64::try_from(row.try_get::<i64, _>("intents")?).unwrap_or(0));
+        }
+        let row = sqlx::query(
+            "SELECT count(*) AS due, min(due_at) AS oldest_due_at FROM email_intents
+             WHERE state IN ('waiting', 'dispatched') AND due_at <= clock_timestamp()",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let due = u64::try_from(row.try_get::<i64, _>("due")?).unwrap_or(0);
+        Ok(Counts { by_state, due, oldest_due_at: rows::optional_timestamp(&row, "oldest_due_at")? })
+    }
+}
+
+/// asynq's task ids are UUIDs unless the producer chose one; such a text is hashed into a UUID of version 8 (RFC 9562).
+fn intent_id_of(task_id: &str) -> Uuid {
+    task_id.parse().unwrap_or_else(|_| {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&Sha256::digest(task_id)[..16]);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
+    })
+}

@@ -1,0 +1,172 @@
+//! The exclusive right to send one mail.
+//!
+//! Takes: an intent's id from a task. Gives: a [`LeaseOutcome`]: the lease with everything the mail needs, or why not now.
+//! Does not: trust the task: owed, due and unleased are read from the row, by the database's clock (I4), and the attempt is
+//! counted in the same statement (I7).
+
+use super::{Store, StoreError, milliseconds, rows};
+use crate::{Intent, State, store::sweeper::EXPIRE_LEASES};
+use sqlx::{Row as _, postgres::PgRow};
+use std::{fmt, time::Duration};
+use uuid::Uuid;
+
+/// The lease on an intent, and the mail to send.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Leased {
+    /// The intent, `sending` now.
+    pub intent: Intent,
+    /// Names the lease: every record of a result carries it, and it changes with each lease (I10).
+    pub epoch: i64,
+    /// Attempts so far, this one included.
+    pub attempts: u32,
+    /// Counted failures so far.
+    pub failures: u32,
+    /// Attempts that ended with the worker vanishing.
+    pub crash_count: u32,
+    /// Where the mail goes. Personal.
+    pub email: String,
+    /// Whom it greets. Personal.
+    pub full_name: String,
+    /// `email_id` of the link.
+    pub email_id: i64,
+    /// Key that the code is derived with.
+    pub key_id: String,
+    /// Message-ID with its angle brackets; the same for every copy (I6).
+    pub message_id: String,
+    /// Base of the link, without a trailing slash.
+    pub public_url: String,
+    /// How long the link will work, counted from the first accepted send.
+    pub link_ttl: Duration,
+}
+
+impl fmt::Debug for Leased {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { intent, epoch, attempts, failures, .. } = self;
+        f.debug_struct("Leased")
+            .field("intent", intent)
+            .field("epoch", epoch)
+            .field("attempts", attempts)
+            .field("failures", failures)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a worker is told that wants to send a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeaseOutcome {
+    /// Go ahead.
+    Leased(Box<Leased>),
+    /// Owed, but not before this time has passed.
+    NotDue(Duration),
+    /// Another worker holds it, for this time at most unless it extends its lease.
+    Held(Duration),
+    /// Nothing is owed any more.
+    Settled(State),
+    /// There is no such intent.
+    Unknown,
+}
+
+impl Store {
+    /// Leases an intent that is owed, due and free, and counts the attempt. One that was not marked `dispatched` yet is
+    /// leased too: with a delay of zero the task may overtake the mark.
+    ///
+    /// A lease found expired ends here as in [`expire_leases`](Self::expire_leases); an intent of a user verified meanwhile
+    /// is cancelled, one past its deadline or budget is dead.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn lease(&self, id: Uuid, owner: &str, lease: Duration) -> Result<LeaseOutcome, StoreError> {
+        loop {
+            let taken = sqlx::query(LEASE).bind(id).bind(owner).bind(milliseconds(lease)).fetch_optional(&self.pool);
+            if let Some(row) = taken.await? {
+                return Ok(LeaseOutcome::Leased(Box::new(leased(&row)?)));
+            }
+            let Some(row) = sqlx::query(WHY_NOT).bind(id).fetch_optional(&self.pool).await? else {
+                return Ok(LeaseOutcome::Unknown);
+            };
+            match row.try_get("reason").map_err(StoreError::from)? {
+                "settled" => return Ok(LeaseOutcome::Settled(rows::state(&row)?)),
+                "held" => return Ok(LeaseOutcome::Held(rows::duration(&row, "wait_ms")?)),
+                "not due" => return Ok(LeaseOutcome::NotDue(rows::duration(&row, "wait_ms")?)),
+                "lapsed" => drop(sqlx::query(EXPIRE_LEASES).bind(Some(id)).execute(&self.pool).await?),
+                // Verified, too late, or freed since the first statement: the first two are settled by this one.
+                _ => drop(sqlx::query(SETTLE_UNWANTED).bind(id).execute(&self.pool).await?),
+            }
+        }
+    }
+
+    /// Extends a lease that has not expired; `false` means that it is lost and the mail must not be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`]; whether the lease is still held is then unknown.
+    pub async fn extend_lease(&self, id: Uuid, epoch: i64, lease: Duration) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE email_intents SET lease_until = clock_timestamp() + $3::bigint * interval '1 millisecond'
+             WHERE id = $1 AND lease_epoch = $2 AND state = 'sending' AND lease_until > clock_timestamp()",
+        )
+        .bind(id)
+        .bind(epoch)
+        .bind(milliseconds(lease))
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+fn leased(row: &PgRow) -> Result<Leased, sqlx::Error> {
+    Ok(Leased {
+        intent: rows::intent(row)?,
+        epoch: row.try_get("lease_epoch")?,
+        attempts: rows::count(row, "attempts")?,
+        failures: rows::count(row, "failures")?,
+        crash_count: rows::count(row, "crash_count")?,
+        email: row.try_get("email")?,
+        full_name: row.try_get("full_name")?,
+        email_id: row.try_get("email_id")?,
+        key_id: row.try_get("key_id")?,
+        message_id: row.try_get("message_id")?,
+        public_url: row.try_get("public_url")?,
+        link_ttl: rows::duration(row, "link_ttl_ms")?,
+    })
+}
+
+const LEASE: &str = "
+UPDATE email_intents AS intent
+SET state = 'sending', attempts = attempts + 1, lease_owner = $2, lease_epoch = lease_epoch + 1,
+    lease_until = clock_timestamp() + $3::bigint * interval '1 millisecond'
+FROM users, verify_emails AS code
+WHERE intent.id = $1 AND users.username = intent.username AND code.intent_id = intent.id
+  AND intent.state IN ('waiting', 'dispatched') AND intent.due_at <= clock_timestamp()
+  AND intent.deadline > clock_timestamp() AND intent.failures <= intent.max_retries
+  AND NOT users.is_email_verified
+RETURNING intent.id, intent.username, intent.queue, intent.max_retries, intent.run_at, intent.next_attempt_at,
+          intent.deadline, (extract(epoch FROM intent.timeout) * 1000)::bigint AS timeout_ms, intent.state,
+          intent.lease_epoch, intent.attempts, intent.failures, intent.crash_count, intent.email, users.full_name,
+          code.id AS email_id, intent.key_id, intent.message_id, intent.public_url,
+          (extract(epoch FROM intent.link_ttl) * 1000)::bigint AS link_ttl_ms";
+
+const WHY_NOT: &str = "
+SELECT intent.state,
+       CASE
+           WHEN intent.state NOT IN ('waiting', 'dispatched', 'sending') THEN 'settled'
+           WHEN intent.state = 'sending' AND intent.lease_until > clock_timestamp() THEN 'held'
+           WHEN intent.state = 'sending' THEN 'lapsed'
+           WHEN intent.deadline > clock_timestamp() AND NOT users.is_email_verified
+                AND intent.due_at > clock_timestamp() THEN 'not due'
+           ELSE 'unwanted'
+       END AS reason,
+       ceil(1000 * extract(epoch FROM (CASE WHEN intent.state = 'sending' THEN intent.lease_until ELSE intent.due_at END)
+                           - clock_timestamp()))::bigint AS wait_ms
+FROM email_intents AS intent LEFT JOIN users ON users.username = intent.username
+WHERE intent.id = $1";
+
+const SETTLE_UNWANTED: &str = "
+UPDATE email_intents AS intent
+SET state = CASE WHEN users.is_email_verified THEN 'cancelled' ELSE 'dead' END,
+    last_class = CASE WHEN users.is_email_verified THEN 'verified' ELSE 'deadline' END,
+    lease_epoch = intent.lease_epoch + 1, lease_owner = NULL, lease_until = NULL
+FROM users
+WHERE intent.id = $1 AND users.username = intent.username AND intent.state IN ('waiting', 'dispatched')
+  AND (users.is_email_verified OR intent.deadline <= clock_timestamp() OR intent.failures > intent.max_retries)";

@@ -1,0 +1,144 @@
+//! What came of an attempt.
+//!
+//! Takes: the intent's id and the epoch of the lease. Gives: the row's new state, or [`RecordError::Stale`] when another
+//! lease was given since (I10). Does not: count attempts (the lease did) or choose how long to wait.
+
+use super::{Store, StoreError, milliseconds};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// What a failed attempt led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryOutcome {
+    /// Owed still; to be tried again.
+    Again,
+    /// The retries are used up.
+    Dead,
+}
+
+/// A result was not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The lease is not this worker's any more: somebody else decides about the intent.
+    #[error("the lease on the intent is lost")]
+    Stale,
+    /// The database did not answer; whether the result is recorded is unknown.
+    #[error("failed to record the result of an attempt")]
+    Unavailable(#[source] StoreError),
+}
+
+impl From<sqlx::Error> for RecordError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl Store {
+    /// Records that the mail server accepted the mail, to be called only after the 250 to the final dot (I5); starts the
+    /// clock of the link, the first time.
+    ///
+    /// A lease that expired meanwhile does not matter as long as nobody got the next one: the mail is out, and saying so
+    /// spares the user a second copy. Repeating the call is harmless.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`].
+    pub async fn record_sent(&self, id: Uuid, epoch: i64, reply: &str) -> Result<(), RecordError> {
+        let done = sqlx::query_scalar::<_, i64>(
+            "WITH sent AS (
+                 UPDATE email_intents
+                 SET state = 'sent', sent_at = coalesce(sent_at, clock_timestamp()), last_class = 'accepted',
+                     last_reply = $3, lease_owner = NULL, lease_until = NULL
+                 WHERE id = $1 AND lease_epoch = $2 AND state IN ('waiting', 'dispatched', 'sending', 'sent')
+                 RETURNING id, link_ttl
+             ), started AS (
+                 UPDATE verify_emails AS code SET expired_at = clock_timestamp() + sent.link_ttl
+                 FROM sent WHERE code.intent_id = sent.id AND code.expired_at = 'infinity'
+             )
+             SELECT count(*) FROM sent",
+        )
+        .bind(id)
+        .bind(epoch)
+        .bind(reply)
+        .fetch_one(&self.pool)
+        .await?;
+        if done == 1 { Ok(()) } else { Err(RecordError::Stale) }
+    }
+
+    /// Records that the mail server refused the mail for good. `class` is a word for metrics, `reply` the server's own.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`].
+    pub async fn record_refused(&self, id: Uuid, epoch: i64, class: &str, reply: &str) -> Result<(), RecordError> {
+        let done = sqlx::query(
+            "UPDATE email_intents
+             SET state = 'refused', last_class = $3, last_reply = $4, lease_owner = NULL, lease_until = NULL
+             WHERE id = $1 AND lease_epoch = $2 AND state = 'sending'",
+        )
+        .bind(id)
+        .bind(epoch)
+        .bind(class)
+        .bind(reply)
+        .execute(&self.pool)
+        .await?;
+        if done.rows_affected() == 1 { Ok(()) } else { Err(RecordError::Stale) }
+    }
+
+    /// Records an attempt that failed and may be tried again `after` a while. A `counted` failure uses up a retry; trouble
+    /// of the provider's making is not counted.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`].
+    pub async fn record_retry(
+        &self,
+        id: Uuid,
+        epoch: i64,
+        class: &str,
+        reply: &str,
+        counted: bool,
+        after: Duration,
+    ) -> Result<RetryOutcome, RecordError> {
+        let state = sqlx::query_scalar::<_, String>(
+            "UPDATE email_intents
+             SET state = CASE WHEN failures + $5::integer > max_retries THEN 'dead' ELSE 'dispatched' END,
+                 failures = failures + $5::integer, last_class = $3, last_reply = $4,
+                 next_attempt_at = clock_timestamp() + $6::bigint * interval '1 millisecond',
+                 lease_owner = NULL, lease_until = NULL
+             WHERE id = $1 AND lease_epoch = $2 AND state = 'sending'
+             RETURNING state",
+        )
+        .bind(id)
+        .bind(epoch)
+        .bind(class)
+        .bind(reply)
+        .bind(i32::from(counted))
+        .bind(milliseconds(after))
+        .fetch_optional(&self.pool)
+        .await?;
+        match state.as_deref() {
+            Some("dead") => Ok(RetryOutcome::Dead),
+            Some(_) => Ok(RetryOutcome::Again),
+            None => Err(RecordError::Stale),
+        }
+    }
+
+    /// Gives a lease back before the dialogue started (the worker is drained): the attempt is not counted.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`].
+    pub async fn record_release(&self, id: Uuid, epoch: i64) -> Result<(), RecordError> {
+        let done = sqlx::query(
+            "UPDATE email_intents
+             SET state = 'dispatched', attempts = attempts - 1, lease_owner = NULL, lease_until = NULL
+             WHERE id = $1 AND lease_epoch = $2 AND state = 'sending'",
+        )
+        .bind(id)
+        .bind(epoch)
+        .execute(&self.pool)
+        .await?;
+        if done.rows_affected() == 1 { Ok(()) } else { Err(RecordError::Stale) }
+    }
+}

@@ -1,0 +1,92 @@
+//! What nobody finished: expired leases, tasks that Redis lost, mails that are too late.
+//!
+//! Takes: nothing but the database's clock. Gives: how many rows were put right. Does not: talk to Redis; what is overdue
+//! is handed to the caller, which makes sure that Redis knows.
+
+use super::{Store, StoreError, rows};
+use crate::Intent;
+use uuid::Uuid;
+
+impl Store {
+    /// Makes intents whose worker vanished owed again: each counts as a failure, the third as a reason to wait an hour, so
+    /// that a mail which kills its worker cannot keep the fleet down. Gives their number.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn expire_leases(&self) -> Result<u64, StoreError> {
+        Ok(sqlx::query(EXPIRE_LEASES).bind(None::<Uuid>).execute(&self.pool).await?.rows_affected())
+    }
+
+    /// Makes everything waiting again that was handed to a Redis of another incarnation: that one lost its data. Gives the
+    /// number of intents.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn reset_incarnation(&self, current: &str) -> Result<u64, StoreError> {
+        let done = sqlx::query(
+            "UPDATE email_intents SET state = 'waiting'
+             WHERE state = 'dispatched' AND (redis_epoch < $1 OR redis_epoch > $1 OR redis_epoch IS NULL)",
+        )
+        .bind(current)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Takes up to `limit` dispatched intents that nobody started within 10 s of their due time, the longest neglected
+    /// first. They are given once per 10 s, to one caller.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn overdue(&self, limit: u32) -> Result<Vec<Intent>, StoreError> {
+        let rows = sqlx::query(
+            "UPDATE email_intents AS intent SET dispatched_at = clock_timestamp()
+             FROM (
+                 SELECT id FROM email_intents
+                 WHERE state = 'dispatched' AND greatest(due_at, dispatched_at) < clock_timestamp() - interval '10 seconds'
+                 ORDER BY greatest(due_at, dispatched_at)
+                 LIMIT $1
+                 FOR UPDATE SKIP LOCKED
+             ) AS late
+             WHERE intent.id = late.id
+             RETURNING intent.id, username, queue, max_retries, run_at, next_attempt_at, deadline,
+                       (extract(epoch FROM timeout) * 1000)::bigint AS timeout_ms, state",
+        )
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows::intents(&rows)?)
+    }
+
+    /// Gives up what could not be sent before its deadline; a mail being sent right now is left alone. Gives their number.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn bury_expired(&self) -> Result<u64, StoreError> {
+        let done = sqlx::query(
+            "UPDATE email_intents SET state = 'dead', last_class = coalesce(last_class, 'deadline')
+             WHERE state IN ('waiting', 'dispatched') AND deadline <= clock_timestamp()",
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+/// Ends expired leases: all of them, or that of the intent `$1`. Rows that somebody works on are left for the next time.
+pub(super) const EXPIRE_LEASES: &str = "
+UPDATE email_intents AS intent
+SET state = CASE WHEN failures + 1 > max_retries THEN 'dead' ELSE 'waiting' END,
+    failures = failures + 1, crash_count = crash_count + 1, last_class = 'worker lost', last_reply = NULL,
+    next_attempt_at = clock_timestamp() + CASE WHEN crash_count + 1 >= 3 THEN interval '1 hour' ELSE interval '0' END,
+    lease_owner = NULL, lease_until = NULL
+FROM (
+    SELECT id FROM email_intents
+    WHERE state = 'sending' AND lease_until <= clock_timestamp() AND ($1::uuid IS NULL OR id = $1)
+    FOR UPDATE SKIP LOCKED
+) AS lapsed
+WHERE intent.id = lapsed.id";

@@ -1,1 +1,10 @@
-//! Placeholder.
+//! The operator: it knows the `SignupPipeline` resource, and runs one on this machine.
+//!
+//! Takes: a resource. Gives: the CRD (`operator crd`), and a running pipeline without a cluster (`operator local`).
+//! Does not: send mails or touch tasks; `api` and `worker` do.
+//!
+//! # Layout
+//!
+//! - [`crd`]: the resource, its schema and rules
+
+pub mod crd;

@@ -1,0 +1,193 @@
+//! The `SignupPipeline` resource: `signup.dev/v1alpha1`, short name `sup`.
+//!
+//! Takes: nothing. Gives: the Rust types, and from them the CRD with its schema, defaults, columns and CEL rules. Rules that
+//! join several fields stand here, on [`SignupPipelineSpec`]; the form of one field is in [`forms`] and [`time_span`].
+//! Does not: validate a file (`manifest` does, with this schema) or build anything from it (`build` does).
+//!
+//! # Layout
+//!
+//! - [`time_span`], [`forms`]: durations and texts with their rules
+//! - [`task`], [`stores`], [`mail`], [`workload`], [`autoscaling`], [`exposure`]: the spec, in groups
+//! - [`status`]: what the operator reports
+
+#![expect(unreachable_pub, reason = "KubeSchema derives a hidden copy of each struct inside a function")]
+
+pub mod autoscaling;
+pub mod exposure;
+pub mod forms;
+pub mod mail;
+pub mod status;
+pub mod stores;
+pub mod task;
+pub mod time_span;
+pub mod workload;
+
+use autoscaling::AutoscalingMode;
+use exposure::{Expose, NetworkPolicy, Observability};
+use kube::{CustomResource, CustomResourceExt, KubeSchema};
+use mail::{Mail, Signup, Verification};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use stores::{Database, LocalReference, Redis};
+use task::{Queue, Task};
+use workload::{Api, Worker};
+
+/// When the node fetches the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ImagePullPolicy {
+    /// At each start of a pod.
+    Always,
+    /// When the node does not have it.
+    IfNotPresent,
+    /// Never: the image has to be on the node.
+    Never,
+}
+
+/// What the pipeline shall be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[kube(
+    group = "signup.dev",
+    version = "v1alpha1",
+    kind = "SignupPipeline",
+    plural = "signuppipelines",
+    singular = "signuppipeline",
+    shortname = "sup",
+    category = "signup",
+    namespaced,
+    status = "status::SignupPipelineStatus",
+    derive = "PartialEq",
+    doc = "A signup service: POST /v1/create_user creates a user, and a little later one verification e-mail arrives.",
+    scale(
+        spec_replicas_path = ".spec.worker.replicas",
+        status_replicas_path = ".status.worker.replicas",
+        label_selector_path = ".status.worker.selector"
+    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Workers", type_ = "integer", json_path = ".status.worker.readyReplicas"),
+    printcolumn(name = "Due", type_ = "integer", json_path = ".status.tasks.due"),
+    printcolumn(name = "Oldest", type_ = "date", json_path = ".status.tasks.oldestDueAt"),
+    printcolumn(name = "Scheduled", type_ = "integer", json_path = ".status.tasks.scheduled"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Next", type_ = "string", json_path = ".status.tasks.nextDueAt", priority = 1),
+    printcolumn(name = "Archived", type_ = "integer", json_path = ".status.tasks.archived", priority = 1),
+    printcolumn(name = "Want", type_ = "integer", json_path = ".status.autoscaling.desired", priority = 1),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.url", priority = 1),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
+    ),
+    validation = Rule::new("size(self.metadata.name) <= 40")
+        .message("metadata.name may have 40 characters at most, so that the names of its children fit; shorten it")
+)]
+#[x_kube(
+    validation = Rule::new("self.queues.exists(queue, queue.name == self.task.queue)")
+        .message("task.queue must be the name of one of queues; add it there or name another")
+        .field_path(".task.queue"),
+    validation = Rule::new("duration(self.task.deadline) > duration(self.task.delay)")
+        .message("task.deadline must be longer than task.delay, else no mail is ever sent; raise it")
+        .field_path(".task.deadline"),
+    validation = Rule::new("duration(self.task.backoff.initial) <= duration(self.task.backoff.max)")
+        .message("task.backoff.initial must not exceed task.backoff.max; lower it or raise max")
+        .field_path(".task.backoff.initial"),
+    validation = Rule::new("duration(self.verification.linkTTL) > duration(self.task.delay)")
+        .message("verification.linkTTL must be longer than task.delay; raise it or lower the delay")
+        .field_path(".verification.linkTTL"),
+    validation = Rule::new("has(self.verification.publicURL) || has(self.expose)")
+        .message("the links in the mails need an address: set verification.publicURL or expose.host")
+        .field_path(".verification"),
+    validation = Rule::new("duration(self.worker.shutdownGracePeriod) >= duration(self.task.timeout)")
+        .message("worker.shutdownGracePeriod must be task.timeout or longer, so that a stopping worker ends its mails; raise it")
+        .field_path(".worker.shutdownGracePeriod"),
+    validation = Rule::new("!has(self.worker.replicas) || self.worker.autoscaling.mode != 'Auto'")
+        .message("worker.replicas is the operator's in mode Auto; remove it, or set worker.autoscaling.mode to Off or External")
+        .field_path(".worker"),
+    validation = Rule::new("self.worker.autoscaling.minReplicas <= self.worker.autoscaling.maxReplicas")
+        .message("worker.autoscaling.minReplicas must not exceed maxReplicas; lower it or raise maxReplicas")
+        .field_path(".worker.autoscaling.minReplicas"),
+    validation = Rule::new(
+        "!has(self.worker.autoscaling.fallback) || self.worker.autoscaling.fallback.replicas <= self.worker.autoscaling.maxReplicas"
+    )
+        .message("worker.autoscaling.fallback.replicas must not exceed maxReplicas; lower it or raise maxReplicas")
+        .field_path(".worker.autoscaling"),
+    validation = Rule::new("!has(self.mail.smtp.authSecretRef) || self.mail.smtp.tls != 'None'")
+        .message("mail.smtp.tls None would send the credentials of authSecretRef in clear; set StartTLS or Implicit")
+        .field_path(".mail.smtp.tls"),
+    validation = Rule::new("!has(self.expose) || has(self.expose.ingress) != has(self.expose.gateway)")
+        .message("expose needs exactly one of ingress and gateway; remove one or add one")
+        .field_path(".expose")
+)]
+pub struct SignupPipelineSpec {
+    /// True: the operator leaves all children as they are. Pods go on working. No effect in `operator local`.
+    #[serde(default)]
+    pub paused: bool,
+    /// Container image that holds the programs `api` and `worker`. Absent: the operator's own image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
+    /// When nodes fetch the image. Absent: Kubernetes' rule (Always for the tag `latest`, else IfNotPresent).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_pull_policy: Option<ImagePullPolicy>,
+    /// Secrets of this namespace that hold the registry's credentials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub image_pull_secrets: Vec<LocalReference>,
+    /// Policy of the verification mails. It is copied into each mail at signup: an edit changes new signups only.
+    #[serde(default)]
+    pub task: Task,
+    /// The queues that workers take tasks from, with their priorities. Applied to running workers without a restart.
+    #[serde(default = "task::default_queues")]
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub queues: Vec<Queue>,
+    /// True: a queue is looked at only when every queue of higher priority is empty. False: weighted choice.
+    #[serde(default)]
+    pub strict_priority: bool,
+    /// PostgreSQL, the truth: users and the mails that are owed to them.
+    pub database: Database,
+    /// Redis, the schedule of the mails. It may be lost at any time; PostgreSQL restores it.
+    pub redis: Redis,
+    /// The mails and the server that takes them.
+    pub mail: Mail,
+    /// The links in the mails.
+    #[serde(default)]
+    pub verification: Verification,
+    /// Rules of the signup form.
+    #[serde(default)]
+    pub signup: Signup,
+    /// The HTTP and gRPC service.
+    #[serde(default)]
+    pub api: Api,
+    /// The processes that send the mails.
+    #[serde(default)]
+    pub worker: Worker,
+    /// How clients outside the cluster reach the api. Absent: only inside, by the Service. No effect in `operator local`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expose: Option<Expose>,
+    /// Network policies of the pods. No effect in `operator local`.
+    #[serde(default)]
+    pub network_policy: NetworkPolicy,
+    /// Logs, metrics, traces.
+    #[serde(default)]
+    pub observability: Observability,
+}
+
+impl SignupPipelineSpec {
+    /// True when the operator decides how many workers run.
+    pub fn scales_by_itself(&self) -> bool {
+        self.worker.autoscaling.mode == AutoscalingMode::Auto
+    }
+}
+
+/// Prints the CRD as YAML; the same build always gives the same bytes.
+///
+/// # Errors
+///
+/// Those of the YAML writer.
+pub fn to_yaml() -> Result<String, serde_yaml::ser::Error> {
+    serde_yaml::to_string(&SignupPipeline::crd())
+}

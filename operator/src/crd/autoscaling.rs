@@ -1,0 +1,164 @@
+//! `spec.worker.autoscaling`: how the number of workers follows the queue.
+//!
+//! Takes and gives: the fields as written in the resource. `behavior` has the shape of the HorizontalPodAutoscaler's.
+//! Does not: decide anything; `scaling` does. Fields that the decision does not use yet say so in their description.
+
+use super::time_span::TimeSpan;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the number of workers follows the queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Autoscaling {
+    /// Who decides the number of workers.
+    pub mode: AutoscalingMode,
+    /// Fewest workers; 0 to 1000. With 0, workers start when a mail comes due.
+    #[schemars(range(min = 0, max = 1000))]
+    pub min_replicas: i32,
+    /// Most workers; 1 to 1000.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_replicas: i32,
+    /// Longest wait of a due mail that the number of workers aims at; 1s to 1h. Accepted and not used by this version.
+    pub target_latency: TimeSpan<1, 3600>,
+    /// Work that is known to come due soon.
+    pub look_ahead: LookAhead,
+    /// Speed limits, in the shape of the HorizontalPodAutoscaler's `behavior`. Accepted and not used by this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behavior: Option<Behavior>,
+    /// Longest time between two looks at the queue; 1s to 10m. Accepted and not used by this version, which looks every
+    /// second.
+    pub poll_interval: TimeSpan<1, 600>,
+    /// Time that fewer workers must have been enough before workers are removed; 0s to 1h.
+    pub cooldown_period: TimeSpan<0, 3600>,
+    /// Number of workers when Redis cannot be asked for long. Accepted and not used by this version, which keeps the number
+    /// it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+}
+
+impl Default for Autoscaling {
+    fn default() -> Self {
+        Self {
+            mode: AutoscalingMode::Auto,
+            min_replicas: 1,
+            max_replicas: 10,
+            target_latency: TimeSpan::from_secs(10),
+            look_ahead: LookAhead::default(),
+            behavior: None,
+            poll_interval: TimeSpan::from_secs(10),
+            cooldown_period: TimeSpan::from_secs(60),
+            fallback: None,
+        }
+    }
+}
+
+/// Who decides the number of workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AutoscalingMode {
+    /// The operator, by the work that is due.
+    Auto,
+    /// `worker.replicas`; what Auto would do is reported only.
+    DryRun,
+    /// Somebody else, through the scale subresource (`kubectl scale`, a HorizontalPodAutoscaler). `operator local` has none
+    /// and uses `worker.replicas`.
+    External,
+    /// `worker.replicas`.
+    Off,
+}
+
+/// Work that is known to come due soon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LookAhead {
+    /// True: tasks that come due within `startupTime` count like due ones.
+    pub enabled: bool,
+    /// Time a worker needs from its start to its first mail; 0s to 10m.
+    pub startup_time: TimeSpan<0, 600>,
+}
+
+impl Default for LookAhead {
+    fn default() -> Self {
+        Self { enabled: true, startup_time: TimeSpan::from_secs(10) }
+    }
+}
+
+/// Speed limits of scaling (autoscaling/v2).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Behavior {
+    /// Limits of growth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale_up: Option<ScalingRules>,
+    /// Limits of shrinking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale_down: Option<ScalingRules>,
+}
+
+/// Speed limits in one direction.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ScalingRules {
+    /// Seconds over which past recommendations are considered; 0 to 3600.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 3600))]
+    pub stabilization_window_seconds: Option<i32>,
+    /// Which of `policies` counts: the largest change (Max), the smallest (Min), or none is allowed (Disabled).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub select_policy: Option<PolicySelection>,
+    /// Changes allowed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub policies: Vec<ScalingPolicy>,
+}
+
+/// Which policy counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PolicySelection {
+    /// The largest change.
+    Max,
+    /// The smallest change.
+    Min,
+    /// No change in this direction.
+    Disabled,
+}
+
+/// One allowed change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScalingPolicy {
+    /// Unit of `value`.
+    #[serde(rename = "type")]
+    pub kind: ScalingPolicyType,
+    /// Workers, or per cent of the workers; 1 to 1000.
+    #[schemars(range(min = 1, max = 1000))]
+    pub value: i32,
+    /// Seconds in which the change is allowed once; 1 to 1800.
+    #[schemars(range(min = 1, max = 1800))]
+    pub period_seconds: i32,
+}
+
+/// Unit of a policy's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ScalingPolicyType {
+    /// A number of workers.
+    Pods,
+    /// Per cent of the workers.
+    Percent,
+}
+
+/// Number of workers when Redis cannot be asked for long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Fallback {
+    /// Workers; 0 to 1000.
+    #[schemars(range(min = 0, max = 1000))]
+    pub replicas: i32,
+    /// Time without an answer after which it applies; 10s to 1h.
+    #[serde(default = "three_minutes")]
+    pub after: TimeSpan<10, 3600>,
+}
+
+fn three_minutes() -> TimeSpan<10, 3600> {
+    TimeSpan::from_secs(180)
+}

@@ -1,0 +1,90 @@
+//! Texts of a certain form.
+//!
+//! Takes: nothing. Gives: schemas for strings whose CEL rule says, in words, what to write; used by
+//! `#[schemars(schema_with)]`. Does not: hold values; the fields stay plain strings.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::json;
+
+/// A string of 1 to `max_length` characters that matches `pattern`; `message` says what to write.
+fn text(max_length: u32, pattern: &str, message: &str) -> Schema {
+    let rule = format!("self.matches('{pattern}')");
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": max_length,
+        "x-kubernetes-validations": [{"rule": rule, "message": message}],
+    })
+}
+
+/// Name of a Secret or another object (RFC 1123 subdomain, as Kubernetes demands). A plain pattern, because the field is
+/// frequent and the rule well known; the same holds for [`secret_key`].
+pub(super) fn object_name(_: &mut SchemaGenerator) -> Schema {
+    let pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+    json_schema!({"type": "string", "maxLength": 253, "pattern": pattern})
+}
+
+/// Name of a key inside a Secret.
+pub(super) fn secret_key(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "maxLength": 253, "pattern": "^[-._a-zA-Z0-9]+$"})
+}
+
+/// asynq's queue name. Braces would break the hash tag of its Redis keys, white space the tools that list queues.
+pub(super) fn queue_name(_: &mut SchemaGenerator) -> Schema {
+    text(63, "^[-a-zA-Z0-9_.:]{1,63}$", "must be 1 to 63 letters, digits, - _ . or : such as critical or mail:bulk")
+}
+
+/// Base of the links in the mails.
+pub(super) fn public_url(_: &mut SchemaGenerator) -> Schema {
+    text(
+        512,
+        "^https?://([-a-zA-Z0-9.]+|[[][0-9a-fA-F:.]+[]])(:[0-9]{1,5})?(/[-a-zA-Z0-9._~/]*)?$",
+        "must be like https://app.example.com or https://example.com/signup: http or https, no user, no ? and no #",
+    )
+}
+
+/// Sender of the mails, with or without a name before it.
+pub(super) fn mail_address(_: &mut SchemaGenerator) -> Schema {
+    text(
+        320,
+        "^([^<>@[:cntrl:]]+ <[^<>@[:space:]]+@[^<>@[:space:]]+>|[^<>@[:space:]]+@[^<>@[:space:]]+)$",
+        "must be an address like no-reply@example.com or Example <no-reply@example.com>",
+    )
+}
+
+/// Host name or IP address.
+pub(super) fn host(_: &mut SchemaGenerator) -> Schema {
+    text(
+        253,
+        "^[-a-zA-Z0-9_.:]+$",
+        "must be a host name or an IP address such as smtp.example.com, without a port or scheme",
+    )
+}
+
+/// DNS name that an Ingress or HTTPRoute answers to; `*.` may lead.
+pub(super) fn exposed_host(_: &mut SchemaGenerator) -> Schema {
+    text(
+        253,
+        "^([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        "must be a DNS name in small letters such as app.example.com, without a port or scheme",
+    )
+}
+
+/// Path of a URL.
+pub(super) fn path(_: &mut SchemaGenerator) -> Schema {
+    text(256, "^/[-a-zA-Z0-9._~/]*$", "must begin with / and hold letters, digits, - . _ ~ and / only")
+}
+
+/// A whole object in the shape of a Kubernetes type, passed through; spelling it out would double the size of the CRD.
+pub(super) fn kubernetes_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+}
+
+/// Amounts by resource name, in Kubernetes' notation (`500m`, `64Mi`).
+pub(super) fn amounts(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": json!({"x-kubernetes-int-or-string": true}),
+    })
+}

@@ -1,0 +1,111 @@
+//! `spec.mail`, `spec.verification` and `spec.signup`: what people who sign up see.
+//!
+//! Takes and gives: the fields as written in the resource. Does not: hold templates or credentials; it names them.
+
+use super::{
+    forms,
+    stores::{CaSecret, LocalReference},
+    time_span::TimeSpan,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The mails and the server that takes them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Mail {
+    /// Sender: `no-reply@example.com` or `Example <no-reply@example.com>`.
+    #[schemars(schema_with = "forms::mail_address")]
+    pub from: String,
+    /// The SMTP server.
+    pub smtp: Smtp,
+    /// ConfigMap with `subject.txt`, `body.txt` and `body.html` that replace the built-in texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub templates_ref: Option<LocalReference>,
+}
+
+/// The SMTP server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Smtp {
+    /// Name or address, without the port.
+    #[schemars(schema_with = "forms::host")]
+    pub host: String,
+    /// TCP port: 587 is customary for StartTLS, 465 for Implicit.
+    #[serde(default = "submission_port")]
+    #[schemars(range(min = 1, max = 65_535))]
+    pub port: i32,
+    /// Transport security.
+    #[serde(default)]
+    pub tls: SmtpTls,
+    /// Secret with the keys `username` and `password`; absent: no AUTH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_secret_ref: Option<LocalReference>,
+    /// Certificate authority of the server; absent: the public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<CaSecret>,
+    /// Mails per second that each worker sends at most; 1 to 10000. Absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_per_second: Option<i32>,
+}
+
+fn submission_port() -> i32 {
+    587
+}
+
+/// Transport security of the SMTP connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SmtpTls {
+    /// Clear greeting, then STARTTLS, demanded (RFC 3207).
+    #[default]
+    StartTLS,
+    /// TLS from the first byte (RFC 8314).
+    Implicit,
+    /// Clear text; refused together with credentials.
+    None,
+}
+
+/// The links in the mails.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Verification {
+    /// Base of the links. Absent: `https://` and expose.host.
+    #[serde(rename = "publicURL", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "forms::public_url")]
+    pub public_url: Option<String>,
+    /// How long a link works, counted from the first accepted send; 1m to 30 days (720h).
+    #[serde(rename = "linkTTL")]
+    pub link_ttl: TimeSpan<60, 2_592_000>,
+    /// Secret with the keys that sign the links: `current` signs, all others are old ones that still verify. Absent: the
+    /// operator makes one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_secret_ref: Option<LocalReference>,
+}
+
+impl Default for Verification {
+    fn default() -> Self {
+        Self { public_url: None, link_ttl: TimeSpan::from_secs(24 * 3600), key_secret_ref: None }
+    }
+}
+
+/// Rules of the signup form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Signup {
+    /// Shortest password accepted, in bytes; 6 to 128.
+    #[schemars(range(min = 6, max = 128))]
+    pub password_min_length: i32,
+    /// True: a signup with a taken e-mail address is answered like any other, so that nobody can probe who has an account.
+    pub hide_existing_accounts: bool,
+    /// Signups per minute and client address that each api process accepts; 0 (no limit) to 100000.
+    #[serde(rename = "perMinutePerIP")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub per_minute_per_ip: i32,
+}
+
+impl Default for Signup {
+    fn default() -> Self {
+        Self { password_min_length: 6, hide_existing_accounts: false, per_minute_per_ip: 10 }
+    }
+}

@@ -1,0 +1,91 @@
+//! `spec.database`, `spec.redis`, and the references to Secrets that they and others use.
+//!
+//! Takes and gives: names of Secrets and keys. Does not: hold a secret or open a connection.
+
+use super::forms;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// An object of the pipeline's own namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LocalReference {
+    /// Name of the object.
+    #[schemars(schema_with = "forms::object_name")]
+    pub name: String,
+}
+
+/// The key of a Secret that holds a connection URI.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UriSecret {
+    /// Name of the Secret, in the pipeline's namespace.
+    #[schemars(schema_with = "forms::object_name")]
+    pub name: String,
+    /// Key inside the Secret.
+    #[serde(default = "uri_key")]
+    #[schemars(schema_with = "forms::secret_key")]
+    pub key: String,
+}
+
+fn uri_key() -> String {
+    "uri".into()
+}
+
+/// The key of a Secret that holds PEM certificates of the authority to trust.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaSecret {
+    /// Name of the Secret, in the pipeline's namespace.
+    #[schemars(schema_with = "forms::object_name")]
+    pub name: String,
+    /// Key inside the Secret.
+    #[serde(default = "ca_key")]
+    #[schemars(schema_with = "forms::secret_key")]
+    pub key: String,
+}
+
+fn ca_key() -> String {
+    "ca.crt".into()
+}
+
+/// PostgreSQL 14 or newer. The operator does not provision it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Database {
+    /// Secret with the URI `postgres://user:password@host:5432/database`, under the key that CloudNativePG writes.
+    pub secret_ref: UriSecret,
+    /// Certificate authority of the server; absent: the public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<CaSecret>,
+    /// Upper bound of the connection pool of each pod; 2 to 200.
+    #[serde(default = "max_connections")]
+    #[schemars(range(min = 2, max = 200))]
+    pub max_connections_per_pod: i32,
+    /// Who applies the schema.
+    #[serde(default)]
+    pub migrations: Migrations,
+}
+
+fn max_connections() -> i32 {
+    10
+}
+
+/// Who applies the schema.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Migrations {
+    /// `api` does, at start.
+    #[default]
+    Auto,
+    /// Somebody else does; `api` is not ready before it is done.
+    Manual,
+}
+
+/// Redis 6 or newer. The operator does not provision it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Redis {
+    /// Secret with the URI `redis://:password@host:6379/0` (`rediss://` for TLS). The database index at its end separates
+    /// pipelines that share a server: each needs its own.
+    pub secret_ref: UriSecret,
+    /// Certificate authority of the server; absent: the public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<CaSecret>,
+}

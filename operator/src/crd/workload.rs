@@ -1,0 +1,128 @@
+//! `spec.api` and `spec.worker`: how many pods, how large, where.
+//!
+//! Takes and gives: the fields as written in the resource. Does not: build pods. `resources` and `pod` have no effect in
+//! `operator local`, which has no pods.
+
+use super::{autoscaling::Autoscaling, forms, time_span::TimeSpan};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The HTTP and gRPC service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Api {
+    /// Pods; 0 to 1000. `operator local` runs one process.
+    #[schemars(range(min = 0, max = 1000))]
+    pub replicas: i32,
+    /// CPU and memory of each pod. Absent: the operator's defaults. No effect in `operator local`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Labels, placement and priority of the pods. No effect in `operator local`.
+    pub pod: Pod,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { replicas: 2, resources: None, pod: Pod::default() }
+    }
+}
+
+/// The processes that send the mails.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Worker {
+    /// Mails that each worker sends at once; 1 to 1000. Applied without a restart.
+    #[schemars(range(min = 1, max = 1000))]
+    pub concurrency: i32,
+    /// Number of workers when `autoscaling.mode` is Off, External or DryRun; 0 to 1000. Absent: `autoscaling.minReplicas`.
+    /// Refused in mode Auto.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub replicas: Option<i32>,
+    /// Time that running mails get to finish when a worker stops; `task.timeout` to 1h.
+    pub shutdown_grace_period: TimeSpan<1, 3600>,
+    /// CPU and memory of each pod. Absent: the operator's defaults. No effect in `operator local`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Labels, placement and priority of the pods. No effect in `operator local`.
+    pub pod: Pod,
+    /// How the number of workers follows the queue.
+    pub autoscaling: Autoscaling,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            concurrency: 16,
+            replicas: None,
+            shutdown_grace_period: TimeSpan::from_secs(40),
+            resources: None,
+            pod: Pod::default(),
+            autoscaling: Autoscaling::default(),
+        }
+    }
+}
+
+/// CPU and memory, in Kubernetes' notation (`500m`, `64Mi`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Resources {
+    /// What the scheduler sets aside, e.g. `cpu: 250m`, `memory: 64Mi`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "forms::amounts")]
+    pub requests: BTreeMap<String, IntOrString>,
+    /// What a pod may use at most, e.g. `cpu: "2"`, `memory: 256Mi`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "forms::amounts")]
+    pub limits: BTreeMap<String, IntOrString>,
+}
+
+/// Labels, placement and priority of pods.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Pod {
+    /// More labels; the operator's own cannot be replaced.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// More annotations.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Labels that a node must have.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints of nodes that do not keep the pods away.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub tolerations: Vec<Toleration>,
+    /// Affinity in the shape of Kubernetes' core/v1 Affinity; the API server checks it when the Deployment is applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "forms::kubernetes_object")]
+    pub affinity: Option<BTreeMap<String, serde_json::Value>>,
+    /// Name of a PriorityClass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "forms::object_name")]
+    pub priority_class_name: Option<String>,
+}
+
+/// A taint that does not keep the pods away (core/v1 Toleration).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Toleration {
+    /// Key of the taint; absent: all keys, with operator Exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// `Equal` (absent means this) or `Exists`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// Value of the taint, with operator Equal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`; absent: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effect: Option<String>,
+    /// Seconds that a NoExecute taint is tolerated; absent: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toleration_seconds: Option<i64>,
+}

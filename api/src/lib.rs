@@ -1,1 +1,47 @@
-//! Placeholder.
+//! The signup service: HTTP, gRPC, and the relay that hands committed mails to the workers.
+//!
+//! # The life of a request
+//!
+//! [`accept`] takes a connection, [`access_log`] times it, [`router`] (or [`grpc`]) finds the call, [`request_body`] and
+//! [`protojson`] read it, [`signup`] or [`verification`] does the work on one [`service`], [`error`] says what went wrong.
+//! A signup is answered after its commit; [`relay`] then hands the mail to Redis, and [`sweeper`] makes sure of it.
+//!
+//! # Layout
+//!
+//! - start: [`config`], [`program`], [`schema`], [`keyring`]
+//! - both interfaces: [`accept`], [`access_log`], [`error`], [`service`]
+//! - HTTP: [`router`], [`request_body`], [`protojson`], [`query`], [`page`]
+//! - gRPC: [`grpc`], [`pb`]
+//! - the work: [`signup`], [`signup_limit`], [`verification`]
+//! - after the commit: [`relay`], [`sweeper`]
+#![allow(rustdoc::private_intra_doc_links, reason = "the layout is for those who read the source")]
+
+mod accept;
+mod access_log;
+mod config;
+mod error;
+mod grpc;
+mod keyring;
+mod page;
+mod program;
+mod protojson;
+mod query;
+mod relay;
+mod request_body;
+mod router;
+mod schema;
+mod service;
+mod signup;
+mod signup_limit;
+mod sweeper;
+mod verification;
+
+/// Messages and server trait generated from `proto/simplebank.proto`.
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the documentation is in the proto file")]
+mod pb {
+    tonic::include_proto!("pb");
+}
+
+pub use config::Config;
+pub use grpc::ReflectionError;
+pub use program::{StartError, run};

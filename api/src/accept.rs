@@ -1,0 +1,165 @@
+//! The accept loop of one interface.
+//!
+//! Takes: a listener and the routes behind it. Gives: served connections, each within bounds: how many, how long a client
+//! may take to send the header of a request, how large the header may be. After the stop token, requests under way are
+//! finished, but not longer than [`DRAIN`].
+//! Does not: know what is served.
+
+use axum::{Router, body::Body};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+/// Time for the header of a request, from the first byte a connection may send; also how long HTTP/1.1 may idle.
+const HEADER: Duration = Duration::from_secs(15);
+
+/// Bytes of the header of a request.
+const HEADER_BYTES: usize = 16 * 1024;
+
+/// Time that requests under way get after the stop token: as long as a request may take (`request_body::TIME`).
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// HTTP/2: how often a silent peer is asked whether it is still there, and how long it may take to say so.
+const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+
+/// HTTP/2: calls at once on one connection.
+const STREAMS: u32 = 128;
+
+/// Wait after an accept that failed, e.g. for want of file descriptors, which only the end of a connection frees.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Who sent a request; in the extensions of every request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// What is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 without TLS ("prior knowledge"), as gRPC clients speak it.
+    Http2,
+}
+
+/// Serves until `stop`, then until the requests under way are answered or [`DRAIN`] or `hard` ends them.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    protocol: Protocol,
+    routes: Router,
+    max_connections: u32,
+    (stop, hard): (CancellationToken, CancellationToken),
+) {
+    let builder = Arc::new(builder(protocol));
+    let places = Arc::new(Semaphore::new(max_connections as usize));
+    let graceful = GracefulShutdown::new();
+    let cut = CancellationToken::new();
+    while let Some((stream, peer, place)) = next(&listener, &places, &stop).await {
+        let (builder, watcher, cut) = (Arc::clone(&builder), graceful.watcher(), cut.clone());
+        let routes = routes.clone();
+        tokio::spawn(async move {
+            let heard = Arc::new(AtomicBool::new(false));
+            let service = TowerToHyperService::new(with_peer(routes, Peer(peer), Arc::clone(&heard)));
+            let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+            tokio::select! {
+                _result = watcher.watch(connection) => {} // A broken connection is the client's affair.
+                () = silent(&heard) => {}
+                () = cut.cancelled() => {}
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = tokio::time::sleep(DRAIN) => {}
+        () = hard.cancelled() => {}
+    }
+    cut.cancel();
+}
+
+fn builder(protocol: Protocol) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER)
+        .max_buf_size(HEADER_BYTES)
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING.0)
+        .keep_alive_timeout(PING.1)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADER_BYTES as u32);
+    match protocol {
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+    }
+}
+
+/// The next connection, once there is a place for it; `None` at the stop.
+async fn next(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
+    let accepted = async {
+        let place = Arc::clone(places).acquire_owned().await.ok()?;
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    // Without it a small answer waits for the client's delayed acknowledgement; no harm if it fails.
+                    let _ = stream.set_nodelay(true);
+                    return Some((stream, peer.ip(), place));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "failed to accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        accepted = accepted => accepted,
+        () = stop.cancelled() => None,
+    }
+}
+
+type Routed = tower::util::BoxCloneSyncService<
+    hyper::Request<hyper::body::Incoming>,
+    axum::response::Response,
+    std::convert::Infallible,
+>;
+
+/// The routes, told who is asking, and noting in `heard` that the connection has sent a request.
+fn with_peer(routes: Router, peer: Peer, heard: Arc<AtomicBool>) -> Routed {
+    let service = routes.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        heard.store(true, Ordering::Relaxed);
+        request.extensions_mut().insert(peer);
+        request.map(Body::new)
+    });
+    tower::util::BoxCloneSyncService::new(service)
+}
+
+/// Ends when a connection has sent no request in time; hyper's own limit does not cover the preface of HTTP/2.
+async fn silent(heard: &AtomicBool) {
+    tokio::time::sleep(HEADER).await;
+    if heard.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
+}

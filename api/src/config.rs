@@ -1,0 +1,37 @@
+//! Every flag and environment variable of `api`.
+//!
+//! Takes: the command line and the environment. Gives: a [`Config`]. Does not: hold what can change while the program runs;
+//! that is in `pipeline.yaml`, which `--config` names.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Answers signups over HTTP and gRPC and hands their verification mails to the workers.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "api", version)]
+pub struct Config {
+    /// The configuration document; followed while the program runs.
+    #[arg(long, env = "CONFIG", value_name = "FILE", default_value = "/etc/signup/pipeline.yaml")]
+    pub config: PathBuf,
+
+    /// Address of the HTTP interface; port 0 picks a free one, which the log line `listening` tells.
+    #[arg(long = "http", env = "HTTP_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    pub http_addr: SocketAddr,
+
+    /// Address of the gRPC interface (HTTP/2 without TLS); port 0 picks a free one.
+    #[arg(long = "grpc", env = "GRPC_ADDR", value_name = "ADDR", default_value = "0.0.0.0:9090")]
+    pub grpc_addr: SocketAddr,
+
+    /// Address of /livez, /readyz, /metrics and /config; port 0 picks a free one.
+    #[arg(long = "admin", env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8081")]
+    pub admin_addr: SocketAddr,
+
+    /// Open connections per interface; further clients wait in the kernel's backlog. Keep it below `ulimit -n`.
+    #[arg(long, env = "MAX_CONNECTIONS", value_name = "N", default_value_t = 800,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_connections: u32,
+
+    /// Signups per core that may wait for their password to be hashed (about 10 ms each); more are answered 503.
+    #[arg(long, env = "MAX_WAITING_PER_CORE", value_name = "N", default_value_t = 128,
+          value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub max_waiting_per_core: u32,
+}

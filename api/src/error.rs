@@ -1,0 +1,240 @@
+//! Every way a request can fail, and what the client is told.
+//!
+//! Takes: domain failures. Gives: the HTTP answer `{"code":N,"message":"...","details":[...]}` of grpc-gateway and the gRPC
+//! status with the same code, message and details. The only file that names status codes.
+//! Does not: show the cause of a failure to a client; causes go to the log, once, here.
+
+use crate::access_log::LoggedBody;
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use signup::Violation;
+use std::{error::Error as StdError, time::Duration};
+use tonic::Code;
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+/// Seconds a client is asked to wait when the database is away or the hashing pool is full.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The `domain` of google.rpc.ErrorInfo details.
+const DOMAIN: &str = "signup.dev";
+
+/// A request that is not answered with success.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// Fields that break their rules, all of them.
+    #[error("invalid parameters")]
+    Invalid(Vec<Violation>),
+    /// A request that cannot be read, e.g. malformed JSON.
+    #[error("invalid request: {problem}")]
+    Malformed {
+        /// The field that cannot be read, when it is known.
+        field: Option<&'static str>,
+        /// What is wrong; never the value, which may be a password.
+        problem: String,
+    },
+    /// The `email_id` of a query is no number.
+    #[error("parsing field \"email_id\": not a whole number")]
+    EmailId,
+    /// The body is larger than [`crate::request_body::LIMIT`].
+    #[error("request body is larger than 64 KiB")]
+    TooLarge,
+    /// The body did not arrive in time.
+    #[error("request body did not arrive in time")]
+    BodyTimeout,
+    /// Another user has this name.
+    #[error("username already exists")]
+    UsernameTaken,
+    /// Another user has this address.
+    #[error("email already exists")]
+    EmailTaken,
+    /// No such id, or another code.
+    #[error("verification link not found")]
+    LinkNotFound,
+    /// The link's time is over.
+    #[error("verification link has expired")]
+    LinkExpired,
+    /// The link was used before, by somebody whose address is no longer verified.
+    #[error("verification link was already used")]
+    LinkUsed,
+    /// The user has another address by now.
+    #[error("verification link belongs to a former email address")]
+    AddressChanged,
+    /// Too many signups from one address.
+    #[error("too many signups from your address, try again later")]
+    LimitReached {
+        /// Until the next one is admitted.
+        after: Duration,
+    },
+    /// Too many passwords wait to be hashed.
+    #[error("too many signups at once, try again")]
+    Busy,
+    /// PostgreSQL is away, too slow, or its schema is not there yet.
+    #[error("database is unavailable, try again")]
+    Unavailable(#[source] Option<Box<dyn StdError + Send + Sync>>),
+    /// The work took longer than a request may take.
+    #[error("request took too long")]
+    Deadline,
+    /// A defect of ours.
+    #[error("internal error")]
+    Internal(#[source] Option<Box<dyn StdError + Send + Sync>>),
+    /// No such path.
+    #[error("Not Found")]
+    NoSuchPath,
+    /// The path knows other methods.
+    #[error("Method Not Allowed")]
+    NoSuchMethod,
+}
+
+impl ApiError {
+    /// HTTP status, gRPC code and, for refused links, the reason a program can switch on.
+    fn kind(&self) -> (StatusCode, Code, Option<&'static str>) {
+        match self {
+            Self::Invalid(_) | Self::Malformed { .. } | Self::EmailId => {
+                (StatusCode::BAD_REQUEST, Code::InvalidArgument, None)
+            }
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted, None),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, Code::Cancelled, None),
+            Self::UsernameTaken | Self::EmailTaken => (StatusCode::CONFLICT, Code::AlreadyExists, None),
+            Self::LinkNotFound => (StatusCode::NOT_FOUND, Code::NotFound, Some("LINK_NOT_FOUND")),
+            Self::LinkExpired => (StatusCode::GONE, Code::FailedPrecondition, Some("LINK_EXPIRED")),
+            Self::LinkUsed => (StatusCode::BAD_REQUEST, Code::FailedPrecondition, Some("LINK_USED")),
+            Self::AddressChanged => (StatusCode::GONE, Code::FailedPrecondition, Some("ADDRESS_CHANGED")),
+            Self::LimitReached { .. } => (StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted, None),
+            Self::Busy | Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, None),
+            Self::Deadline => (StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, None),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, None),
+            Self::NoSuchPath => (StatusCode::NOT_FOUND, Code::NotFound, None),
+            Self::NoSuchMethod => (StatusCode::NOT_IMPLEMENTED, Code::Unimplemented, None),
+        }
+    }
+
+    /// The HTTP status, for answers that are pages.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.kind().0
+    }
+
+    /// True when a later, identical request may succeed.
+    pub(crate) fn is_temporary(&self) -> bool {
+        matches!(self.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+    }
+
+    /// Fields and what is wrong with each.
+    fn violations(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::Invalid(violations) => {
+                violations.iter().map(|violation| (violation.field, violation.description.as_str())).collect()
+            }
+            Self::Malformed { field: Some(field), problem } => vec![(*field, problem.as_str())],
+            Self::EmailId => vec![("email_id", "must be a positive integer")],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Time after which a client should try again.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::LimitReached { after } => Some(*after),
+            error if error.is_temporary() => Some(RETRY_AFTER),
+            _ => None,
+        }
+    }
+
+    /// The body of the HTTP answer; `details` only when there are some, as protojson omits empty lists.
+    fn body(&self) -> Value {
+        let (_, code, reason) = self.kind();
+        let mut body = json!({"code": code as i32, "message": self.to_string()});
+        let violations = self.violations();
+        if !violations.is_empty() {
+            let fields: Vec<Value> = violations
+                .into_iter()
+                .map(|(field, description)| json!({"field": field, "description": description}))
+                .collect();
+            body["details"] =
+                json!([{"@type": "type.googleapis.com/google.rpc.BadRequest", "field_violations": fields}]);
+        } else if let Some(reason) = reason {
+            body["details"] =
+                json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": DOMAIN}]);
+        }
+        body
+    }
+
+    /// Logs what the client is not told. Called once, where the error becomes an answer.
+    pub(crate) fn log_cause(&self) {
+        if let Some(cause) = self.source() {
+            let chain = std::iter::successors(Some(cause), |&error| <dyn StdError>::source(error));
+            let cause = chain.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+            tracing::error!(cause, "failed to answer a request: {self}");
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.log_cause();
+        let body = self.body().to_string();
+        let mut response = (self.status(), body.clone()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(after) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, whole_seconds(after).into());
+        }
+        response.extensions_mut().insert(LoggedBody(body));
+        response
+    }
+}
+
+impl From<ApiError> for tonic::Status {
+    fn from(error: ApiError) -> Self {
+        error.log_cause();
+        let (_, code, reason) = error.kind();
+        let mut details = ErrorDetails::new();
+        let violations: Vec<FieldViolation> = error
+            .violations()
+            .into_iter()
+            .map(|(field, description)| FieldViolation::new(field, description))
+            .collect();
+        if !violations.is_empty() {
+            details.set_bad_request(violations);
+        } else if let Some(reason) = reason {
+            details.set_error_info(reason, DOMAIN, std::collections::HashMap::new());
+        } else if let Some(after) = error.retry_after() {
+            details.set_retry_info(Some(after));
+        } else {
+            return Self::new(code, error.to_string());
+        }
+        Self::with_error_details(code, error.to_string(), details)
+    }
+}
+
+/// Rounds up: a client that waits this long is not too early. At least 1 (RFC 9110 section 10.2.3 knows whole seconds).
+fn whole_seconds(duration: Duration) -> u64 {
+    (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_without_details_has_no_details_key() {
+        assert_eq!(ApiError::NoSuchPath.body(), json!({"code": 5, "message": "Not Found"}));
+        assert_eq!(ApiError::NoSuchMethod.body(), json!({"code": 12, "message": "Method Not Allowed"}));
+    }
+
+    #[test]
+    fn a_cause_is_not_shown_to_the_client() {
+        let cause = "connection to 10.0.0.7 refused".into();
+        let error = ApiError::Unavailable(Some(cause));
+        assert_eq!(error.body(), json!({"code": 14, "message": "database is unavailable, try again"}));
+    }
+
+    #[test]
+    fn waiting_times_are_rounded_up() {
+        for (milliseconds, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (6000, 6)] {
+            assert_eq!(whole_seconds(Duration::from_millis(milliseconds)), seconds);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The gRPC interface.
+//!
+//! Takes: the [`Service`]. Gives: `pb.SimpleBank`, reflection (v1 and v1alpha, for Evans and grpcurl) and
+//! `grpc.health.v1`, whose answer follows the readiness of the process. Calls that are not listed in the proto file are
+//! answered UNIMPLEMENTED. Does not: have rules of its own.
+
+use crate::{accept::Peer, access_log, error::ApiError, pb, request_body, service::Service};
+use axum::{
+    Router,
+    extract::Request as HttpRequest,
+    middleware::{self, Next},
+    response::Response as HttpResponse,
+};
+use pb::simple_bank_server::{SimpleBank, SimpleBankServer};
+use std::{any::Any, net::IpAddr, net::Ipv4Addr, sync::Arc, time::Duration};
+use tonic::{Request, Response, Status, body::Body, service::Routes};
+use tonic_health::server::HealthReporter;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// Time for one call, its message included; streams (reflection, health watch) only have to begin within it.
+const TIME: Duration = Duration::from_secs(20);
+
+/// The descriptor of `proto/simplebank.proto` and its imports, made by the build script.
+const DESCRIPTOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/simplebank.bin"));
+
+/// The interface could not be built.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to build the gRPC reflection service")]
+pub struct ReflectionError(#[from] tonic_reflection::server::Error);
+
+/// `pb.SimpleBank` over the [`Service`].
+struct Calls(Arc<Service>);
+
+/// Builds the routes and the handle that sets what health checks are told.
+///
+/// # Errors
+///
+/// [`ReflectionError`] when the compiled-in descriptor is broken.
+pub(crate) fn routes(service: Arc<Service>) -> Result<(Router, HealthReporter), ReflectionError> {
+    let reflection = || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTOR);
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let routes = Routes::new(SimpleBankServer::new(Calls(service)).max_decoding_message_size(request_body::LIMIT))
+        .add_service(health.max_decoding_message_size(request_body::LIMIT))
+        .add_service(reflection().build_v1()?.max_decoding_message_size(request_body::LIMIT))
+        .add_service(reflection().build_v1alpha()?.max_decoding_message_size(request_body::LIMIT))
+        .into_axum_router()
+        .layer(middleware::from_fn(bounded))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(access_log::grpc));
+    Ok((routes, reporter))
+}
+
+/// Tells health checks, for the whole process and for the service by name, whether it can work.
+pub(crate) async fn report(reporter: &HealthReporter, ready: bool) {
+    let status = if ready { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
+    for name in ["", "pb.SimpleBank"] {
+        reporter.set_service_status(name, status).await;
+    }
+}
+
+#[tonic::async_trait]
+impl SimpleBank for Calls {
+    async fn create_user(
+        &self,
+        request: Request<pb::CreateUserRequest>,
+    ) -> Result<Response<pb::CreateUserResponse>, Status> {
+        let client = client(&request);
+        Ok(Response::new(self.0.create_user(request.into_inner(), client).await?))
+    }
+
+    async fn verify_email(
+        &self,
+        request: Request<pb::VerifyEmailRequest>,
+    ) -> Result<Response<pb::VerifyEmailResponse>, Status> {
+        Ok(Response::new(self.0.verify_email(request.into_inner()).await?))
+    }
+}
+
+/// The accept loop names the peer of every request; without it all clients would share one limit.
+fn client<T>(request: &Request<T>) -> IpAddr {
+    request.extensions().get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0)
+}
+
+async fn bounded(request: HttpRequest, next: Next) -> HttpResponse {
+    match tokio::time::timeout(TIME, next.run(request)).await {
+        Ok(response) => response,
+        Err(_elapsed) => Status::from(ApiError::Deadline).into_http(),
+    }
+}
+
+fn panicked(_panic: Box<dyn Any + Send>) -> axum::http::Response<Body> {
+    Status::from(ApiError::Internal(None)).into_http()
+}

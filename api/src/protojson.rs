@@ -1,0 +1,289 @@
+//! The JSON of protobuf messages, as grpc-gateway v2.10 reads and writes it.
+//!
+//! Takes: the body of a request. Gives: the message, or the field that cannot be read. Accepts `full_name` and `fullName`,
+//! ignores unknown fields, reads `null` as absent and no body at all as the empty message; refuses a field given twice.
+//! Also writes messages: snake_case, zero values omitted, timestamps as RFC 3339 with 0, 3, 6 or 9 digits.
+//! Does not: judge values; that is the domain's work.
+
+use crate::{error::ApiError, pb};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value, error::Category, json};
+use std::fmt;
+
+/// Levels of arrays and objects; more is an attack, not a signup. serde_json's own limit for what it keeps.
+const DEEPEST: usize = 128;
+
+/// What was being read when reading stopped: the field and what is wrong with it, unless the JSON itself is broken.
+type Position = Option<(&'static str, &'static str)>;
+
+/// Reads a `CreateUserRequest`.
+///
+/// # Errors
+///
+/// [`ApiError::Malformed`], with the field when one can be named.
+pub(crate) fn create_user_request(body: &[u8]) -> Result<pb::CreateUserRequest, ApiError> {
+    let mut request = pb::CreateUserRequest::default();
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(request);
+    }
+    if let Some(error) = nesting_error(body) {
+        return Err(error);
+    }
+    let mut position = None;
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    Message { request: &mut request, position: &mut position }
+        .deserialize(&mut reader)
+        .and_then(|()| reader.end())
+        .map_err(|error| malformed(&error, position))?;
+    Ok(request)
+}
+
+/// The answer to a body that nests too deep, even if only its beginning is at hand.
+pub(crate) fn nesting_error(body: &[u8]) -> Option<ApiError> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            let problem = format!("malformed JSON: nested deeper than {DEEPEST} levels");
+            return Some(ApiError::Malformed { field: None, problem });
+        }
+    }
+    None
+}
+
+/// serde's own text is not used: it repeats values, and a value may be a password.
+fn malformed(error: &serde_json::Error, position: Position) -> ApiError {
+    let syntax = matches!(error.classify(), Category::Syntax | Category::Eof | Category::Io);
+    let (line, column) = (error.line(), error.column());
+    let (field, problem) = match position {
+        Some((field, _)) if syntax => {
+            (Some(field), format!("malformed JSON in {field} at line {line} column {column}"))
+        }
+        Some((field, problem)) => (Some(field), format!("{field} {problem}")),
+        None if syntax => (None, format!("malformed JSON at line {line} column {column}")),
+        None => (None, "the body must be a JSON object".to_owned()),
+    };
+    ApiError::Malformed { field, problem }
+}
+
+/// Fills `request`, keeping `position` up to date.
+struct Message<'a> {
+    request: &'a mut pb::CreateUserRequest,
+    position: &'a mut Position,
+}
+
+impl Message<'_> {
+    /// The field that a key in either spelling names.
+    fn field(&mut self, key: &str) -> Option<(&'static str, &mut String)> {
+        match key {
+            "username" => Some(("username", &mut self.request.username)),
+            "full_name" | "fullName" => Some(("full_name", &mut self.request.full_name)),
+            "email" => Some(("email", &mut self.request.email)),
+            "password" => Some(("password", &mut self.request.password)),
+            _ => None,
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Message<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Message<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let Some((name, _)) = self.field(&key) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            *self.position = Some((name, "is given twice"));
+            if seen.contains(&name) {
+                return Err(A::Error::custom("duplicate field"));
+            }
+            seen.push(name);
+            *self.position = Some((name, "must be a string"));
+            let bytes = map.next_value_seed(Text)?;
+            *self.position = Some((name, "must be valid UTF-8"));
+            let text = String::from_utf8(bytes).map_err(|_| A::Error::custom("invalid UTF-8"))?;
+            if let Some((_, slot)) = self.field(&key) {
+                *slot = text;
+            }
+            *self.position = None;
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a JSON string, which may not be UTF-8; `null` is the empty string.
+struct Text;
+
+impl<'de> DeserializeSeed<'de> for Text {
+    type Value = Vec<u8>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<u8>, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string")
+    }
+
+    fn visit_none<E>(self) -> Result<Vec<u8>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<u8>, D::Error> {
+        deserializer.deserialize_bytes(self)
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(bytes.to_vec())
+    }
+}
+
+/// Writes a `CreateUserResponse`.
+pub(crate) fn create_user_response(response: &pb::CreateUserResponse) -> Value {
+    response.user.as_ref().map_or_else(|| json!({}), |user| json!({"user": self::user(user)}))
+}
+
+/// Writes a `VerifyEmailResponse`.
+pub(crate) fn verify_email_response(response: pb::VerifyEmailResponse) -> Value {
+    if response.is_verified { json!({"is_verified": true}) } else { json!({}) }
+}
+
+fn user(user: &pb::User) -> Value {
+    let mut object = Map::new();
+    for (name, text) in [("username", &user.username), ("full_name", &user.full_name), ("email", &user.email)] {
+        if !text.is_empty() {
+            object.insert(name.into(), text.as_str().into());
+        }
+    }
+    let times = [("password_changed_at", &user.password_changed_at), ("created_at", &user.created_at)];
+    for (name, time) in times {
+        if let Some(time) = time.as_ref().and_then(timestamp) {
+            object.insert(name.into(), time.into());
+        }
+    }
+    object.into()
+}
+
+/// RFC 3339 in UTC with as few digits as the value needs, in groups of three; `None` outside the years 1 to 9999.
+fn timestamp(time: &prost_types::Timestamp) -> Option<String> {
+    let instant = jiff::Timestamp::new(time.seconds, time.nanos).ok()?;
+    let digits = match time.nanos {
+        0 => 0,
+        nanos if nanos % 1_000_000 == 0 => 3,
+        nanos if nanos % 1_000 == 0 => 6,
+        _ => 9,
+    };
+    Some(format!("{instant:.digits$}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn problem(body: &[u8]) -> (Option<&'static str>, String) {
+        match create_user_request(body) {
+            Err(ApiError::Malformed { field, problem }) => (field, problem),
+            other => panic!("{:?} is accepted: {}", String::from_utf8_lossy(body), other.is_ok()),
+        }
+    }
+
+    #[test]
+    fn both_spellings_unknown_fields_and_null_are_read() {
+        let body = br#"{"fullName":"Alice","x":[{"y":1}],"email":null,"username":"al\u0069ce"}"#;
+        let request = create_user_request(body).expect("valid");
+        assert_eq!((request.username.as_str(), request.full_name.as_str()), ("alice", "Alice"));
+        assert_eq!((request.email.as_str(), request.password.as_str()), ("", ""));
+        assert!(create_user_request(b" \r\n\t").expect("no body is the empty message").username.is_empty());
+    }
+
+    #[test]
+    fn the_field_that_cannot_be_read_is_named_and_its_value_is_not() {
+        for (body, field, text) in [
+            (&br#"{"password":12345678}"#[..], Some("password"), "must be a string"),
+            (br#"{"fullName":["x"]}"#, Some("full_name"), "must be a string"),
+            (br#"{"email":{"a":"b"}}"#, Some("email"), "must be a string"),
+            (br#"{"username":true}"#, Some("username"), "must be a string"),
+            (b"{\"username\":\"a\xff\"}", Some("username"), "valid UTF-8"),
+            (br#"{"username":"\ud800"}"#, Some("username"), "username"),
+            (br#"{"full_name":"a","fullName":"b"}"#, Some("full_name"), "twice"),
+            (b"{\"password\":\"a\0bcdefgh\"}", Some("password"), "malformed JSON"),
+            (br#"{"email":"a"#, Some("email"), "malformed JSON"),
+            (br#"{"email":"a"}}"#, None, "malformed JSON"),
+            (b"[]", None, "JSON object"),
+            (b"null", None, "JSON object"),
+            (b"\"username\"", None, "JSON object"),
+            (b"{", None, "malformed JSON"),
+        ] {
+            let (named, problem) = problem(body);
+            assert_eq!(named, field, "{}", String::from_utf8_lossy(body));
+            assert!(problem.contains(text) && !problem.contains("12345678"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded_and_brackets_in_strings_do_not_nest() {
+        let deep = [&b"{\"x\":"[..], &b"[".repeat(60_000)].concat();
+        assert!(problem(&deep).1.contains("nested deeper than 128"));
+        let harmless = format!(r#"{{"x":"\"{}","username":"alice"}}"#, "[".repeat(500));
+        assert_eq!(create_user_request(harmless.as_bytes()).expect("valid").username, "alice");
+    }
+
+    #[test]
+    fn timestamps_have_zero_three_six_or_nine_digits() {
+        for (seconds, nanos, text) in [
+            (-62_135_596_800, 0, "0001-01-01T00:00:00Z"),
+            (1_674_463_519, 123_456_000, "2023-01-23T08:45:19.123456Z"),
+            (1_674_463_519, 120_000_000, "2023-01-23T08:45:19.120Z"),
+            (1_674_463_519, 1, "2023-01-23T08:45:19.000000001Z"),
+        ] {
+            assert_eq!(timestamp(&prost_types::Timestamp { seconds, nanos }).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn zero_values_are_omitted() {
+        assert_eq!(verify_email_response(pb::VerifyEmailResponse { is_verified: false }), json!({}));
+        assert_eq!(user(&pb::User { username: "a".into(), ..Default::default() }), json!({"username": "a"}));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = create_user_request(&body);
+        }
+
+        #[test]
+        fn every_string_is_read_as_it_was_written(username in any::<String>(), password in any::<String>()) {
+            let body = json!({"username": username, "password": password}).to_string();
+            let request = create_user_request(body.as_bytes()).expect("serde_json wrote it");
+            prop_assert_eq!(request.username, username);
+            prop_assert_eq!(request.password, password);
+        }
+    }
+}

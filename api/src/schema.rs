@@ -1,0 +1,58 @@
+//! Getting the database ready, and saying whether it is.
+//!
+//! Takes: the store and who applies the schema. Gives: `true` on a watch channel once the schema is there, however long
+//! PostgreSQL stays away; and the answer for readiness probes. Does not: let Redis or the mail server decide readiness: a
+//! signup needs neither.
+
+use pipeline::document::Migrations;
+use signup::Store;
+use std::{error::Error as _, time::Duration};
+use tokio::sync::watch;
+
+/// Wait before the next try, growing from the first to the last.
+const WAITS: [Duration; 4] =
+    [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// Time PostgreSQL has to answer a probe.
+const PING: Duration = Duration::from_secs(2);
+
+/// Returns when the schema is there; says so on `ready`.
+pub(crate) async fn prepare(store: Store, migrations: Migrations, ready: watch::Sender<bool>) {
+    let mut waits = WAITS.iter().chain(std::iter::repeat(&WAITS[WAITS.len() - 1]));
+    while !try_once(&store, migrations).await {
+        tokio::time::sleep(*waits.next().unwrap_or(&WAITS[0])).await;
+    }
+    ready.send_replace(true);
+}
+
+async fn try_once(store: &Store, migrations: Migrations) -> bool {
+    let done = match migrations {
+        Migrations::Auto => store.migrate().await.map(|()| true),
+        Migrations::Manual => store.schema_ready().await,
+    };
+    match (&done, migrations) {
+        (Ok(true), Migrations::Auto) => tracing::info!("db migrated successfully"),
+        (Ok(true), Migrations::Manual) => tracing::info!("the database has the schema"),
+        (Ok(false), _) => {
+            tracing::warn!("the database lacks the schema; apply migrations/ (database.migrations: Manual)")
+        }
+        (Err(error), _) => {
+            let cause = error.source().map(ToString::to_string);
+            tracing::error!(%error, cause, "failed to prepare the database, trying again");
+        }
+    }
+    matches!(done, Ok(true))
+}
+
+/// What readiness probes are told.
+///
+/// # Errors
+///
+/// What is missing, without addresses or other secrets.
+pub(crate) async fn readiness(store: &Store, ready: &watch::Receiver<bool>) -> Result<(), String> {
+    match tokio::time::timeout(PING, store.ping()).await {
+        Ok(Ok(())) if *ready.borrow() => Ok(()),
+        Ok(Ok(())) => Err("the database lacks the schema".into()),
+        Ok(Err(_)) | Err(_) => Err("PostgreSQL does not answer".into()),
+    }
+}

@@ -1,0 +1,48 @@
+//! What both interfaces share: the parts that answer a request.
+//!
+//! Takes: the parts, once. Gives: `create_user` and `verify_email` (in [`crate::signup`] and [`crate::verification`]),
+//! which HTTP and gRPC call alike, so that rules, limits and answers cannot differ. Does not: know either protocol.
+
+use crate::{error::ApiError, keyring::Keyring, relay::Relay, signup_limit::SignupLimit};
+use pipeline::Live;
+use signup::{Store, password::Hashing};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+/// Time for the work of one request: waiting for a core, hashing, and a database that may be slow to commit.
+const TIME: Duration = Duration::from_secs(10);
+
+/// The parts that answer a request.
+pub(crate) struct Service {
+    /// The configuration in force, asked anew by each request.
+    pub(crate) live: Live,
+    /// PostgreSQL.
+    pub(crate) store: Store,
+    /// The bounded pool that hashes passwords.
+    pub(crate) hashing: Hashing,
+    /// The keys that verification codes are derived from.
+    pub(crate) keyring: Arc<Keyring>,
+    /// Hands committed intents to Redis; no request waits for it.
+    pub(crate) relay: Arc<Relay>,
+    /// Signups per minute and client address.
+    pub(crate) limit: SignupLimit,
+    /// True once the database has the schema.
+    pub(crate) schema_ready: watch::Receiver<bool>,
+}
+
+impl Service {
+    /// Runs the work of one request within [`TIME`], once the database has its schema.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Unavailable`], or the work's own.
+    pub(crate) async fn bounded<T>(&self, work: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+        if !*self.schema_ready.borrow() {
+            return Err(ApiError::Unavailable(None));
+        }
+        match tokio::time::timeout(TIME, work).await {
+            Ok(result) => result,
+            Err(elapsed) => Err(ApiError::Unavailable(Some(Box::new(elapsed)))),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! One signup.
+//!
+//! Takes: a `CreateUserRequest` and the client's address. Gives: the user, stored together with the intent of one
+//! verification mail. Order: rules, limit, hash, one transaction, answer; Redis hears of it after the commit and nobody
+//! waits for that. Does not: send anything, or tell by its time whether an address was taken (the hash comes first).
+
+use crate::{error::ApiError, pb, service::Service};
+use pipeline::Document;
+use signup::{
+    CreateError, EmailAddress, FullName, Intent, NewUser, Password, Policy, User, Username, Violation,
+    password::HashError,
+};
+use std::{net::IpAddr, sync::Arc};
+
+/// Seconds of 0001-01-01T00:00:00Z: a password that was never changed.
+const NEVER: i64 = -62_135_596_800;
+
+/// The fields of a signup that keep their rules.
+struct Form {
+    username: Username,
+    password: Password,
+    full_name: FullName,
+    email: EmailAddress,
+}
+
+impl Service {
+    /// Creates a user.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError`]: invalid fields, limit reached, pool full, name or address taken, database away.
+    pub(crate) async fn create_user(
+        &self,
+        request: pb::CreateUserRequest,
+        client: IpAddr,
+    ) -> Result<pb::CreateUserResponse, ApiError> {
+        let document = self.live.document();
+        let form = Form::parse(&request, document.signup.password_min_length as usize)?;
+        self.limit.admit(client, document.signup.per_minute_per_ip)?;
+        let user = self.bounded(self.store_user(form, &document)).await?;
+        Ok(pb::CreateUserResponse { user: Some(user) })
+    }
+
+    async fn store_user(&self, form: Form, document: &Document) -> Result<pb::User, ApiError> {
+        let Form { username, password, full_name, email } = form;
+        let hashed_password = self.hashing.hash(password).await.map_err(|error| match error {
+            HashError::Busy => ApiError::Busy,
+            error @ HashError::Failed(_) => ApiError::Internal(Some(Box::new(error))),
+        })?;
+        let user = NewUser { username, full_name, email, hashed_password };
+        match self.store.create_user(&user, &Policy::from(document), &self.keyring.now()).await {
+            Ok(created) => {
+                self.announce(created.intent, document);
+                Ok(shown(&created.user))
+            }
+            Err(CreateError::UsernameTaken) => Err(ApiError::UsernameTaken),
+            Err(CreateError::EmailTaken) if document.signup.hide_existing_accounts => Ok(as_if_created(&user)),
+            Err(CreateError::EmailTaken) => Err(ApiError::EmailTaken),
+            Err(error) => Err(ApiError::Unavailable(Some(Box::new(error)))),
+        }
+    }
+
+    /// Tells the relay of a committed intent. With delay 0 the task is also handed over at once, best effort, beside the
+    /// answer; whatever comes of it, the relay finds the committed row.
+    fn announce(&self, intent: Intent, document: &Document) {
+        if document.task.delay.is_zero() {
+            let relay = Arc::clone(&self.relay);
+            tokio::spawn(async move { relay.hand_over(&intent).await });
+        }
+        self.relay.wake();
+    }
+}
+
+impl Form {
+    /// All violations at once, in the order of the Go program: username, password, full_name, email.
+    fn parse(request: &pb::CreateUserRequest, shortest_password: usize) -> Result<Self, ApiError> {
+        let mut violations = Vec::new();
+        let username = kept(Username::parse(&request.username), &mut violations);
+        let password = kept(Password::parse(&request.password, shortest_password), &mut violations);
+        let full_name = kept(FullName::parse(&request.full_name), &mut violations);
+        let email = kept(EmailAddress::parse(&request.email), &mut violations);
+        match (username, password, full_name, email) {
+            (Some(username), Some(password), Some(full_name), Some(email)) => {
+                Ok(Self { username, password, full_name, email })
+            }
+            _ => Err(ApiError::Invalid(violations)),
+        }
+    }
+}
+
+fn kept<T>(parsed: Result<T, Violation>, violations: &mut Vec<Violation>) -> Option<T> {
+    parsed.map_err(|violation| violations.push(violation)).ok()
+}
+
+fn shown(user: &User) -> pb::User {
+    pb::User {
+        username: user.username.clone(),
+        full_name: user.full_name.clone(),
+        email: user.email.clone(),
+        password_changed_at: Some(timestamp(user.password_changed_at)),
+        created_at: Some(timestamp(user.created_at)),
+    }
+}
+
+/// What a free address would have been answered, for one that is taken; microseconds, as PostgreSQL keeps them.
+fn as_if_created(user: &NewUser) -> pb::User {
+    let now = jiff::Timestamp::now();
+    let nanos = now.subsec_nanosecond() / 1000 * 1000;
+    pb::User {
+        username: user.username.as_str().to_owned(),
+        full_name: user.full_name.as_str().to_owned(),
+        email: user.email.as_str().to_owned(),
+        password_changed_at: Some(prost_types::Timestamp { seconds: NEVER, nanos: 0 }),
+        created_at: Some(prost_types::Timestamp { seconds: now.as_second(), nanos }),
+    }
+}
+
+fn timestamp(instant: jiff::Timestamp) -> prost_types::Timestamp {
+    // Protobuf counts nanoseconds forward from the second, jiff towards zero.
+    let (seconds, nanos) = (instant.as_second(), instant.subsec_nanosecond());
+    if nanos < 0 {
+        return prost_types::Timestamp { seconds: seconds - 1, nanos: nanos + 1_000_000_000 };
+    }
+    prost_types::Timestamp { seconds, nanos }
+}

@@ -66,6 +66,12 @@ pub enum LeaseOutcome {
     Unknown,
 }
 
+/// One round to lease, one after an expired lease was ended, one after something else changed the row meanwhile.
+const LEASE_ROUNDS: u32 = 3;
+
+/// When to come back to a row that changed under every round.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
 impl Store {
     /// Leases an intent that is owed, due and free, and counts the attempt. One that was not marked `dispatched` yet is
     /// leased too: with a delay of zero the task may overtake the mark.
@@ -77,7 +83,7 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn lease(&self, id: Uuid, owner: &str, lease: Duration) -> Result<LeaseOutcome, StoreError> {
-        loop {
+        for _ in 0..LEASE_ROUNDS {
             let taken = sqlx::query(LEASE).bind(id).bind(owner).bind(milliseconds(lease)).fetch_optional(&self.pool);
             if let Some(row) = taken.await? {
                 return Ok(LeaseOutcome::Leased(Box::new(leased(&row)?)));
@@ -94,6 +100,7 @@ impl Store {
                 _ => drop(sqlx::query(SETTLE_UNWANTED).bind(id).execute(&self.pool).await?),
             }
         }
+        Ok(LeaseOutcome::NotDue(TRY_AGAIN))
     }
 
     /// Extends a lease that has not expired; `false` means that it is lost and the mail must not be sent.

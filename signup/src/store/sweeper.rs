@@ -27,7 +27,7 @@ impl Store {
     pub async fn reset_incarnation(&self, current: &str) -> Result<u64, StoreError> {
         let done = sqlx::query(
             "UPDATE email_intents SET state = 'waiting'
-             WHERE state = 'dispatched' AND (redis_epoch < $1 OR redis_epoch > $1 OR redis_epoch IS NULL)",
+             WHERE state = 'dispatched' AND redis_epoch IS DISTINCT FROM $1",
         )
         .bind(current)
         .execute(&self.pool)

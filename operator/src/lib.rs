@@ -6,5 +6,9 @@
 //! # Layout
 //!
 //! - [`crd`]: the resource, its schema and rules
+//! - [`manifest`]: a file with such a resource, validated
+//! - [`build`]: the configuration of `api` and `worker` made from it
 
+pub mod build;
 pub mod crd;
+pub mod manifest;

@@ -38,7 +38,7 @@ pub(super) fn queue_name(_: &mut SchemaGenerator) -> Schema {
 pub(super) fn public_url(_: &mut SchemaGenerator) -> Schema {
     text(
         512,
-        "^https?://([-a-zA-Z0-9.]+|[[][0-9a-fA-F:.]+[]])(:[0-9]{1,5})?(/[-a-zA-Z0-9._~/]*)?$",
+        "^https?://[-a-zA-Z0-9.]+(:[0-9]{1,5})?(/[-a-zA-Z0-9._~/]*)?$",
         "must be like https://app.example.com or https://example.com/signup: http or https, no user, no ? and no #",
     )
 }

@@ -1,0 +1,148 @@
+//! The `pipeline.yaml` of a pipeline.
+//!
+//! Takes: the resource and the paths under which the processes see its Secrets. Gives: a [`Document`], which the processes
+//! follow live. Does not: read or write files. Fields that concern Kubernetes objects alone have no place in it.
+
+use crate::crd::{
+    SignupPipelineSpec,
+    exposure::{LogFormat, Observability},
+    mail::{Mail, Signup, SmtpTls, Verification},
+    stores::{Database, Migrations},
+    task::{Backoff, BackoffFormula, Queue, Task},
+    workload::Worker,
+};
+use pipeline::{Document, document};
+use std::path::PathBuf;
+
+/// Where a process finds what the resource names; `None`: the resource does not name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountedPaths {
+    /// File with PostgreSQL's URI.
+    pub database_uri: PathBuf,
+    /// PEM file of PostgreSQL's certificate authority.
+    pub database_ca: Option<PathBuf>,
+    /// File with Redis' URI.
+    pub redis_uri: PathBuf,
+    /// PEM file of Redis' certificate authority.
+    pub redis_ca: Option<PathBuf>,
+    /// Folder with `username` and `password` of the mail server.
+    pub smtp_auth: Option<PathBuf>,
+    /// PEM file of the mail server's certificate authority.
+    pub smtp_ca: Option<PathBuf>,
+    /// Folder with the texts of the mails.
+    pub templates: Option<PathBuf>,
+    /// Folder with the keys that sign links.
+    pub keys: PathBuf,
+}
+
+/// Builds the document of pipeline `namespace/name`.
+pub fn document(name: &str, namespace: &str, spec: &SignupPipelineSpec, paths: &MountedPaths) -> Document {
+    Document {
+        pipeline: format!("{namespace}/{name}"),
+        task: task(&spec.task),
+        queues: spec.queues.iter().map(queue).collect(),
+        strict_priority: spec.strict_priority,
+        database: database(&spec.database, paths),
+        redis: document::Redis { uri_file: paths.redis_uri.clone(), ca_file: paths.redis_ca.clone() },
+        mail: mail(&spec.mail, paths),
+        verification: verification(spec, paths),
+        signup: signup(&spec.signup),
+        worker: worker(&spec.worker),
+        observability: observability(&spec.observability),
+    }
+}
+
+/// Base of the links in the mails, without a trailing slash.
+pub fn public_url(spec: &SignupPipelineSpec) -> String {
+    let Verification { public_url, .. } = &spec.verification;
+    let exposed = || spec.expose.as_ref().map(|expose| format!("https://{}{}", expose.host, expose.path));
+    let url = public_url.clone().or_else(exposed).unwrap_or_default();
+    url.trim_end_matches('/').to_owned()
+}
+
+// The schema keeps all integers of the spec at 0 or above, so `unsigned_abs` changes none of them.
+
+fn task(Task { delay, max_retries, queue, deadline, timeout, backoff }: &Task) -> document::Task {
+    let Backoff { initial, max, formula } = backoff;
+    let formula = match formula {
+        BackoffFormula::Jitter => document::BackoffFormula::Jitter,
+        BackoffFormula::Asynq => document::BackoffFormula::Asynq,
+    };
+    document::Task {
+        delay: delay.get(),
+        max_retries: max_retries.unsigned_abs(),
+        queue: queue.clone(),
+        deadline: deadline.get(),
+        timeout: timeout.get(),
+        backoff: document::Backoff { initial: initial.get(), max: max.get(), formula },
+    }
+}
+
+fn queue(Queue { name, priority, paused }: &Queue) -> document::Queue {
+    document::Queue { name: name.clone(), priority: priority.unsigned_abs(), paused: *paused }
+}
+
+fn database(database: &Database, paths: &MountedPaths) -> document::Database {
+    document::Database {
+        uri_file: paths.database_uri.clone(),
+        ca_file: paths.database_ca.clone(),
+        max_connections_per_pod: database.max_connections_per_pod.unsigned_abs(),
+        migrations: match database.migrations {
+            Migrations::Auto => document::Migrations::Auto,
+            Migrations::Manual => document::Migrations::Manual,
+        },
+    }
+}
+
+fn mail(Mail { from, smtp, templates_ref: _ }: &Mail, paths: &MountedPaths) -> document::Mail {
+    document::Mail {
+        from: from.clone(),
+        smtp: document::Smtp {
+            host: smtp.host.clone(),
+            port: u16::try_from(smtp.port).unwrap_or(u16::MAX),
+            tls: match smtp.tls {
+                SmtpTls::StartTLS => document::SmtpTls::StartTLS,
+                SmtpTls::Implicit => document::SmtpTls::Implicit,
+                SmtpTls::None => document::SmtpTls::None,
+            },
+            auth_dir: paths.smtp_auth.clone(),
+            ca_file: paths.smtp_ca.clone(),
+            max_per_second: smtp.max_per_second.map(i32::unsigned_abs),
+        },
+        templates_dir: paths.templates.clone(),
+    }
+}
+
+fn verification(spec: &SignupPipelineSpec, paths: &MountedPaths) -> document::Verification {
+    document::Verification {
+        public_url: public_url(spec),
+        link_ttl: spec.verification.link_ttl.get(),
+        keys_dir: paths.keys.clone(),
+    }
+}
+
+fn signup(Signup { password_min_length, hide_existing_accounts, per_minute_per_ip }: &Signup) -> document::Signup {
+    document::Signup {
+        password_min_length: password_min_length.unsigned_abs(),
+        hide_existing_accounts: *hide_existing_accounts,
+        per_minute_per_ip: per_minute_per_ip.unsigned_abs(),
+    }
+}
+
+fn worker(worker: &Worker) -> document::Worker {
+    document::Worker {
+        concurrency: worker.concurrency.unsigned_abs(),
+        shutdown_grace_period: worker.shutdown_grace_period.get(),
+    }
+}
+
+fn observability(observability: &Observability) -> document::Observability {
+    document::Observability {
+        log_level: observability.log_level.clone(),
+        log_format: match observability.log_format {
+            LogFormat::Json => document::LogFormat::Json,
+            LogFormat::Text => document::LogFormat::Text,
+        },
+        log_personal_data: observability.log_personal_data,
+    }
+}

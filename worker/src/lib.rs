@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The worker: due tasks in, mails out, results recorded.
+//!
+//! Takes: tasks from Redis (asynq's format), what to send from PostgreSQL, settings from a file that it follows.
+//! Gives: verification mails over SMTP, each one once but for the window that the README names.
+//! Does not: decide when a mail is due, keep anything on disk, or lose anything when it is killed.
+//!
+//! # Layout
+//!
+//! - [`process`]: starts and stops the parts below
+//! - `verification_email`: the handler: lease, write, send, record
+//! - [`lease`]: the exclusive right to send one mail
+//! - [`message`]: the mail, from templates to bytes
+//! - [`mail`]: SMTP: dialogue, classes of failure, connections kept, circuit breaker, pace
+//! - `settings`, `backoff`, `materials`: what the configuration means for the queue, for waiting, for mails
+//! - [`config`]: flags; `random`: chance
+
+mod backoff;
+pub mod config;
+pub mod lease;
+pub mod mail;
+mod materials;
+pub mod message;
+pub mod process;
+mod random;
+#[cfg(test)]
+mod samples;
+mod settings;
+mod verification_email;

@@ -1,0 +1,18 @@
+//! Flags and environment of the worker; everything else is in `pipeline.yaml`.
+//!
+//! Takes: the command line. Gives: a [`Config`]. Does not: read the file it names.
+
+use clap::Parser;
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Takes due tasks from Redis and sends the verification mails.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Config {
+    /// The configuration file, followed while it changes.
+    #[arg(long, env = "CONFIG", default_value = "/etc/signup/pipeline.yaml")]
+    pub config: PathBuf,
+    /// Where health, metrics and the configuration in force are served; port 0 takes a free one.
+    #[arg(long, env = "ADMIN_ADDR", default_value = "0.0.0.0:9091")]
+    pub admin: SocketAddr,
+}

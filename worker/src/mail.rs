@@ -1,0 +1,156 @@
+//! One mail over SMTP.
+//!
+//! Takes: settings, an envelope, a message, and a clearance to ask right before the message is handed over. Gives: [`Sent`].
+//! Does not: render mails, know leases or databases, or try again (but for a connection that died while idle, where nothing
+//! had been said about the mail yet).
+//!
+//! # Layout
+//!
+//! - [`connection`]: the dialogue, step by step
+//! - [`class`]: what its end means
+//! - [`reply`]: what the server said
+//! - [`breaker`]: no tasks while the server is down
+//! - [`pace`]: no more per second than allowed
+//! - `pool`, `tls`, `stream`: connections kept, trusted, encrypted
+
+pub mod breaker;
+pub mod class;
+pub mod connection;
+pub(crate) mod pace;
+mod pool;
+pub mod reply;
+mod stream;
+mod tls;
+
+use breaker::Breaker;
+pub use class::Class;
+use connection::Connection;
+pub use connection::{Clearance, Sent};
+use lettre::address::Envelope;
+use pipeline::document::Smtp;
+use pool::Pool;
+pub use reply::Failure;
+use reply::Phase;
+use tokio_util::sync::CancellationToken;
+
+/// Sends mails; one per process.
+pub struct Mailer {
+    pool: Pool,
+    breaker: Breaker,
+}
+
+impl Mailer {
+    /// Opens nothing yet.
+    pub fn new(breaker: Breaker) -> Self {
+        Self { pool: Pool::default(), breaker }
+    }
+
+    /// Says whether the mail server is usable.
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// Runs one dialogue. `cancelled` ends it as long as the message is not handed over; after that the answer is awaited.
+    pub async fn send(
+        &self,
+        settings: &Smtp,
+        envelope: &Envelope,
+        message: &[u8],
+        cancelled: &CancellationToken,
+        clearance: Clearance<'_>,
+    ) -> Sent {
+        let addressed = tokio::select! {
+            biased;
+            () = cancelled.cancelled() => return Sent::Withheld,
+            addressed = self.address(settings, envelope) => addressed,
+        };
+        let sent = match addressed {
+            Ok(connection) => self.hand_over(settings, connection, message, clearance).await,
+            Err(failure) => Sent::Failed(failure),
+        };
+        self.observe(&sent);
+        sent
+    }
+
+    /// Keeps the timers of pool and breaker going; runs until dropped.
+    pub async fn run(&self) {
+        tokio::join!(self.pool.run(), self.breaker.run());
+    }
+
+    /// Applies changed settings: idle connections are closed and an open breaker lets a probe go.
+    pub async fn settings_changed(&self) {
+        self.breaker.probe_now();
+        self.pool.quit_all().await;
+    }
+
+    /// Closes idle connections politely.
+    pub async fn shutdown(&self) {
+        self.pool.quit_all().await;
+    }
+
+    async fn address(&self, settings: &Smtp, envelope: &Envelope) -> Result<Connection, Failure> {
+        if let Some(mut connection) = self.pool.take(settings) {
+            match connection.address(envelope).await {
+                Ok(()) => return Ok(connection),
+                Err(failure) if is_end_of_connection(&failure) => self.pool.clear(),
+                Err(failure) => return Err(self.keep_after(failure, connection, settings).await),
+            }
+        }
+        let mut connection = Connection::open(settings).await?;
+        match connection.address(envelope).await {
+            Ok(()) => Ok(connection),
+            Err(failure) => Err(self.keep_after(failure, connection, settings).await),
+        }
+    }
+
+    async fn hand_over(
+        &self,
+        settings: &Smtp,
+        mut connection: Connection,
+        message: &[u8],
+        clearance: Clearance<'_>,
+    ) -> Sent {
+        if !clearance() {
+            connection.quit().await;
+            return Sent::Withheld;
+        }
+        let sent = connection.hand_over(message, clearance).await;
+        match &sent {
+            Sent::Failed(failure) if failure.phase == Phase::Data && failure.leaves_the_connection_open() => {
+                connection.reset().await;
+            }
+            Sent::Accepted(_) | Sent::Failed(_) | Sent::Withheld => {}
+        }
+        self.pool.put(connection, settings);
+        sent
+    }
+
+    /// A refusal leaves a good connection, which the next mail can use after RSET.
+    async fn keep_after(&self, failure: Failure, mut connection: Connection, settings: &Smtp) -> Failure {
+        if failure.leaves_the_connection_open() {
+            connection.reset().await;
+        }
+        self.pool.put(connection, settings);
+        failure
+    }
+
+    fn observe(&self, sent: &Sent) {
+        let (works, code) = match sent {
+            Sent::Accepted(reply) => (Some(true), Some(reply.code)),
+            Sent::Failed(failure) => (failure.class().relay_works(), failure.code()),
+            Sent::Withheld => return,
+        };
+        if let Some(works) = works {
+            self.breaker.record(works);
+            metrics::gauge!("signup_mail_reachable").set(if works { 1.0 } else { 0.0 });
+        }
+        if let Some(code) = code {
+            metrics::gauge!("signup_mail_last_reply_code").set(f64::from(code));
+        }
+    }
+}
+
+/// A reused connection whose server hung up, or wants no more mails on this one: not a word about this mail.
+fn is_end_of_connection(failure: &Failure) -> bool {
+    failure.phase == Phase::Mail && failure.code().is_none_or(|code| code < 500)
+}

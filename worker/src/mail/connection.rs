@@ -1,0 +1,211 @@
+//! One SMTP connection, step by step, each step with its own time limit.
+//!
+//! Takes: where the server is, and messages. Gives: [`Sent`] for each message: accepted, failed with phase and reply, or
+//! deliberately not sent. Does not: retry, keep connections for later (that is `pool`), or know what a lease is.
+//!
+//! lettre speaks the protocol; this file decides the order of the steps, because what a failure means depends on the step.
+//! `TCP_NODELAY` is set by us: lettre 0.11 leaves Nagle's algorithm on and writes the message and its final dot apart.
+
+use super::{
+    reply::{Cause, Failure, Phase, Reply},
+    stream::ImplicitTls,
+    tls,
+};
+use lettre::{
+    address::Envelope,
+    transport::smtp::{
+        authentication::{Credentials, DEFAULT_MECHANISMS},
+        client::{AsyncSmtpConnection, AsyncTokioStream},
+        commands::{Data, Mail, Rcpt, Rset},
+        extension::{ClientId, Extension, MailParameter},
+        response::Response,
+    },
+};
+use pipeline::document::{Smtp, SmtpTls};
+use secrecy::ExposeSecret;
+use std::{path::Path, time::Duration};
+use tokio::{net::TcpStream, time::Instant};
+
+/// Name lookup and TCP handshake.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Greeting, EHLO, TLS, AUTH, MAIL, RCPT, DATA: each one.
+const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+/// The message and its final dot; servers filter content before they answer.
+const DOT_LIMIT: Duration = Duration::from_secs(120);
+/// QUIT is a courtesy.
+const QUIT_LIMIT: Duration = Duration::from_secs(2);
+
+/// How one message ended.
+#[derive(Debug)]
+pub enum Sent {
+    /// The server took responsibility: 250 to the final dot.
+    Accepted(Reply),
+    /// It did not, or nobody knows; see [`Failure::class`].
+    Failed(Failure),
+    /// The caller's clearance was withdrawn before the message was handed over.
+    Withheld,
+}
+
+/// Asked right before the message is handed over: true lets it go.
+pub type Clearance<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// An open connection, greeted, encrypted and signed in as the settings demand.
+pub(super) struct Connection {
+    smtp: AsyncSmtpConnection,
+    is_usable: bool,
+}
+
+impl Connection {
+    /// Connects; credentials and CA are read from their files now, so rotated ones are used.
+    pub(super) async fn open(settings: &Smtp) -> Result<Self, Failure> {
+        let hello = ClientId::default();
+        let tcp = within(CONNECT_LIMIT, Phase::Connect, connect(&settings.host, settings.port)).await?;
+        let ca_file = settings.ca_file.as_deref();
+        let stream: Box<dyn AsyncTokioStream> = match settings.tls {
+            SmtpTls::Implicit => within(COMMAND_LIMIT, Phase::Tls, handshake(tcp, &settings.host, ca_file)).await?,
+            SmtpTls::StartTLS | SmtpTls::None => Box::new(tcp),
+        };
+        let greeting = AsyncSmtpConnection::connect_with_transport(stream, &hello);
+        let mut smtp = step(COMMAND_LIMIT, Phase::Greeting, greeting).await?;
+        if settings.tls == SmtpTls::StartTLS {
+            let parameters = tls::starttls(&settings.host, ca_file).map_err(|error| unusable(Phase::Tls, &error))?;
+            step(COMMAND_LIMIT, Phase::Tls, smtp.starttls(parameters, &hello)).await?;
+        }
+        if let Some(folder) = &settings.auth_dir {
+            let credentials = read_credentials(folder)?;
+            step(COMMAND_LIMIT, Phase::Auth, smtp.auth(DEFAULT_MECHANISMS, &credentials)).await?;
+        }
+        Ok(Self { smtp, is_usable: true })
+    }
+
+    /// Names sender and recipient: MAIL and RCPT. Nothing is handed over yet.
+    ///
+    /// # Cancel safety
+    ///
+    /// None: after a dropped call the connection is in an unknown state; [`Connection::is_usable`] says so.
+    pub(super) async fn address(&mut self, envelope: &Envelope) -> Result<(), Failure> {
+        self.is_usable = false;
+        let mut options = Vec::new();
+        if !is_ascii(envelope) {
+            if !self.smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
+                self.is_usable = true;
+                return Err(Failure::new(Phase::Rcpt, Cause::Unusable("it does not offer SMTPUTF8".into())));
+            }
+            options.push(MailParameter::SmtpUtfEight);
+        }
+        self.command(Phase::Mail, Mail::new(envelope.from().cloned(), options)).await?;
+        for recipient in envelope.to() {
+            self.command(Phase::Rcpt, Rcpt::new(recipient.clone(), Vec::new())).await?;
+        }
+        self.is_usable = true;
+        Ok(())
+    }
+
+    /// Asks to hand over (DATA), asks `clearance` one last time, then hands over the message.
+    ///
+    /// The message is ASCII with CRLF line ends, as `message::build` makes it.
+    ///
+    /// # Cancel safety
+    ///
+    /// None: a call dropped after the clearance leaves open whether the server has the message.
+    pub(super) async fn hand_over(&mut self, message: &[u8], clearance: Clearance<'_>) -> Sent {
+        self.is_usable = false;
+        if let Err(failure) = self.command(Phase::Data, Data).await {
+            return Sent::Failed(failure);
+        }
+        if !clearance() {
+            // After the 354 nothing but the message may be said; closing the connection discards it (RFC 5321 section 4.1.1.4).
+            return Sent::Withheld;
+        }
+        match step(DOT_LIMIT, Phase::Dot, self.smtp.message(message)).await {
+            Ok(response) if is_completion(&response) => {
+                self.is_usable = true;
+                Sent::Accepted(Reply::from(&response))
+            }
+            Ok(response) => Sent::Failed(Failure::new(Phase::Dot, Cause::Reply(Reply::from(&response)))),
+            Err(failure) => {
+                // A refused message ends the transaction, so the connection is in order (RFC 5321 section 4.1.1.4).
+                self.is_usable = failure.leaves_the_connection_open();
+                Sent::Failed(failure)
+            }
+        }
+    }
+
+    /// Abandons the addressed message (RSET), so that another may follow on this connection.
+    pub(super) async fn reset(&mut self) {
+        self.is_usable = self.command(Phase::Mail, Rset).await.is_ok();
+    }
+
+    /// True: another message may follow on this connection.
+    pub(super) fn is_usable(&self) -> bool {
+        self.is_usable && !self.smtp.has_broken()
+    }
+
+    /// Says goodbye; failures do not matter any more.
+    pub(super) async fn quit(mut self) {
+        let _ = tokio::time::timeout(QUIT_LIMIT, self.smtp.quit()).await;
+    }
+
+    async fn command<C: std::fmt::Display>(&mut self, phase: Phase, command: C) -> Result<(), Failure> {
+        let result = step(COMMAND_LIMIT, phase, self.smtp.command(command)).await;
+        match result {
+            Ok(response) if phase == Phase::Data && u16::from(response.code()) != 354 => {
+                Err(Failure::new(phase, Cause::Reply(Reply::from(&response))))
+            }
+            Ok(_) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+fn is_ascii(envelope: &Envelope) -> bool {
+    envelope.from().into_iter().chain(envelope.to()).all(|address| AsRef::<str>::as_ref(address).is_ascii())
+}
+
+fn is_completion(response: &Response) -> bool {
+    (200..300).contains(&u16::from(response.code()))
+}
+
+async fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
+    let lost = |_| Failure::new(Phase::Connect, Cause::Lost);
+    let stream = TcpStream::connect((host, port)).await.map_err(lost)?;
+    stream.set_nodelay(true).map_err(lost)?;
+    Ok(stream)
+}
+
+async fn handshake(tcp: TcpStream, host: &str, ca_file: Option<&Path>) -> Result<Box<dyn AsyncTokioStream>, Failure> {
+    let (config, name) = tls::implicit(host, ca_file).map_err(|error| unusable(Phase::Tls, &error))?;
+    let stream = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await;
+    Ok(Box::new(ImplicitTls(stream.map_err(|_| Failure::new(Phase::Tls, Cause::Lost))?)))
+}
+
+fn read_credentials(folder: &Path) -> Result<Credentials, Failure> {
+    let read = |name: &str| pipeline::secret::read(&folder.join(name)).map_err(|error| unusable(Phase::Auth, &error));
+    let (username, password) = (read("username")?, read("password")?);
+    Ok(Credentials::new(username.expose_secret().to_owned(), password.expose_secret().to_owned()))
+}
+
+fn unusable(phase: Phase, error: &dyn std::error::Error) -> Failure {
+    Failure::new(phase, Cause::Unusable(error.to_string()))
+}
+
+/// Runs one step of lettre's under a limit and measures it.
+async fn step<T>(
+    limit: Duration,
+    phase: Phase,
+    work: impl Future<Output = Result<T, lettre::transport::smtp::Error>>,
+) -> Result<T, Failure> {
+    within(limit, phase, async { work.await.map_err(|error| Failure::from_lettre(phase, &error)) }).await
+}
+
+async fn within<T>(
+    limit: Duration,
+    phase: Phase,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let start = Instant::now();
+    let result = tokio::time::timeout(limit, work).await;
+    metrics::histogram!("signup_smtp_phase_duration_seconds", "phase" => phase.label())
+        .record(start.elapsed().as_secs_f64());
+    result.unwrap_or_else(|_| Err(Failure::new(phase, Cause::TimedOut)))
+}

@@ -1,0 +1,126 @@
+//! The verification mail, from values to bytes.
+//!
+//! Takes: templates, sender, recipient, Message-ID, link and the date. Gives: an envelope and the message as SMTP carries it:
+//! ASCII, CRLF, multipart/alternative with text and HTML. Does not: read the clock or the database, or send anything.
+//!
+//! The same values give the same bytes, so every copy of one mail is identical but for its date (the MIME boundary comes from
+//! the Message-ID, not from chance).
+//!
+//! # Layout
+//!
+//! - [`templates`]: the files
+//! - [`template`]: one file, its placeholders
+
+pub mod template;
+pub mod templates;
+
+use lettre::{
+    Message,
+    address::Envelope,
+    message::{Mailbox, MultiPart, SinglePart},
+};
+use std::time::{Duration, SystemTime};
+use template::Values;
+pub use templates::Templates;
+
+/// What one mail consists of.
+#[derive(Clone)]
+pub struct Mail<'a> {
+    /// `mail.from` of the configuration.
+    pub from: &'a str,
+    /// The recipient's address.
+    pub to: &'a str,
+    /// With its angle brackets; the same for every copy.
+    pub message_id: &'a str,
+    /// The `Date` header.
+    pub date: SystemTime,
+    /// The name given at signup.
+    pub full_name: &'a str,
+    /// The username.
+    pub username: &'a str,
+    /// The page that verifies the address; holds the secret code.
+    pub link: &'a str,
+    /// How long the link works.
+    pub expires_in: Duration,
+}
+
+/// A mail ready for SMTP. No `Debug`: it holds the link.
+pub struct Ready {
+    /// For MAIL and RCPT.
+    pub envelope: Envelope,
+    /// For DATA, without dot-stuffing.
+    pub bytes: Vec<u8>,
+}
+
+/// A mail that cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// Somebody must change the configuration; no attempt is used up.
+    #[error("mail.from is not an address; write `no-reply@example.com` or `Example <no-reply@example.com>`")]
+    From(#[source] lettre::address::AddressError),
+    /// Signup checks addresses, so this one came from elsewhere.
+    #[error("the recipient's address is not one the mail library can send to")]
+    To(#[source] lettre::address::AddressError),
+    /// The message library refuses.
+    #[error("failed to build the message")]
+    Build(#[source] lettre::error::Error),
+}
+
+/// Builds a mail.
+///
+/// # Errors
+///
+/// [`MessageError`], which never shows the recipient or the link.
+pub fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, MessageError> {
+    let from: Mailbox = mail.from.parse().map_err(MessageError::From)?;
+    // The Go program stored `Name <a@b>` as it came: the address in it counts, the name stays out of the headers.
+    let to: Mailbox = mail.to.parse().map_err(MessageError::To)?;
+    let full_name = one_line(mail.full_name);
+    let expires_in = in_words(mail.expires_in);
+    let values = Values { full_name: &full_name, username: mail.username, link: mail.link, expires_in: &expires_in };
+    let bodies = MultiPart::alternative()
+        .boundary(boundary(mail.message_id))
+        .singlepart(SinglePart::plain(templates.text.text(&values)))
+        .singlepart(SinglePart::html(templates.html.html(&values)));
+    let message = Message::builder()
+        .date(mail.date)
+        .from(from)
+        .to(Mailbox::new(None, to.email))
+        .subject(one_line(&templates.subject.text(&values)))
+        .message_id(Some(one_line(mail.message_id)))
+        .multipart(bodies)
+        .map_err(MessageError::Build)?;
+    Ok(Ready { envelope: message.envelope().clone(), bytes: message.formatted() })
+}
+
+/// The page that verifies an address. `public_url` has no trailing slash; the code consists of letters, so nothing is escaped.
+pub fn link(public_url: &str, email_id: i64, code: &str) -> String {
+    format!("{}/verify_email?email_id={email_id}&secret_code={code}", public_url.trim_end_matches('/'))
+}
+
+/// White space and control characters become single spaces: a value can neither begin a header nor fake a line of the mail.
+fn one_line(value: &str) -> String {
+    let words = value.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Letters and digits only, at most 70 characters (RFC 2046 section 5.1.1), and stable for all copies of a mail.
+fn boundary(message_id: &str) -> String {
+    let stable = message_id.chars().filter(char::is_ascii_alphanumeric).take(50);
+    format!("part-{}", stable.collect::<String>())
+}
+
+/// `24 hours`, `15 minutes`, `1 hour 30 minutes`; below a second is dropped.
+fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [("hour", seconds / 3600), ("minute", seconds % 3600 / 60), ("second", seconds % 60)];
+    let words: Vec<String> = units
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(unit, count)| format!("{count} {unit}{}", if count == 1 { "" } else { "s" }))
+        .collect();
+    if words.is_empty() { "0 seconds".into() } else { words.join(" ") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! One template: text with placeholders.
+//!
+//! Takes: a text such as `Hello {{full_name}}`. Gives: a [`Template`] that was checked when it was parsed, so rendering cannot
+//! fail. Does not: know conditions, loops or includes; whoever edits a mail needs none, and nobody can break one.
+
+/// What a placeholder stands for.
+#[derive(Debug, Clone)]
+pub struct Values<'a> {
+    /// `{{full_name}}`: the name given at signup.
+    pub full_name: &'a str,
+    /// `{{username}}`
+    pub username: &'a str,
+    /// `{{link}}`: the page that verifies the address.
+    pub link: &'a str,
+    /// `{{expires_in}}`: such as `24 hours`.
+    pub expires_in: &'a str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Placeholder {
+    FullName,
+    Username,
+    Link,
+    ExpiresIn,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Placeholder(Placeholder),
+}
+
+/// A parsed template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Template(Vec<Piece>);
+
+/// A template that cannot be used; tells the fix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// `{{` without `}}`.
+    #[error("`{{{{` is not closed; write e.g. `{{{{link}}}}`")]
+    NotClosed,
+    /// A name we do not know.
+    #[error(
+        "`{{{{{0}}}}}` is not a placeholder; use `{{{{full_name}}}}`, `{{{{username}}}}`, `{{{{link}}}}` or `{{{{expires_in}}}}`"
+    )]
+    Unknown(String),
+}
+
+impl Template {
+    pub(super) fn parse(text: &str) -> Result<Self, TemplateError> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("{{") {
+            let (name, after) = after.split_once("}}").ok_or(TemplateError::NotClosed)?;
+            let placeholder = match name.trim() {
+                "full_name" => Placeholder::FullName,
+                "username" => Placeholder::Username,
+                "link" => Placeholder::Link,
+                "expires_in" => Placeholder::ExpiresIn,
+                other => return Err(TemplateError::Unknown(other.chars().take(40).collect())),
+            };
+            pieces.push(Piece::Text(before.to_owned()));
+            pieces.push(Piece::Placeholder(placeholder));
+            rest = after;
+        }
+        pieces.push(Piece::Text(rest.to_owned()));
+        Ok(Self(pieces))
+    }
+
+    pub(super) fn has_link(&self) -> bool {
+        self.0.contains(&Piece::Placeholder(Placeholder::Link))
+    }
+
+    /// Fills in the values as they are.
+    pub(super) fn text(&self, values: &Values<'_>) -> String {
+        self.fill(values, |value, out| out.push_str(value))
+    }
+
+    /// Fills in the values with HTML's five special characters escaped.
+    pub(super) fn html(&self, values: &Values<'_>) -> String {
+        self.fill(values, escape)
+    }
+
+    fn fill(&self, values: &Values<'_>, mut write: impl FnMut(&str, &mut String)) -> String {
+        let mut out = String::with_capacity(1024);
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Placeholder(Placeholder::FullName) => write(values.full_name, &mut out),
+                Piece::Placeholder(Placeholder::Username) => write(values.username, &mut out),
+                Piece::Placeholder(Placeholder::Link) => write(values.link, &mut out),
+                Piece::Placeholder(Placeholder::ExpiresIn) => write(values.expires_in, &mut out),
+            }
+        }
+        out
+    }
+}
+
+fn escape(value: &str, out: &mut String) {
+    for c in value.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const VALUES: Values<'_> = Values {
+        full_name: "<b>Alice</b> {{link}}",
+        username: "alice1",
+        link: "https://a.example/?a=1&b=2",
+        expires_in: "24 hours",
+    };
+
+    fn parse(text: &str) -> Template {
+        Template::parse(text).expect("a good template")
+    }
+
+    #[test]
+    fn values_are_escaped_in_html_only() {
+        let template = parse("{{full_name}}|{{link}}");
+        assert_eq!(template.text(&VALUES), "<b>Alice</b> {{link}}|https://a.example/?a=1&b=2");
+        assert_eq!(template.html(&VALUES), "&lt;b&gt;Alice&lt;/b&gt; {{link}}|https://a.example/?a=1&amp;b=2");
+    }
+
+    #[test]
+    fn a_value_is_never_read_as_a_placeholder() {
+        assert!(parse("{{full_name}}").text(&VALUES).ends_with("{{link}}"));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_fix() {
+        assert_eq!(Template::parse("a {{link"), Err(TemplateError::NotClosed));
+        let error = Template::parse("{{ name }}").expect_err("no such placeholder");
+        assert_eq!(
+            error.to_string(),
+            "`{{name}}` is not a placeholder; use `{{full_name}}`, `{{username}}`, `{{link}}` or `{{expires_in}}`"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics_and_text_without_braces_stays(text in ".{0,80}") {
+            if let Ok(template) = Template::parse(&text)
+                && !text.contains("{{")
+            {
+                prop_assert_eq!(template.text(&VALUES), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The three templates of the verification mail: built in, or from a folder.
+//!
+//! Takes: a folder with `subject.txt`, `body.txt`, `body.html` (any of them may be missing). Gives: [`Templates`].
+//! Does not: render half of a broken folder; one bad file and the built-in mail is used, which is logged by the caller.
+
+use super::template::{Template, TemplateError};
+use std::path::{Path, PathBuf};
+
+const SUBJECT: &str = "subject.txt";
+const TEXT: &str = "body.txt";
+const HTML: &str = "body.html";
+
+/// A mail is read by people; a larger file is a mistake. Bytes.
+const LARGEST_FILE: u64 = 256 * 1024;
+
+/// Subject and both bodies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Templates {
+    pub(super) subject: Template,
+    pub(super) text: Template,
+    pub(super) html: Template,
+}
+
+/// A folder that cannot be used; names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplatesError {
+    /// The file is there and cannot be read, or is not UTF-8.
+    #[error("failed to read the template {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// The file is larger than 256 KiB.
+    #[error("the template {} is larger than 256 KiB", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is read and wrong.
+    #[error("the template {} is wrong", path.display())]
+    Template {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and the fix.
+        source: TemplateError,
+    },
+    /// A body without its purpose.
+    #[error("the template {} does not contain `{{{{link}}}}`", path.display())]
+    NoLink {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Templates {
+    /// The mail this program brings along.
+    ///
+    /// # Panics
+    ///
+    /// Never: the files are part of the program, and a test parses them.
+    pub fn built_in() -> Self {
+        let parse = |text| Template::parse(text).expect("the built-in templates are parsed by a test");
+        Self {
+            subject: parse(include_str!("../../templates/verification_email/subject.txt")),
+            text: parse(include_str!("../../templates/verification_email/body.txt")),
+            html: parse(include_str!("../../templates/verification_email/body.html")),
+        }
+    }
+
+    /// Reads a folder; what is missing in it is taken from the built-in mail.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplatesError`] for the first file that cannot be used.
+    pub fn read(folder: &Path) -> Result<Self, TemplatesError> {
+        let built_in = Self::built_in();
+        Ok(Self {
+            subject: read_file(&folder.join(SUBJECT))?.unwrap_or(built_in.subject),
+            text: read_body(&folder.join(TEXT))?.unwrap_or(built_in.text),
+            html: read_body(&folder.join(HTML))?.unwrap_or(built_in.html),
+        })
+    }
+}
+
+fn read_body(path: &Path) -> Result<Option<Template>, TemplatesError> {
+    let template = read_file(path)?;
+    match template {
+        Some(template) if !template.has_link() => Err(TemplatesError::NoLink { path: path.to_owned() }),
+        other => Ok(other),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Option<Template>, TemplatesError> {
+    let failed = |source| TemplatesError::Read { path: path.to_owned(), source };
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.len() > LARGEST_FILE => {
+            return Err(TemplatesError::TooLarge { path: path.to_owned() });
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let template = Template::parse(&text);
+    Ok(Some(template.map_err(|source| TemplatesError::Template { path: path.to_owned(), source })?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).expect("a writable folder");
+        }
+        folder
+    }
+
+    #[test]
+    fn the_built_in_mail_parses_and_has_its_link_in_both_bodies() {
+        let templates = Templates::built_in();
+        assert!(templates.text.has_link() && templates.html.has_link());
+    }
+
+    #[test]
+    fn missing_files_come_from_the_built_in_mail() {
+        let folder = folder(&[("subject.txt", "Welcome, {{username}}")]);
+        let templates = Templates::read(folder.path()).expect("a good folder");
+        assert_ne!(templates.subject, Templates::built_in().subject);
+        assert_eq!(templates.html, Templates::built_in().html);
+    }
+
+    #[test]
+    fn a_bad_file_is_named() {
+        for (name, text) in [("body.txt", "{{nope}} {{link}}"), ("body.html", "<p>no address</p>")] {
+            let folder = folder(&[(name, text)]);
+            let error = Templates::read(folder.path()).expect_err("a bad file").to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused() {
+        let folder = folder(&[]);
+        std::fs::write(folder.path().join("subject.txt"), b"\xff\xfe").expect("a writable folder");
+        assert!(matches!(Templates::read(folder.path()), Err(TemplatesError::Read { .. })));
+    }
+}

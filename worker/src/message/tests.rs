@@ -1,0 +1,122 @@
+//! What every mail must be, whatever the values in it.
+
+use super::*;
+use proptest::prelude::*;
+
+const LINK: &str = "https://app.example.com/verify_email?email_id=7&secret_code=abcdefghijklmnopqrstuvwxyzabcdef";
+
+fn mail() -> Mail<'static> {
+    Mail {
+        from: "Example <no-reply@example.com>",
+        to: "alice1@email.com",
+        message_id: "<0198c0de-0000-7000-8000-000000000001@example.com>",
+        date: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        full_name: "Alice",
+        username: "alice1",
+        link: LINK,
+        expires_in: Duration::from_secs(24 * 3600),
+    }
+}
+
+fn text_of(mail: &Mail<'_>) -> String {
+    let ready = build(&Templates::built_in(), mail).expect("a good mail");
+    String::from_utf8(ready.bytes).expect("mails are ASCII")
+}
+
+/// The header block, long lines unfolded (RFC 5322 section 2.2.3).
+fn headers(message: &str) -> Vec<String> {
+    let block = message.split("\r\n\r\n").next().expect("a header block");
+    block.replace("\r\n ", " ").split("\r\n").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_headers_say_who_to_whom_and_which() {
+    let message = text_of(&mail());
+    for expected in [
+        "From: Example <no-reply@example.com>",
+        "To: alice1@email.com",
+        "Subject: Verify your email address",
+        "Message-ID: <0198c0de-0000-7000-8000-000000000001@example.com>",
+        "MIME-Version: 1.0",
+        "Date: Tue, 14 Nov 2023 22:13:20 +0000",
+    ] {
+        assert!(headers(&message).iter().any(|line| line == expected), "{expected} in {message}");
+    }
+}
+
+#[test]
+fn both_parts_hold_the_link_and_the_way_out() {
+    let message = text_of(&mail());
+    let decoded = message.replace("=\r\n", "").replace("=3D", "=");
+    let (text, html) = decoded.split_once("Content-Type: text/html").expect("two parts");
+    assert!(text.contains(LINK));
+    assert!(html.contains(&LINK.replace('&', "&amp;")));
+    for part in [text, html] {
+        assert!(part.contains("Hello Alice") && part.contains("24 hours"));
+        assert!(part.contains("If you did not sign up, nothing needs to be done"));
+    }
+}
+
+#[test]
+fn a_second_rendering_gives_the_same_bytes() {
+    assert_eq!(text_of(&mail()), text_of(&mail()));
+}
+
+#[test]
+fn another_date_changes_only_the_date() {
+    let later = Mail { date: mail().date + Duration::from_secs(3600), ..mail() };
+    let without_date = |message: String| message.lines().filter(|line| !line.starts_with("Date:")).collect::<String>();
+    assert_ne!(text_of(&mail()), text_of(&later));
+    assert_eq!(without_date(text_of(&mail())), without_date(text_of(&later)));
+}
+
+#[test]
+fn the_link_is_a_page_of_the_public_url() {
+    for url in ["https://app.example.com", "https://app.example.com/"] {
+        assert_eq!(link(url, 7, "abcdefghijklmnopqrstuvwxyzabcdef"), LINK);
+    }
+}
+
+#[test]
+fn a_wrong_sender_is_a_mistake_in_the_settings() {
+    let wrong = Mail { from: "not an address", ..mail() };
+    assert!(matches!(build(&Templates::built_in(), &wrong), Err(MessageError::From(_))));
+}
+
+#[test]
+fn durations_read_like_a_sentence() {
+    for (seconds, words) in [(0, "0 seconds"), (1, "1 second"), (900, "15 minutes"), (5400, "1 hour 30 minutes")] {
+        assert_eq!(in_words(Duration::from_secs(seconds)), words);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_value_begins_a_header(
+        full_name in any::<String>(),
+        username in "[a-z\r\n: ]{0,40}",
+        subject in "[^{]{0,60}",
+        message_id in "[a-z@\r\n: -]{1,60}",
+    ) {
+        let templates = Templates {
+            subject: template::Template::parse(&format!("{subject}{{{{full_name}}}}")).expect("no other braces"),
+            ..Templates::built_in()
+        };
+        let mail = Mail { full_name: &full_name, username: &username, message_id: &message_id, ..mail() };
+        let ready = build(&templates, &mail).expect("a good mail");
+        let message = String::from_utf8(ready.bytes).expect("mails are ASCII");
+        let mut names: Vec<String> =
+            headers(&message).iter().map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect();
+        names.sort();
+        prop_assert_eq!(names, ["Content-Type", "Date", "From", "MIME-Version", "Message-ID", "Subject", "To"]);
+        prop_assert_eq!(message.matches('\r').count(), message.matches("\r\n").count());
+        prop_assert_eq!(message.matches('\n').count(), message.matches("\r\n").count());
+    }
+
+    #[test]
+    fn lines_are_never_longer_than_smtp_carries(full_name in ".{0,2000}") {
+        let message = text_of(&Mail { full_name: &full_name, ..mail() });
+        prop_assert!(message.split("\r\n").all(|line| line.len() <= 998));
+        prop_assert!(message.is_ascii());
+    }
+}

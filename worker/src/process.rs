@@ -1,0 +1,184 @@
+//! One worker process, from start to drain.
+//!
+//! Takes: the configuration in force. Gives: a [`Worker`] that runs until it is shut down. Does not: parse flags or listen to
+//! signals (`main` does), so that tests run it in their own process.
+
+use crate::{
+    lease::Timing,
+    mail::{Mailer, breaker::Breaker, pace::Pace},
+    materials::LiveMaterials,
+    random,
+    settings::{self, settings},
+    verification_email::VerificationEmail,
+};
+use lifecycle::logs::Logs;
+use pipeline::{Live, secret};
+use queue::{Connection, Server, ShutdownReport};
+use secrecy::ExposeSecret;
+use signup::Store;
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// The database's answer to the readiness check is awaited this long.
+const READY_LIMIT: Duration = Duration::from_secs(2);
+
+/// What a test may choose and production does not.
+#[derive(Debug)]
+pub struct Options {
+    /// Lengths of leases.
+    pub timing: Timing,
+    /// The wait of the circuit breaker before a probe, chosen between two bounds.
+    pub probe_wait: fn(Duration, Duration) -> Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { timing: Timing::default(), probe_wait: random::between }
+    }
+}
+
+/// The worker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A Secret is missing.
+    #[error("failed to read a connection URI")]
+    Secret(#[from] secret::SecretError),
+    /// The CA of Redis cannot be read.
+    #[error("failed to read the CA file {}", path.display())]
+    Ca {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// The URI of Redis is wrong.
+    #[error("failed to use the Redis URI")]
+    Redis(#[from] queue::Error),
+    /// The URI of PostgreSQL is wrong.
+    #[error("failed to use the PostgreSQL URI")]
+    Postgres(#[from] signup::StoreError),
+    /// No key to derive codes with.
+    #[error("failed to load the verification keys")]
+    Keys(#[from] signup::verification::KeysError),
+}
+
+/// A running worker.
+pub struct Worker {
+    server: Server,
+    mailer: Arc<Mailer>,
+    store: Store,
+    draining: CancellationToken,
+    background: JoinSet<()>,
+}
+
+impl Worker {
+    /// Starts taking tasks. Neither Redis, PostgreSQL nor the mail server needs to be up. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], naming the file.
+    pub fn start(live: &Live, logs: Option<Logs>, options: Options) -> Result<Self, StartError> {
+        let document = live.document();
+        let store = store(&document)?;
+        let redis = redis(&document)?;
+        let materials = Arc::new(LiveMaterials::load(&document)?);
+        let mailer = Arc::new(Mailer::new(Breaker::new(options.probe_wait)));
+        let draining = CancellationToken::new();
+        let handler = VerificationEmail {
+            live: live.clone(),
+            store: store.clone(),
+            mailer: Arc::clone(&mailer),
+            materials: Arc::clone(&materials),
+            pace: Pace::default(),
+            timing: options.timing,
+            owner: owner(),
+            draining: draining.clone(),
+        };
+        let allowance = *mailer.breaker().subscribe().borrow();
+        let (publish, in_force) = watch::channel(settings(&document, allowance));
+        let mut background = JoinSet::new();
+        background.spawn(follow(live.clone(), logs, Arc::clone(&mailer), materials));
+        let (followed, breaker) = (live.clone(), Arc::clone(&mailer));
+        background.spawn(async move { settings::follow(followed, &breaker, publish).await });
+        let timers = Arc::clone(&mailer);
+        background.spawn(async move { timers.run().await });
+        let server = Server::start(redis, in_force, document.worker.shutdown_grace_period, handler);
+        Ok(Self { server, mailer, store, draining, background })
+    }
+
+    /// The database, for the readiness check.
+    pub fn readiness(&self) -> Readiness {
+        Readiness { store: self.store.clone() }
+    }
+
+    /// True while Redis answers.
+    pub fn is_redis_reachable(&self) -> bool {
+        self.server.healthy()
+    }
+
+    /// Tasks running now.
+    pub fn running(&self) -> usize {
+        self.server.running()
+    }
+
+    /// Takes no more tasks, lets running ones finish within `worker.shutdownGracePeriod`, hands the rest back unused.
+    pub async fn shutdown(mut self) -> ShutdownReport {
+        self.draining.cancel();
+        let report = self.server.shutdown().await;
+        self.background.shutdown().await;
+        self.mailer.shutdown().await;
+        self.store.close().await;
+        report
+    }
+}
+
+/// Answers whether PostgreSQL can be used.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    store: Store,
+}
+
+impl Readiness {
+    /// Asks PostgreSQL.
+    ///
+    /// # Errors
+    ///
+    /// The sentence for the admin port.
+    pub async fn check(&self) -> Result<(), String> {
+        match tokio::time::timeout(READY_LIMIT, self.store.ping()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err("PostgreSQL does not answer".into()),
+        }
+    }
+}
+
+/// Applies what can change without a restart.
+async fn follow(mut live: Live, logs: Option<Logs>, mailer: Arc<Mailer>, materials: Arc<LiveMaterials>) {
+    while let Some(loaded) = live.changed().await {
+        if let Some(Err(error)) = logs.as_ref().map(|logs| logs.set_level(&loaded.document.observability.log_level)) {
+            tracing::error!(%error, "log level not changed");
+        }
+        materials.reload(&loaded.document);
+        mailer.settings_changed().await;
+    }
+}
+
+fn store(document: &pipeline::Document) -> Result<Store, StartError> {
+    let database = &document.database;
+    let uri = secret::read(&database.uri_file)?;
+    Ok(Store::connect(uri.expose_secret(), database.ca_file.as_deref(), database.max_connections_per_pod)?)
+}
+
+fn redis(document: &pipeline::Document) -> Result<Connection, StartError> {
+    let uri = secret::read(&document.redis.uri_file)?;
+    let read = |path: &PathBuf| std::fs::read(path).map_err(|source| StartError::Ca { path: path.clone(), source });
+    let ca = document.redis.ca_file.as_ref().map(read).transpose()?;
+    Ok(Connection::open(uri.expose_secret(), ca.as_deref())?)
+}
+
+/// Host, process id and a random number: two processes never share it, even with the same host name and id.
+fn owner() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}:{:08x}", host.trim(), std::process::id(), random::number() as u32)
+}

@@ -1,0 +1,85 @@
+//! What the queue's server is told while it runs.
+//!
+//! Takes: the configuration in force, what the circuit breaker allows, and what changed in either. Gives: [`queue::Settings`].
+//! Does not: take tasks; concurrency 0 means that they stay in Redis.
+
+use crate::{
+    backoff,
+    mail::{Mailer, breaker::Allowance},
+};
+use pipeline::{Document, Live};
+use queue::{QueuePriority, Settings};
+use tokio::sync::watch;
+
+/// Mails that may wait in slots for their turn when `maxPerSecond` is set, in seconds of sending: enough to keep the pace,
+/// and far below the time limit of a task.
+const SECONDS_AHEAD: u32 = 3;
+
+/// The settings for one version of the configuration.
+pub(crate) fn settings(document: &Document, allowance: Allowance) -> Settings {
+    let queues = document.queues.iter().map(|queue| QueuePriority {
+        name: queue.name.clone(),
+        priority: queue.priority,
+        paused: queue.paused,
+    });
+    Settings {
+        queues: queues.collect(),
+        strict_priority: document.strict_priority,
+        concurrency: match allowance {
+            Allowance::All => slots(document),
+            Allowance::Probe => 1,
+            Allowance::Nothing => 0,
+        },
+        retry: backoff::policy(&document.task.backoff),
+    }
+}
+
+fn slots(document: &Document) -> usize {
+    let paced = document.mail.smtp.max_per_second.map_or(u32::MAX, |limit| limit.saturating_mul(SECONDS_AHEAD).max(1));
+    document.worker.concurrency.min(paced) as usize
+}
+
+/// Publishes new settings whenever configuration or breaker change; runs until the configuration is dropped.
+pub(crate) async fn follow(mut live: Live, mailer: &Mailer, publish: watch::Sender<Settings>) {
+    let mut allowance = mailer.breaker().subscribe();
+    loop {
+        let current = settings(&live.document(), *allowance.borrow_and_update());
+        publish.send_if_modified(|published| std::mem::replace(published, current.clone()) != current);
+        tokio::select! {
+            changed = live.changed() => if changed.is_none() { return },
+            changed = allowance.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::document;
+
+    #[test]
+    fn an_open_breaker_takes_nothing_and_a_probe_one() {
+        let document = document();
+        for (allowance, concurrency) in [(Allowance::All, 16), (Allowance::Probe, 1), (Allowance::Nothing, 0)] {
+            assert_eq!(settings(&document, allowance).concurrency, concurrency);
+        }
+    }
+
+    #[test]
+    fn a_slow_pace_needs_few_slots() {
+        let mut document = document();
+        for (limit, concurrency) in [(0, 1), (1, 3), (5, 15), (1_000, 16)] {
+            document.mail.smtp.max_per_second = Some(limit);
+            assert_eq!(settings(&document, Allowance::All).concurrency, concurrency, "{limit} per second");
+        }
+    }
+
+    #[test]
+    fn queues_keep_their_priority_and_pause() {
+        let mut document = document();
+        document.queues[1].paused = true;
+        let settings = settings(&document, Allowance::All);
+        let seen: Vec<_> = settings.queues.iter().map(|q| (q.name.as_str(), q.priority, q.paused)).collect();
+        assert_eq!(seen, [("critical", 10, false), ("default", 5, true)]);
+    }
+}

@@ -1,0 +1,120 @@
+//! One attempt: the mail is written and sent under the lease.
+//!
+//! Takes: the lease. Gives: what became of the mail, recorded in PostgreSQL. Does not: start a dialogue for a mail that is not
+//! owed, due and ours (I4): the lease says all three, and it is asked again right before the mail is handed over.
+
+use super::{VerificationEmail, outcome::Outcome};
+use crate::{
+    lease::Lease,
+    mail::{Class, Failure, Sent, reply},
+    message::{self, MessageError, Ready},
+};
+use futures::FutureExt as _;
+use pipeline::Document;
+use queue::Job;
+use signup::Leased;
+use std::{panic::AssertUnwindSafe, time::SystemTime};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// What ended an attempt, before it is recorded.
+pub(super) enum Ended {
+    /// The mail server's 250 to the final dot.
+    Accepted(reply::Reply),
+    /// Anything else that says something about mail or server.
+    Failed {
+        class: Class,
+        /// Kept in PostgreSQL; may hold addresses.
+        record: String,
+        /// For logs and the queue.
+        cause: String,
+    },
+    /// Ended by us before the mail was handed over, and nothing is wrong with it.
+    Withheld,
+}
+
+impl VerificationEmail {
+    pub(super) async fn attempt(
+        &self,
+        document: &Document,
+        job: &Job,
+        leased: &Leased,
+        lease: &Lease,
+        stop: &CancellationToken,
+    ) -> Outcome {
+        let started = Instant::now();
+        let attempt = AssertUnwindSafe(async {
+            match self.write(document, leased) {
+                Ok(ready) => self.send(document, &ready, lease, stop).await,
+                Err(ended) => ended,
+            }
+        });
+        let ended = tokio::select! {
+            // Nothing here is shared with a later attempt but the mailer, whose locks hold plain values.
+            ended = attempt.catch_unwind() => ended.unwrap_or_else(|_| internal("panicked while sending the mail")),
+            () = lease.keep() => internal("the lease's upkeep ended"),
+        };
+        let is_too_slow = !job.task.timeout.is_zero() && started.elapsed() >= job.task.timeout;
+        let ended = match ended {
+            // The attempt's time is over and the server had not even asked for the mail.
+            Ended::Withheld if is_too_slow && !self.draining.is_cancelled() => {
+                self.mailer.breaker().record(false);
+                too_slow()
+            }
+            ended => ended,
+        };
+        self.record(document, leased, lease, ended).await
+    }
+
+    fn write(&self, document: &Document, leased: &Leased) -> Result<Ready, Ended> {
+        let materials = self.materials.now();
+        let Some(code) = materials.keys.code(&leased.key_id, leased.intent.id) else {
+            return Err(misconfigured("the verification key of this mail is missing; put it back into its Secret"));
+        };
+        let mail = message::Mail {
+            from: &document.mail.from,
+            to: &leased.email,
+            message_id: &leased.message_id,
+            date: SystemTime::now(),
+            full_name: &leased.full_name,
+            username: &leased.intent.username,
+            link: &message::link(&leased.public_url, leased.email_id, code.as_str()),
+            expires_in: leased.link_ttl,
+        };
+        message::build(&materials.templates, &mail).map_err(|error| match error {
+            MessageError::From(_) => misconfigured(&error.to_string()),
+            MessageError::To(_) => failed(Class::Permanent, &error.to_string()),
+            MessageError::Build(_) => internal(&error.to_string()),
+        })
+    }
+
+    async fn send(&self, document: &Document, ready: &Ready, lease: &Lease, stop: &CancellationToken) -> Ended {
+        let clearance = || !stop.is_cancelled() && lease.is_mine();
+        let settings = &document.mail.smtp;
+        match self.mailer.send(settings, &ready.envelope, &ready.bytes, stop, &clearance).await {
+            Sent::Accepted(reply) => Ended::Accepted(reply),
+            Sent::Failed(failure) => from_failure(&failure),
+            Sent::Withheld => Ended::Withheld,
+        }
+    }
+}
+
+fn from_failure(failure: &Failure) -> Ended {
+    Ended::Failed { class: failure.class(), record: failure.for_the_record(), cause: failure.to_string() }
+}
+
+fn failed(class: Class, cause: &str) -> Ended {
+    Ended::Failed { class, record: cause.to_owned(), cause: cause.to_owned() }
+}
+
+fn too_slow() -> Ended {
+    failed(Class::RelayDown, "the mail server did not take the mail within task.timeout")
+}
+
+fn misconfigured(cause: &str) -> Ended {
+    failed(Class::Misconfigured, cause)
+}
+
+fn internal(cause: &str) -> Ended {
+    failed(Class::Internal, cause)
+}

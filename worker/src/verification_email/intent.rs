@@ -1,0 +1,68 @@
+//! From a task to a lease.
+//!
+//! Takes: a task's payload. Gives: the lease with everything the mail needs, or the outcome that ends the task here.
+//! Does not: send.
+
+use super::{VerificationEmail, outcome::Outcome};
+use crate::{lease::Lease, random};
+use queue::Job;
+use signup::{IntentFor, LeaseOutcome, Leased, Policy, StoreError, task::Payload};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Wait after the database did not answer; short, because it usually comes back soon and nothing is lost by asking.
+const DATABASE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+
+impl VerificationEmail {
+    /// `stop` is cancelled when the lease is lost.
+    pub(super) async fn lease(
+        &self,
+        job: &Job,
+        payload: &Payload,
+        stop: &CancellationToken,
+    ) -> Result<(Box<Leased>, Lease), Outcome> {
+        if let Some(id) = payload.intent_id
+            && let Some(found) = self.lease_known(id, stop).await?
+        {
+            return Ok(found);
+        }
+        // A task of a Go producer, or one whose intent is not in this database (any more).
+        let id = self.intent_of(job, payload).await?;
+        self.lease_known(id, stop).await?.ok_or_else(Outcome::unknown_user)
+    }
+
+    /// `None`: there is no such intent.
+    async fn lease_known(&self, id: Uuid, stop: &CancellationToken) -> Result<Option<(Box<Leased>, Lease)>, Outcome> {
+        let asked = Instant::now();
+        match self.store.lease(id, &self.owner, self.timing.lease).await.map_err(|error| database_down(&error))? {
+            LeaseOutcome::Leased(leased) => {
+                let key = (id, leased.epoch);
+                let lease = Lease::new(self.store.clone(), key, self.timing, asked, stop.clone());
+                Ok(Some((leased, lease)))
+            }
+            LeaseOutcome::NotDue(after) => Err(Outcome::Later { after, why: "the mail is not due yet" }),
+            LeaseOutcome::Held(after) => Err(Outcome::Later { after, why: "another worker is sending the mail" }),
+            LeaseOutcome::Settled(state) => Err(Outcome::Settled(state.as_str())),
+            LeaseOutcome::Unknown => Ok(None),
+        }
+    }
+
+    async fn intent_of(&self, job: &Job, payload: &Payload) -> Result<Uuid, Outcome> {
+        let policy = Policy::from(&*self.live.document());
+        let keys = &self.materials.now().keys;
+        let found = self.store.intent_for(&payload.username, &job.task.id, &policy, keys).await;
+        match found.map_err(|error| database_down(&error))? {
+            IntentFor::Owed(id) | IntentFor::Created(id) => Ok(id),
+            IntentFor::AlreadyVerified => Err(Outcome::Settled("verified")),
+            IntentFor::UnknownUser => Err(Outcome::unknown_user()),
+        }
+    }
+}
+
+fn database_down(error: &StoreError) -> Outcome {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    tracing::debug!(%error, cause, "the database did not answer");
+    Outcome::Later { after: random::between(DATABASE_WAIT.0, DATABASE_WAIT.1), why: "the database did not answer" }
+}

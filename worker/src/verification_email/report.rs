@@ -1,0 +1,52 @@
+//! Log lines and metrics of finished tasks.
+//!
+//! Takes: an outcome. Gives: the Go program's lines `processed task` and `process task failed`, and counters.
+//! Does not: show addresses (but for `observability.logPersonalData`), codes, links, or what mail servers wrote.
+
+use super::outcome::Outcome;
+use queue::Job;
+use signup::task::{KIND, Payload};
+
+pub(super) fn report(outcome: &Outcome, payload: &Payload, job: &Job, show_personal_data: bool) {
+    let (payload, id) = (payload.for_logs(), job.task.id.as_str());
+    match outcome {
+        Outcome::Sent { email } => {
+            let email = if show_personal_data { email.clone() } else { signup::mask(email) };
+            metrics::counter!("signup_mail_sent_total").increment(1);
+            tracing::info!("type" = KIND, payload, email, task.id = id, "processed task");
+        }
+        Outcome::Settled(state) => tracing::debug!("type" = KIND, payload, task.id = id, state, "nothing owed"),
+        Outcome::Later { after, why } => {
+            tracing::debug!("type" = KIND, payload, task.id = id, after_ms = after.as_millis() as u64, why, "not now");
+        }
+        Outcome::Again { class, is_counted, cause, .. } => {
+            let class = class.map_or("unknown_user", |class| class.label());
+            count(class);
+            tracing::error!(
+                error = cause,
+                "type" = KIND,
+                payload,
+                task.id = id,
+                class,
+                counted = is_counted,
+                "process task failed"
+            );
+        }
+        Outcome::Over { class, cause } => {
+            count(class.label());
+            tracing::error!(
+                error = cause,
+                "type" = KIND,
+                payload,
+                task.id = id,
+                class = class.label(),
+                given_up = true,
+                "process task failed"
+            );
+        }
+    }
+}
+
+fn count(class: &'static str) {
+    metrics::counter!("signup_mail_outcomes_total", "class" => class).increment(1);
+}

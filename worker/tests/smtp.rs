@@ -1,0 +1,273 @@
+//! The SMTP dialogue against a real, scripted mail server: every class of failure, encryption, sign-in, and reuse.
+
+use inbox::{Action, Certificates, Credentials, Inbox, Phase, Rule, Settings, Tls};
+use lettre::{Address, address::Envelope};
+use pipeline::document::{Smtp, SmtpTls};
+use std::{path::Path, time::Duration};
+use tokio_util::sync::CancellationToken;
+use worker::mail::{Class, Failure, Mailer, Sent, breaker::Breaker};
+
+const MESSAGE: &[u8] = b"Subject: x\r\nMessage-ID: <1@example.com>\r\n\r\n.a line that begins with a dot\r\n";
+const SOON: Duration = Duration::from_secs(10);
+
+fn inbox(settings: Settings) -> Inbox {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Inbox::start(settings).expect("a free port")
+}
+
+fn settings(inbox: &Inbox, tls: SmtpTls) -> Smtp {
+    let address = inbox.smtp_addr();
+    let (host, port) = (address.ip().to_string(), address.port());
+    Smtp { host, port, tls, auth_dir: None, ca_file: None, max_per_second: None }
+}
+
+fn mailer() -> Mailer {
+    Mailer::new(Breaker::new(|shortest, _| shortest))
+}
+
+fn envelope() -> Envelope {
+    let address = |text: &str| text.parse::<Address>().expect("an address");
+    Envelope::new(Some(address("no-reply@example.com")), vec![address("alice1@email.com")]).expect("one recipient")
+}
+
+async fn send(mailer: &Mailer, settings: &Smtp) -> Sent {
+    mailer.send(settings, &envelope(), MESSAGE, &CancellationToken::new(), &|| true).await
+}
+
+async fn fail(mailer: &Mailer, settings: &Smtp) -> Failure {
+    match send(mailer, settings).await {
+        Sent::Failed(failure) => failure,
+        other => panic!("a failure was expected, not {other:?}"),
+    }
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).expect("a writable folder");
+    path
+}
+
+#[tokio::test]
+async fn a_mail_arrives_as_it_was_written() {
+    let inbox = inbox(Settings::default());
+    let sent = send(&mailer(), &settings(&inbox, SmtpTls::None)).await;
+    assert!(matches!(sent, Sent::Accepted(reply) if reply.code == 250));
+    let raw = inbox.messages()[0].raw.clone();
+    assert!(raw.starts_with(MESSAGE), "{}", String::from_utf8_lossy(&raw));
+}
+
+#[tokio::test]
+async fn every_row_of_the_table_of_classes() {
+    use Class::{Misconfigured, Permanent, RelayDown, Transient, Unknown};
+    let inbox = inbox(Settings::default());
+    let settings = settings(&inbox, SmtpTls::None);
+    let reply = Rule::reply;
+    let close = |at| Rule::new(at, Action::Close);
+    let rows = [
+        (close(Phase::Connect), RelayDown),
+        (reply(Phase::Greeting, 554, "no service"), RelayDown),
+        (reply(Phase::Ehlo, 421, "busy"), RelayDown),
+        (reply(Phase::MailFrom, 421, "busy"), RelayDown),
+        (reply(Phase::MailFrom, 451, "local error"), RelayDown),
+        (reply(Phase::MailFrom, 550, "5.7.1 sender refused"), Misconfigured),
+        (close(Phase::MailFrom), RelayDown),
+        (reply(Phase::Rcpt, 450, "4.2.0 greylisted"), Transient),
+        (reply(Phase::Rcpt, 451, "4.7.1 greylisted"), Transient),
+        (reply(Phase::Rcpt, 452, "4.2.2 full"), Transient),
+        (reply(Phase::Rcpt, 454, "4.7.0 TLS"), RelayDown),
+        (reply(Phase::Rcpt, 550, "5.1.1 unknown"), Permanent),
+        (reply(Phase::Rcpt, 551, "5.1.6 moved"), Permanent),
+        (reply(Phase::Rcpt, 553, "5.1.3 bad"), Permanent),
+        (reply(Phase::Rcpt, 554, "5.7.1 relay access denied"), Misconfigured),
+        (close(Phase::Rcpt), RelayDown),
+        (reply(Phase::Data, 451, "later"), Transient),
+        (close(Phase::Data), RelayDown),
+        (reply(Phase::Dot, 451, "4.3.0 later"), Transient),
+        (reply(Phase::Dot, 421, "closing"), RelayDown),
+        (reply(Phase::Dot, 554, "5.6.0 refused"), Permanent),
+        (close(Phase::Dot), Unknown),
+        (close(Phase::Accepted), Unknown),
+    ];
+    for (rule, class) in rows {
+        inbox.rules([rule.clone()]).expect("a good rule");
+        assert_eq!(fail(&mailer(), &settings).await.class(), class, "{rule:?}");
+    }
+    inbox.stop();
+    assert_eq!(fail(&mailer(), &settings).await.class(), RelayDown, "nobody listens");
+}
+
+#[tokio::test]
+async fn a_host_name_that_does_not_exist_is_a_relay_that_is_down() {
+    let inbox = inbox(Settings::default());
+    let settings = Smtp { host: "no-such-host.invalid".into(), ..settings(&inbox, SmtpTls::None) };
+    assert_eq!(fail(&mailer(), &settings).await.class(), Class::RelayDown);
+}
+
+#[tokio::test]
+async fn starttls_with_a_private_ca() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let tls = Tls::StartTls(Certificates::generate().expect("certificates"));
+    let inbox = inbox(Settings { tls, ..Settings::default() });
+    let ca_file = Some(write(folder.path(), "ca.pem", inbox.ca_pem().expect("TLS is on")));
+    let settings = Smtp { ca_file, ..settings(&inbox, SmtpTls::StartTLS) };
+    assert!(matches!(send(&mailer(), &settings).await, Sent::Accepted(_)));
+}
+
+#[tokio::test]
+async fn implicit_tls_with_a_private_ca() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let tls = Tls::Implicit(Certificates::generate().expect("certificates"));
+    let inbox = inbox(Settings { tls, ..Settings::default() });
+    let ca_file = Some(write(folder.path(), "ca.pem", inbox.ca_pem().expect("TLS is on")));
+    let settings = Smtp { ca_file, ..settings(&inbox, SmtpTls::Implicit) };
+    assert!(matches!(send(&mailer(), &settings).await, Sent::Accepted(_)));
+}
+
+#[tokio::test]
+async fn a_certificate_nobody_vouches_for_is_refused() {
+    for (server, client) in [
+        (Tls::StartTls as fn(Certificates) -> Tls, SmtpTls::StartTLS),
+        (Tls::Implicit as fn(Certificates) -> Tls, SmtpTls::Implicit),
+    ] {
+        let tls = server(Certificates::generate().expect("certificates"));
+        let inbox = inbox(Settings { tls, ..Settings::default() });
+        let failure = fail(&mailer(), &settings(&inbox, client)).await;
+        assert_eq!((failure.phase.label(), failure.class()), ("tls", Class::RelayDown));
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_starttls_gets_neither_mail_nor_password() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write(folder.path(), "username", "relay-user");
+    write(folder.path(), "password", "relay-password");
+    let inbox = inbox(Settings::default());
+    let auth_dir = Some(folder.path().to_owned());
+    let settings = Smtp { auth_dir, ..settings(&inbox, SmtpTls::StartTLS) };
+    let failure = fail(&mailer(), &settings).await;
+    assert_eq!((failure.phase.label(), failure.class()), ("tls", Class::Misconfigured));
+    assert!(inbox.messages().is_empty());
+}
+
+#[tokio::test]
+async fn credentials_are_read_from_their_files_at_each_new_connection() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write(folder.path(), "username", "relay-user\n");
+    write(folder.path(), "password", "old\n");
+    let tls = Tls::StartTls(Certificates::generate().expect("certificates"));
+    let credentials = Some(Credentials::new("relay-user", "new"));
+    let inbox = inbox(Settings { tls, credentials, ..Settings::default() });
+    let ca_file = Some(write(folder.path(), "ca.pem", inbox.ca_pem().expect("TLS is on")));
+    let auth_dir = Some(folder.path().to_owned());
+    let settings = Smtp { ca_file, auth_dir, ..settings(&inbox, SmtpTls::StartTLS) };
+    let mailer = mailer();
+    let failure = fail(&mailer, &settings).await;
+    assert_eq!((failure.code(), failure.class()), (Some(535), Class::Misconfigured));
+    write(folder.path(), "password", "new\n");
+    assert!(matches!(send(&mailer, &settings).await, Sent::Accepted(_)));
+}
+
+#[tokio::test]
+async fn mails_share_a_connection_and_a_refused_one_does_not_cost_it() {
+    let inbox = inbox(Settings::default());
+    let (mailer, settings) = (mailer(), settings(&inbox, SmtpTls::None));
+    for rule in
+        [None, Some(Rule::reply(Phase::Rcpt, 550, "5.1.1 unknown")), Some(Rule::reply(Phase::Dot, 451, "later"))]
+    {
+        inbox.rules(rule).expect("a good rule");
+        send(&mailer, &settings).await;
+    }
+    inbox.rules([]).expect("no rules");
+    assert!(matches!(send(&mailer, &settings).await, Sent::Accepted(_)));
+    assert_eq!(inbox.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_died_while_idle_is_replaced_without_a_failure() {
+    let inbox = inbox(Settings::default());
+    let (mailer, settings) = (mailer(), settings(&inbox, SmtpTls::None));
+    send(&mailer, &settings).await;
+    inbox.stop();
+    inbox.start_again().expect("the same port");
+    assert!(matches!(send(&mailer, &settings).await, Sent::Accepted(_)));
+    assert!(!mailer.breaker().is_open());
+}
+
+#[tokio::test]
+async fn a_server_that_wants_no_more_mails_on_one_connection_gets_a_new_one() {
+    let inbox = inbox(Settings::default());
+    let (mailer, settings) = (mailer(), settings(&inbox, SmtpTls::None));
+    send(&mailer, &settings).await;
+    inbox.rules([Rule::reply(Phase::MailFrom, 421, "too many mails").times(1)]).expect("a good rule");
+    assert!(matches!(send(&mailer, &settings).await, Sent::Accepted(_)));
+    assert_eq!(inbox.connections(), 2);
+}
+
+#[tokio::test]
+async fn changed_settings_open_a_new_connection() {
+    let inbox = inbox(Settings::default());
+    let (mailer, before) = (mailer(), settings(&inbox, SmtpTls::None));
+    send(&mailer, &before).await;
+    let after = Smtp { max_per_second: Some(5), ..before };
+    send(&mailer, &after).await;
+    assert_eq!(inbox.connections(), 2);
+}
+
+#[tokio::test]
+async fn i4_a_clearance_withdrawn_while_the_server_prepares_leaves_the_mail_unsent() {
+    let inbox = inbox(Settings::default());
+    inbox.rules([Rule::new(Phase::Data, Action::Hold("data".into()))]).expect("a good rule");
+    let (mailer, settings) = (mailer(), settings(&inbox, SmtpTls::None));
+    let is_mine = std::sync::atomic::AtomicBool::new(true);
+    let clearance = || is_mine.load(std::sync::atomic::Ordering::SeqCst);
+    let (never, envelope) = (CancellationToken::new(), envelope());
+    let sending = mailer.send(&settings, &envelope, MESSAGE, &never, &clearance);
+    let withdrawing = async {
+        inbox.wait_until_held("data", 1, SOON).await.expect("DATA arrives");
+        is_mine.store(false, std::sync::atomic::Ordering::SeqCst);
+        inbox.release("data");
+    };
+    let (sent, ()) = tokio::join!(sending, withdrawing);
+    assert!(matches!(sent, Sent::Withheld));
+    inbox.rules([]).expect("no rules");
+    assert!(matches!(send(&mailer, &settings).await, Sent::Accepted(_)), "the connection in doubt is not used again");
+    assert_eq!(inbox.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn a_cancelled_dialogue_ends_before_the_mail_and_never_in_it() {
+    let inbox = inbox(Settings::default());
+    let (mailer, settings) = (mailer(), settings(&inbox, SmtpTls::None));
+    for (at, name, is_sent) in [(Phase::Rcpt, "rcpt", false), (Phase::Accepted, "accepted", true)] {
+        inbox.rules([Rule::new(at, Action::Hold(name.into()))]).expect("a good rule");
+        let (cancelled, envelope) = (CancellationToken::new(), envelope());
+        let sending = mailer.send(&settings, &envelope, MESSAGE, &cancelled, &|| true);
+        let cancelling = async {
+            inbox.wait_until_held(name, 1, SOON).await.expect("the phase is reached");
+            cancelled.cancel();
+            if is_sent {
+                inbox.release(name);
+            }
+        };
+        let (sent, ()) = tokio::join!(sending, cancelling);
+        assert_eq!(matches!(sent, Sent::Accepted(_)), is_sent, "{sent:?}");
+        assert_eq!(matches!(sent, Sent::Withheld), !is_sent, "{sent:?}");
+    }
+    assert_eq!(inbox.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn five_dialogues_without_a_server_open_the_breaker_and_one_reply_closes_it() {
+    let inbox = inbox(Settings::default());
+    let (mailer, settings) = (mailer(), settings(&inbox, SmtpTls::None));
+    inbox.stop();
+    for _ in 0..5 {
+        assert!(!mailer.breaker().is_open());
+        fail(&mailer, &settings).await;
+    }
+    assert!(mailer.breaker().is_open());
+    inbox.start_again().expect("the same port");
+    inbox.rules([Rule::reply(Phase::Rcpt, 550, "5.1.1 unknown")]).expect("a good rule");
+    fail(&mailer, &settings).await;
+    assert!(!mailer.breaker().is_open(), "a server that refuses an address works");
+}

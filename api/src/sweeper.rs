@@ -1,19 +1,121 @@
 //! What nobody finished.
+//!
+//! Takes: every 5 s, the rows whose worker vanished, that nobody started although they are due, or that are too late. Gives:
+//! each its next state, and the figures of the intents to `/metrics`. Does not: hold anything in memory; every replica
+//! sweeps, and each row is put right by one of them.
 
-use signup::Store;
+use crate::relay::task_of;
+use queue::{Client, Task};
+use signup::{Store, StoreError};
+use std::time::Duration;
+use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// Finds what nobody finished.
-pub(crate) struct Sweeper;
+/// Time between two sweeps.
+const PERIOD: Duration = Duration::from_secs(5);
+
+/// Rows made sure of in Redis in one sweep; the rest has its turn in the next.
+const BATCH: u32 = 500;
+
+/// Time Redis gets in one sweep.
+const REDIS_TIME: Duration = Duration::from_secs(2);
+
+/// Counting reads an index of the whole table. It rests this many times as long as it took, which bounds it to 2 % of a
+/// core whatever the size.
+const REST: u32 = 50;
+
+/// Puts right what nobody finished.
+pub(crate) struct Sweeper {
+    store: Store,
+    client: Client,
+}
+
+/// A sweep ended early; the next one does what this one left.
+#[derive(Debug, thiserror::Error)]
+enum SweepError {
+    #[error("failed to put intents right")]
+    Store(#[from] StoreError),
+    #[error("failed to make sure that Redis knows what is overdue")]
+    Queue(#[from] queue::Error),
+    #[error("failed to make sure that Redis knows what is overdue within {} ms", REDIS_TIME.as_millis())]
+    TooSlow,
+}
 
 impl Sweeper {
     /// A sweeper over `store` and `client`.
-    pub(crate) fn new(_store: Store, _client: queue::Client) -> Self {
-        Self
+    pub(crate) fn new(store: Store, client: Client) -> Self {
+        Self { store, client }
     }
 
-    /// Runs until `stop`.
+    /// Runs until `stop`. Failures are logged once when they begin.
     pub(crate) async fn run(&self, stop: CancellationToken) {
-        stop.cancelled().await;
+        let mut tick = time::interval(PERIOD);
+        tick.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        let mut failed = false;
+        let mut next_count = Instant::now();
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            let swept = tokio::select! {
+                swept = self.sweep(&mut next_count) => swept,
+                () = stop.cancelled() => return,
+            };
+            if let Err(error) = &swept
+                && !failed
+            {
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "unfinished intents wait for the next sweep");
+            }
+            failed = swept.is_err();
+        }
+    }
+
+    /// One sweep. What needs PostgreSQL only comes first, so that it is done while Redis is away.
+    async fn sweep(&self, next_count: &mut Instant) -> Result<(), SweepError> {
+        let expired = self.store.expire_leases().await?;
+        report("signup_sweeper_expired_leases_total", expired, "workers vanished; their mails are owed again");
+        let buried = self.store.bury_expired().await?;
+        report(
+            "signup_sweeper_buried_total",
+            buried,
+            "mails could not be sent before their deadline and were given up",
+        );
+        if Instant::now() >= *next_count {
+            let start = Instant::now();
+            self.count().await?;
+            *next_count = start + start.elapsed() * REST;
+        }
+        self.ensure_overdue().await
+    }
+
+    /// Makes sure that Redis is going to run what is overdue: it may have lost single tasks, or somebody deleted or
+    /// archived them. Those that only wait for a free worker are left as they are.
+    async fn ensure_overdue(&self) -> Result<(), SweepError> {
+        let tasks: Vec<Task> = self.store.overdue(BATCH).await?.iter().map(task_of).collect();
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        metrics::counter!("signup_sweeper_overdue_total").increment(tasks.len() as u64);
+        time::timeout(REDIS_TIME, self.client.ensure_many(&tasks)).await.map_err(|_| SweepError::TooSlow)??;
+        Ok(())
+    }
+
+    async fn count(&self) -> Result<(), SweepError> {
+        let counts = self.store.counts().await?;
+        for (state, intents) in counts.by_state {
+            metrics::gauge!("signup_intents", "state" => state.as_str()).set(intents as f64);
+        }
+        metrics::gauge!("signup_intents_due").set(counts.due as f64);
+        metrics::gauge!("signup_intents_oldest_due_age_seconds").set(counts.oldest_due_age.as_secs_f64());
+        Ok(())
+    }
+}
+
+fn report(counter: &'static str, intents: u64, message: &str) {
+    metrics::counter!(counter).increment(intents);
+    if intents > 0 {
+        tracing::warn!(intents, "{message}");
     }
 }

@@ -4,10 +4,9 @@
 
 use super::{Store, StoreError, milliseconds, rows, users::message_id};
 use crate::{Policy, State, verification::Keys};
-use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
 /// The intent behind a task that names only a user.
@@ -30,8 +29,8 @@ pub struct Counts {
     pub by_state: BTreeMap<State, u64>,
     /// Owed, not being sent, and due.
     pub due: u64,
-    /// When the longest waiting of those was due.
-    pub oldest_due_at: Option<Timestamp>,
+    /// How long ago the longest waiting of those became due; zero when none is.
+    pub oldest_due_age: Duration,
 }
 
 impl Store {
@@ -119,13 +118,14 @@ impl Store {
             by_state.insert(rows::state(&row)?, u64::try_from(row.try_get::<i64, _>("intents")?).unwrap_or(0));
         }
         let row = sqlx::query(
-            "SELECT count(*) AS due, min(due_at) AS oldest_due_at FROM email_intents
-             WHERE state IN ('waiting', 'dispatched') AND due_at <= clock_timestamp()",
+            "SELECT count(*) AS due,
+                    coalesce(1000 * extract(epoch FROM clock_timestamp() - min(due_at)), 0)::bigint AS oldest_due_ms
+             FROM email_intents WHERE state IN ('waiting', 'dispatched') AND due_at <= clock_timestamp()",
         )
         .fetch_one(&self.pool)
         .await?;
         let due = u64::try_from(row.try_get::<i64, _>("due")?).unwrap_or(0);
-        Ok(Counts { by_state, due, oldest_due_at: rows::optional_timestamp(&row, "oldest_due_at")? })
+        Ok(Counts { by_state, due, oldest_due_age: rows::duration(&row, "oldest_due_ms")? })
     }
 }
 

@@ -40,16 +40,6 @@ impl Store {
         .await?;
         Ok(Claim { intents: rows::intents(&rows)?, transaction })
     }
-
-    /// Marks one intent as handed to the Redis of that incarnation, unless it is past waiting already.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Database`].
-    pub async fn mark_dispatched(&self, id: Uuid, incarnation: &str) -> Result<(), StoreError> {
-        sqlx::query(MARK_DISPATCHED).bind(&[id][..]).bind(incarnation).execute(&self.pool).await?;
-        Ok(())
-    }
 }
 
 impl Claim {
@@ -65,12 +55,15 @@ impl Claim {
     /// [`StoreError::Database`]; the intents are then waiting still.
     pub async fn dispatched(mut self, incarnation: &str) -> Result<(), StoreError> {
         let ids: Vec<Uuid> = self.intents.iter().map(|intent| intent.id).collect();
-        sqlx::query(MARK_DISPATCHED).bind(ids).bind(incarnation).execute(&mut *self.transaction).await?;
+        sqlx::query(
+            "UPDATE email_intents SET state = 'dispatched', dispatched_at = clock_timestamp(), redis_epoch = $2
+             WHERE id = ANY($1) AND state = 'waiting'",
+        )
+        .bind(ids)
+        .bind(incarnation)
+        .execute(&mut *self.transaction)
+        .await?;
         self.transaction.commit().await?;
         Ok(())
     }
 }
-
-const MARK_DISPATCHED: &str = "
-UPDATE email_intents SET state = 'dispatched', dispatched_at = clock_timestamp(), redis_epoch = $2
-WHERE id = ANY($1) AND state = 'waiting'";

@@ -1,46 +1,69 @@
-//! Puts tasks in: at once, for later, unique, many in one round trip. Does not run or read them.
+//! Puts tasks in: at once, for later, unique, many in one round trip. Also the three buttons of asynq's tools that need no
+//! reading: pause, unpause, cancel. Does not run or read tasks.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::broker::Broker;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::task::{Enqueued, Task};
 
+/// A queue's name is added to the registry again after this long, so that a queue removed by a tool, or lost with Redis' data,
+/// shows up again.
+const REGISTRATION_LASTS: Duration = Duration::from_secs(30);
+
 /// A producer. Clones share the connection.
 #[derive(Debug, Clone)]
 pub struct Client {
-    connection: Connection,
+    broker: Broker,
+    registered: Arc<Mutex<HashMap<String, Registration>>>,
+}
+
+/// When and over which connection a queue's name was last registered.
+#[derive(Debug, Clone, Copy)]
+struct Registration {
+    at: Instant,
+    connection: Option<u64>,
 }
 
 impl Client {
     /// A producer on `connection`.
     pub fn new(connection: Connection) -> Self {
-        Self { connection }
+        Self { broker: Broker::new(connection), registered: Arc::default() }
     }
 
-    /// Enqueues a task, or schedules it when its time is in the future.
+    /// Enqueues a task, or schedules it when its time is in the future (by the Redis clock).
     ///
     /// # Errors
     /// [`Error`]; after [`Error::Unreachable`] the task may be there or not, and the same call may be repeated.
     pub async fn enqueue(&self, task: &Task) -> Result<Enqueued, Error> {
-        let _ = (&self.connection, task);
-        Ok(Enqueued::Added)
+        task.check()?;
+        self.register([&*task.queue].into_iter()).await?;
+        self.broker.enqueue(task, self.broker.now()).await
     }
 
-    /// Enqueues or schedules many tasks in one round trip; results are in the order of the tasks.
+    /// Enqueues or schedules many tasks in one round trip; results are in the order of the tasks. Not a transaction.
     ///
     /// # Errors
     /// [`Error`]; some of the tasks may be there, and the same call may be repeated.
     pub async fn enqueue_many(&self, tasks: &[Task]) -> Result<Vec<Enqueued>, Error> {
-        Ok(vec![Enqueued::Added; tasks.len()])
+        tasks.iter().try_for_each(Task::check)?;
+        self.register(tasks.iter().map(|task| &*task.queue)).await?;
+        self.broker.enqueue_many(tasks, self.broker.now()).await
     }
 
     /// Makes sure that each task is going to run no later than its `process_at`: pending and active ones are left alone,
     /// scheduled and retry ones that are later are moved earlier, archived and completed ones are replaced, absent ones added.
+    /// Takes no uniqueness locks.
     ///
     /// # Errors
     /// [`Error`]; some of the tasks may be ensured, and the same call may be repeated.
     pub async fn ensure_many(&self, tasks: &[Task]) -> Result<(), Error> {
-        let _ = tasks;
-        Ok(())
+        tasks.iter().try_for_each(Task::check)?;
+        self.register(tasks.iter().map(|task| &*task.queue)).await?;
+        self.broker.ensure_many(tasks, self.broker.now()).await
     }
 
     /// A random value that changes when Redis lost its data: whoever finds it missing writes a new one.
@@ -48,6 +71,50 @@ impl Client {
     /// # Errors
     /// [`Error`] when Redis does not answer or does not accept the value.
     pub async fn incarnation(&self) -> Result<String, Error> {
-        Ok(String::new())
+        self.broker.incarnation(&uuid::Uuid::new_v4().to_string()).await
+    }
+
+    /// Stops all servers, Go's included, from taking tasks of the queue. False when it was paused already.
+    ///
+    /// # Errors
+    /// [`Error`] when Redis does not answer as it should.
+    pub async fn pause(&self, queue: &str) -> Result<bool, Error> {
+        self.broker.pause(queue, self.broker.now()).await
+    }
+
+    /// Ends a pause. False when the queue was not paused.
+    ///
+    /// # Errors
+    /// [`Error`] when Redis does not answer as it should.
+    pub async fn unpause(&self, queue: &str) -> Result<bool, Error> {
+        self.broker.unpause(queue).await
+    }
+
+    /// Asks the server that runs the task to cancel it; nobody answers, and a task that is not running is not affected.
+    ///
+    /// # Errors
+    /// [`Error`] when Redis does not answer as it should.
+    pub async fn cancel(&self, task_id: &str) -> Result<(), Error> {
+        self.broker.cancel(task_id).await
+    }
+
+    async fn register(&self, queues: impl Iterator<Item = &str>) -> Result<(), Error> {
+        let connection = self.broker.connection().number();
+        let mut stale: Vec<&str> = {
+            let registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_fresh =
+                |last: &Registration| last.connection == connection && last.at.elapsed() < REGISTRATION_LASTS;
+            queues.filter(|queue| !registered.get(*queue).is_some_and(is_fresh)).collect()
+        };
+        if stale.is_empty() {
+            return Ok(());
+        }
+        stale.sort_unstable();
+        stale.dedup();
+        self.broker.register(&stale).await?;
+        let entry = Registration { at: Instant::now(), connection: self.broker.connection().number() };
+        let mut registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
+        registered.extend(stale.into_iter().map(|queue| (queue.to_owned(), entry)));
+        Ok(())
     }
 }

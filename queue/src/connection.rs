@@ -6,7 +6,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{AsyncConnectionConfig, Cmd, IntoConnectionInfo, Pipeline, ProtocolVersion, PushKind, RedisError, TlsCertificates, Value};
+use redis::{
+    AsyncConnectionConfig, Cmd, IntoConnectionInfo, Pipeline, ProtocolVersion, PushKind, RedisError, TlsCertificates,
+    Value,
+};
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
@@ -78,9 +81,9 @@ impl Connection {
         &self.shared.clock
     }
 
-    /// True when the last thing heard of the connection is that it stands.
-    pub(crate) fn is_up(&self) -> bool {
-        self.current().is_some()
+    /// Which connection stands, if any: another number means that Redis may have lost its data in between.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.shared.live.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|live| live.number)
     }
 
     /// Runs one command. A reply that is an error is an error here.

@@ -7,7 +7,9 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The connection URI or CA certificate cannot be used. Never contains the URI, which may hold a password.
-    #[error("failed to understand the Redis URI or CA certificate. Fix: use redis[s]://[user:password@]host:port/index")]
+    #[error(
+        "failed to understand the Redis URI or CA certificate. Fix: use redis[s]://[user:password@]host:port/index"
+    )]
     InvalidUri(#[source] RedisError),
     /// No answer: connection refused, dropped or timed out. The write may or may not have happened; repeating it is safe.
     #[error("failed to reach Redis")]

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::broker::Broker;
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::keys::QueueKeys;
+use crate::message::wire;
 
 /// Read-only view of a Redis.
 #[derive(Debug, Clone)]
 pub struct Inspector {
-    connection: Connection,
+    broker: Broker,
 }
 
 /// One queue at one moment.
@@ -72,7 +75,7 @@ pub struct ServerInfo {
 impl Inspector {
     /// A view through `connection`.
     pub fn new(connection: Connection) -> Self {
-        Self { connection }
+        Self { broker: Broker::new(connection) }
     }
 
     /// The registered queues, sorted.
@@ -80,25 +83,65 @@ impl Inspector {
     /// # Errors
     /// [`Error`] when Redis does not answer as it should.
     pub async fn queues(&self) -> Result<Vec<String>, Error> {
-        let _ = &self.connection;
-        Ok(Vec::new())
+        let mut queues = self.broker.registered_queues().await?;
+        queues.sort_unstable();
+        Ok(queues)
     }
 
-    /// The state of one queue, in one round trip. `due_within` bounds the field of that name. A queue that does not exist is
-    /// an empty one.
+    /// The state of one queue, in one round trip. `due_within` (whole seconds) bounds the field of that name. A queue that does
+    /// not exist is an empty one.
     ///
     /// # Errors
     /// [`Error`] when Redis does not answer as it should.
     pub async fn queue(&self, name: &str, due_within: Duration) -> Result<QueueState, Error> {
-        let _ = (name, due_within);
-        Ok(QueueState::default())
+        let figures = self.broker.queue_state(&QueueKeys::new(name), due_within).await?;
+        let [pending, active, scheduled, retry, archived, completed, due, due_within, processed, failed, paused] =
+            figures.counts;
+        let count = |value: i64| u64::try_from(value).unwrap_or(0);
+        let since = figures.pending_since_ns.and_then(|nanos| Timestamp::from_nanosecond(i128::from(nanos)).ok());
+        Ok(QueueState {
+            pending: count(pending),
+            active: count(active),
+            scheduled: count(scheduled),
+            retry: count(retry),
+            archived: count(archived),
+            completed: count(completed),
+            due: count(due),
+            due_within: count(due_within),
+            next_due_at: figures.next_due_s.and_then(|seconds| Timestamp::from_second(seconds).ok()),
+            oldest_pending_since: since,
+            processed: count(processed),
+            failed: count(failed),
+            paused: paused != 0,
+        })
     }
 
-    /// The live servers, sorted by host, process id and id.
+    /// The live servers, ours and Go's, sorted by host, process id and id.
     ///
     /// # Errors
     /// [`Error`] when Redis does not answer as it should.
     pub async fn servers(&self) -> Result<Vec<ServerInfo>, Error> {
-        Ok(Vec::new())
+        let stored = self.broker.live_servers().await?;
+        let mut servers: Vec<ServerInfo> = stored.into_iter().map(ServerInfo::from).collect();
+        servers.sort_by(|a, b| (&a.host, a.pid, &a.id).cmp(&(&b.host, b.pid, &b.id)));
+        Ok(servers)
+    }
+}
+
+impl From<wire::ServerInfo> for ServerInfo {
+    fn from(stored: wire::ServerInfo) -> Self {
+        let count = |value: i32| u32::try_from(value).unwrap_or(0);
+        let started = stored.start_time.and_then(|at| Timestamp::new(at.seconds, at.nanos).ok());
+        Self {
+            host: stored.host,
+            pid: stored.pid,
+            id: stored.server_id,
+            concurrency: count(stored.concurrency),
+            queues: stored.queues.into_iter().map(|(name, priority)| (name, count(priority))).collect(),
+            strict_priority: stored.strict_priority,
+            status: stored.status,
+            started_at: started,
+            running: count(stored.active_worker_count),
+        }
     }
 }

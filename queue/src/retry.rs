@@ -53,7 +53,9 @@ mod tests {
 
     #[test]
     fn the_asynq_formula_gives_the_published_ranges() {
-        for (retried, low, high) in [(0, 15, 44), (1, 16, 74), (2, 31, 118), (3, 96, 212), (4, 271, 416), (10, 10015, 10334)] {
+        for (retried, low, high) in
+            [(0, 15, 44), (1, 16, 74), (2, 31, 118), (3, 96, 212), (4, 271, 416), (10, 10015, 10334)]
+        {
             let drawn: Vec<u64> = (0..30).map(|r| RetryPolicy::Asynq.delay(retried, r).as_secs()).collect();
             assert_eq!(drawn.iter().min(), Some(&low));
             assert_eq!(drawn.iter().max(), Some(&high));
@@ -62,7 +64,8 @@ mod tests {
 
     #[test]
     fn the_default_range_doubles_from_15_seconds_to_30_minutes() {
-        let ends: Vec<u64> = (0..9).map(|n| RetryPolicy::default().delay(n, u64::MAX).as_millis().div_ceil(1000) as u64).collect();
+        let ends: Vec<u64> =
+            (0..9).map(|n| RetryPolicy::default().delay(n, u64::MAX).as_millis().div_ceil(1000) as u64).collect();
         assert_eq!(ends, [15, 30, 60, 120, 240, 480, 960, 1800, 1800]);
         assert_eq!(RetryPolicy::default().delay(5, 0), SHORTEST_DELAY);
     }

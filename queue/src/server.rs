@@ -1,47 +1,170 @@
-//! A worker server.
+//! A worker server: starts the loops below, in this order, and stops them in the reverse one.
+//!
+//! - settler: writes results
+//! - heartbeat: extends leases, tells asynq's tools what this server does
+//! - subscriber: hears of new tasks and cancellations
+//! - recoverer, forwarder, janitor: what happens to tasks without a worker's doing
+//! - processor: takes tasks and runs the handler
+//!
+//! Does not restart a loop: none of them ends before it is told to.
 
+mod attempt;
+mod choice;
+mod forwarder;
+mod heartbeat;
+mod janitor;
+mod processor;
+mod queues;
+mod recoverer;
+mod running;
+mod settler;
+mod shared;
+mod subscriber;
+mod wake;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::DropGuard;
 
+use crate::broker::Broker;
 use crate::connection::Connection;
 use crate::handler::Handler;
 use crate::settings::Settings;
+use settler::Outcome;
+use shared::{Shared, changed};
 
-/// A running worker server.
-pub struct Server {}
+/// After the grace period handlers are cancelled and get this long to return before they are aborted.
+const CANCELLED_HANDLERS_GET: Duration = Duration::from_secs(2);
+/// How long the last results may take to be written, and aborted handlers to be gone.
+const LAST_WRITES_GET: Duration = Duration::from_secs(2);
+
+/// A running worker server. Dropping it without [`Server::shutdown`] stops its loops and leaves running tasks to recovery.
+pub struct Server {
+    shared: Arc<Shared>,
+    shutdown_grace: Duration,
+    processor: JoinHandle<()>,
+    settler: JoinHandle<()>,
+    loops: Vec<JoinHandle<()>>,
+    _quit_on_drop: DropGuard,
+    _stop_on_drop: DropGuard,
+}
 
 /// What a shutdown did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShutdownReport {
-    /// Attempts that ended between the call and the end of the shutdown.
+    /// Handlers that returned between the call and the end of the shutdown.
     pub finished: usize,
     /// Tasks handed back to pending without using up a retry.
     pub requeued: usize,
 }
 
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("id", &self.shared.server_id)
+            .field("running", &self.running())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Server {
-    /// Starts.
-    pub fn start(connection: Connection, settings: watch::Receiver<Settings>, shutdown_grace: Duration, handler: impl Handler) -> Self {
-        let _ = (connection, settings, shutdown_grace, handler);
-        Self {}
+    /// Starts a server on the current tokio runtime. It takes tasks as soon as Redis answers, and follows `settings` live.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(
+        connection: Connection,
+        settings: watch::Receiver<Settings>,
+        shutdown_grace: Duration,
+        handler: impl Handler,
+    ) -> Self {
+        let (send, results) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::new(Broker::new(connection), settings.clone(), send));
+        let settler = tokio::spawn(settler::run(Arc::clone(&shared), results));
+        let loops = vec![
+            tokio::spawn(heartbeat::run(Arc::clone(&shared))),
+            tokio::spawn(subscriber::run(Arc::clone(&shared))),
+            tokio::spawn(recoverer::run(Arc::clone(&shared))),
+            tokio::spawn(forwarder::run(Arc::clone(&shared))),
+            tokio::spawn(janitor::run(Arc::clone(&shared))),
+        ];
+        let processor = tokio::spawn(processor::run(Arc::clone(&shared), settings, Arc::new(handler)));
+        let (quit, stop) = (shared.quit.clone().drop_guard(), shared.stop_taking.clone().drop_guard());
+        Self { shared, shutdown_grace, processor, settler, loops, _quit_on_drop: quit, _stop_on_drop: stop }
     }
 
-    /// Takes no more tasks; running ones go on.
-    pub fn stop_taking(&self) {}
-
-    /// Stops: takes no more tasks, lets running ones finish within the grace period, requeues what never started.
-    pub async fn shutdown(self) -> ShutdownReport {
-        ShutdownReport { finished: 0, requeued: 0 }
+    /// Takes no more tasks; running ones go on. Cannot be undone.
+    pub fn stop_taking(&self) {
+        self.shared.stop_taking.cancel();
     }
 
-    /// Attempts running now.
+    /// Handlers running now.
     pub fn running(&self) -> usize {
-        0
+        self.shared.running_handlers()
     }
 
     /// True while Redis answers.
     pub fn healthy(&self) -> bool {
-        true
+        self.shared.broker.connection().number().is_some()
+    }
+
+    /// Takes no more tasks, lets running ones finish within the grace period, then cancels them and, two seconds later, aborts
+    /// and requeues them; requeues what never started. Blocking code cannot be aborted: its task is left to recovery.
+    pub async fn shutdown(self) -> ShutdownReport {
+        let before = self.shared.handlers_ended();
+        self.stop_taking();
+        let _ = self.processor.await;
+        let grace_over = Instant::now() + self.shutdown_grace;
+        if !self.shared.handlers_gone(grace_over).await {
+            self.shared.running.cancel_all();
+            self.shared.handlers_gone(Instant::now() + CANCELLED_HANDLERS_GET).await;
+        }
+        let finished = self.shared.handlers_ended() - before;
+        abort_and_requeue(&self.shared).await;
+        self.shared.close_settler();
+        let mut settler = self.settler;
+        if tokio::time::timeout(LAST_WRITES_GET, &mut settler).await.is_err() {
+            tracing::warn!(
+                left = self.shared.running.len(),
+                "results not written before the end, their tasks will be recovered"
+            );
+            settler.abort();
+        }
+        self.shared.quit.cancel();
+        futures::future::join_all(self.loops).await;
+        if let Err(error) = self.shared.broker.clear_server(&self.shared.identity()).await {
+            self.shared.log_trouble("failed to remove the heartbeat", &error);
+        }
+        ShutdownReport { finished, requeued: self.shared.requeued() }
+    }
+}
+
+/// Ends handlers that did not heed their cancellation and hands their tasks back, unless they cannot be ended.
+async fn abort_and_requeue(shared: &Shared) {
+    let left = shared.running.unfinished();
+    for (_, attempt) in &left {
+        attempt.abort.iter().for_each(tokio::task::AbortHandle::abort);
+    }
+    let gone = |attempt: &running::Attempt| attempt.abort.as_ref().is_none_or(tokio::task::AbortHandle::is_finished);
+    let deadline = Instant::now() + LAST_WRITES_GET;
+    while !left.iter().all(|(_, attempt)| gone(attempt)) && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for (number, attempt) in
+        left.into_iter().filter(|(number, attempt)| gone(attempt) && shared.running.is_unended(*number))
+    {
+        shared.settle(settler::Result {
+            number,
+            queue: attempt.queue,
+            taken: attempt.taken,
+            token: attempt.token,
+            ended: shared.broker.now(),
+            outcome: Outcome::Requeue,
+            refused: None,
+        });
     }
 }

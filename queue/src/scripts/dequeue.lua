@@ -1,0 +1,35 @@
+-- pending -> active under a lease, for up to N tasks of one queue, oldest first.
+-- KEYS[1] pending, [2] paused, [3] active, [4] lease
+-- ARGV[1] task key prefix, [2] lease expiry (s), [3] fencing token, [4] N
+-- Returns id, message, id, message, ... ; empty when paused or nothing is pending.
+-- The token and the expiry stay in private hash fields: whoever writes back later must know the token and find the lease at
+-- that expiry, or somebody else (Go's workers included) has had the task in between. An id without a message is dropped.
+-- The first write is an RPOP because Redis lets a script that began with it finish even when memory is short.
+if redis.call("EXISTS", KEYS[2]) == 1 then
+  return {}
+end
+local ids = redis.call("RPOP", KEYS[1], ARGV[4])
+if not ids then
+  return {}
+end
+local taken, active, lease = {}, {}, {}
+for _, id in ipairs(ids) do
+  local key = ARGV[1] .. id
+  local message = redis.call("HGET", key, "msg")
+  if message then
+    redis.call("HSET", key, "state", "active", "lease_token", ARGV[3], "lease_score", ARGV[2])
+    redis.call("HDEL", key, "pending_since")
+    active[#active + 1] = id
+    lease[#lease + 1] = ARGV[2]
+    lease[#lease + 1] = id
+    taken[#taken + 1] = id
+    taken[#taken + 1] = message
+  else
+    redis.call("DEL", key)
+  end
+end
+if #active > 0 then
+  redis.call("LPUSH", KEYS[3], unpack(active))
+  redis.call("ZADD", KEYS[4], unpack(lease))
+end
+return taken

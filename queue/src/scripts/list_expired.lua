@@ -1,0 +1,24 @@
+-- Lists active tasks whose lease ran out. Drops ids without a message.
+-- KEYS[1] active, [2] lease
+-- ARGV[1] task key prefix, [2] latest expiry to list (s), [3] most entries
+-- Returns {earliest expiry left (s, -1 none), id, expiry, message, id, expiry, message, ...}.
+local rows = redis.call("ZRANGEBYSCORE", KEYS[2], "-inf", ARGV[2], "WITHSCORES", "LIMIT", 0, ARGV[3])
+local found = { -1 }
+for i = 1, #rows, 2 do
+  local key = ARGV[1] .. rows[i]
+  local message = redis.call("HGET", key, "msg")
+  if message then
+    found[#found + 1] = rows[i]
+    found[#found + 1] = tonumber(rows[i + 1])
+    found[#found + 1] = message
+  else
+    redis.call("LREM", KEYS[1], 0, rows[i])
+    redis.call("ZREM", KEYS[2], rows[i])
+    redis.call("DEL", key)
+  end
+end
+local later = redis.call("ZRANGEBYSCORE", KEYS[2], "(" .. ARGV[2], "+inf", "WITHSCORES", "LIMIT", 0, 1)
+if later[2] then
+  found[1] = tonumber(later[2])
+end
+return found

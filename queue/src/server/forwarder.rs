@@ -1,0 +1,76 @@
+//! Makes due tasks pending, on time: sleeps until the next one, or until somebody schedules an earlier one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Shared;
+use crate::error::Error;
+use crate::keys::QueueKeys;
+
+/// Longest sleep, for tasks scheduled by producers that do not publish (Go's).
+const SAFETY_POLL: Duration = Duration::from_secs(1);
+/// A look at entries of the running second costs Redis some time each; the pause is at least so many times as long as the look
+/// took, so that forwarding takes at most a fifth of Redis.
+const PAUSE_PER_LOOK: u32 = 4;
+/// Pause after Redis failed.
+const BACK_OFF: Duration = Duration::from_millis(500);
+
+/// Runs until the server's loops end.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    while !shared.quit.is_cancelled() {
+        let begun = Instant::now();
+        let _ = shared.wake.take_due();
+        let (next_ms, pause) = match forward(&shared).await {
+            Ok(next_ms) => (next_ms, begun.elapsed() * PAUSE_PER_LOOK),
+            Err(error) => {
+                shared.log_trouble("failed to forward due tasks", &error);
+                (None, BACK_OFF)
+            }
+        };
+        tokio::select! {
+            () = shared.quit.cancelled() => return,
+            () = sleep(&shared, next_ms, pause) => {}
+        }
+    }
+}
+
+/// Forwards what is due in all queues; returns when the next entry is (Unix time, milliseconds).
+async fn forward(shared: &Shared) -> Result<Option<i64>, Error> {
+    let queues = shared.queues.of(&shared.settings.borrow());
+    let keys: Vec<&QueueKeys> = queues.iter().map(|queue| &*queue.keys).collect();
+    loop {
+        let done = shared.broker.forward(&keys, shared.broker.now()).await?;
+        for (queue, containers) in queues.iter().zip(done.chunks(2)) {
+            if containers.iter().any(|container| container.forwarded > 0) {
+                shared.wake.pending(&queue.keys.name);
+            }
+        }
+        if !done.iter().any(|container| container.more) {
+            return Ok(done.iter().filter_map(|container| container.come_back_ms).min());
+        }
+    }
+}
+
+/// Sleeps until `next_ms` or an earlier time heard of meanwhile; at least `pause`, at most the safety poll.
+async fn sleep(shared: &Shared, mut next_ms: Option<i64>, pause: Duration) {
+    let earliest = Instant::now() + pause;
+    let latest = Instant::now() + SAFETY_POLL;
+    loop {
+        let until = next_ms.map_or(latest, |ms| moment(shared, ms).clamp(earliest, latest.max(earliest)));
+        tokio::select! {
+            () = tokio::time::sleep_until(until) => return,
+            () = shared.wake.for_forwarder() => {
+                let Some(due_ms) = shared.wake.take_due() else { return };
+                next_ms = Some(next_ms.map_or(due_ms, |known| known.min(due_ms)));
+            }
+        }
+    }
+}
+
+/// Unix time in milliseconds, by the Redis clock, as a moment of the local timer.
+fn moment(shared: &Shared, ms: i64) -> Instant {
+    let nanos = ms.saturating_mul(1_000_000).saturating_sub(shared.broker.now().0);
+    Instant::now() + Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)).min(Duration::from_secs(3600))
+}

@@ -1,0 +1,84 @@
+//! Gives tasks of dead workers to living ones: an active task whose lease ran out becomes due for retry at once (counted, so
+//! that a task that kills its worker comes to an end), or is archived when its retries are used up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Shared;
+use super::queues::Queue;
+use crate::broker::{Expired, Guard, Settled};
+use crate::clock::Now;
+use crate::error::Error;
+use crate::message::Stored;
+
+/// A lease counts as lost this long after its end: for holders whose extension is under way. With the lease of 30 s (rounded
+/// down to seconds) a dead worker's task runs again after at most 33 s.
+const MARGIN: Duration = Duration::from_secs(2);
+/// Longest sleep.
+const SAFETY_POLL: Duration = Duration::from_secs(5);
+/// After an outage of Redis holders first get this long to write their results and extend their leases.
+const AFTER_OUTAGE: Duration = Duration::from_secs(3);
+/// What the task's error text says; asynq's words (v0.26.0, `recoverer.go`).
+const CAUSE: &str = "asynq: task lease expired";
+
+/// Runs until the server's loops end.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut after_outage = false;
+    loop {
+        let pause = if after_outage && shared.broker.connection().measure_clock().await.is_ok() {
+            after_outage = false;
+            AFTER_OUTAGE
+        } else {
+            match recover(&shared).await {
+                Ok(pause) => pause,
+                Err(error) => {
+                    shared.log_trouble("failed to recover tasks", &error);
+                    after_outage = error.is_unreachable();
+                    Duration::from_millis(500)
+                }
+            }
+        };
+        tokio::select! {
+            () = shared.quit.cancelled() => return,
+            () = tokio::time::sleep_until(Instant::now() + pause) => {}
+        }
+    }
+}
+
+/// Recovers what is lost in all queues; returns how long to sleep.
+async fn recover(shared: &Shared) -> Result<Duration, Error> {
+    let queues = shared.queues.of(&shared.settings.borrow());
+    let mut pause = SAFETY_POLL;
+    for queue in queues {
+        let now = shared.broker.now();
+        let cutoff = Now(now.0 - MARGIN.as_nanos() as i64);
+        let (expired, next) = shared.broker.list_expired(&queue.keys, cutoff).await?;
+        for expired in expired.into_iter().filter(|expired| !shared.running.holds(&queue.keys.name, &expired.id)) {
+            if recover_one(shared, &queue, &expired, now).await? == Settled::Done {
+                queue.recovered.increment(1);
+                tracing::warn!(task.id = expired.id, queue.name = queue.keys.name, "recovered a task of a dead worker");
+            }
+        }
+        if let Some(next) = next {
+            let nanos = Now(next * 1_000_000_000).plus(MARGIN).0.saturating_sub(now.0);
+            pause = pause.min(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)) + Duration::from_millis(1));
+        }
+    }
+    Ok(pause)
+}
+
+async fn recover_one(shared: &Shared, queue: &Queue, expired: &Expired, now: Now) -> Result<Settled, Error> {
+    let guard = Guard::ExpiredLease(expired.expiry);
+    let (keys, id) = (&queue.keys, &*expired.id);
+    match Stored::decode(&expired.message) {
+        Err(_) => shared.broker.archive(keys, id, guard, &expired.message, now).await,
+        Ok(stored) if stored.is_exhausted() => {
+            shared.broker.archive(keys, id, guard, &stored.archived(CAUSE, now), now).await
+        }
+        Ok(stored) => {
+            shared.broker.retry(keys, id, guard, &stored.failed(CAUSE, now, true), Duration::ZERO, true, now).await
+        }
+    }
+}

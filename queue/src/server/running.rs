@@ -1,0 +1,123 @@
+//! The attempts of this server that have not been settled yet: for the heartbeat, which extends their leases; for cancel; for
+//! the recoverer, which must not take them; and for the shutdown.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::queues::Queue;
+use crate::broker::Taken;
+use crate::clock::Now;
+
+/// One attempt, from its dequeue until its result is written.
+#[derive(Clone)]
+pub(crate) struct Attempt {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) taken: Arc<Taken>,
+    pub(crate) token: Arc<str>,
+    pub(crate) started: Now,
+    pub(crate) ends: Now,
+    pub(crate) cancelled: CancellationToken,
+    /// By the local clock; nobody else can hold the task before.
+    pub(crate) lease_until: Instant,
+    /// Of the handler's task, once it is spawned; none when the handler has returned.
+    pub(crate) abort: Option<AbortHandle>,
+}
+
+/// All attempts by number.
+#[derive(Default)]
+pub(crate) struct Running {
+    attempts: Mutex<HashMap<u64, Attempt>>,
+}
+
+impl Running {
+    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Attempt>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn insert(&self, number: u64, attempt: Attempt) {
+        self.locked().insert(number, attempt);
+    }
+
+    pub(crate) fn set_abort(&self, number: u64, handle: AbortHandle) {
+        if let Some(attempt) = self.locked().get_mut(&number) {
+            attempt.abort = Some(handle);
+        }
+    }
+
+    /// The handler has returned and its result is on the way.
+    pub(crate) fn ended(&self, number: u64) {
+        if let Some(attempt) = self.locked().get_mut(&number) {
+            attempt.abort = None;
+        }
+    }
+
+    /// The handler has not returned; it may have been aborted.
+    pub(crate) fn is_unended(&self, number: u64) -> bool {
+        self.locked().get(&number).is_some_and(|attempt| attempt.abort.is_some())
+    }
+
+    pub(crate) fn remove(&self, numbers: impl IntoIterator<Item = u64>) {
+        let mut attempts = self.locked();
+        for number in numbers {
+            attempts.remove(&number);
+        }
+    }
+
+    pub(crate) fn contains(&self, number: u64) -> bool {
+        self.locked().contains_key(&number)
+    }
+
+    /// True when this server holds the task, under whatever token.
+    pub(crate) fn holds(&self, queue: &str, id: &str) -> bool {
+        self.locked().values().any(|attempt| attempt.taken.id == id && attempt.queue.keys.name == queue)
+    }
+
+    /// Cancels the attempts at the task `id`, in whatever queue: the message on `asynq:cancel` does not say.
+    pub(crate) fn cancel(&self, id: &str) {
+        for attempt in self.locked().values().filter(|attempt| attempt.taken.id == id) {
+            attempt.cancelled.cancel();
+        }
+    }
+
+    pub(crate) fn cancel_all(&self) {
+        self.locked().values().for_each(|attempt| attempt.cancelled.cancel());
+    }
+
+    pub(crate) fn all(&self) -> Vec<(u64, Attempt)> {
+        self.locked().iter().map(|(&number, attempt)| (number, attempt.clone())).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.locked().len()
+    }
+
+    /// Attempts whose handler has not returned.
+    pub(crate) fn unfinished(&self) -> Vec<(u64, Attempt)> {
+        let is_unfinished = |attempt: &Attempt| attempt.abort.as_ref().is_some_and(|abort| !abort.is_finished());
+        let attempts = self.locked();
+        attempts
+            .iter()
+            .filter(|(_, attempt)| is_unfinished(attempt))
+            .map(|(&number, attempt)| (number, attempt.clone()))
+            .collect()
+    }
+
+    /// Attempts whose lease ends within `period`.
+    pub(crate) fn lease_ends_within(&self, period: Duration) -> Vec<(u64, Attempt)> {
+        let limit = Instant::now() + period;
+        let attempts = self.locked();
+        let ending = attempts.iter().filter(|(_, attempt)| attempt.lease_until <= limit);
+        ending.map(|(&number, attempt)| (number, attempt.clone())).collect()
+    }
+
+    pub(crate) fn extended(&self, number: u64, until: Instant) {
+        if let Some(attempt) = self.locked().get_mut(&number) {
+            attempt.lease_until = until;
+        }
+    }
+}

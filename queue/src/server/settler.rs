@@ -1,0 +1,169 @@
+//! Writes the results of attempts. Results that arrive while a write is under way go together in the next one, so batches form
+//! under load and a lone result waits for nothing. A write that gets no answer is repeated until Redis says yes or no: the
+//! fencing token makes the repetition harmless, and a task that succeeded must not run again for want of an answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::Shared;
+use super::queues::Queue;
+use crate::broker::{Guard, Settled, Taken};
+use crate::clock::Now;
+use crate::error::Error;
+
+/// Most results written by one script call.
+const RESULTS_PER_WRITE: usize = 250;
+/// First and longest pause between repetitions.
+const REPEAT_AFTER: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// A result that Redis refuses with an error (not the lease, not an outage) is given up after this long.
+const REFUSED_FOR: Duration = Duration::from_secs(30);
+
+/// What shall become of a task.
+#[derive(Debug, Clone)]
+pub(crate) enum Outcome {
+    Ack,
+    Complete { message: Vec<u8>, retention: Duration },
+    Requeue,
+    Retry { message: Vec<u8>, delay: Duration, counted: bool },
+    Archive { message: Vec<u8> },
+}
+
+/// The end of one attempt.
+#[derive(Clone)]
+pub(crate) struct Result {
+    /// The attempt's number among the running ones.
+    pub(crate) number: u64,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) taken: Arc<Taken>,
+    pub(crate) token: Arc<str>,
+    pub(crate) ended: Now,
+    pub(crate) outcome: Outcome,
+    /// When it was first refused with an error.
+    pub(crate) refused: Option<Instant>,
+}
+
+/// Runs until the sending side is dropped and every result is written or `deadline` (set at shutdown) has passed.
+pub(crate) async fn run(shared: Arc<Shared>, mut results: mpsc::UnboundedReceiver<Result>) {
+    let mut waiting: Vec<Result> = Vec::new();
+    let mut pause = REPEAT_AFTER.0;
+    loop {
+        if waiting.is_empty() && results.recv_many(&mut waiting, RESULTS_PER_WRITE).await == 0 {
+            return;
+        }
+        while waiting.len() < RESULTS_PER_WRITE
+            && let Ok(result) = results.try_recv()
+        {
+            waiting.push(result);
+        }
+        waiting = write(&shared, waiting).await;
+        if waiting.is_empty() {
+            pause = REPEAT_AFTER.0;
+            continue;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(REPEAT_AFTER.1);
+    }
+}
+
+/// Writes results and gives back those that got no answer.
+async fn write(shared: &Shared, results: Vec<Result>) -> Vec<Result> {
+    let mut batches: HashMap<(usize, bool), Vec<Result>> = HashMap::new();
+    let mut single = Vec::new();
+    for result in results {
+        match result.outcome {
+            Outcome::Ack => batches.entry((result.queue.number, true)).or_default().push(result),
+            Outcome::Requeue => batches.entry((result.queue.number, false)).or_default().push(result),
+            _ => single.push(result),
+        }
+    }
+    let batches = batches.into_iter().map(|((_, ack), batch)| write_batch(shared, ack, batch));
+    let single = single.into_iter().map(|result| write_single(shared, result));
+    let (batches, single) = futures::join!(futures::future::join_all(batches), futures::future::join_all(single));
+    batches.into_iter().flatten().chain(single.into_iter().flatten()).collect()
+}
+
+async fn write_batch(shared: &Shared, ack: bool, batch: Vec<Result>) -> Vec<Result> {
+    let keys = &batch[0].queue.keys;
+    let tasks: Vec<(&str, &str)> = batch.iter().map(|result| (&*result.taken.id, &*result.token)).collect();
+    let written = if ack {
+        shared.broker.ack(keys, &tasks, batch[0].ended).await
+    } else {
+        shared.broker.requeue(keys, &tasks, batch[0].ended).await
+    };
+    match written {
+        Ok(settled) => {
+            for (result, settled) in batch.iter().zip(settled) {
+                note(shared, result, settled);
+            }
+            shared.running.remove(batch.iter().map(|result| result.number));
+            Vec::new()
+        }
+        Err(error) => keep(shared, batch, &error),
+    }
+}
+
+async fn write_single(shared: &Shared, result: Result) -> Vec<Result> {
+    let (keys, id, guard) = (&result.queue.keys, &*result.taken.id, Guard::Token(&result.token));
+    let broker = &shared.broker;
+    let written = match &result.outcome {
+        Outcome::Complete { message, retention } => {
+            broker.complete(keys, (id, &result.token), message, *retention, result.ended).await
+        }
+        Outcome::Retry { message, delay, counted } => {
+            broker.retry(keys, id, guard, message, *delay, *counted, result.ended).await
+        }
+        Outcome::Archive { message } => broker.archive(keys, id, guard, message, result.ended).await,
+        Outcome::Ack | Outcome::Requeue => {
+            return write_batch(shared, matches!(result.outcome, Outcome::Ack), vec![result]).await;
+        }
+    };
+    match written {
+        Ok(settled) => {
+            note(shared, &result, settled);
+            shared.running.remove([result.number]);
+            Vec::new()
+        }
+        Err(error) => keep(shared, vec![result], &error),
+    }
+}
+
+fn note(shared: &Shared, result: &Result, settled: Settled) {
+    match settled {
+        Settled::Done if matches!(result.outcome, Outcome::Requeue) => shared.wake.pending(&result.queue.keys.name),
+        Settled::Done => {}
+        Settled::NotMine => {
+            result.queue.leases_lost.increment(1);
+            tracing::warn!(
+                task.id = result.taken.id,
+                queue.name = result.queue.keys.name,
+                "result not written, the lease is no longer ours"
+            );
+        }
+    }
+}
+
+/// Decides which results are tried again after an error.
+fn keep(shared: &Shared, mut results: Vec<Result>, error: &Error) -> Vec<Result> {
+    shared.log_trouble("failed to write results, trying again", error);
+    if error.is_unreachable() {
+        return results;
+    }
+    let now = Instant::now();
+    results.retain_mut(|result| {
+        let kept = now.duration_since(*result.refused.get_or_insert(now)) < REFUSED_FOR;
+        if !kept {
+            tracing::error!(
+                task.id = result.taken.id,
+                queue.name = result.queue.keys.name,
+                "result given up, Redis refuses it"
+            );
+            shared.running.remove([result.number]);
+        }
+        kept
+    });
+    results
+}

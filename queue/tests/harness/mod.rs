@@ -1,0 +1,129 @@
+//! What the queue's tests share: an empty database of a real Redis, a producer, a server whose handler reports its jobs, and
+//! waiting on conditions with a deadline.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use queue::{
+    Client, Connection, Handler, Inspector, Job, QueuePriority, QueueState, RetryPolicy, Server, Settings, TaskError,
+};
+use tokio::sync::{mpsc, watch};
+
+/// No condition of these tests takes longer than this, unless something is broken.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Bench {
+    pub(crate) uri: String,
+    pub(crate) connection: Connection,
+    pub(crate) client: Client,
+    pub(crate) inspector: Inspector,
+    pub(crate) raw: redis::Client,
+}
+
+pub(crate) type Answer = Arc<dyn Fn(Job) -> BoxFuture<'static, Result<(), TaskError>> + Send + Sync>;
+
+/// A handler that answers success.
+pub(crate) fn ok() -> Answer {
+    answer(|_| async { Ok(()) })
+}
+
+/// A handler from a closure.
+pub(crate) fn answer<F, T>(function: F) -> Answer
+where
+    F: Fn(Job) -> T + Send + Sync + 'static,
+    T: Future<Output = Result<(), TaskError>> + Send + 'static,
+{
+    Arc::new(move |job| Box::pin(function(job)))
+}
+
+/// The jobs a server started, in order.
+pub(crate) struct Jobs(mpsc::UnboundedReceiver<Job>);
+
+impl Jobs {
+    pub(crate) async fn next(&mut self) -> Job {
+        let job = tokio::time::timeout(DEADLINE, self.0.recv()).await;
+        job.expect("no job within the deadline").expect("the server lives")
+    }
+
+    pub(crate) fn try_next(&mut self) -> Option<Job> {
+        self.0.try_recv().ok()
+    }
+}
+
+struct Reporting {
+    started: mpsc::UnboundedSender<Job>,
+    answer: Answer,
+}
+
+impl Handler for Reporting {
+    async fn handle(&self, job: Job) -> Result<(), TaskError> {
+        let _ = self.started.send(job.clone());
+        (self.answer)(job).await
+    }
+}
+
+/// Settings for one queue named `default`.
+pub(crate) fn settings() -> Settings {
+    let queue = QueuePriority { name: "default".to_owned(), priority: 1, paused: false };
+    Settings { queues: vec![queue], strict_priority: false, concurrency: 4, retry: RetryPolicy::default() }
+}
+
+impl Bench {
+    /// An empty database of the Redis that all tests of this program share.
+    pub(crate) fn new() -> Self {
+        Self::at(servers::redis().fresh_database())
+    }
+
+    pub(crate) fn at(uri: String) -> Self {
+        let connection = Connection::open(&uri, None).unwrap();
+        let (client, inspector) = (Client::new(connection.clone()), Inspector::new(connection.clone()));
+        let raw = redis::Client::open(&*uri).unwrap();
+        Self { uri, connection, client, inspector, raw }
+    }
+
+    /// A server on a connection of its own.
+    pub(crate) fn server(&self, change: impl FnOnce(&mut Settings), answer: Answer) -> (Server, Jobs) {
+        let mut settings = settings();
+        change(&mut settings);
+        self.live_server(watch::channel(settings).1, Duration::from_secs(10), answer)
+    }
+
+    pub(crate) fn live_server(
+        &self,
+        settings: watch::Receiver<Settings>,
+        grace: Duration,
+        answer: Answer,
+    ) -> (Server, Jobs) {
+        let (started, jobs) = mpsc::unbounded_channel();
+        let connection = Connection::open(&self.uri, None).unwrap();
+        (Server::start(connection, settings, grace, Reporting { started, answer }), Jobs(jobs))
+    }
+
+    pub(crate) async fn state(&self, queue: &str) -> QueueState {
+        self.inspector.queue(queue, Duration::from_secs(60)).await.unwrap()
+    }
+
+    /// Waits for a condition.
+    pub(crate) async fn until(&self, what: &str, condition: impl AsyncFn(&Self) -> bool) {
+        let waiting = async {
+            while !condition(self).await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        assert!(tokio::time::timeout(DEADLINE, waiting).await.is_ok(), "not within the deadline: {what}");
+    }
+
+    /// Runs one command.
+    pub(crate) async fn redis<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+        let mut connection = self.raw.get_multiplexed_async_connection().await.unwrap();
+        redis::cmd(command[0]).arg(&command[1..]).query_async(&mut connection).await.unwrap()
+    }
+
+    /// The task hashes of a queue.
+    pub(crate) async fn task_keys(&self, queue: &str) -> Vec<String> {
+        self.redis(&["KEYS", &format!("asynq:{{{queue}}}:t:*")]).await
+    }
+}

@@ -25,6 +25,11 @@ check: ## Check format, lints, licences and documentation
 	cargo deny --log-level error check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
+bench: ## Measure everything against its baselines (ROUNDS=5, ONLY=latency,signups, JSON=file): 20 minutes
+	@scripts/setup.sh test
+	cargo build --release -p api -p worker -p inbox -p pipeline-bench
+	@exec target/release/bench --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+
 generate: ## Write again what is generated from code (the CRD)
 	UPDATE_GOLDEN=1 cargo test -p operator
 

@@ -1,0 +1,109 @@
+//! The works measured, one file each.
+//!
+//! Takes: the [`Parts`] a work may use and the [`Round`]. Gives: [`Measured`] values for the work's [`Goal`]s.
+//! Does not: keep servers between works; every measurement starts with empty ones.
+
+mod delayed;
+mod enqueueing;
+mod journal;
+mod latency;
+mod mails;
+mod memory;
+mod processing;
+mod recovery;
+mod signups;
+
+use crate::figure::{Goal, Measured};
+use crate::peers::Peers;
+use std::path::PathBuf;
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Work {
+    /// Enqueue to handler on an idle worker, against asynq.
+    Latency,
+    /// Lateness of delayed tasks, against asynq.
+    Delayed,
+    /// No-op tasks processed per second, against asynq.
+    Processing,
+    /// Tasks enqueued per second, against asynq.
+    Enqueueing,
+    /// A killed worker's task runs elsewhere.
+    Recovery,
+    /// Signups per second over HTTP, against argon2id alone.
+    Signups,
+    /// Mails per second over STARTTLS, against one lettre connection.
+    Mails,
+    /// Resident memory of api and worker.
+    Memory,
+}
+
+/// Programs a work may start.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) peers: Peers,
+    /// Folder of `api`, `worker` and `inbox`.
+    pub(crate) programs: PathBuf,
+}
+
+/// Which round it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Round {
+    /// From 0. In odd rounds ours goes first, in even ones the baseline, so that neither always finds the warmer machine.
+    pub(crate) number: u32,
+    /// Whether asynq's recovery is waited for.
+    pub(crate) asynq_recovery: bool,
+}
+
+impl Round {
+    pub(crate) fn baseline_first(self) -> bool {
+        self.number.is_multiple_of(2)
+    }
+}
+
+impl Work {
+    pub(crate) fn goals(self) -> &'static [Goal] {
+        match self {
+            Self::Latency => &latency::GOALS,
+            Self::Delayed => &delayed::GOALS,
+            Self::Processing => &processing::GOALS,
+            Self::Enqueueing => &enqueueing::GOALS,
+            Self::Recovery => &recovery::GOALS,
+            Self::Signups => &signups::GOALS,
+            Self::Mails => &mails::GOALS,
+            Self::Memory => &memory::GOALS,
+        }
+    }
+
+    pub(crate) fn needs_asynq(self) -> bool {
+        matches!(self, Self::Latency | Self::Delayed | Self::Processing | Self::Enqueueing | Self::Recovery)
+    }
+
+    pub(crate) async fn measure(self, parts: &Parts, round: Round) -> anyhow::Result<Vec<Measured>> {
+        match self {
+            Self::Latency => latency::measure(&parts.peers, round).await,
+            Self::Delayed => delayed::measure(&parts.peers, round).await,
+            Self::Processing => processing::measure(&parts.peers, round).await,
+            Self::Enqueueing => enqueueing::measure(&parts.peers, round).await,
+            Self::Recovery => recovery::measure(&parts.peers, round).await,
+            Self::Signups => signups::measure(&parts.programs).await,
+            Self::Mails => mails::measure(&parts.programs, round).await,
+            Self::Memory => memory::measure(&parts.programs).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::ValueEnum;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_row_has_a_name_of_its_own() {
+        let keys: Vec<&str> =
+            Work::value_variants().iter().flat_map(|work| work.goals()).map(|goal| goal.key).collect();
+        let distinct: BTreeSet<&str> = keys.iter().copied().collect();
+        assert_eq!(distinct.len(), keys.len());
+    }
+}

@@ -1,0 +1,142 @@
+//! Mails per second from one worker with 16 slots to the inbox over STARTTLS, against one lettre connection with its
+//! defaults.
+//!
+//! The users are written to PostgreSQL and their tasks handed to Redis by api's relay before the worker starts, so that only
+//! the worker's part is measured: lease, mail, result, acknowledgement. Does not: count anything before the first mail.
+
+use super::Round;
+use super::journal::Journal;
+use crate::deployment::{Deployment, QUEUE, Variation};
+use crate::figure::{Better, Goal, Measured, Target, Unit};
+use anyhow::{Context, ensure};
+use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use queue::{Connection, Inspector};
+use signup::{EmailAddress, FullName, NewUser, Policy, Store, Username, verification::Keys};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub(super) const GOALS: [Goal; 1] = [Goal {
+    key: "mails",
+    work: "mails, worker to inbox, STARTTLS, 16 slots",
+    unit: Unit::PerSecond,
+    better: Better::Higher,
+    target: Target::AtLeast(1000.0),
+}];
+
+/// About five seconds at the target.
+const MAILS: usize = 5000;
+/// About four seconds at 23 a second.
+const BASELINE_MAILS: usize = 100;
+/// For the relay to hand all tasks over.
+const LIMIT: Duration = Duration::from_secs(120);
+
+pub(super) async fn measure(programs: &Path, round: Round) -> anyhow::Result<Vec<Measured>> {
+    let deployment = Deployment::start(programs, Variation { delay: Duration::from_secs(1), concurrency: 16 })?;
+    let mut baseline = 0.0;
+    if round.baseline_first() {
+        baseline = lettre_alone(&deployment).await?;
+    }
+    let ours = worker(&deployment).await?;
+    if !round.baseline_first() {
+        baseline = lettre_alone(&deployment).await?;
+    }
+    Ok(vec![Measured::against("mails", ours, baseline)])
+}
+
+async fn worker(deployment: &Deployment) -> anyhow::Result<f64> {
+    let api = deployment.api().await?;
+    write_users(deployment).await?;
+    wait_until_handed_over(deployment).await?;
+    drop(api);
+    let mut journal = Journal::at_end(&deployment.journal())?;
+    let worker = deployment.worker().await?;
+    journal.wait_for(MAILS).await?;
+    drop(worker);
+    Ok(journal.per_second())
+}
+
+async fn write_users(deployment: &Deployment) -> anyhow::Result<()> {
+    const CALLERS: usize = 8;
+    let store = Store::connect(&deployment.database_uri, None, CALLERS as u32)?;
+    let policy = Arc::new(Policy::from(&deployment.document));
+    let keys = Arc::new(Keys::load(&deployment.keys_dir())?);
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|caller| {
+            let (store, policy, keys) = (store.clone(), Arc::clone(&policy), Arc::clone(&keys));
+            tokio::spawn(async move {
+                for number in (caller..MAILS).step_by(CALLERS) {
+                    store.create_user(&new_user(number)?, &policy, &keys).await?;
+                }
+                anyhow::Ok(())
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await??;
+    }
+    Ok(())
+}
+
+fn new_user(number: usize) -> anyhow::Result<NewUser> {
+    Ok(NewUser {
+        username: Username::parse(&format!("user_{number}"))?,
+        full_name: FullName::parse("Bench User")?,
+        email: EmailAddress::parse(&format!("user{number}@example.com"))?,
+        // Nobody logs in here, so there is nothing to verify.
+        hashed_password: "none".to_owned(),
+    })
+}
+
+/// Waits until all tasks are in Redis and due.
+async fn wait_until_handed_over(deployment: &Deployment) -> anyhow::Result<()> {
+    let inspector = Inspector::new(Connection::open(&deployment.redis.uri(0), None)?);
+    let start = Instant::now();
+    loop {
+        let state = inspector.queue(QUEUE, Duration::ZERO).await?;
+        if state.pending + state.due == MAILS as u64 {
+            return Ok(());
+        }
+        ensure!(
+            start.elapsed() < LIMIT,
+            "the relay handed over only {} of {MAILS} tasks",
+            state.pending + state.scheduled
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Sends one mail after the other over one connection, as an application that keeps lettre's connection does.
+async fn lettre_alone(deployment: &Deployment) -> anyhow::Result<f64> {
+    let client = ClientId::Domain("bench.example.com".to_owned());
+    let certificate = Certificate::from_pem(&std::fs::read(deployment.ca_file())?)?;
+    let tls = TlsParameters::builder("localhost".to_owned()).certificate_store(CertificateStore::None);
+    let tls = tls.add_root_certificate(certificate).build()?;
+    let address = deployment.inbox.address("smtp")?;
+    let mut connection =
+        AsyncSmtpConnection::connect_tokio1(address, Some(Duration::from_secs(10)), &client, None, None).await?;
+    connection.starttls(tls, &client).await?;
+    let mails = (0..BASELINE_MAILS).map(mail).collect::<anyhow::Result<Vec<_>>>()?;
+    let start = Instant::now();
+    for mail in &mails {
+        connection.send(mail.envelope(), &mail.formatted()).await?;
+    }
+    let elapsed = start.elapsed();
+    connection.quit().await?;
+    Ok(mails.len() as f64 / elapsed.as_secs_f64())
+}
+
+/// A mail like those of the worker: text and HTML, one link.
+fn mail(number: usize) -> anyhow::Result<lettre::Message> {
+    let link =
+        format!("https://app.example.com/verify_email?email_id={number}&secret_code=abcdefghijklmnopqrstuvwxyzabcdef");
+    let text = format!("Hello Bench User,\n\nthank you for signing up. Please verify your e-mail address:\n\n{link}\n");
+    let html =
+        format!("<p>Hello Bench User,</p><p>thank you for signing up. <a href=\"{link}\">Verify your address</a></p>");
+    let to: Mailbox = format!("user{number}@example.com").parse().context("an invalid address")?;
+    let message =
+        lettre::Message::builder().from("no-reply@example.com".parse()?).to(to).subject("Verify your e-mail address");
+    Ok(message.multipart(MultiPart::alternative_plain_html(text, html))?)
+}

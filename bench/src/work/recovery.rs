@@ -1,0 +1,66 @@
+//! How long until a killed worker's task runs on another worker that was there all along.
+//!
+//! Ours is measured in every round; asynq once, when asked for, because it takes one to three minutes.
+
+use super::Round;
+use crate::figure::{Better, Goal, Measured, Target, Unit};
+use crate::peers::{Peer, Peers};
+use anyhow::Context;
+use queue::{Client, Connection, Task};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
+
+pub(super) const GOALS: [Goal; 1] = [Goal {
+    key: "recovery",
+    work: "worker killed to its task running elsewhere",
+    unit: Unit::Seconds,
+    better: Better::Lower,
+    target: Target::AtMost(35.0),
+}];
+
+/// asynq takes up to 170 s by its constants.
+const LIMIT: Duration = Duration::from_secs(300);
+/// The task is killed at another phase of the timers in each round: 0, 2.3, 4.6 ... s after it started, below 10 s.
+const PHASE_STEP_MS: u64 = 2_300;
+
+pub(super) async fn measure(peers: &Peers, round: Round) -> anyhow::Result<Vec<Measured>> {
+    let phase = Duration::from_millis(u64::from(round.number) * PHASE_STEP_MS % 10_000);
+    let ours = one(peers, Peer::Ours, phase).await?;
+    let baseline = if round.asynq_recovery { Some(one(peers, Peer::Asynq, phase).await?) } else { None };
+    Ok(vec![Measured { key: "recovery", ours, baseline }])
+}
+
+async fn one(peers: &Peers, peer: Peer, phase: Duration) -> anyhow::Result<f64> {
+    let redis = servers::Redis::start()?;
+    let uri = redis.uri(0);
+    let mut first = Holder::start(peers, peer, &uri)?;
+    Client::new(Connection::open(&uri, None)?).enqueue(&Task::new(crate::queue_side::KIND, "{}")).await?;
+    let task = first.next_task().await?;
+    let mut second = Holder::start(peers, peer, &uri)?;
+    tokio::time::sleep(phase).await;
+    first.child.kill().await?;
+    let killed = Instant::now();
+    let again = second.next_task().await?;
+    anyhow::ensure!(task == again, "another task came");
+    Ok(killed.elapsed().as_secs_f64())
+}
+
+/// A worker process that prints a line per task and finishes none.
+struct Holder {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Holder {
+    fn start(peers: &Peers, peer: Peer, redis: &str) -> anyhow::Result<Self> {
+        let mut child = peers.start(peer, redis, &["hold"])?;
+        let output = child.stdout.take().context("the worker has no output")?;
+        Ok(Self { child, lines: BufReader::new(output).lines() })
+    }
+
+    async fn next_task(&mut self) -> anyhow::Result<String> {
+        let line = tokio::time::timeout(LIMIT, self.lines.next_line()).await;
+        line.context("the task did not run in time")??.context("the worker ended")
+    }
+}

@@ -1,0 +1,164 @@
+//! Signups per second through the real `api` and PostgreSQL, against argon2id alone on the same cores.
+//!
+//! Both use all cores. They alternate in slices of about two seconds within a round. Besides the rates: the processor time
+//! of a signup outside the hashing threads (api, PostgreSQL and Redis, the relay's work included) as a share of a hash.
+
+use crate::deployment::{Deployment, Variation};
+use crate::figure::{Better, Goal, Measured, Target, Unit};
+use crate::program::Program;
+use crate::requests::Requests;
+use crate::usage;
+use anyhow::{Context, ensure};
+use signup::password::{Hashing, Password};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+pub(super) const GOALS: [Goal; 2] = [
+    Goal {
+        key: "signups",
+        work: "signups over HTTP, against argon2id alone",
+        unit: Unit::PerSecond,
+        better: Better::Higher,
+        target: Target::TimesBaseline(0.97),
+    },
+    Goal {
+        key: "signup_share",
+        work: "processor time of a signup besides its hash, in % of a hash",
+        unit: Unit::Percent,
+        better: Better::Lower,
+        target: Target::AtMost(5.0),
+    },
+];
+
+/// Slices of each kind in a round.
+const SLICES: usize = 4;
+/// Hashes or signups in a slice: about two seconds on two cores.
+const SLICE: usize = 320;
+/// Clients at once, and callers of argon2id alone: enough that no core ever waits for one.
+const CLIENTS: usize = 16;
+/// Late enough that no mail is due, early enough that the relay hands every task to Redis (it looks 60 s ahead).
+const DELAY: Duration = Duration::from_secs(50);
+/// The relay has then handed over what the slice left (it polls every half second).
+const SETTLE: Duration = Duration::from_millis(1500);
+
+/// Sums over the slices of a round.
+#[derive(Debug, Default)]
+struct Sum {
+    done: usize,
+    wall: Duration,
+    processor: Duration,
+}
+
+pub(super) async fn measure(programs: &Path) -> anyhow::Result<Vec<Measured>> {
+    let deployment = Deployment::start(programs, Variation { delay: DELAY, concurrency: 16 })?;
+    let api = deployment.api().await?;
+    let address = api.address("http")?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let hashing = Hashing::new(cores, CLIENTS);
+    hash(&hashing, CLIENTS).await?;
+    sign_up(address, 0, CLIENTS * 4).await?;
+    tokio::time::sleep(SETTLE).await;
+    let (mut hashes, mut signups) = (Sum::default(), Sum::default());
+    for slice in 1..=SLICES {
+        let before = usage::on_processor_in_all(std::process::id())?;
+        hashes.wall += hash(&hashing, SLICE).await?;
+        hashes.processor += usage::on_processor_in_all(std::process::id())?.saturating_sub(before);
+        hashes.done += SLICE;
+        let before = besides_hashing(&api, cores)?;
+        signups.wall += sign_up(address, slice * 100_000, SLICE).await?;
+        tokio::time::sleep(SETTLE).await;
+        signups.processor += besides_hashing(&api, cores)?.saturating_sub(before);
+        signups.done += SLICE;
+    }
+    let share = 100.0 * signups.each(signups.processor) / hashes.each(hashes.processor);
+    Ok(vec![
+        Measured::against("signups", 1.0 / signups.each(signups.wall), 1.0 / hashes.each(hashes.wall)),
+        Measured::alone("signup_share", share),
+    ])
+}
+
+impl Sum {
+    fn each(&self, total: Duration) -> f64 {
+        total.as_secs_f64() / self.done as f64
+    }
+}
+
+/// Processor time so far of api without its hashing threads, of PostgreSQL and of Redis.
+///
+/// Tokio's runtime starts its workers, one per core, before anything else; threads of that name that came later run
+/// blocking work, which in api is hashing.
+fn besides_hashing(api: &Program, cores: usize) -> anyhow::Result<Duration> {
+    let (runtime, others): (Vec<_>, Vec<_>) =
+        usage::threads(api.pid()?)?.into_iter().partition(|thread| thread.name.starts_with("tokio-rt"));
+    ensure!(runtime.len() >= cores, "the threads of api are named otherwise than expected");
+    let api: Duration = runtime.iter().take(cores).chain(&others).map(|thread| thread.on_processor).sum();
+    let own = std::process::id();
+    let servers = [usage::children_named(own, "postgres")?, usage::children_named(own, "redis-server")?].concat();
+    let mut total = api;
+    for server in servers {
+        total += usage::on_processor_in_all(server)?;
+        for child in usage::children_named(server, "postgres")? {
+            total += usage::on_processor_in_all(child)?;
+        }
+    }
+    Ok(total)
+}
+
+/// Hashes `count` passwords, [`CLIENTS`] callers at once.
+async fn hash(hashing: &Hashing, count: usize) -> anyhow::Result<Duration> {
+    let password = Password::parse("correct horse battery", 6).ok().context("the password is too short")?;
+    let start = Instant::now();
+    let callers: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (hashing, password) = (hashing.clone(), password.clone());
+            tokio::spawn(async move {
+                for _ in 0..count / CLIENTS {
+                    hashing.hash(password.clone()).await?;
+                }
+                anyhow::Ok(())
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await??;
+    }
+    Ok(start.elapsed())
+}
+
+/// Signs up `count` users, [`CLIENTS`] connections at once; `first` makes their names different from those before.
+pub(super) async fn sign_up(address: SocketAddr, first: usize, count: usize) -> anyhow::Result<Duration> {
+    let mut connections = Vec::new();
+    for _ in 0..CLIENTS {
+        connections.push(Requests::open(address).await?);
+    }
+    let start = Instant::now();
+    let clients: Vec<_> = connections
+        .into_iter()
+        .enumerate()
+        .map(|(client, requests)| {
+            let numbers = (first + client..first + count).step_by(CLIENTS);
+            tokio::spawn(sign_up_in_turn(requests, numbers))
+        })
+        .collect();
+    for client in clients {
+        client.await??;
+    }
+    Ok(start.elapsed())
+}
+
+async fn sign_up_in_turn(mut requests: Requests, numbers: impl Iterator<Item = usize>) -> anyhow::Result<()> {
+    for number in numbers {
+        let body = format!(
+            r#"{{"username":"user_{number}","full_name":"Bench User","email":"user{number}@example.com","password":"correct horse battery"}}"#
+        );
+        let answer = requests.post_json("/v1/create_user", &body).await?;
+        ensure!(
+            answer.status == 200,
+            "a signup was answered {}: {}",
+            answer.status,
+            String::from_utf8_lossy(&answer.body)
+        );
+    }
+    Ok(())
+}

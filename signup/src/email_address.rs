@@ -120,8 +120,8 @@ mod tests {
         }
 
         #[test]
-        fn a_mask_never_shows_more_than_the_first_letters(local in "[a-z]{2,10}", domain in "[a-z]{2,10}") {
-            let masked = mask(&format!("{local}@{domain}.com"));
+        fn a_mask_never_shows_more_than_the_first_letters(local in "[a-w]{2,10}", domain in "[a-w]{2,10}") {
+            let masked = mask(&format!("{local}@{domain}.xyz"));
             prop_assert!(!masked.contains(&local) && !masked.contains(&domain));
         }
     }

@@ -33,6 +33,9 @@ pub struct Counts {
     pub oldest_due_age: Duration,
 }
 
+/// One round to create, one to find what a faster task created, one in case that was settled at once.
+const CREATE_ROUNDS: u32 = 3;
+
 impl Store {
     /// Finds or makes the intent for the task `task_id`, whose payload has only a user name. The same task gets the same
     /// intent however often it runs, so it never causes a second mail.
@@ -47,7 +50,22 @@ impl Store {
         policy: &Policy,
         keys: &Keys,
     ) -> Result<IntentFor, StoreError> {
-        let id = intent_id_of(task_id);
+        let id = intent_id_of(task_id, username);
+        for _ in 0..CREATE_ROUNDS {
+            if let Some(found) = self.find_intent(id, username).await? {
+                return Ok(found);
+            }
+            // Nothing is created when another task of this user was faster; then that one's intent is found.
+            if self.create_intent(id, username, policy, keys).await? {
+                return Ok(IntentFor::Created(id));
+            }
+        }
+        // The id is taken by the cancelled intent of a deleted user of this name: this task was for that one.
+        Ok(IntentFor::Owed(id))
+    }
+
+    /// `None`: the user is there and needs an intent.
+    async fn find_intent(&self, id: Uuid, username: &str) -> Result<Option<IntentFor>, StoreError> {
         let row = sqlx::query(
             "SELECT users.is_email_verified,
                     (SELECT intent.id FROM email_intents AS intent
@@ -60,20 +78,17 @@ impl Store {
         .bind(id)
         .fetch_optional(&self.pool)
         .await?;
-        let Some(row) = row else { return Ok(IntentFor::UnknownUser) };
+        let Some(row) = row else { return Ok(Some(IntentFor::UnknownUser)) };
         if let Some(found) = row.try_get("intent_id")? {
-            return Ok(IntentFor::Owed(found));
+            return Ok(Some(IntentFor::Owed(found)));
         }
-        if row.try_get("is_email_verified")? {
-            return Ok(IntentFor::AlreadyVerified);
-        }
-        self.create_intent(id, username, policy, keys).await?;
-        Ok(IntentFor::Created(id))
+        let is_verified: bool = row.try_get("is_email_verified")?;
+        Ok(is_verified.then_some(IntentFor::AlreadyVerified))
     }
 
     /// The delay is over already: the producer's task waited for it.
-    async fn create_intent(&self, id: Uuid, username: &str, policy: &Policy, keys: &Keys) -> Result<(), StoreError> {
-        sqlx::query(
+    async fn create_intent(&self, id: Uuid, username: &str, policy: &Policy, keys: &Keys) -> Result<bool, StoreError> {
+        let done = sqlx::query(
             "WITH new_intent AS (
                  INSERT INTO email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries,
                                             deadline, timeout, public_url, link_ttl, message_id, key_id)
@@ -83,7 +98,10 @@ impl Store {
                         interval '0', clock_timestamp(), $3, $4::bigint,
                         clock_timestamp() + $5::bigint * interval '1 millisecond',
                         $6::bigint * interval '1 millisecond', $7, $8::bigint * interval '1 millisecond', $9, $10
-                 FROM users WHERE username = $2
+                 FROM users
+                 WHERE username = $2 AND NOT EXISTS (
+                     SELECT FROM email_intents
+                     WHERE username = $2 AND state IN ('waiting', 'dispatched', 'sending'))
                  ON CONFLICT DO NOTHING
                  RETURNING id, username, email
              )
@@ -103,7 +121,7 @@ impl Store {
         .bind(&keys.current_code(id).hash()[..])
         .execute(&self.pool)
         .await?;
-        Ok(())
+        Ok(done.rows_affected() == 1)
     }
 
     /// Counts the intents. Its cost grows with the table (an index-only scan); call it rarely.
@@ -129,11 +147,10 @@ impl Store {
     }
 }
 
-/// asynq's task ids are UUIDs unless the producer chose one; such a text is hashed into a UUID of version 8 (RFC 9562).
-fn intent_id_of(task_id: &str) -> Uuid {
-    task_id.parse().unwrap_or_else(|_| {
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&Sha256::digest(task_id)[..16]);
-        uuid::Builder::from_custom_bytes(bytes).into_uuid()
-    })
+/// The same task and user always give the same id: the first 16 bytes of a SHA-256, as a UUID of version 8 (RFC 9562).
+fn intent_id_of(task_id: &str, username: &str) -> Uuid {
+    let digest = Sha256::new().chain_update(task_id).chain_update([0]).chain_update(username).finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }

@@ -91,14 +91,15 @@ impl Store {
             let Some(row) = sqlx::query(WHY_NOT).bind(id).fetch_optional(&self.pool).await? else {
                 return Ok(LeaseOutcome::Unknown);
             };
-            match row.try_get("reason").map_err(StoreError::from)? {
+            let ending = match row.try_get("reason").map_err(StoreError::from)? {
                 "settled" => return Ok(LeaseOutcome::Settled(rows::state(&row)?)),
                 "held" => return Ok(LeaseOutcome::Held(rows::duration(&row, "wait_ms")?)),
                 "not due" => return Ok(LeaseOutcome::NotDue(rows::duration(&row, "wait_ms")?)),
-                "lapsed" => drop(sqlx::query(EXPIRE_LEASES).bind(Some(id)).execute(&self.pool).await?),
-                // Verified, too late, or freed since the first statement: the first two are settled by this one.
-                _ => drop(sqlx::query(SETTLE_UNWANTED).bind(id).execute(&self.pool).await?),
-            }
+                "lapsed" => sqlx::query(EXPIRE_LEASES).bind(Some(id)),
+                // Verified, too late, or freed since the first statement; this one settles the first two.
+                _ => sqlx::query(SETTLE_UNWANTED).bind(id),
+            };
+            ending.execute(&self.pool).await?;
         }
         Ok(LeaseOutcome::NotDue(TRY_AGAIN))
     }

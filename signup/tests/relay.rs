@@ -1,0 +1,130 @@
+//! Claims of waiting intents, and what happens when Redis loses them.
+
+mod harness;
+
+use harness::{Fixture, LEASE};
+use signup::{LeaseOutcome, State};
+use std::{collections::BTreeSet, time::Duration};
+use uuid::Uuid;
+
+const HORIZON: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn two_relays_never_share_a_row() {
+    let fixture = Fixture::new().await;
+    let mut owed = BTreeSet::new();
+    for number in 0..6 {
+        owed.insert(fixture.sign_up(&format!("user{number}")).await.intent.id);
+    }
+    let first = fixture.store.claim_waiting(4, HORIZON).await.expect("claim");
+    let second = fixture.store.claim_waiting(4, HORIZON).await.expect("claim");
+    let ids = |claim: &signup::Claim| claim.intents().iter().map(|intent| intent.id).collect::<BTreeSet<Uuid>>();
+    assert_eq!((first.intents().len(), second.intents().len()), (4, 2));
+    assert_eq!(ids(&first).union(&ids(&second)).copied().collect::<BTreeSet<_>>(), owed);
+}
+
+#[tokio::test]
+async fn a_claim_that_is_dropped_leaves_its_rows_waiting() {
+    let fixture = Fixture::new().await;
+    let id = fixture.sign_up("alice").await.intent.id;
+    drop(fixture.store.claim_waiting(10, HORIZON).await.expect("claim"));
+    let again = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
+    assert_eq!(again.intents().len(), 1);
+    again.dispatched("redis-1").await.expect("marked");
+    assert_eq!(fixture.state(id).await, State::Dispatched);
+    assert_eq!(fixture.store.claim_waiting(10, HORIZON).await.expect("claim").intents(), []);
+}
+
+#[tokio::test]
+async fn rows_beyond_the_horizon_stay_and_the_earliest_come_first() {
+    let mut fixture = Fixture::new().await;
+    let mut ids = Vec::new();
+    for (name, delay_seconds) in [("later", 30), ("sooner", 10), ("too_far", 90)] {
+        fixture.policy.delay = Duration::from_secs(delay_seconds);
+        ids.push(fixture.sign_up(name).await.intent.id);
+    }
+    let claim = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
+    let claimed: Vec<Uuid> = claim.intents().iter().map(|intent| intent.id).collect();
+    assert_eq!(claimed, [ids[1], ids[0]]);
+}
+
+#[tokio::test]
+async fn a_row_that_a_slow_commit_still_hides_is_not_claimed_and_not_forgotten() {
+    let fixture = Fixture::new().await;
+    let first = fixture.sign_up("first").await.intent.id;
+    // The second signup began and inserted before the first claim, and commits after it: a cursor would skip it.
+    let mut transaction = fixture.sql.begin().await.expect("begin");
+    let late = Uuid::now_v7();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "INSERT INTO users (username, hashed_password, full_name, email) VALUES ('late', 'x', 'Late', 'l@b.com');
+         INSERT INTO email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries, deadline,
+                                    timeout, public_url, link_ttl, message_id, key_id)
+         SELECT '{late}', kind, 'late', 'l@b.com', 1, delay, run_at - interval '1 hour', queue, max_retries, deadline,
+                timeout, public_url, link_ttl, message_id, key_id FROM email_intents WHERE id = '{first}'"
+    )))
+    .execute(&mut *transaction)
+    .await
+    .expect("inserted");
+    let claim = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
+    assert_eq!(claim.intents().iter().map(|intent| intent.id).collect::<Vec<_>>(), [first]);
+    claim.dispatched("redis-1").await.expect("marked");
+    transaction.commit().await.expect("commit");
+    let claim = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
+    assert_eq!(claim.intents().iter().map(|intent| intent.id).collect::<Vec<_>>(), [late]);
+}
+
+#[tokio::test]
+async fn what_another_incarnation_of_redis_was_told_waits_again() {
+    let fixture = Fixture::new().await;
+    let old = fixture.sign_up("old").await.intent.id;
+    fixture.store.claim_waiting(10, HORIZON).await.expect("claim").dispatched("redis-1").await.expect("marked");
+    let new = fixture.sign_up("new").await.intent.id;
+    fixture.store.claim_waiting(10, HORIZON).await.expect("claim").dispatched("redis-2").await.expect("marked");
+    // Leased before it was marked: nobody knows which Redis has its retry.
+    let unmarked = fixture.leased("unmarked").await;
+    let again = Duration::from_secs(100);
+    fixture.store.record_retry(unmarked.intent.id, unmarked.epoch, "transient", "", true, again).await.expect("again");
+    let sending = fixture.leased("sending").await.intent.id;
+
+    assert_eq!(fixture.store.reset_incarnation("redis-2").await.expect("reset"), 2);
+    assert_eq!(fixture.state(old).await, State::Waiting);
+    assert_eq!(fixture.state(new).await, State::Dispatched);
+    assert_eq!(fixture.state(unmarked.intent.id).await, State::Waiting);
+    assert_eq!(fixture.state(sending).await, State::Sending);
+    assert_eq!(fixture.store.reset_incarnation("redis-2").await.expect("reset"), 0);
+}
+
+#[tokio::test]
+async fn a_lease_waits_for_a_claim_and_the_mark_does_not_undo_the_lease() {
+    let fixture = Fixture::new().await;
+    let id = fixture.sign_up("alice").await.intent.id;
+    let claim = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
+    let leasing = tokio::spawn({
+        let store = fixture.store.clone();
+        async move { store.lease(id, "worker", LEASE).await }
+    });
+    claim.dispatched("redis-1").await.expect("marked");
+    let outcome = leasing.await.expect("joined").expect("asked");
+    assert!(matches!(outcome, LeaseOutcome::Leased(_)), "{outcome:?}");
+    assert_eq!(fixture.state(id).await, State::Sending);
+}
+
+#[tokio::test]
+async fn overdue_intents_are_given_once_per_ten_seconds_the_longest_neglected_first() {
+    let fixture = Fixture::new().await;
+    let mut ids = Vec::new();
+    for name in ["first", "second", "fresh"] {
+        ids.push(fixture.sign_up(name).await.intent.id);
+    }
+    fixture.store.claim_waiting(10, HORIZON).await.expect("claim").dispatched("redis-1").await.expect("marked");
+    for (id, seconds) in [(ids[0], 20), (ids[1], 30)] {
+        let times = format!("dispatched_at = now() - interval '{seconds} s', run_at = now() - interval '{seconds} s'");
+        fixture.set(&times, id).await;
+    }
+    let overdue = async |limit| -> Vec<Uuid> {
+        fixture.store.overdue(limit).await.expect("asked").iter().map(|intent| intent.id).collect()
+    };
+    assert_eq!(overdue(1).await, [ids[1]]);
+    assert_eq!(overdue(10).await, [ids[0]]);
+    assert_eq!(overdue(10).await, [] as [Uuid; 0]);
+}

@@ -1,0 +1,127 @@
+//! Clicks on links, good and bad ones.
+
+mod harness;
+
+use harness::Fixture;
+use signup::{LeaseOutcome, State, VerifyError};
+use std::time::Duration;
+
+async fn is_verified(fixture: &Fixture, username: &str) -> bool {
+    let (flag, time): (bool, bool) =
+        sqlx::query_as("SELECT is_email_verified, verified_at IS NOT NULL FROM users WHERE username = $1")
+            .bind(username)
+            .fetch_one(&fixture.sql)
+            .await
+            .expect("the user");
+    assert_eq!(flag, time, "flag and time go together");
+    flag
+}
+
+#[tokio::test]
+async fn a_link_verifies_and_a_second_click_gets_the_same_answer() {
+    let fixture = Fixture::new().await;
+    let leased = fixture.leased("alice").await;
+    let code = fixture.code(&leased);
+    fixture.store.record_sent(leased.intent.id, leased.epoch, "250 ok").await.expect("sent");
+    assert!(!is_verified(&fixture, "alice").await);
+    for _ in 0..2 {
+        fixture.store.verify_email(leased.email_id, &code).await.expect("verified");
+        assert!(is_verified(&fixture, "alice").await);
+    }
+}
+
+#[tokio::test]
+async fn clicks_at_the_same_time_all_succeed() {
+    let fixture = Fixture::new().await;
+    let leased = fixture.leased("alice").await;
+    let clicks: Vec<_> = (0..6)
+        .map(|_| {
+            let (store, code) = (fixture.store.clone(), fixture.code(&leased));
+            tokio::spawn(async move { store.verify_email(leased.email_id, &code).await })
+        })
+        .collect();
+    for click in clicks {
+        click.await.expect("joined").expect("verified");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_id_and_a_wrong_code_are_told_the_same() {
+    let fixture = Fixture::new().await;
+    let alice = fixture.leased("alice").await;
+    let bob = fixture.leased("bob").await;
+    let tries = [
+        (999, fixture.code(&alice)),
+        (alice.email_id, fixture.code(&bob)),
+        (-1, "a".repeat(32)),
+        (bob.email_id, String::new()),
+    ];
+    for (id, code) in tries {
+        let result = fixture.store.verify_email(id, &code).await;
+        assert!(matches!(result, Err(VerifyError::NotFound)), "{result:?}");
+    }
+    assert!(!is_verified(&fixture, "alice").await && !is_verified(&fixture, "bob").await);
+}
+
+#[tokio::test]
+async fn an_expired_link_does_not_verify_and_a_mail_that_was_late_is_not_expired() {
+    let fixture = Fixture::new().await;
+    let leased = fixture.leased("alice").await;
+    let code = fixture.code(&leased);
+    // Six hours before it was accepted: the link's time has not begun.
+    fixture.set("created_at = created_at - interval '60 hours'", leased.intent.id).await;
+    fixture.store.record_sent(leased.intent.id, leased.epoch, "250 ok").await.expect("sent");
+    fixture.execute("UPDATE verify_emails SET expired_at = clock_timestamp() - interval '1 millisecond'").await;
+    let result = fixture.store.verify_email(leased.email_id, &code).await;
+    assert!(matches!(result, Err(VerifyError::Expired)), "{result:?}");
+    fixture.execute("UPDATE verify_emails SET expired_at = clock_timestamp() + interval '1 hour'").await;
+    fixture.store.verify_email(leased.email_id, &code).await.expect("verified");
+}
+
+#[tokio::test]
+async fn a_used_link_of_a_verification_that_was_withdrawn_says_so() {
+    let fixture = Fixture::new().await;
+    let leased = fixture.leased("alice").await;
+    fixture.store.verify_email(leased.email_id, &fixture.code(&leased)).await.expect("verified");
+    fixture.execute("UPDATE users SET is_email_verified = false, verified_at = NULL").await;
+    let result = fixture.store.verify_email(leased.email_id, &fixture.code(&leased)).await;
+    assert!(matches!(result, Err(VerifyError::Used)), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_changed_address_voids_every_code_for_good() {
+    let fixture = Fixture::new().await;
+    let leased = fixture.leased("alice").await;
+    let code = fixture.code(&leased);
+    fixture.store.record_sent(leased.intent.id, leased.epoch, "250 ok").await.expect("sent");
+    fixture.execute("UPDATE users SET email = 'new@example.com' WHERE username = 'alice'").await;
+    let result = fixture.store.verify_email(leased.email_id, &code).await;
+    assert!(matches!(result, Err(VerifyError::AddressChanged)), "{result:?}");
+    fixture.execute("UPDATE users SET email = 'alice@example.com' WHERE username = 'alice'").await;
+    let result = fixture.store.verify_email(leased.email_id, &code).await;
+    assert!(matches!(result, Err(VerifyError::AddressChanged)), "also when the address comes back: {result:?}");
+    assert!(!is_verified(&fixture, "alice").await);
+}
+
+#[tokio::test]
+async fn verification_cancels_a_mail_that_is_owed_but_not_one_being_sent() {
+    let fixture = Fixture::new().await;
+    let owed = fixture.leased("owed").await;
+    let retry = Duration::from_secs(60);
+    fixture.store.record_retry(owed.intent.id, owed.epoch, "unknown", "", true, retry).await.expect("again");
+    fixture.store.verify_email(owed.email_id, &fixture.code(&owed)).await.expect("the copy did arrive");
+    assert_eq!(fixture.state(owed.intent.id).await, State::Cancelled);
+
+    let sending = fixture.leased("sending").await;
+    fixture.store.verify_email(sending.email_id, &fixture.code(&sending)).await.expect("verified");
+    fixture.store.record_sent(sending.intent.id, sending.epoch, "250 ok").await.expect("the worker may finish");
+}
+
+#[tokio::test]
+async fn the_mail_of_a_user_verified_by_other_means_is_cancelled_when_its_turn_comes() {
+    let fixture = Fixture::new().await;
+    let id = fixture.sign_up("alice").await.intent.id;
+    fixture.execute("UPDATE users SET is_email_verified = true WHERE username = 'alice'").await;
+    let outcome = fixture.store.lease(id, "worker", harness::LEASE).await.expect("asked");
+    assert_eq!(outcome, LeaseOutcome::Settled(State::Cancelled));
+}

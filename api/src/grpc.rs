@@ -13,12 +13,15 @@ use axum::{
 };
 use pb::simple_bank_server::{SimpleBank, SimpleBankServer};
 use std::{any::Any, net::IpAddr, net::Ipv4Addr, sync::Arc, time::Duration};
-use tonic::{Request, Response, Status, body::Body, service::Routes};
+use tonic::{Code, Request, Response, Status, body::Body, service::Routes};
 use tonic_health::server::HealthReporter;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Time for one call, its message included; streams (reflection, health watch) only have to begin within it.
 const TIME: Duration = Duration::from_secs(20);
+
+/// How prost begins the description of a message it cannot read; what follows names the field, never its value.
+const UNREADABLE: &str = "failed to decode Protobuf message: ";
 
 /// The descriptor of `proto/simplebank.proto` and its imports, made by the build script.
 const DESCRIPTOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/simplebank.bin"));
@@ -37,7 +40,11 @@ struct Calls(Arc<Service>);
 ///
 /// [`ReflectionError`] when the compiled-in descriptor is broken.
 pub(crate) fn routes(service: Arc<Service>) -> Result<(Router, HealthReporter), ReflectionError> {
-    let reflection = || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTOR);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTOR)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
     let (reporter, health) = tonic_health::server::health_reporter();
     let routes = Routes::new(SimpleBankServer::new(Calls(service)).max_decoding_message_size(request_body::LIMIT))
         .add_service(health.max_decoding_message_size(request_body::LIMIT))
@@ -82,9 +89,27 @@ fn client<T>(request: &Request<T>) -> IpAddr {
 }
 
 async fn bounded(request: HttpRequest, next: Next) -> HttpResponse {
-    match tokio::time::timeout(TIME, next.run(request)).await {
-        Ok(response) => response,
-        Err(_elapsed) => Status::from(ApiError::Deadline).into_http(),
+    let Ok(response) = tokio::time::timeout(TIME, next.run(request)).await else {
+        return Status::from(ApiError::Deadline).into_http();
+    };
+    match Status::from_header_map(response.headers()).and_then(|status| unreadable(&status)) {
+        Some(error) => Status::from(error).into_http(),
+        None => response,
+    }
+}
+
+/// What tonic says of messages it cannot read, in our words and with the codes of Go's servers: a client's mistake is not
+/// INTERNAL. We ourselves never answer OUT_OF_RANGE.
+fn unreadable(status: &Status) -> Option<ApiError> {
+    match status.code() {
+        Code::OutOfRange => Some(ApiError::TooLarge),
+        Code::Internal => {
+            let problem = status.message().strip_prefix(UNREADABLE)?;
+            let fields = ["username", "full_name", "email", "password", "email_id", "secret_code"];
+            let field = fields.into_iter().find(|field| problem.contains(&format!(".{field}:")));
+            Some(ApiError::Malformed { field, problem: problem.to_owned() })
+        }
+        _ => None,
     }
 }
 

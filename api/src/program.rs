@@ -95,6 +95,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     });
     let http_routes = router::routes(Arc::clone(&service));
     let (grpc_routes, health) = grpc::routes(service)?;
+    grpc::report(&health, false).await;
 
     let (admin_stop, background_stop) = (CancellationToken::new(), CancellationToken::new());
     let admin = Admin::new(live.clone(), metrics, {

@@ -1,0 +1,11 @@
+//! Black-box tests of `api`: the real program, with real PostgreSQL and Redis, over its own ports.
+
+mod bad_input;
+mod bounds;
+mod create_user;
+mod database;
+mod grpc;
+mod harness;
+mod live_configuration;
+mod logs;
+mod verification;

@@ -7,7 +7,7 @@
 //! # Layout
 //!
 //! - [`process`]: starts and stops the parts below
-//! - `verification_email`: the handler: lease, write, send, record
+//! - [`verification_email`]: the handler: lease, write, send, record
 //! - [`lease`]: the exclusive right to send one mail
 //! - [`message`]: the mail, from templates to bytes
 //! - [`mail`]: SMTP: dialogue, classes of failure, connections kept, circuit breaker, pace
@@ -25,4 +25,4 @@ mod random;
 #[cfg(test)]
 mod samples;
 mod settings;
-mod verification_email;
+pub mod verification_email;

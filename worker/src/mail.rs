@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //!
-//! - [`connection`]: the dialogue, step by step
+//! - `connection`: the dialogue, step by step
 //! - [`class`]: what its end means
 //! - [`reply`]: what the server said
 //! - [`breaker`]: no tasks while the server is down
@@ -15,7 +15,7 @@
 
 pub mod breaker;
 pub mod class;
-pub mod connection;
+mod connection;
 pub(crate) mod pace;
 mod pool;
 pub mod reply;
@@ -25,13 +25,26 @@ mod tls;
 use breaker::Breaker;
 pub use class::Class;
 use connection::Connection;
-pub use connection::{Clearance, Sent};
 use lettre::address::Envelope;
 use pipeline::document::Smtp;
 use pool::Pool;
 pub use reply::Failure;
-use reply::Phase;
+use reply::{Phase, Reply};
 use tokio_util::sync::CancellationToken;
+
+/// How one message ended.
+#[derive(Debug)]
+pub enum Sent {
+    /// The server took responsibility: 250 to the final dot.
+    Accepted(Reply),
+    /// It did not, or nobody knows; see [`Failure::class`].
+    Failed(Failure),
+    /// Cancelled, or its clearance refused, before the message was handed over.
+    Withheld,
+}
+
+/// Asked right before the message is handed over: true lets it go.
+pub type Clearance<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// Sends mails; one per process.
 pub struct Mailer {
@@ -59,13 +72,15 @@ impl Mailer {
         cancelled: &CancellationToken,
         clearance: Clearance<'_>,
     ) -> Sent {
-        let addressed = tokio::select! {
+        let prepared = tokio::select! {
             biased;
             () = cancelled.cancelled() => return Sent::Withheld,
-            addressed = self.address(settings, envelope) => addressed,
+            prepared = self.prepare(settings, envelope) => prepared,
         };
-        let sent = match addressed {
-            Ok(connection) => self.hand_over(settings, connection, message, clearance).await,
+        let sent = match prepared {
+            // After the 354 nothing but the message may be said: closing the connection discards it.
+            Ok(_) if !clearance() => Sent::Withheld,
+            Ok(connection) => self.hand_over(settings, connection, message).await,
             Err(failure) => Sent::Failed(failure),
         };
         self.observe(&sent);
@@ -88,41 +103,26 @@ impl Mailer {
         self.pool.quit_all().await;
     }
 
-    async fn address(&self, settings: &Smtp, envelope: &Envelope) -> Result<Connection, Failure> {
+    /// A connection that waits for the message.
+    async fn prepare(&self, settings: &Smtp, envelope: &Envelope) -> Result<Connection, Failure> {
         if let Some(mut connection) = self.pool.take(settings) {
-            match connection.address(envelope).await {
+            match connection.prepare(envelope).await {
                 Ok(()) => return Ok(connection),
                 Err(failure) if is_end_of_connection(&failure) => self.pool.clear(),
                 Err(failure) => return Err(self.keep_after(failure, connection, settings).await),
             }
         }
         let mut connection = Connection::open(settings).await?;
-        match connection.address(envelope).await {
+        match connection.prepare(envelope).await {
             Ok(()) => Ok(connection),
             Err(failure) => Err(self.keep_after(failure, connection, settings).await),
         }
     }
 
-    async fn hand_over(
-        &self,
-        settings: &Smtp,
-        mut connection: Connection,
-        message: &[u8],
-        clearance: Clearance<'_>,
-    ) -> Sent {
-        if !clearance() {
-            connection.quit().await;
-            return Sent::Withheld;
-        }
-        let sent = connection.hand_over(message, clearance).await;
-        match &sent {
-            Sent::Failed(failure) if failure.phase == Phase::Data && failure.leaves_the_connection_open() => {
-                connection.reset().await;
-            }
-            Sent::Accepted(_) | Sent::Failed(_) | Sent::Withheld => {}
-        }
+    async fn hand_over(&self, settings: &Smtp, mut connection: Connection, message: &[u8]) -> Sent {
+        let answer = connection.hand_over(message).await;
         self.pool.put(connection, settings);
-        sent
+        answer.map_or_else(Sent::Failed, Sent::Accepted)
     }
 
     /// A refusal leaves a good connection, which the next mail can use after RSET.

@@ -5,7 +5,7 @@
 
 use crate::{
     lease::Timing,
-    mail::{Mailer, breaker::Breaker, pace::Pace},
+    mail::{Mailer, breaker::Breaker},
     materials::LiveMaterials,
     random,
     settings::{self, settings},
@@ -13,14 +13,14 @@ use crate::{
 };
 use lifecycle::logs::Logs;
 use pipeline::{Live, secret};
-use queue::{Connection, Server, ShutdownReport};
+use queue::{Client, Connection, Server, ShutdownReport};
 use secrecy::ExposeSecret;
 use signup::Store;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// The database's answer to the readiness check is awaited this long.
+/// Answers to the readiness check are awaited this long.
 const READY_LIMIT: Duration = Duration::from_secs(2);
 
 /// What a test may choose and production does not.
@@ -67,7 +67,7 @@ pub enum StartError {
 pub struct Worker {
     server: Server,
     mailer: Arc<Mailer>,
-    store: Store,
+    readiness: Readiness,
     draining: CancellationToken,
     background: JoinSet<()>,
 }
@@ -82,39 +82,26 @@ impl Worker {
         let document = live.document();
         let store = store(&document)?;
         let redis = redis(&document)?;
-        let materials = Arc::new(LiveMaterials::load(&document)?);
         let mailer = Arc::new(Mailer::new(Breaker::new(options.probe_wait)));
         let draining = CancellationToken::new();
-        let handler = VerificationEmail {
-            live: live.clone(),
-            store: store.clone(),
-            mailer: Arc::clone(&mailer),
-            materials: Arc::clone(&materials),
-            pace: Pace::default(),
-            timing: options.timing,
-            owner: owner(),
-            draining: draining.clone(),
-        };
+        let (timing, store_too) = (options.timing, store.clone());
+        let handler = VerificationEmail::new(live.clone(), store_too, Arc::clone(&mailer), timing, draining.clone())?;
         let allowance = *mailer.breaker().subscribe().borrow();
         let (publish, in_force) = watch::channel(settings(&document, allowance));
         let mut background = JoinSet::new();
-        background.spawn(follow(live.clone(), logs, Arc::clone(&mailer), materials));
+        background.spawn(follow(live.clone(), logs, Arc::clone(&mailer), handler.materials()));
         let (followed, breaker) = (live.clone(), Arc::clone(&mailer));
         background.spawn(async move { settings::follow(followed, &breaker, publish).await });
         let timers = Arc::clone(&mailer);
         background.spawn(async move { timers.run().await });
+        let readiness = Readiness { store, redis: Client::new(redis.clone()) };
         let server = Server::start(redis, in_force, document.worker.shutdown_grace_period, handler);
-        Ok(Self { server, mailer, store, draining, background })
+        Ok(Self { server, mailer, readiness, draining, background })
     }
 
-    /// The database, for the readiness check.
+    /// What the readiness check asks.
     pub fn readiness(&self) -> Readiness {
-        Readiness { store: self.store.clone() }
-    }
-
-    /// True while Redis answers.
-    pub fn is_redis_reachable(&self) -> bool {
-        self.server.healthy()
+        self.readiness.clone()
     }
 
     /// Tasks running now.
@@ -128,27 +115,32 @@ impl Worker {
         let report = self.server.shutdown().await;
         self.background.shutdown().await;
         self.mailer.shutdown().await;
-        self.store.close().await;
+        self.readiness.store.close().await;
         report
     }
 }
 
-/// Answers whether PostgreSQL can be used.
-#[derive(Debug, Clone)]
+/// Answers whether PostgreSQL and Redis can be used. The mail server is no part of it: a worker that waits for it is ready.
+#[derive(Clone)]
 pub struct Readiness {
     store: Store,
+    redis: Client,
 }
 
 impl Readiness {
-    /// Asks PostgreSQL.
+    /// Asks both.
     ///
     /// # Errors
     ///
     /// The sentence for the admin port.
     pub async fn check(&self) -> Result<(), String> {
-        match tokio::time::timeout(READY_LIMIT, self.store.ping()).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err("PostgreSQL does not answer".into()),
+        let postgres = tokio::time::timeout(READY_LIMIT, self.store.ping());
+        let redis = tokio::time::timeout(READY_LIMIT, self.redis.incarnation());
+        match tokio::join!(postgres, redis) {
+            (Ok(Ok(())), Ok(Ok(_))) => Ok(()),
+            (Ok(Ok(())), _) => Err("Redis does not answer".into()),
+            (_, Ok(Ok(_))) => Err("PostgreSQL does not answer".into()),
+            _ => Err("neither PostgreSQL nor Redis answers".into()),
         }
     }
 }
@@ -175,10 +167,4 @@ fn redis(document: &pipeline::Document) -> Result<Connection, StartError> {
     let read = |path: &PathBuf| std::fs::read(path).map_err(|source| StartError::Ca { path: path.clone(), source });
     let ca = document.redis.ca_file.as_ref().map(read).transpose()?;
     Ok(Connection::open(uri.expose_secret(), ca.as_deref())?)
-}
-
-/// Host, process id and a random number: two processes never share it, even with the same host name and id.
-fn owner() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}:{}:{:08x}", host.trim(), std::process::id(), random::number() as u32)
 }

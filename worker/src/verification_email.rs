@@ -20,6 +20,7 @@ use crate::{
     lease::Timing,
     mail::{Mailer, pace::Pace},
     materials::LiveMaterials,
+    random,
 };
 use outcome::Outcome;
 use pipeline::Live;
@@ -27,22 +28,46 @@ use queue::{Handler, Job, TaskError};
 use signup::{
     Store,
     task::{self, Payload},
+    verification::KeysError,
 };
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Sends verification mails; one per process.
-pub(crate) struct VerificationEmail {
-    pub(crate) live: Live,
-    pub(crate) store: Store,
-    pub(crate) mailer: Arc<Mailer>,
-    pub(crate) materials: Arc<LiveMaterials>,
-    pub(crate) pace: Pace,
-    pub(crate) timing: Timing,
+pub struct VerificationEmail {
+    live: Live,
+    store: Store,
+    mailer: Arc<Mailer>,
+    materials: Arc<LiveMaterials>,
+    pace: Pace,
+    timing: Timing,
     /// Names this process in leases: host, process id, random number.
-    pub(crate) owner: String,
+    owner: String,
     /// Cancelled when the process stops taking tasks.
-    pub(crate) draining: CancellationToken,
+    draining: CancellationToken,
+}
+
+impl VerificationEmail {
+    /// Loads keys and templates; connects to nothing. `draining` is cancelled when the process stops taking tasks.
+    ///
+    /// # Errors
+    ///
+    /// [`KeysError`] when no key can be loaded, so no link could be written.
+    pub fn new(
+        live: Live,
+        store: Store,
+        mailer: Arc<Mailer>,
+        timing: Timing,
+        draining: CancellationToken,
+    ) -> Result<Self, KeysError> {
+        let materials = Arc::new(LiveMaterials::load(&live.document())?);
+        Ok(Self { live, store, mailer, materials, pace: Pace::default(), timing, owner: owner(), draining })
+    }
+
+    /// Keys and templates, to be reloaded when the configuration changes.
+    pub(crate) fn materials(&self) -> Arc<LiveMaterials> {
+        Arc::clone(&self.materials)
+    }
 }
 
 impl Handler for VerificationEmail {
@@ -78,4 +103,10 @@ impl VerificationEmail {
             Err(outcome) => outcome,
         }
     }
+}
+
+/// Host, process id and a random number: two processes never share it, even with the same host name and id.
+fn owner() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}:{:08x}", host.trim(), std::process::id(), random::number() as u32)
 }

@@ -238,7 +238,9 @@ async fn i4_a_clearance_withdrawn_while_the_server_prepares_leaves_the_mail_unse
 async fn a_cancelled_dialogue_ends_before_the_mail_and_never_in_it() {
     let inbox = inbox(Settings::default());
     let (mailer, settings) = (mailer(), settings(&inbox, SmtpTls::None));
-    for (at, name, is_sent) in [(Phase::Rcpt, "rcpt", false), (Phase::Accepted, "accepted", true)] {
+    for (at, name, is_sent) in
+        [(Phase::Rcpt, "rcpt", false), (Phase::Data, "data", false), (Phase::Accepted, "accepted", true)]
+    {
         inbox.rules([Rule::new(at, Action::Hold(name.into()))]).expect("a good rule");
         let (cancelled, envelope) = (CancellationToken::new(), envelope());
         let sending = mailer.send(&settings, &envelope, MESSAGE, &cancelled, &|| true);

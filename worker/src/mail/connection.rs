@@ -1,7 +1,7 @@
 //! One SMTP connection, step by step, each step with its own time limit.
 //!
-//! Takes: where the server is, and messages. Gives: [`Sent`] for each message: accepted, failed with phase and reply, or
-//! deliberately not sent. Does not: retry, keep connections for later (that is `pool`), or know what a lease is.
+//! Takes: where the server is, and messages. Gives: the reply to each, or a failure with its phase. Does not: retry, keep
+//! connections for later (that is `pool`), or know what a lease is.
 //!
 //! lettre speaks the protocol; this file decides the order of the steps, because what a failure means depends on the step.
 //! `TCP_NODELAY` is set by us: lettre 0.11 leaves Nagle's algorithm on and writes the message and its final dot apart.
@@ -35,20 +35,6 @@ const DOT_LIMIT: Duration = Duration::from_secs(120);
 /// QUIT is a courtesy.
 const QUIT_LIMIT: Duration = Duration::from_secs(2);
 
-/// How one message ended.
-#[derive(Debug)]
-pub enum Sent {
-    /// The server took responsibility: 250 to the final dot.
-    Accepted(Reply),
-    /// It did not, or nobody knows; see [`Failure::class`].
-    Failed(Failure),
-    /// The caller's clearance was withdrawn before the message was handed over.
-    Withheld,
-}
-
-/// Asked right before the message is handed over: true lets it go.
-pub type Clearance<'a> = &'a (dyn Fn() -> bool + Sync);
-
 /// An open connection, greeted, encrypted and signed in as the settings demand.
 pub(super) struct Connection {
     smtp: AsyncSmtpConnection,
@@ -78,12 +64,12 @@ impl Connection {
         Ok(Self { smtp, is_usable: true })
     }
 
-    /// Names sender and recipient: MAIL and RCPT. Nothing is handed over yet.
+    /// Names sender and recipient and asks to hand over: MAIL, RCPT, DATA. Nothing is handed over yet.
     ///
     /// # Cancel safety
     ///
     /// None: after a dropped call the connection is in an unknown state; [`Connection::is_usable`] says so.
-    pub(super) async fn address(&mut self, envelope: &Envelope) -> Result<(), Failure> {
+    pub(super) async fn prepare(&mut self, envelope: &Envelope) -> Result<(), Failure> {
         self.is_usable = false;
         let mut options = Vec::new();
         if !is_ascii(envelope) {
@@ -97,41 +83,27 @@ impl Connection {
         for recipient in envelope.to() {
             self.command(Phase::Rcpt, Rcpt::new(recipient.clone(), Vec::new())).await?;
         }
-        self.is_usable = true;
-        Ok(())
+        self.command(Phase::Data, Data).await
     }
 
-    /// Asks to hand over (DATA), asks `clearance` one last time, then hands over the message.
-    ///
-    /// The message is ASCII with CRLF line ends, as `message::build` makes it.
+    /// Hands over the message and waits for the answer. It is ASCII with CRLF line ends, as `message::build` makes it.
     ///
     /// # Cancel safety
     ///
-    /// None: a call dropped after the clearance leaves open whether the server has the message.
-    pub(super) async fn hand_over(&mut self, message: &[u8], clearance: Clearance<'_>) -> Sent {
-        self.is_usable = false;
-        if let Err(failure) = self.command(Phase::Data, Data).await {
-            return Sent::Failed(failure);
+    /// None: a dropped call leaves open whether the server has the message.
+    pub(super) async fn hand_over(&mut self, message: &[u8]) -> Result<Reply, Failure> {
+        let response = step(DOT_LIMIT, Phase::Dot, self.smtp.message(message)).await.inspect_err(|failure| {
+            // A refused message ends the transaction, so the connection is in order (RFC 5321 section 4.1.1.4).
+            self.is_usable = failure.leaves_the_connection_open();
+        })?;
+        if !is_completion(&response) {
+            return Err(Failure::new(Phase::Dot, Cause::Reply(Reply::from(&response))));
         }
-        if !clearance() {
-            // After the 354 nothing but the message may be said; closing the connection discards it (RFC 5321 section 4.1.1.4).
-            return Sent::Withheld;
-        }
-        match step(DOT_LIMIT, Phase::Dot, self.smtp.message(message)).await {
-            Ok(response) if is_completion(&response) => {
-                self.is_usable = true;
-                Sent::Accepted(Reply::from(&response))
-            }
-            Ok(response) => Sent::Failed(Failure::new(Phase::Dot, Cause::Reply(Reply::from(&response)))),
-            Err(failure) => {
-                // A refused message ends the transaction, so the connection is in order (RFC 5321 section 4.1.1.4).
-                self.is_usable = failure.leaves_the_connection_open();
-                Sent::Failed(failure)
-            }
-        }
+        self.is_usable = true;
+        Ok(Reply::from(&response))
     }
 
-    /// Abandons the addressed message (RSET), so that another may follow on this connection.
+    /// Abandons a message that was not handed over (RSET), so that another may follow on this connection.
     pub(super) async fn reset(&mut self) {
         self.is_usable = self.command(Phase::Mail, Rset).await.is_ok();
     }

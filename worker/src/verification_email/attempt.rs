@@ -14,7 +14,6 @@ use pipeline::Document;
 use queue::Job;
 use signup::Leased;
 use std::{panic::AssertUnwindSafe, time::SystemTime};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What ended an attempt, before it is recorded.
@@ -42,7 +41,6 @@ impl VerificationEmail {
         lease: &Lease,
         stop: &CancellationToken,
     ) -> Outcome {
-        let started = Instant::now();
         let attempt = AssertUnwindSafe(async {
             match self.write(document, leased) {
                 Ok(ready) => self.send(document, &ready, lease, stop).await,
@@ -54,12 +52,11 @@ impl VerificationEmail {
             ended = attempt.catch_unwind() => ended.unwrap_or_else(|_| internal("panicked while sending the mail")),
             () = lease.keep() => internal("the lease's upkeep ended"),
         };
-        let is_too_slow = !job.task.timeout.is_zero() && started.elapsed() >= job.task.timeout;
         let ended = match ended {
-            // The attempt's time is over and the server had not even asked for the mail.
-            Ended::Withheld if is_too_slow && !self.draining.is_cancelled() => {
+            // The time limit of the task is over, and the server had not even asked for the mail.
+            Ended::Withheld if job.cancelled.is_cancelled() && !self.draining.is_cancelled() => {
                 self.mailer.breaker().record(false);
-                too_slow()
+                cut_short()
             }
             ended => ended,
         };
@@ -107,8 +104,8 @@ fn failed(class: Class, cause: &str) -> Ended {
     Ended::Failed { class, record: cause.to_owned(), cause: cause.to_owned() }
 }
 
-fn too_slow() -> Ended {
-    failed(Class::RelayDown, "the mail server did not take the mail within task.timeout")
+fn cut_short() -> Ended {
+    failed(Class::RelayDown, "the mail server did not ask for the mail within task.timeout")
 }
 
 fn misconfigured(cause: &str) -> Ended {

@@ -1,0 +1,211 @@
+//! What the worker's tests share: a database with signups, a Redis database, a scripted mail server, and a configuration file.
+//!
+//! Everything is real. A test either hands single jobs to the handler ([`Bench::run`]) and reads what it answers, or starts a
+//! whole worker on the same configuration.
+
+#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has to stop there")]
+
+use inbox::{Inbox, Settings, Tls};
+use pipeline::Live;
+use queue::{Handler as _, Job, Task, TaskError};
+use signup::{Created, EmailAddress, FullName, Keys, NewUser, Policy, Store, Username, task::Payload};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use worker::{
+    lease::Timing,
+    mail::{Mailer, breaker::Breaker},
+    verification_email::VerificationEmail,
+};
+
+/// Far longer than anything here takes; reached only by a bug.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+pub(crate) struct Bench {
+    pub(crate) inbox: Inbox,
+    pub(crate) store: Store,
+    /// Looks at rows and moves times, beside the store.
+    pub(crate) sql: PgPool,
+    pub(crate) live: Live,
+    pub(crate) mailer: Arc<Mailer>,
+    pub(crate) redis_uri: String,
+    pub(crate) draining: CancellationToken,
+    handler: Arc<VerificationEmail>,
+    folder: TempDir,
+}
+
+/// Leases that are watched ten times a second.
+pub(crate) fn timing() -> Timing {
+    Timing {
+        lease: Duration::from_secs(10),
+        extend_every: Duration::from_millis(100),
+        spare: Duration::from_secs(5),
+        record_patience: Duration::from_secs(10),
+    }
+}
+
+impl Bench {
+    pub(crate) async fn new() -> Self {
+        Self::with(Settings::default(), timing(), "").await
+    }
+
+    /// `more` is YAML under `mail.smtp`, such as `, maxPerSecond: 5`.
+    pub(crate) async fn with(settings: Settings, timing: Timing, more: &str) -> Self {
+        Self::on(servers::postgres(), settings, timing, more).await
+    }
+
+    /// The same on a PostgreSQL server of the test's own.
+    pub(crate) async fn on(postgres: &servers::Postgres, settings: Settings, timing: Timing, more: &str) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let tls = match settings.tls {
+            Tls::None => "None",
+            Tls::StartTls(_) => "StartTLS",
+            Tls::Implicit(_) => "Implicit",
+        };
+        let inbox = Inbox::start(settings).unwrap();
+        let database_uri = postgres.create_database().unwrap();
+        let redis_uri = servers::redis().fresh_database();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("database", &database_uri);
+        write("redis", &redis_uri);
+        std::fs::create_dir(folder.path().join("keys")).unwrap();
+        write("keys/current", &"k".repeat(32));
+        let ca = inbox.ca_pem().map(|pem| {
+            write("ca.pem", pem);
+            format!(", caFile: {}", folder.path().join("ca.pem").display())
+        });
+        let more = ca.unwrap_or_default() + more;
+        let document = document(&folder, inbox.smtp_addr().port(), tls, &more);
+        write("pipeline.yaml", &document);
+        let live = Live::open(&folder.path().join("pipeline.yaml")).unwrap();
+        let store = Store::connect(&database_uri, None, 10).unwrap();
+        store.migrate().await.unwrap();
+        let sql = PgPoolOptions::new().max_connections(2).connect(&database_uri).await.unwrap();
+        let mailer = Arc::new(Mailer::new(Breaker::new(|shortest, _| shortest)));
+        let draining = CancellationToken::new();
+        let handler =
+            VerificationEmail::new(live.clone(), store.clone(), Arc::clone(&mailer), timing, draining.clone()).unwrap();
+        Self { inbox, store, sql, live, mailer, redis_uri, draining, handler: Arc::new(handler), folder }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        Policy::from(&*self.live.document())
+    }
+
+    pub(crate) fn keys(&self) -> Keys {
+        Keys::load(&self.path("keys")).unwrap()
+    }
+
+    /// Signs `username` up with the address `username@example.com`; the mail is due at once.
+    pub(crate) async fn sign_up(&self, username: &str) -> Created {
+        let new = NewUser {
+            username: Username::parse(username).unwrap(),
+            full_name: FullName::parse("Test User").unwrap(),
+            email: EmailAddress::parse(&format!("{username}@example.com")).unwrap(),
+            hashed_password: "$argon2id$not-checked-here".into(),
+        };
+        self.store.create_user(&new, &self.policy(), &self.keys()).await.unwrap()
+    }
+
+    /// Runs one attempt at the mail of an intent.
+    pub(crate) async fn run(&self, created: &Created) -> Result<(), TaskError> {
+        self.handler.handle(job(task(created))).await
+    }
+
+    pub(crate) async fn run_job(&self, job: Job) -> Result<(), TaskError> {
+        self.handler.handle(job).await
+    }
+
+    /// Starts one attempt in the background.
+    pub(crate) fn start(&self, job: Job) -> tokio::task::JoinHandle<Result<(), TaskError>> {
+        let handler = Arc::clone(&self.handler);
+        tokio::spawn(async move { handler.handle(job).await })
+    }
+
+    /// One SQL expression over the row of an intent, as text.
+    pub(crate) async fn value(&self, expression: &str, id: Uuid) -> String {
+        let statement = format!("SELECT coalesce(({expression})::text, 'NULL') FROM email_intents WHERE id = $1");
+        sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).bind(id).fetch_one(&self.sql).await.unwrap()
+    }
+
+    /// Changes columns of an intent, to move time or to set a scene.
+    pub(crate) async fn set(&self, assignments: &str, id: Uuid) {
+        let statement = format!("UPDATE email_intents SET {assignments} WHERE id = $1");
+        sqlx::query(sqlx::AssertSqlSafe(statement)).bind(id).execute(&self.sql).await.unwrap();
+    }
+
+    /// Edits the configuration file and waits until the edit is in force.
+    pub(crate) async fn edit(&self, from: &str, to: &str) {
+        let before = self.live.now();
+        let path = self.path("pipeline.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "nothing to replace: {from}");
+        std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        eventually("the edit", || async { self.live.now().hash != before.hash }).await;
+    }
+
+    pub(crate) fn client(&self) -> queue::Client {
+        queue::Client::new(queue::Connection::open(&self.redis_uri, None).unwrap())
+    }
+}
+
+pub(crate) fn task(created: &Created) -> Task {
+    let intent = &created.intent;
+    let payload = Payload { username: intent.username.clone(), intent_id: Some(intent.id) };
+    let mut task = Task::new(signup::task::KIND, payload.to_json());
+    task.id = intent.id.to_string();
+    task.queue.clone_from(&intent.queue);
+    task.max_retries = intent.max_retries;
+    task.timeout = intent.timeout;
+    task
+}
+
+pub(crate) fn job(task: Task) -> Job {
+    Job { task, retried: 0, cancelled: CancellationToken::new() }
+}
+
+/// Waits until `holds` says yes.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
+    let deadline = tokio::time::Instant::now() + SOON;
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "did not happen in time: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn document(folder: &TempDir, port: u16, tls: &str, more: &str) -> String {
+    let folder = folder.path().display();
+    format!(
+        r"
+pipeline: default/test
+task:
+  delay: 0s
+  maxRetries: 2
+  queue: critical
+  deadline: 72h
+  timeout: 30s
+  backoff: {{initial: 15s, max: 30m, formula: Jitter}}
+queues:
+- {{name: critical, priority: 10}}
+- {{name: default, priority: 5}}
+strictPriority: false
+database: {{uriFile: {folder}/database, maxConnectionsPerPod: 10, migrations: Auto}}
+redis: {{uriFile: {folder}/redis}}
+mail:
+  from: Example <no-reply@example.com>
+  smtp: {{host: 127.0.0.1, port: {port}, tls: {tls}{more}}}
+verification: {{publicURL: https://app.example.com, linkTTL: 24h, keysDir: {folder}/keys}}
+signup: {{passwordMinLength: 6, hideExistingAccounts: false, perMinutePerIP: 0}}
+worker: {{concurrency: 16, shutdownGracePeriod: 40s}}
+observability: {{logLevel: info, logFormat: Json}}
+"
+    )
+}

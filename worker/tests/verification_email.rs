@@ -1,0 +1,364 @@
+//! One attempt at a time: what the mail server, PostgreSQL and the queue are told in every case.
+
+mod harness;
+
+use harness::{Bench, SOON, job, task};
+use inbox::{Action, Phase, Rule};
+use queue::{Task, TaskError};
+use std::time::Duration;
+use uuid::Uuid;
+use worker::lease::Timing;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn retry(result: Result<(), TaskError>) -> (Option<Duration>, bool, String) {
+    match result {
+        Err(TaskError::Retry { after, counted, cause }) => (after, counted, cause),
+        other => panic!("a retry was expected, not {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_due_mail_is_sent_and_recorded() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    assert_eq!(bench.run(&created).await, Ok(()));
+    let messages = bench.inbox.messages();
+    let message = &messages[0];
+    assert_eq!((messages.len(), message.to.as_slice()), (1, &["alice1@example.com".to_owned()][..]));
+    assert_eq!(message.message_id, format!("{}@example.com", created.intent.id));
+    assert_eq!(message.subject, "Verify your email address");
+    assert_eq!(bench.value("state || ' ' || attempts || ' ' || failures", created.intent.id).await, "sent 1 0");
+    assert!(bench.value("last_reply", created.intent.id).await.starts_with("250 2.0.0"));
+}
+
+#[tokio::test]
+async fn the_link_in_the_mail_verifies_the_address() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    assert_eq!(bench.run(&created).await, Ok(()));
+    let text = bench.inbox.messages()[0].text.clone().expect("a text part");
+    let query = text.split_once("https://app.example.com/verify_email?email_id=").expect("the link").1;
+    let (id, rest) = query.split_once("&secret_code=").expect("the code");
+    let code: String = rest.chars().take_while(char::is_ascii_lowercase).collect();
+    bench.store.verify_email(id.parse().expect("a number"), &code).await.expect("the code is good");
+}
+
+#[tokio::test]
+async fn i2_and_the_table_of_classes_each_failure_is_recorded_and_told_to_the_queue() {
+    let bench = Bench::new().await;
+    // What happens, class, state afterwards, counted failures, whether the wait is a minute at least.
+    let rows = [
+        (Rule::new(Phase::Connect, Action::Close), "relay_down", "dispatched", 0, false),
+        (Rule::reply(Phase::MailFrom, 421, "busy"), "relay_down", "dispatched", 0, false),
+        (Rule::new(Phase::Rcpt, Action::Close), "relay_down", "dispatched", 0, false),
+        (Rule::reply(Phase::MailFrom, 550, "5.7.1 sender"), "misconfigured", "dispatched", 0, false),
+        (Rule::reply(Phase::Rcpt, 451, "4.7.1 greylisted"), "transient", "dispatched", 1, true),
+        (Rule::reply(Phase::Dot, 452, "4.3.1 full"), "transient", "dispatched", 1, true),
+        (Rule::reply(Phase::Rcpt, 550, "5.1.1 unknown"), "permanent", "refused", 0, false),
+        (Rule::reply(Phase::Dot, 554, "5.6.0 refused"), "permanent", "refused", 0, false),
+        (Rule::new(Phase::Dot, Action::Close), "unknown", "dispatched", 1, true),
+    ];
+    for (number, (rule, class, state, failures, waits)) in rows.into_iter().enumerate() {
+        let created = bench.sign_up(&format!("user{number}")).await;
+        let id = created.intent.id;
+        bench.inbox.rules([rule.clone()]).expect("a good rule");
+        let result = bench.run(&created).await;
+        let recorded = bench.value("last_class || ' ' || state || ' ' || failures || ' ' || attempts", id).await;
+        assert_eq!(recorded, format!("{class} {state} {failures} 1"), "{rule:?}");
+        if state == "refused" {
+            assert!(matches!(result, Err(TaskError::GiveUp { .. })), "{rule:?}: {result:?}");
+            assert!(bench.value("last_reply", id).await.starts_with('5'), "{rule:?}");
+        } else {
+            let (after, counted, _) = retry(result);
+            assert_eq!(counted, failures == 1, "{rule:?}");
+            assert_eq!(after.is_some_and(|after| after >= MINUTE), waits, "{rule:?}: {after:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_that_stays_down_never_uses_up_a_retry() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.stop();
+    for attempts in 1..=20 {
+        assert!(!retry(bench.run(&created).await).1);
+        let recorded = bench.value("state || ' ' || failures || ' ' || attempts", created.intent.id).await;
+        assert_eq!(recorded, format!("dispatched 0 {attempts}"));
+        bench.set("next_attempt_at = clock_timestamp()", created.intent.id).await;
+    }
+    bench.inbox.start_again().expect("the same port");
+    assert_eq!(bench.run(&created).await, Ok(()));
+}
+
+#[tokio::test]
+async fn the_last_counted_failure_is_the_end_and_the_queue_archives() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.rules([Rule::reply(Phase::Rcpt, 451, "4.7.1 later")]).expect("a good rule");
+    for _ in 0..2 {
+        assert!(retry(bench.run(&created).await).1);
+        bench.set("next_attempt_at = clock_timestamp()", created.intent.id).await;
+    }
+    assert!(matches!(bench.run(&created).await, Err(TaskError::GiveUp { .. })));
+    assert_eq!(bench.value("state || ' ' || attempts", created.intent.id).await, "dead 3");
+}
+
+#[tokio::test]
+async fn i4_no_dialogue_starts_for_a_mail_that_is_not_due_not_owed_or_held() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    let id = created.intent.id;
+    bench.set("run_at = clock_timestamp() + interval '100 seconds'", id).await;
+    let (after, counted, _) = retry(bench.run(&created).await);
+    assert!(!counted && after.is_some_and(|after| after > Duration::from_secs(90)));
+    bench.set("run_at = clock_timestamp()", id).await;
+    bench.store.lease(id, "another worker", MINUTE).await.expect("a lease");
+    let (after, counted, _) = retry(bench.run(&created).await);
+    assert!(!counted && after.is_some_and(|after| after > Duration::from_secs(50)));
+    bench.set("state = 'cancelled', lease_owner = NULL, lease_until = NULL", id).await;
+    assert_eq!(bench.run(&created).await, Ok(()), "nothing is owed, so the task is done");
+    assert_eq!(bench.inbox.connections(), 0);
+}
+
+#[tokio::test]
+async fn i4_a_lease_lost_before_the_dot_leaves_the_mail_unsent() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.rules([Rule::new(Phase::Data, Action::Hold("data".into()))]).expect("a good rule");
+    let running = bench.start(job(task(&created)));
+    bench.inbox.wait_until_held("data", 1, SOON).await.expect("DATA arrives");
+    bench.set("lease_epoch = lease_epoch + 1, lease_until = clock_timestamp()", created.intent.id).await;
+    let (_, counted, _) = retry(running.await.expect("no panic"));
+    assert!(!counted);
+    assert!(bench.inbox.messages().is_empty());
+}
+
+#[tokio::test]
+async fn i4_a_lease_with_less_than_the_spare_time_left_leaves_the_mail_unsent() {
+    let timing = Timing { lease: Duration::from_secs(6), extend_every: MINUTE, ..harness::timing() };
+    let bench = Bench::with(inbox::Settings::default(), timing, "").await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.rules([Rule::new(Phase::Data, Action::Hold("data".into()))]).expect("a good rule");
+    let running = bench.start(job(task(&created)));
+    bench.inbox.wait_until_held("data", 1, SOON).await.expect("DATA arrives");
+    harness::eventually("less than the spare time left", || async {
+        bench.value("lease_until < clock_timestamp() + interval '5 seconds'", created.intent.id).await == "true"
+    })
+    .await;
+    bench.inbox.release("data");
+    assert!(!retry(running.await.expect("no panic")).1);
+    assert!(bench.inbox.messages().is_empty());
+}
+
+#[tokio::test]
+async fn i5_sent_is_recorded_only_after_the_250() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.rules([Rule::new(Phase::Dot, Action::Hold("dot".into()))]).expect("a good rule");
+    let running = bench.start(job(task(&created)));
+    bench.inbox.wait_until_held("dot", 1, SOON).await.expect("the dot arrives");
+    assert_eq!(bench.value("state || ' ' || (sent_at IS NULL)", created.intent.id).await, "sending true");
+    bench.inbox.release("dot");
+    assert_eq!(running.await.expect("no panic"), Ok(()));
+    assert_eq!(bench.value("state || ' ' || (sent_at IS NULL)", created.intent.id).await, "sent false");
+}
+
+#[tokio::test]
+async fn i6_every_copy_has_the_same_id_code_and_link() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.rules([Rule::new(Phase::Accepted, Action::Close).times(1)]).expect("a good rule");
+    let (after, counted, _) = retry(bench.run(&created).await);
+    assert!(counted && after.is_some_and(|after| after >= MINUTE), "the server may have taken it");
+    bench.set("next_attempt_at = clock_timestamp()", created.intent.id).await;
+    assert_eq!(bench.run(&created).await, Ok(()));
+    let messages = bench.inbox.messages();
+    assert_eq!(messages.len(), 2);
+    assert_eq!(messages[0].message_id, messages[1].message_id);
+    assert_eq!(messages[0].fingerprint(), messages[1].fingerprint());
+}
+
+#[tokio::test]
+async fn i7_the_attempt_is_counted_before_the_dialogue() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.rules([Rule::new(Phase::Greeting, Action::Hold("greeting".into()))]).expect("a good rule");
+    let running = bench.start(job(task(&created)));
+    bench.inbox.wait_until_held("greeting", 1, SOON).await.expect("the worker connects");
+    assert_eq!(bench.value("attempts", created.intent.id).await, "1");
+    running.abort();
+}
+
+#[tokio::test]
+async fn i10_a_stale_worker_cannot_record() {
+    let bench = Bench::new().await;
+    for (at, name) in [(Phase::Dot, "dot"), (Phase::Rcpt, "rcpt")] {
+        let created = bench.sign_up(name).await;
+        let refuse = Rule::reply(at, 550, "5.1.1 unknown");
+        bench.inbox.rules([Rule::new(at, Action::Hold(name.into())), refuse]).expect("good rules");
+        let running = bench.start(job(task(&created)));
+        bench.inbox.wait_until_held(name, 1, SOON).await.expect("the phase is reached");
+        bench.set("lease_epoch = lease_epoch + 1, lease_owner = 'another'", created.intent.id).await;
+        bench.inbox.release(name);
+        assert!(!retry(running.await.expect("no panic")).1);
+        let row = bench.value("state || ' ' || lease_owner || ' ' || (last_class IS NULL)", created.intent.id).await;
+        assert_eq!(row, "sending another true");
+    }
+}
+
+#[tokio::test]
+async fn the_lease_is_kept_while_the_mail_server_thinks() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.rules([Rule::new(Phase::Dot, Action::Hold("dot".into()))]).expect("a good rule");
+    let running = bench.start(job(task(&created)));
+    bench.inbox.wait_until_held("dot", 1, SOON).await.expect("the dot arrives");
+    let before = bench.value("lease_until", created.intent.id).await;
+    harness::eventually("an extension", || async { bench.value("lease_until", created.intent.id).await != before })
+        .await;
+    bench.inbox.release("dot");
+    assert_eq!(running.await.expect("no panic"), Ok(()));
+}
+
+#[tokio::test]
+async fn a_task_of_a_go_producer_finds_the_owed_intent() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    let go = Task::new(signup::task::KIND, br#"{"username":"alice1"}"#.to_vec());
+    assert_eq!(bench.run_job(job(go)).await, Ok(()));
+    assert_eq!(bench.value("state", created.intent.id).await, "sent");
+    assert_eq!(bench.run(&created).await, Ok(()), "our own task finds it settled");
+    assert_eq!(bench.inbox.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn a_task_of_a_go_producer_makes_an_intent_where_none_is_owed_and_only_one() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    assert_eq!(bench.run(&created).await, Ok(()));
+    let go = job(Task::new(signup::task::KIND, br#"{"username":"alice1"}"#.to_vec()));
+    assert_eq!(bench.run_job(go.clone()).await, Ok(()));
+    assert_eq!(bench.run_job(go).await, Ok(()), "the same task again");
+    assert_eq!(bench.inbox.messages().len(), 2);
+}
+
+#[tokio::test]
+async fn an_unknown_user_is_retried_and_never_skipped() {
+    let bench = Bench::new().await;
+    let payload = format!(r#"{{"username":"nobody","intent_id":"{}"}}"#, Uuid::from_u128(7));
+    for payload in [r#"{"username":"nobody"}"#.to_owned(), payload] {
+        let (after, counted, cause) = retry(bench.run_job(job(Task::new(signup::task::KIND, payload))).await);
+        assert_eq!((after, counted, cause.as_str()), (None, true, "user doesn't exist"));
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_is_not_ours_is_archived_or_left_to_others() {
+    let bench = Bench::new().await;
+    let broken = Task::new(signup::task::KIND, b"not json".to_vec());
+    assert!(matches!(bench.run_job(job(broken)).await, Err(TaskError::GiveUp { .. })));
+    let foreign = Task::new("task:something_else", b"{}".to_vec());
+    assert!(retry(bench.run_job(job(foreign)).await).1);
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_gives_the_lease_back_unless_the_mail_is_out() {
+    let bench = Bench::new().await;
+    for (at, name, expected) in [(Phase::Rcpt, "rcpt", "dispatched 0"), (Phase::Dot, "dot", "sent 1")] {
+        let created = bench.sign_up(name).await;
+        bench.inbox.rules([Rule::new(at, Action::Hold(name.into()))]).expect("a good rule");
+        let job = job(task(&created));
+        let cancelled = job.cancelled.clone();
+        let running = bench.start(job);
+        bench.inbox.wait_until_held(name, 1, SOON).await.expect("the phase is reached");
+        bench.draining.cancel();
+        cancelled.cancel();
+        if at == Phase::Dot {
+            bench.inbox.release(name);
+        }
+        let result = running.await.expect("no panic");
+        assert_eq!(result.is_ok(), at == Phase::Dot, "{result:?}");
+        assert_eq!(bench.value("state || ' ' || attempts", created.intent.id).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_never_asks_for_the_mail_is_down_and_nothing_is_used_up() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.rules([Rule::new(Phase::Rcpt, Action::Hold("rcpt".into()))]).expect("a good rule");
+    let job = job(task(&created));
+    let cancelled = job.cancelled.clone();
+    let running = bench.start(job);
+    bench.inbox.wait_until_held("rcpt", 1, SOON).await.expect("RCPT arrives");
+    // What the queue does when the time limit of a task is reached.
+    cancelled.cancel();
+    let (after, counted, _) = retry(running.await.expect("no panic"));
+    assert!(!counted && after.is_some_and(|after| after >= Duration::from_secs(10)));
+    assert_eq!(bench.value("last_class || ' ' || failures", created.intent.id).await, "relay_down 0");
+}
+
+#[tokio::test]
+async fn a_missing_key_waits_for_the_operator_and_nothing_is_used_up() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    bench.set("key_id = 'deadbeef'", created.intent.id).await;
+    let (_, counted, cause) = retry(bench.run(&created).await);
+    assert!(!counted && cause.contains("key"), "{cause}");
+    assert_eq!(bench.value("last_class || ' ' || failures", created.intent.id).await, "misconfigured 0");
+}
+
+#[tokio::test]
+async fn causes_for_the_queue_hold_no_address_even_if_the_server_repeats_it() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.rules([Rule::reply(Phase::Rcpt, 550, "5.1.1 <alice1@example.com> unknown")]).expect("a good rule");
+    let result = bench.run(&created).await;
+    assert_eq!(result, Err(TaskError::GiveUp { cause: "mail server answered 550 5.1.1 at rcpt".into() }));
+    assert!(bench.value("last_reply", created.intent.id).await.contains("alice1@example.com"));
+}
+
+#[tokio::test]
+async fn a_deleted_user_gets_no_mail_even_if_the_dialogue_has_begun() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.rules([Rule::new(Phase::Data, Action::Hold("data".into()))]).expect("a good rule");
+    let running = bench.start(job(task(&created)));
+    bench.inbox.wait_until_held("data", 1, SOON).await.expect("DATA arrives");
+    sqlx::query("DELETE FROM users WHERE username = 'alice1'").execute(&bench.sql).await.expect("deletion works");
+    running.await.expect("no panic").expect_err("withheld");
+    assert!(bench.inbox.messages().is_empty());
+}
+
+#[tokio::test]
+async fn a_mail_that_is_out_is_recorded_when_the_database_comes_back() {
+    let mut postgres = servers::Postgres::start().expect("a server of its own");
+    let bench = Bench::on(&postgres, inbox::Settings::default(), harness::timing(), "").await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.rules([Rule::new(Phase::Dot, Action::Hold("dot".into()))]).expect("a good rule");
+    let running = bench.start(job(task(&created)));
+    bench.inbox.wait_until_held("dot", 1, SOON).await.expect("the dot arrives");
+    postgres.kill();
+    bench.inbox.release("dot");
+    bench.inbox.wait_for(|_| true, SOON).await.expect("the mail arrives");
+    postgres.start_again().expect("the same data");
+    assert_eq!(running.await.expect("no panic"), Ok(()));
+    harness::eventually("the record", || async {
+        let state = sqlx::query_scalar::<_, String>("SELECT state FROM email_intents").fetch_one(&bench.sql).await;
+        state.is_ok_and(|state| state == "sent")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_costs_the_mail_nothing() {
+    let mut postgres = servers::Postgres::start().expect("a server of its own");
+    let bench = Bench::on(&postgres, inbox::Settings::default(), harness::timing(), "").await;
+    let created = bench.sign_up("alice1").await;
+    postgres.kill();
+    let (after, counted, _) = retry(bench.run(&created).await);
+    assert!(!counted && after.is_some_and(|after| after < MINUTE));
+    assert_eq!(bench.inbox.connections(), 0);
+}

@@ -1,0 +1,170 @@
+//! A whole worker on a real Redis: from a task to a mail, the breaker, live edits, and the drain.
+
+mod harness;
+
+use harness::{Bench, SOON, eventually, task};
+use inbox::{Action, Phase, Rule, Settings};
+use queue::{Connection, Inspector, QueueState, Task};
+use std::time::Duration;
+use worker::process::{Options, Worker};
+
+fn start(bench: &Bench) -> Worker {
+    let options = Options { timing: harness::timing(), probe_wait: |_, longest| longest };
+    Worker::start(&bench.live, None, options).expect("the worker starts")
+}
+
+async fn queue(bench: &Bench) -> QueueState {
+    let inspector = Inspector::new(Connection::open(&bench.redis_uri, None).expect("a good URI"));
+    inspector.queue("critical", Duration::ZERO).await.expect("Redis answers")
+}
+
+async fn enqueue(bench: &Bench, username: &str) -> signup::Created {
+    let created = bench.sign_up(username).await;
+    bench.client().enqueue(&task(&created)).await.expect("Redis answers");
+    created
+}
+
+#[tokio::test]
+async fn a_task_becomes_a_mail_and_leaves_redis() {
+    let bench = Bench::new().await;
+    let worker = start(&bench);
+    let created = enqueue(&bench, "alice1").await;
+    bench.inbox.wait_for(|message| message.to == ["alice1@example.com"], SOON).await.expect("the mail arrives");
+    eventually("the ack", || async { queue(&bench).await.active == 0 }).await;
+    assert_eq!(bench.value("state", created.intent.id).await, "sent");
+    assert!(worker.readiness().check().await.is_ok());
+    worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_payload_of_a_go_producer_is_processed() {
+    let bench = Bench::new().await;
+    bench.sign_up("alice1").await;
+    let worker = start(&bench);
+    let mut go = Task::new(signup::task::KIND, br#"{"username":"alice1"}"#.to_vec());
+    go.queue = "critical".into();
+    bench.client().enqueue(&go).await.expect("Redis answers");
+    bench.inbox.wait_for(|message| message.to == ["alice1@example.com"], SOON).await.expect("the mail arrives");
+    worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_refused_mail_is_archived() {
+    let bench = Bench::new().await;
+    bench.inbox.rules([Rule::reply(Phase::Rcpt, 550, "5.1.1 unknown")]).expect("a good rule");
+    let worker = start(&bench);
+    let created = enqueue(&bench, "alice1").await;
+    eventually("the archive", || async { queue(&bench).await.archived == 1 }).await;
+    assert_eq!(bench.value("state", created.intent.id).await, "refused");
+    worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_open_breaker_leaves_tasks_in_redis_until_the_server_is_back() {
+    let bench = Bench::new().await;
+    bench.inbox.stop();
+    let worker = start(&bench);
+    for number in 0..40 {
+        enqueue(&bench, &format!("user{number}")).await;
+    }
+    eventually("some attempts", || async { queue(&bench).await.retry >= 5 }).await;
+    eventually("a rest", || async { queue(&bench).await.active == 0 }).await;
+    let state = queue(&bench).await;
+    assert!(state.pending > 0, "an open breaker takes no tasks: {state:?}");
+    bench.inbox.start_again().expect("the same port");
+    // A changed configuration is a reason to try at once.
+    bench.edit("initial: 15s", "initial: 16s").await;
+    eventually("the pending ones", || async { queue(&bench).await.pending == 0 }).await;
+    let failures: i64 =
+        sqlx::query_scalar("SELECT sum(failures) FROM email_intents").fetch_one(&bench.sql).await.expect("a sum");
+    assert_eq!(failures, 0);
+    worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_paused_queue_is_left_alone_and_an_edit_resumes_it() {
+    let bench = Bench::new().await;
+    bench.edit("name: critical, priority: 10", "name: critical, priority: 10, paused: true").await;
+    let worker = start(&bench);
+    let first = enqueue(&bench, "alice1").await;
+    let mut second = task(&bench.sign_up("bob1").await);
+    second.queue = "default".into();
+    bench.client().enqueue(&second).await.expect("Redis answers");
+    bench.inbox.wait_for(|message| message.to == ["bob1@example.com"], SOON).await.expect("the other queue runs");
+    assert_ne!(bench.value("state", first.intent.id).await, "sent");
+    bench.edit(", paused: true", "").await;
+    bench.inbox.wait_for(|message| message.to == ["alice1@example.com"], SOON).await.expect("the mail arrives");
+    worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn templates_are_replaced_while_running_and_a_broken_folder_falls_back() {
+    let bench = Bench::new().await;
+    let folder = bench.path("templates");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(folder.join("subject.txt"), "Hello {{username}}").expect("a file");
+    bench.edit("mail:\n", &format!("mail:\n  templatesDir: {}\n", folder.display())).await;
+    let worker = start(&bench);
+    enqueue(&bench, "alice1").await;
+    bench.inbox.wait_for(|message| message.subject == "Hello alice1", SOON).await.expect("the edited subject");
+    std::fs::write(folder.join("subject.txt"), "Hello {{nobody}}").expect("a file");
+    let mut names = (0..).map(|number| format!("user{number}"));
+    loop {
+        let name = names.next().expect("endless");
+        enqueue(&bench, &name).await;
+        let to = [format!("{name}@example.com")];
+        let mail = bench.inbox.wait_for(|message| message.to == to, SOON).await.expect("a mail");
+        if mail.subject == "Verify your email address" {
+            break;
+        }
+        assert_eq!(mail.subject, format!("Hello {name}"), "either the old template or the built-in mail");
+    }
+    worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_drain_finishes_what_runs_and_takes_nothing_new() {
+    let bench = Bench::new().await;
+    bench.inbox.rules([Rule::new(Phase::Rcpt, Action::Hold("rcpt".into()))]).expect("a good rule");
+    let worker = start(&bench);
+    let running = enqueue(&bench, "alice1").await;
+    bench.inbox.wait_until_held("rcpt", 1, SOON).await.expect("RCPT arrives");
+    let mut drain = std::pin::pin!(worker.shutdown());
+    assert!(futures::poll!(drain.as_mut()).is_pending(), "the drain has begun");
+    let waiting = enqueue(&bench, "bob1").await;
+    bench.inbox.release("rcpt");
+    let report = drain.await;
+    assert_eq!(report.finished, 1);
+    assert_eq!(bench.value("state", running.intent.id).await, "sent");
+    assert_ne!(bench.value("state", waiting.intent.id).await, "sent");
+    assert_eq!(queue(&bench).await.pending, 1);
+}
+
+#[tokio::test]
+async fn a_drain_that_takes_too_long_hands_the_rest_back_unused() {
+    let bench = Bench::new().await;
+    bench.edit("shutdownGracePeriod: 40s", "shutdownGracePeriod: 100ms").await;
+    bench.inbox.rules([Rule::new(Phase::Rcpt, Action::Hang)]).expect("a good rule");
+    let worker = start(&bench);
+    let created = enqueue(&bench, "alice1").await;
+    eventually("the dialogue", || async { bench.value("state", created.intent.id).await == "sending" }).await;
+    worker.shutdown().await;
+    let row = bench.value("state || ' ' || attempts || ' ' || failures", created.intent.id).await;
+    assert_eq!(row, "dispatched 0 0");
+    let state = queue(&bench).await;
+    assert_eq!((state.active, state.pending + state.retry + state.scheduled), (0, 1), "{state:?}");
+}
+
+#[tokio::test]
+async fn mails_are_paced() {
+    let bench = Bench::with(Settings::default(), harness::timing(), ", maxPerSecond: 20").await;
+    let worker = start(&bench);
+    for number in 0..10 {
+        enqueue(&bench, &format!("user{number}")).await;
+    }
+    bench.inbox.wait_for(|message| message.id == 10, SOON).await.expect("ten mails");
+    let messages = bench.inbox.messages();
+    let spread = messages[9].received_at.duration_since(messages[0].received_at);
+    assert!(spread.as_millis() >= 225, "ten mails at 20 per second take about 450 ms, not {spread:?}");
+    worker.shutdown().await;
+}

@@ -49,7 +49,7 @@ impl std::fmt::Debug for User {
 pub struct Created {
     /// The user.
     pub user: User,
-    /// The mail owed. Its times are those of the insert; the commit stamped them again, later by its own duration.
+    /// The mail owed. Its times are those of the insert; a slow commit moved the row's by its own duration.
     pub intent: Intent,
 }
 
@@ -70,8 +70,8 @@ pub enum CreateError {
 impl Store {
     /// Creates a user together with the intent to send its verification mail and the hash of the mail's code.
     ///
-    /// `run_at` and `deadline` are stamped again inside COMMIT (trigger `email_intents_stamp`), so the delay counts from
-    /// there even when the commit is slow. The code expires only after the first accepted send.
+    /// `run_at` and `deadline` are stamped again inside a COMMIT that is slow (trigger `email_intents_stamp`), so the delay
+    /// counts from there. The code expires only after the first accepted send.
     ///
     /// # Errors
     ///

@@ -8,7 +8,11 @@
 //! - [`crd`]: the resource, its schema and rules
 //! - [`manifest`]: a file with such a resource, validated
 //! - [`build`]: the configuration of `api` and `worker` made from it
+//! - [`scaling`]: how many workers there should be
+//! - [`local`]: a pipeline on this machine, without a cluster
 
 pub mod build;
 pub mod crd;
+pub mod local;
 pub mod manifest;
+pub mod scaling;

@@ -11,7 +11,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -62,6 +62,7 @@ pub enum ServerError {
 pub struct Process {
     folder: PathBuf,
     child: Option<Child>,
+    status: Option<ExitStatus>,
     stop_signal: Signal,
     guard: Child,
     pipe: Option<ChildStdin>,
@@ -88,7 +89,7 @@ impl Process {
             .spawn()
             .map_err(io("start the clean-up guard"))?;
         let pipe = guard.stdin.take();
-        Ok(Self { folder, child: None, stop_signal, guard, pipe })
+        Ok(Self { folder, child: None, status: None, stop_signal, guard, pipe })
     }
 
     /// The temporary folder.
@@ -99,6 +100,17 @@ impl Process {
     /// Process id of the running server.
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
+    }
+
+    /// How the process ended, when it was started and has ended without being told to.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
+            // Its id may belong to another process from now on.
+            self.child = None;
+            self.status = Some(status);
+            let _ = std::fs::remove_file(self.folder.join("pid"));
+        }
+        self.status
     }
 
     /// Starts `command` in a process group of its own (Ctrl-C reaches us, not it), output appended to `log` in the folder.
@@ -113,7 +125,7 @@ impl Process {
         let child = command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0).spawn();
         let child = child.map_err(io("start the server"))?;
         let pid = child.id();
-        self.child = Some(child);
+        (self.child, self.status) = (Some(child), None);
         let written = std::fs::File::create(self.folder.join("pid")).and_then(|mut file| write!(file, "{pid}"));
         written.map_err(io("write the process id"))
     }

@@ -66,6 +66,11 @@ impl Redis {
         self.uri(database)
     }
 
+    /// True when the server has ended without being told to.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.ended().is_some()
+    }
+
     /// TCP port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port

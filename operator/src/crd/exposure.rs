@@ -94,7 +94,7 @@ pub struct Observability {
     /// `error`, `warn`, `info`, `debug`, or with exceptions: `info,queue=debug`. Applied without a restart.
     #[schemars(length(min = 1, max = 256))]
     pub log_level: String,
-    /// Shape of the log lines.
+    /// Shape of the log lines. No effect in `operator local`, which reads them.
     pub log_format: LogFormat,
     /// True: log lines may show e-mail addresses. False: they are masked.
     pub log_personal_data: bool,
@@ -119,9 +119,10 @@ impl Default for Observability {
 }
 
 /// Shape of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum LogFormat {
     /// One JSON object per line.
+    #[default]
     Json,
     /// Text for people.
     Text,

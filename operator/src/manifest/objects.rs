@@ -63,6 +63,12 @@ impl Objects {
             let advice = "cannot be read; `stringData` and a ConfigMap's `data` map keys to text, a Secret's `data` keys to base64";
             Problem::new(&format!("{what} {name}"), advice)
         };
+        let keys = ["data", "stringData"].into_iter().filter_map(|field| document[field].as_object()).flatten();
+        if let Some((key, _)) = keys.into_iter().find(|(key, _)| !is_key(key)) {
+            return Err(
+                Problem::new(&name, "has a key that is none; use letters, digits, - _ and . only").with_text(key)
+            );
+        }
         if is_secret {
             let secret: Secret = serde_json::from_value(document).map_err(|_| malformed("Secret"))?;
             let data = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0));
@@ -91,6 +97,12 @@ impl Objects {
         }
         Ok(())
     }
+}
+
+/// A key becomes the name of a file.
+fn is_key(key: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !key.is_empty() && !key.starts_with("..") && key != "." && key.bytes().all(allowed)
 }
 
 fn read_folder(folder: &Path) -> io::Result<Content> {

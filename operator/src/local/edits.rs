@@ -1,0 +1,104 @@
+//! The file of a local run, and its changes.
+//!
+//! Takes: the file and the folder of Secrets. Gives: the manifest at first, then again whenever either changes, and a list of
+//! the fields that differ. Does not: apply anything.
+
+use super::{LocalError, options::Options};
+use crate::manifest::{self, Manifest, objects::Objects};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// The file, and what it held when it was last looked at.
+#[derive(Debug)]
+pub(super) struct Source {
+    file: PathBuf,
+    secrets_dir: Option<PathBuf>,
+    seen: Option<Result<(String, Objects), String>>,
+}
+
+impl Source {
+    pub(super) fn new(options: &Options) -> Self {
+        Self { file: options.file.clone(), secrets_dir: options.secrets_dir.clone(), seen: None }
+    }
+
+    /// Reads and validates.
+    pub(super) fn read(&mut self) -> Result<Manifest, LocalError> {
+        let (text, secrets) = self.load()?;
+        self.seen = Some(Ok((text.clone(), secrets.clone())));
+        self.parse(&text, secrets)
+    }
+
+    /// Reads again; `None` when nothing changed since it was last read.
+    pub(super) fn changed(&mut self) -> Option<Result<Manifest, LocalError>> {
+        let loaded = self.load();
+        let now = match &loaded {
+            Ok(content) => Ok(content.clone()),
+            Err(error) => Err(error.to_string()),
+        };
+        let before = self.seen.replace(now)?;
+        if self.seen == Some(before) {
+            return None;
+        }
+        Some(loaded.and_then(|(text, secrets)| self.parse(&text, secrets)))
+    }
+
+    fn load(&self) -> Result<(String, Objects), LocalError> {
+        let failed = |path: &PathBuf| {
+            let path = path.clone();
+            move |source| LocalError::Read { path, source }
+        };
+        let text = std::fs::read_to_string(&self.file).map_err(failed(&self.file))?;
+        let mut secrets = Objects::default();
+        if let Some(folder) = &self.secrets_dir {
+            secrets.add_secrets_from(folder).map_err(failed(folder))?;
+        }
+        Ok((text, secrets))
+    }
+
+    fn parse(&self, text: &str, secrets: Objects) -> Result<Manifest, LocalError> {
+        let invalid = |problems| LocalError::Invalid { path: self.file.clone(), problems };
+        let mut manifest = manifest::parse(text).map_err(invalid)?;
+        manifest.objects.secrets.extend(secrets.secrets);
+        Ok(manifest)
+    }
+}
+
+/// The fields that differ, as `spec.task.delay: 10s -> 1s`, sorted.
+pub(super) fn differences(old: &Manifest, new: &Manifest) -> Vec<String> {
+    let json = |manifest: &Manifest| serde_json::to_value(&manifest.pipeline.spec).unwrap_or_default();
+    let mut found = Vec::new();
+    compare("spec", &json(old), &json(new), &mut found);
+    if old.objects != new.objects {
+        found.push("the content of a Secret or ConfigMap".into());
+    }
+    found
+}
+
+fn compare(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
+            names.sort();
+            names.dedup();
+            for name in names {
+                let [old, new] = [old, new].map(|fields| fields.get(name).unwrap_or(&Value::Null));
+                compare(&format!("{path}.{name}"), old, new, found);
+            }
+        }
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+            for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                compare(&format!("{path}[{index}]"), old, new, found);
+            }
+        }
+        _ if old == new => {}
+        _ => found.push(format!("{path}: {} -> {}", shown(old), shown(new))),
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "absent".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,138 @@
+//! The files that the processes of a local run read.
+//!
+//! Takes: a document's parts. Gives: `pipeline.yaml` and secret files (mode 0600) in a folder of mode 0700 that goes with us,
+//! however we end. Each file is replaced by renaming, so that a reader sees the old or the new one.
+//! Does not: decide what is in them.
+
+use super::{
+    LocalError,
+    plan::{MailServer, Plan, StandIn},
+    stores::Stores,
+};
+use crate::{
+    build::document::{MountedPaths, document},
+    crd::SignupPipeline,
+    manifest::objects::Content,
+};
+use pipeline::document::LogFormat;
+use rustix::process::Signal;
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// The folder, and the key made for this run.
+#[derive(Debug)]
+pub(super) struct Files {
+    // A process that is never started: its guard removes the folder.
+    folder: servers::Process,
+    own_key: Content,
+}
+
+impl Files {
+    pub(super) fn new() -> Result<Self, LocalError> {
+        let folder = servers::Process::new("signup-local", Signal::TERM)
+            .map_err(|source| LocalError::Server { name: "the folder of this run".into(), source })?;
+        Ok(Self { folder, own_key: new_key()? })
+    }
+
+    pub(super) fn config(&self) -> PathBuf {
+        self.folder.folder().join("pipeline.yaml")
+    }
+
+    /// Writes everything; what did not change is not touched.
+    pub(super) fn write(
+        &self,
+        pipeline: &SignupPipeline,
+        plan: &Plan,
+        stores: &Stores,
+        stand_in: Option<&StandIn>,
+    ) -> Result<(), LocalError> {
+        let paths = self.write_secrets(plan, stores)?;
+        let (name, namespace) = (pipeline.metadata.name.as_deref(), pipeline.metadata.namespace.as_deref());
+        let spec = plan.applied_to(&pipeline.spec, stand_in);
+        let mut document = document(name.unwrap_or_default(), namespace.unwrap_or("default"), &spec, &paths);
+        // We read the children's logs.
+        document.observability.log_format = LogFormat::Json;
+        let text = document.to_yaml()?;
+        pipeline::Document::parse(&text)?;
+        replace(self.folder.folder(), &self.config(), text.as_bytes()).map_err(write_failed)
+    }
+
+    fn write_secrets(&self, plan: &Plan, stores: &Stores) -> Result<MountedPaths, LocalError> {
+        let Plan { database, redis, mail, keys, templates } = plan;
+        let (database_uri, database_ca) = database.access(stores.postgres_uri().map(str::to_owned));
+        let (redis_uri, redis_ca) = redis.access(stores.redis_uri());
+        let (auth, smtp_ca) = match mail {
+            MailServer::Inbox => (None, None),
+            MailServer::Given { auth, ca } => (auth.as_ref(), ca.as_deref()),
+        };
+        Ok(MountedPaths {
+            database_uri: self.file("database-uri", &database_uri)?,
+            database_ca: self.optional_file("database-ca.crt", database_ca)?,
+            redis_uri: self.file("redis-uri", &redis_uri)?,
+            redis_ca: self.optional_file("redis-ca.crt", redis_ca)?,
+            smtp_auth: auth.map(|auth| self.folder("smtp", auth)).transpose()?,
+            smtp_ca: self.optional_file("smtp-ca.crt", smtp_ca)?,
+            templates: templates.as_ref().map(|templates| self.folder("templates", templates)).transpose()?,
+            keys: self.folder("keys", keys.as_ref().unwrap_or(&self.own_key))?,
+        })
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> Result<PathBuf, LocalError> {
+        let path = self.folder.folder().join(name);
+        replace(self.folder.folder(), &path, content).map_err(write_failed)?;
+        Ok(path)
+    }
+
+    fn optional_file(&self, name: &str, content: Option<&[u8]>) -> Result<Option<PathBuf>, LocalError> {
+        content.map(|content| self.file(name, content)).transpose()
+    }
+
+    fn folder(&self, name: &str, content: &Content) -> Result<PathBuf, LocalError> {
+        let folder = self.folder.folder().join(name);
+        let write = || -> io::Result<()> {
+            fs::DirBuilder::new().mode(0o700).recursive(true).create(&folder)?;
+            let wanted: BTreeSet<&str> = content.keys().into_iter().collect();
+            for (key, value) in content.iter() {
+                replace(self.folder.folder(), &folder.join(key), value)?;
+            }
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?;
+                if !wanted.contains(entry.file_name().to_string_lossy().as_ref()) {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+            Ok(())
+        };
+        write().map_err(write_failed)?;
+        Ok(folder)
+    }
+}
+
+fn write_failed(source: io::Error) -> LocalError {
+    LocalError::Io { action: "write the files of the processes", source }
+}
+
+/// Writes through a file beside the folders, so that nobody who lists a folder sees half a file.
+fn replace(run: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|present| present == content) {
+        return Ok(());
+    }
+    let part = run.join(".part");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    file.write_all(content)?;
+    fs::rename(&part, path)
+}
+
+/// 256 random bits, as text.
+fn new_key() -> Result<Content, LocalError> {
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| LocalError::Io { action: "get random bytes", source: io::Error::other(error) })?;
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok([("current", text)].into_iter().collect())
+}

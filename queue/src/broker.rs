@@ -1,4 +1,4 @@
-//! Runs the scripts: one call or a pipeline of calls, loading a script into Redis when Redis does not (or no longer) know it.
+//! Runs the scripts: one call or a pipeline of calls, sending a script's text when Redis does not (or no longer) know it.
 //! The submodules give each script its arguments and turn its answer into a value. Nothing else writes to Redis.
 
 mod consume;
@@ -6,10 +6,12 @@ mod inspect;
 mod maintain;
 mod produce;
 mod settle;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Deref;
 
-use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, ServerErrorKind, ToRedisArgs, Value};
+use redis::{Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, ServerErrorKind, ToRedisArgs, Value};
 
 use crate::connection::Connection;
 use crate::error::Error;
@@ -70,8 +72,7 @@ impl Broker {
     async fn run<T: FromRedisValue>(&self, call: Call) -> Result<T, Error> {
         let reply = match self.connection.command(&call.command).await {
             Err(Error::Refused(error)) if is_unknown_script(&error) => {
-                self.load(&[call.script]).await?;
-                self.connection.command(&call.command).await?
+                self.connection.command(&with_text(call.script, &call.command)).await?
             }
             other => other?,
         };
@@ -79,46 +80,46 @@ impl Broker {
     }
 
     /// Runs calls in one round trip; the answers are in the order of the calls. Calls whose script Redis did not know are
-    /// repeated, so they may run after later ones.
+    /// repeated with its text, so they may run after later ones.
     async fn run_all(&self, calls: Vec<Call>) -> Result<Vec<Result<Value, Error>>, Error> {
         if calls.is_empty() {
             return Ok(Vec::new());
         }
-        let (scripts, mut pipeline) = (calls.iter().map(|call| call.script).collect::<Vec<_>>(), Pipeline::new());
+        let mut pipeline = Pipeline::with_capacity(calls.len());
+        let mut scripts = Vec::with_capacity(calls.len());
         for call in calls {
+            scripts.push(call.script);
             pipeline.add_command(call.command);
         }
         let mut replies = to_results(self.connection.pipeline(&pipeline).await?);
-        let unknown: Vec<usize> = (0..replies.len())
-            .filter(|&at| matches!(&replies[at], Err(Error::Refused(error)) if is_unknown_script(error)))
-            .collect();
+        let is_unknown =
+            |reply: &Result<Value, Error>| matches!(reply, Err(Error::Refused(error)) if is_unknown_script(error));
+        let unknown: Vec<usize> = (0..replies.len()).filter(|&at| is_unknown(&replies[at])).collect();
         if unknown.is_empty() {
             return Ok(replies);
         }
-        self.load(&unknown.iter().map(|&at| scripts[at]).collect::<Vec<_>>()).await?;
-        let mut again = Pipeline::new();
-        for (at, command) in pipeline.cmd_iter().enumerate() {
-            if unknown.binary_search(&at).is_ok() {
-                again.add_command(command.clone());
-            }
+        let mut again = Pipeline::with_capacity(unknown.len());
+        for (at, command) in pipeline.cmd_iter().enumerate().filter(|(at, _)| unknown.binary_search(at).is_ok()) {
+            again.add_command(with_text(scripts[at], command));
         }
         for (at, reply) in unknown.into_iter().zip(to_results(self.connection.pipeline(&again).await?)) {
             replies[at] = reply;
         }
         Ok(replies)
     }
+}
 
-    async fn load(&self, scripts: &[&'static Script]) -> Result<(), Error> {
-        let mut pipeline = Pipeline::new();
-        let mut names: Vec<&str> = Vec::new();
-        for script in scripts {
-            if !names.contains(&script.name) {
-                names.push(script.name);
-                pipeline.cmd("SCRIPT").arg("LOAD").arg(script.code);
-            }
+/// The same call with the script's text instead of its digest; Redis remembers the text. One command, because a flush could
+/// come between loading a script and calling it.
+fn with_text(script: &Script, command: &Cmd) -> Cmd {
+    let mut eval = redis::cmd("EVAL");
+    eval.arg(script.code);
+    for arg in command.args_iter().skip(2) {
+        if let Arg::Simple(bytes) = arg {
+            eval.arg(bytes);
         }
-        to_results(self.connection.pipeline(&pipeline).await?).into_iter().try_for_each(|reply| reply.map(drop))
     }
+    eval
 }
 
 fn is_unknown_script(error: &redis::RedisError) -> bool {

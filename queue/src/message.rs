@@ -13,11 +13,8 @@ use crate::error::Error;
 use crate::task::{DEFAULT_TIMEOUT, Task};
 
 /// The generated types of `proto/asynq.proto`.
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "generated code; the proto file documents the fields, also those of Go alone"
-)]
+#[cfg_attr(not(test), expect(dead_code, reason = "records of Go's periodic scheduler are read by tests alone"))]
+#[expect(unreachable_pub, reason = "generated code; the proto file documents the fields")]
 pub(crate) mod wire {
     include!(concat!(env!("OUT_DIR"), "/asynq.rs"));
 }
@@ -166,3 +163,6 @@ pub(crate) fn timestamp(now: Now) -> prost_types::Timestamp {
 pub(crate) fn priorities<'a>(queues: impl Iterator<Item = (&'a str, u32)>) -> BTreeMap<String, i32> {
     queues.map(|(name, priority)| (name.to_owned(), i32::try_from(priority).unwrap_or(i32::MAX))).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,6 +86,7 @@ async fn a_signup_under_way_at_the_stop_is_answered() {
     let mut holder = Command::new("psql")
         .args(["-Xq", "-d", &api.database(), "-c", hold])
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .expect("`psql` runs; install it with `make setup`");
     let locked = "SELECT count(*) FROM pg_locks WHERE relation = 'users'::regclass AND mode = 'AccessExclusiveLock'";
@@ -131,4 +132,15 @@ async fn one_address_gets_its_signups_per_minute_and_loopback_any_number() {
         assert_eq!(local.signup(name).await.status, 200);
     }
     assert_eq!(form("alice")["username"], "alice");
+}
+
+#[tokio::test]
+async fn the_memory_of_the_hashing_pool_is_given_back_at_rest() {
+    let api = TestApi::spawn().await;
+    let idle = api.resident_kib();
+    let names: Vec<String> = (0..20).map(|number| format!("user_{number}")).collect();
+    futures::future::join_all(names.iter().map(|name| api.signup(name))).await;
+    let block = 19 * 1024;
+    assert!(api.resident_kib() > idle + block, "{idle} KiB: the hashes used memory");
+    api.until("given back", async || api.resident_kib() < idle + block).await;
 }

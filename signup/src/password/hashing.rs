@@ -9,7 +9,7 @@ use argon2::{
     Algorithm, Argon2, Block, Params, Version,
     password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
 /// argon2id with m = 19 MiB, t = 2, p = 1: the first choice of OWASP's password storage cheat sheet.
@@ -28,7 +28,15 @@ pub struct Hashing {
     places: Arc<Semaphore>,
     /// Permits to run.
     running: Arc<Semaphore>,
-    memory: Arc<Mutex<Vec<Memory>>>,
+    memory: Arc<Mutex<Kept>>,
+}
+
+/// Memory of hashes that ended, for the next ones.
+#[derive(Default)]
+struct Kept {
+    free: Vec<Memory>,
+    /// Whether a hash ended since [`Hashing::release_unused`] looked last.
+    used: bool,
 }
 
 /// A password could not be hashed or compared.
@@ -72,7 +80,7 @@ impl Hashing {
         Self {
             places: Arc::new(Semaphore::new(workers + waiting_limit)),
             running: Arc::new(Semaphore::new(workers)),
-            memory: Arc::new(Mutex::new(Vec::new())),
+            memory: Arc::default(),
         }
     }
 
@@ -99,6 +107,15 @@ impl Hashing {
         self.run(move |memory| stored::verify(&password, &stored, memory)).await
     }
 
+    /// Gives the kept memory back to the system, unless a hash ended since the last call: call it now and then, and a
+    /// process at rest is small while a busy one never waits for memory.
+    pub fn release_unused(&self) {
+        let mut kept = kept(&self.memory);
+        if !std::mem::take(&mut kept.used) {
+            kept.free = Vec::new();
+        }
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Memory) -> Result<T, HashFailure> + Send + 'static,
@@ -107,15 +124,23 @@ impl Hashing {
         let permit = Arc::clone(&self.running).acquire_owned().await.map_err(|_| HashError::Busy)?;
         let shared = Arc::clone(&self.memory);
         let task = tokio::task::spawn_blocking(move || {
-            let mut memory = shared.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            let mut memory = kept(&shared).free.pop().unwrap_or_default();
             let result = work(&mut memory);
-            shared.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+            let mut kept = kept(&shared);
+            kept.free.push(memory);
+            kept.used = true;
+            drop(kept);
             drop((permit, place));
             result
         });
         let result = task.await.map_err(|error| HashError::Failed(HashFailure::Interrupted(error)))?;
         result.map_err(HashError::Failed)
     }
+}
+
+/// No code panics while it holds the lock.
+fn kept(memory: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Debug for Hashing {
@@ -180,8 +205,22 @@ mod tests {
         let first = hashing.hash(password("secret")).await.expect("hash");
         let second = hashing.hash(password("secret")).await.expect("hash");
         assert_ne!(first, second);
-        let memory = hashing.memory.lock().expect("not poisoned");
-        assert_eq!(memory.iter().map(Vec::len).collect::<Vec<_>>(), [PARAMS.block_count()]);
+        assert_eq!(sizes(&hashing), [PARAMS.block_count()]);
+    }
+
+    #[tokio::test]
+    async fn memory_is_given_back_once_nobody_used_it_between_two_calls() {
+        let hashing = Hashing::new(1, 4);
+        hashing.hash(password("secret")).await.expect("hash");
+        hashing.release_unused();
+        assert_eq!(sizes(&hashing), [PARAMS.block_count()]);
+        hashing.release_unused();
+        assert!(sizes(&hashing).is_empty());
+        hashing.hash(password("secret")).await.expect("hash");
+    }
+
+    fn sizes(hashing: &Hashing) -> Vec<usize> {
+        kept(&hashing.memory).free.iter().map(Vec::len).collect()
     }
 
     #[tokio::test]

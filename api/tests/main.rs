@@ -8,4 +8,6 @@ mod grpc;
 mod harness;
 mod live_configuration;
 mod logs;
+mod relay;
+mod sweeper;
 mod verification;

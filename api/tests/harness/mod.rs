@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 mod setup;
+pub(crate) mod tasks;
 
 pub(crate) use setup::Setup;
 

@@ -3,10 +3,26 @@
 
 mod harness;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use harness::{Bench, ok};
-use queue::{Enqueued, Task};
+use harness::{Bench, answer, ok};
+use queue::{Enqueued, QueuePriority, RetryPolicy, Task, TaskError};
+use tokio::sync::{Semaphore, watch};
+
+fn task(id: &str) -> Task {
+    Task { id: id.to_owned(), ..Task::new("greet", "{}") }
+}
+
+fn queue(name: &str, priority: u32) -> QueuePriority {
+    QueuePriority { name: name.to_owned(), priority, paused: false }
+}
+
+fn again(after: Duration, counted: bool, cause: &str) -> TaskError {
+    TaskError::Retry { after: Some(after), counted, cause: cause.to_owned() }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_enqueued_task_reaches_the_handler_and_leaves_nothing_but_the_counters() {
@@ -32,4 +48,316 @@ async fn a_scheduled_task_runs_after_its_time_and_not_before() {
     bench.client.enqueue(&task).await.unwrap();
     jobs.next().await;
     assert!(jiff::Timestamp::now() >= due);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_scheduled_earlier_than_the_known_next_one_is_not_kept_waiting_for_it() {
+    let bench = Bench::new();
+    let (_server, mut jobs) = bench.server(|_| {}, ok());
+    let due_in =
+        |id, seconds| Task { process_at: Some(jiff::Timestamp::now() + Duration::from_secs(seconds)), ..task(id) };
+    bench.client.enqueue(&due_in("far", 3_600)).await.unwrap();
+    bench.client.enqueue(&due_in("near", 1)).await.unwrap();
+    assert_eq!(jobs.next().await.task.id, "near");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn priorities_6_3_1_share_the_attempts_60_30_10() {
+    let bench = Bench::new();
+    for name in ["high", "mid", "low"] {
+        let tasks: Vec<Task> = (0..300).map(|_| Task { queue: name.to_owned(), ..Task::new("greet", "{}") }).collect();
+        bench.client.enqueue_many(&tasks).await.unwrap();
+    }
+    let change = |settings: &mut queue::Settings| {
+        settings.queues = vec![queue("high", 6), queue("mid", 3), queue("low", 1)];
+        settings.concurrency = 1;
+    };
+    let (_server, mut jobs) = bench.server(change, ok());
+    let mut counts = BTreeMap::<String, i32>::new();
+    for _ in 0..300 {
+        *counts.entry(jobs.next().await.task.queue).or_default() += 1;
+    }
+    // Five standard deviations of 300 draws are 42, 40 and 26.
+    assert!(
+        (counts["high"] - 180).abs() < 43 && (counts["mid"] - 90).abs() < 41 && (counts["low"] - 30).abs() < 27,
+        "{counts:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strict_priority_runs_a_lower_queue_only_when_the_higher_are_empty() {
+    let bench = Bench::new();
+    for name in ["low", "mid", "high"] {
+        let tasks: Vec<Task> = (0..20).map(|_| Task { queue: name.to_owned(), ..Task::new("greet", "{}") }).collect();
+        bench.client.enqueue_many(&tasks).await.unwrap();
+    }
+    let change = |settings: &mut queue::Settings| {
+        settings.queues = vec![queue("low", 1), queue("high", 6), queue("mid", 3)];
+        settings.strict_priority = true;
+        settings.concurrency = 1;
+    };
+    let (_server, mut jobs) = bench.server(change, ok());
+    let mut order = Vec::new();
+    for _ in 0..60 {
+        order.push(jobs.next().await.task.queue);
+    }
+    order.dedup();
+    assert_eq!(order, ["high", "mid", "low"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_change_while_the_server_runs() {
+    let bench = Bench::new();
+    let mut settings = harness::settings();
+    settings.concurrency = 0;
+    let (change, live) = watch::channel(settings);
+    let (_server, mut jobs) = bench.live_server(live, Duration::from_secs(5), ok());
+    bench.client.enqueue(&task("a")).await.unwrap();
+    bench.until("the server is up", async |bench| bench.inspector.servers().await.unwrap().len() == 1).await;
+    assert!(jobs.try_next().is_none(), "concurrency 0 takes nothing");
+
+    change.send_modify(|settings| settings.concurrency = 1);
+    assert_eq!(jobs.next().await.task.id, "a");
+
+    change.send_modify(|settings| settings.queues[0].paused = true);
+    bench.client.enqueue(&task("b")).await.unwrap();
+    change.send_modify(|settings| settings.queues.push(queue("new", 1)));
+    bench.client.enqueue(&Task { queue: "new".to_owned(), ..task("c") }).await.unwrap();
+    assert_eq!(jobs.next().await.task.id, "c");
+    assert_eq!(bench.state("default").await.pending, 1);
+
+    change.send_modify(|settings| settings.queues[0].paused = false);
+    assert_eq!(jobs.next().await.task.id, "b");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_handlers_run_at_once_than_the_concurrency() {
+    let bench = Bench::new();
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counting = {
+        let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+        answer(move |_| {
+            let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+            async move {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            }
+        })
+    };
+    let tasks: Vec<Task> = (0..500).map(|_| Task::new("greet", "{}")).collect();
+    bench.client.enqueue_many(&tasks).await.unwrap();
+    let (_server, mut jobs) = bench.server(|settings| settings.concurrency = 3, counting);
+    let mut ids: Vec<String> = Vec::new();
+    for _ in 0..500 {
+        ids.push(jobs.next().await.task.id);
+    }
+    assert!(most.load(Ordering::SeqCst) <= 3);
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 500, "every task ran once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_queue_is_not_served_until_it_is_unpaused() {
+    let bench = Bench::new();
+    bench.client.pause("default").await.unwrap();
+    let (_server, mut jobs) = bench.server(|_| {}, ok());
+    bench.client.enqueue(&task("a")).await.unwrap();
+    bench.until("the server is up", async |bench| bench.inspector.servers().await.unwrap().len() == 1).await;
+    let state = bench.state("default").await;
+    assert!(state.paused && state.pending == 1 && jobs.try_next().is_none());
+    bench.client.unpause("default").await.unwrap();
+    assert_eq!(jobs.next().await.task.id, "a");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancel_reaches_the_running_job_and_its_slot_is_free_only_when_the_handler_returns() {
+    let bench = Bench::new();
+    let release = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&release);
+    let stubborn = answer(move |job| {
+        let gate = Arc::clone(&gate);
+        async move {
+            if job.task.id == "first" {
+                job.cancelled.cancelled().await;
+                drop(gate.acquire().await);
+            }
+            Ok(())
+        }
+    });
+    let (server, mut jobs) = bench.server(|settings| settings.concurrency = 1, stubborn);
+    bench.client.enqueue(&task("first")).await.unwrap();
+    bench.client.enqueue(&task("second")).await.unwrap();
+    let first = jobs.next().await;
+    bench
+        .until("cancelled", async |bench| {
+            bench.client.cancel("first").await.unwrap();
+            first.cancelled.is_cancelled()
+        })
+        .await;
+    assert_eq!((server.running(), jobs.try_next().is_none()), (1, true));
+    release.add_permits(1);
+    assert_eq!(jobs.next().await.task.id, "second");
+    // A handler that succeeds although it was cancelled has succeeded.
+    bench.until("both acked", async |bench| bench.state("default").await.processed == 2).await;
+    assert_eq!(bench.state("default").await.failed, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_timeout_cancels_the_job() {
+    let bench = Bench::new();
+    let patient = answer(|job| async move {
+        job.cancelled.cancelled().await;
+        Err(TaskError::GiveUp { cause: "took too long".to_owned() })
+    });
+    let (_server, mut jobs) = bench.server(|_| {}, patient);
+    bench.client.enqueue(&Task { timeout: Duration::from_secs(1), ..task("slow") }).await.unwrap();
+    jobs.next().await;
+    bench.until("archived", async |bench| bench.state("default").await.archived == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_whose_deadline_passed_is_archived_without_running() {
+    let bench = Bench::new();
+    let late = Task { deadline: Some(jiff::Timestamp::now() - Duration::from_secs(5)), ..task("late") };
+    bench.client.enqueue(&late).await.unwrap();
+    let (_server, mut jobs) = bench.server(|_| {}, ok());
+    bench.until("archived", async |bench| bench.state("default").await.archived == 1).await;
+    assert!(jobs.try_next().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_is_a_counted_retry_with_its_text() {
+    let bench = Bench::new();
+    let panicking = answer(|job| async move {
+        assert!(job.retried > 0, "told to panic");
+        Ok(())
+    });
+    let change = |settings: &mut queue::Settings| {
+        settings.retry = RetryPolicy::Jitter { initial: Duration::ZERO, max: Duration::ZERO }
+    };
+    let (server, mut jobs) = bench.server(change, panicking);
+    bench.client.enqueue(&Task { retention: Duration::from_secs(600), ..task("bomb") }).await.unwrap();
+    assert_eq!(jobs.next().await.retried, 0);
+    assert_eq!(jobs.next().await.retried, 1);
+    bench.until("completed", async |bench| bench.state("default").await.completed == 1).await;
+    let state = bench.state("default").await;
+    assert_eq!((state.processed, state.failed, server.running()), (2, 1, 0));
+    let message: Vec<u8> = bench.redis(&["HGET", "asynq:{default}:t:bomb", "msg"]).await;
+    assert!(String::from_utf8_lossy(&message).contains("panic: told to panic"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn max_retries_bound_counted_failures_and_never_uncounted_ones() {
+    let bench = Bench::new();
+    let failing = answer(|job| async move {
+        match job.task.id.as_str() {
+            "counted" => Err(again(Duration::ZERO, true, "boom")),
+            "given up" => Err(TaskError::GiveUp { cause: "never".to_owned() }),
+            _ => Err(again(Duration::ZERO, false, "busy")),
+        }
+    });
+    let (_server, mut jobs) = bench.server(|_| {}, failing);
+    bench.client.enqueue(&Task { max_retries: 2, ..task("counted") }).await.unwrap();
+    bench.client.enqueue(&Task { max_retries: 0, ..task("uncounted") }).await.unwrap();
+    bench.client.enqueue(&Task { max_retries: 9, ..task("given up") }).await.unwrap();
+    let mut runs = BTreeMap::<String, Vec<u32>>::new();
+    while runs.get("uncounted").is_none_or(|runs| runs.len() < 10) || bench.state("default").await.archived < 2 {
+        let job = jobs.next().await;
+        runs.entry(job.task.id).or_default().push(job.retried);
+    }
+    assert_eq!((&runs["counted"], &runs["given up"]), (&vec![0, 1, 2], &vec![0]));
+    assert!(runs["uncounted"].iter().all(|&retried| retried == 0));
+    assert_eq!(bench.state("default").await.failed, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_listed_with_its_settings_until_it_shuts_down() {
+    let bench = Bench::new();
+    let change = |settings: &mut queue::Settings| settings.queues = vec![queue("critical", 6), queue("default", 3)];
+    let (server, _jobs) = bench.server(change, ok());
+    bench.until("listed", async |bench| bench.inspector.servers().await.unwrap().len() == 1).await;
+    let listed = bench.inspector.servers().await.unwrap().remove(0);
+    assert_eq!((listed.concurrency, listed.status.as_str(), listed.pid), (4, "active", std::process::id() as i32));
+    assert_eq!(listed.queues, BTreeMap::from([("critical".to_owned(), 6), ("default".to_owned(), 3)]));
+    bench.until("registered", async |bench| bench.inspector.queues().await.unwrap() == ["critical", "default"]).await;
+    assert!(server.healthy());
+    server.shutdown().await;
+    assert!(bench.inspector.servers().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_lets_running_handlers_finish_and_leaves_the_rest_pending() {
+    let bench = Bench::new();
+    let release = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&release);
+    let waiting = answer(move |_| {
+        let gate = Arc::clone(&gate);
+        async move {
+            drop(gate.acquire().await);
+            Ok(())
+        }
+    });
+    let tasks: Vec<Task> = (0..10).map(|_| Task::new("greet", "{}")).collect();
+    bench.client.enqueue_many(&tasks).await.unwrap();
+    let (server, mut jobs) = bench.server(|settings| settings.concurrency = 4, waiting);
+    for _ in 0..4 {
+        jobs.next().await;
+    }
+    server.stop_taking();
+    let (report, ()) = tokio::join!(server.shutdown(), async { release.add_permits(10) });
+    assert_eq!((report.finished, report.requeued), (4, 0));
+    let state = bench.state("default").await;
+    assert_eq!((state.pending, state.active, state.processed), (6, 0, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_outlasts_the_grace_is_cancelled_and_its_result_counts() {
+    let bench = Bench::new();
+    let heeding = answer(|job| async move {
+        job.cancelled.cancelled().await;
+        Ok(())
+    });
+    let (_keep, live) = watch::channel(harness::settings());
+    let (server, mut jobs) = bench.live_server(live, Duration::ZERO, heeding);
+    bench.client.enqueue(&task("a")).await.unwrap();
+    jobs.next().await;
+    let report = server.shutdown().await;
+    assert_eq!((report.finished, report.requeued), (1, 0));
+    assert_eq!(bench.state("default").await.processed, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_heeds_nothing_is_aborted_and_its_task_requeued_without_using_up_a_retry() {
+    let bench = Bench::new();
+    let deaf = answer(|_| std::future::pending());
+    let (_keep, live) = watch::channel(harness::settings());
+    let (server, mut jobs) = bench.live_server(live, Duration::ZERO, deaf);
+    bench.client.enqueue(&task("a")).await.unwrap();
+    jobs.next().await;
+    let report = server.shutdown().await;
+    assert_eq!((report.finished, report.requeued), (0, 1));
+    let state = bench.state("default").await;
+    assert_eq!((state.pending, state.active, state.processed), (1, 0, 0));
+    let (_server, mut jobs) = bench.server(|_| {}, ok());
+    assert_eq!(jobs.next().await.retried, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_inspector_counts_what_is_due_and_what_will_be() {
+    let bench = Bench::new();
+    let due_in = |seconds: i64| Task {
+        process_at: Some(jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds)),
+        ..Task::new("greet", "{}")
+    };
+    bench.client.enqueue_many(&[due_in(30), due_in(50), due_in(600), Task::new("greet", "{}")]).await.unwrap();
+    bench.redis::<i64>(&["ZADD", "asynq:{default}:retry", "1", "x"]).await;
+    bench.redis::<i64>(&["HSET", "asynq:{default}:t:x", "msg", "", "state", "retry"]).await;
+    let state = bench.state("default").await;
+    assert_eq!((state.pending, state.scheduled, state.retry, state.due, state.due_within), (1, 3, 1, 1, 3));
+    assert_eq!(state.next_due_at, Some(jiff::Timestamp::from_second(1).unwrap()));
+    let waited = jiff::Timestamp::now().as_second() - state.oldest_pending_since.unwrap().as_second();
+    assert!((0..60).contains(&waited));
 }

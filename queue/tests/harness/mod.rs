@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod peer;
+
 use std::sync::Arc;
 use std::time::Duration;
 

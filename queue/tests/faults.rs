@@ -1,0 +1,177 @@
+//! What goes wrong with Redis itself: it is down, killed and comes back empty, forgets its scripts, drops its clients, is full,
+//! is a replica, is silent. Every task we own runs, and runs once.
+
+mod harness;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use harness::{Bench, answer, ok};
+use queue::{Error, Task, TaskError};
+use servers::Redis;
+use tokio::sync::Semaphore;
+
+fn tasks(count: usize) -> Vec<Task> {
+    (0..count).map(|number| Task { id: format!("{number:04}"), ..Task::new("greet", "{}") }).collect()
+}
+
+/// Runs `disturb` over and over until every one of `count` tasks has been processed; returns how often each ran.
+async fn run_all_disturbed(bench: &Bench, count: usize, disturb: impl AsyncFn()) -> BTreeMap<String, usize> {
+    bench.client.enqueue_many(&tasks(count)).await.unwrap();
+    let slow = answer(|_| async {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        Ok(())
+    });
+    let (server, mut jobs) = bench.server(|settings| settings.concurrency = 8, slow);
+    let mut runs = BTreeMap::new();
+    while runs.len() < count {
+        disturb().await;
+        *runs.entry(jobs.next().await.task.id).or_default() += 1;
+    }
+    bench
+        .until("all acked", async |bench| {
+            bench.inspector.queue("default", Duration::ZERO).await.is_ok_and(|state| state.active == 0)
+        })
+        .await;
+    server.shutdown().await;
+    while let Some(job) = jobs.try_next() {
+        *runs.entry(job.task.id).or_default() += 1;
+    }
+    assert_eq!(bench.task_keys("default").await, Vec::<String>::new());
+    runs
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn script_flushes_under_load_neither_lose_nor_double_a_task() {
+    let redis = Redis::start().unwrap();
+    let bench = Bench::at(redis.uri(0));
+    let runs = run_all_disturbed(&bench, 300, async || {
+        bench.redis::<String>(&["SCRIPT", "FLUSH"]).await;
+    })
+    .await;
+    assert!(runs.values().all(|&count| count == 1), "{runs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_connections_under_load_neither_lose_nor_double_a_task() {
+    let redis = Redis::start().unwrap();
+    let bench = Bench::at(redis.uri(0));
+    let runs = run_all_disturbed(&bench, 300, async || {
+        bench.redis::<i64>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+        bench.redis::<i64>(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+    })
+    .await;
+    assert!(runs.values().all(|&count| count == 1), "{runs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_started_before_redis_works_once_redis_is_there() {
+    let mut redis = Redis::start().unwrap();
+    redis.kill();
+    let bench = Bench::at(redis.uri(0));
+    let (server, mut jobs) = bench.server(|_| {}, ok());
+    assert!(matches!(bench.client.enqueue(&tasks(1)[0]).await, Err(Error::Unreachable(_))));
+    assert!(!server.healthy());
+    redis.start_again().unwrap();
+    bench.until("enqueued", async |bench| bench.client.enqueue(&tasks(1)[0]).await.is_ok()).await;
+    assert_eq!(jobs.next().await.task.id, "0000");
+    assert!(server.healthy());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_redis_came_back_empty_the_running_task_ends_and_new_ones_run() {
+    let mut redis = Redis::start().unwrap();
+    let bench = Bench::at(redis.uri(0));
+    let release = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&release);
+    let waiting = answer(move |_| {
+        let gate = Arc::clone(&gate);
+        async move {
+            drop(gate.acquire().await);
+            Ok(())
+        }
+    });
+    let (server, mut jobs) = bench.server(|_| {}, waiting);
+    let before = bench.client.incarnation().await.unwrap();
+    bench.client.enqueue(&tasks(1)[0]).await.unwrap();
+    jobs.next().await;
+    redis.kill();
+    redis.start_again().unwrap();
+    release.add_permits(9);
+    let fresh = &tasks(2)[1];
+    bench.until("enqueued", async |bench| bench.client.enqueue(fresh).await.is_ok()).await;
+    assert_eq!(jobs.next().await.task.id, fresh.id);
+    bench.until("acked", async |bench| bench.state("default").await.processed == 1).await;
+    assert_ne!(bench.client.incarnation().await.unwrap(), before);
+    assert_eq!(bench.inspector.queues().await.unwrap(), ["default"]);
+    server.shutdown().await;
+    assert_eq!(bench.task_keys("default").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_that_redis_did_not_hear_of_is_told_again_and_the_task_does_not_run_again() {
+    let redis = Arc::new(Redis::start().unwrap());
+    let bench = Bench::at(redis.uri(0));
+    let silenced = Arc::clone(&redis);
+    let silencing = answer(move |_| {
+        let redis = Arc::clone(&silenced);
+        async move {
+            redis.pause();
+            Ok(())
+        }
+    });
+    let (server, mut jobs) = bench.server(|_| {}, silencing);
+    bench.client.enqueue(&tasks(1)[0]).await.unwrap();
+    jobs.next().await;
+    // Longer than the response timeout of 1 s: the first write-back is given up.
+    bench.until("noticed", async |_| !server.healthy()).await;
+    redis.resume();
+    bench.until("acked", async |bench| bench.state("default").await.processed == 1).await;
+    let state = bench.state("default").await;
+    assert_eq!((state.active, state.failed, jobs.try_next().is_none()), (0, 0, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_redis_refuses_new_tasks_by_name_and_lets_the_old_ones_end() {
+    let redis = Redis::start().unwrap();
+    let bench = Bench::at(redis.uri(0));
+    bench.client.enqueue_many(&tasks(30)).await.unwrap();
+    bench.redis::<String>(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    assert!(matches!(bench.client.enqueue(&Task::new("greet", "{}")).await, Err(Error::OutOfMemory(_))));
+    assert!(matches!(bench.client.enqueue_many(&[Task::new("greet", "{}")]).await, Err(Error::OutOfMemory(_))));
+    let mixed = answer(|job| async move {
+        match job.task.id.as_str() {
+            "0000" => Err(TaskError::GiveUp { cause: "never".to_owned() }),
+            "0001" => {
+                Err(TaskError::Retry { after: Some(Duration::from_secs(600)), counted: true, cause: "boom".to_owned() })
+            }
+            _ => Ok(()),
+        }
+    });
+    let (server, mut jobs) = bench.server(|_| {}, mixed);
+    for _ in 0..30 {
+        jobs.next().await;
+    }
+    bench.until("settled", async |bench| bench.state("default").await.active == 0).await;
+    let state = bench.state("default").await;
+    assert_eq!((state.archived, state.retry, state.pending, state.processed), (1, 1, 0, 30));
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_and_a_wrong_type_are_told_apart() {
+    let redis = Redis::start().unwrap();
+    let bench = Bench::at(redis.uri(0));
+    bench.redis::<String>(&["SET", "asynq:{default}:pending", "no list"]).await;
+    assert!(matches!(bench.client.enqueue(&Task::new("greet", "{}")).await, Err(Error::Refused(_))));
+    bench.redis::<String>(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    assert!(matches!(bench.client.enqueue(&Task::new("greet", "{}")).await, Err(Error::ReadOnly(_))));
+}
+
+#[test]
+fn a_bad_uri_is_refused_without_repeating_it() {
+    let error = queue::Connection::open("http://user:secret@example.com", None).unwrap_err();
+    assert!(matches!(error, Error::InvalidUri(_)));
+    assert!(!format!("{error} {error:?}").contains("secret"));
+}

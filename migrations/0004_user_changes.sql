@@ -1,5 +1,6 @@
 -- Why: whoever deletes a user or changes an address, by whatever program or by hand, must not leave a mail owed to the old
 -- address or a link that proves it. A new lease_epoch makes a worker that is sending right now unable to record a result.
+-- Rows are locked in the order users, email_intents, verify_emails, as the service does: no deadlocks.
 
 CREATE FUNCTION forget_deleted_user() RETURNS trigger
     LANGUAGE plpgsql AS $$
@@ -25,11 +26,11 @@ BEGIN
     IF NEW.email_canonical IS NOT DISTINCT FROM OLD.email_canonical THEN
         NEW.email_canonical := canonical_email(NEW.email);
     END IF;
-    UPDATE verify_emails SET voided_at = clock_timestamp() WHERE username = OLD.username AND voided_at IS NULL;
     UPDATE email_intents
     SET state = 'cancelled', last_class = 'address changed', lease_epoch = lease_epoch + 1, lease_owner = NULL,
         lease_until = NULL
     WHERE username = OLD.username AND state IN ('waiting', 'dispatched', 'sending');
+    UPDATE verify_emails SET voided_at = clock_timestamp() WHERE username = OLD.username AND voided_at IS NULL;
     RETURN NEW;
 END
 $$;

@@ -149,6 +149,11 @@ impl Store {
 /// PostgreSQL's SQLSTATE for a table that is not there (appendix A of its manual).
 const UNDEFINED_TABLE: &str = "42P01";
 
+/// Whether PostgreSQL can hold the text at all: it knows no NUL. What cannot be stored cannot be found either.
+fn is_storable(text: &str) -> bool {
+    !text.contains('\0')
+}
+
 /// A duration as SQL sees it; every statement multiplies by `interval '1 millisecond'`.
 fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)

@@ -23,7 +23,9 @@ async fn go_user(fixture: &Fixture) {
 #[tokio::test]
 async fn a_user_nobody_knows_yet_is_told_apart_from_one_that_needs_no_mail() {
     let fixture = Fixture::new().await;
-    assert_eq!(intent_for(&fixture, "nobody", TASK).await, IntentFor::UnknownUser);
+    for username in ["nobody", "", "no\0body"] {
+        assert_eq!(intent_for(&fixture, username, TASK).await, IntentFor::UnknownUser);
+    }
     go_user(&fixture).await;
     fixture.execute("UPDATE users SET is_email_verified = true").await;
     assert_eq!(intent_for(&fixture, "go", TASK).await, IntentFor::AlreadyVerified);

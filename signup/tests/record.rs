@@ -177,10 +177,10 @@ async fn acceptance_is_recorded_although_the_lease_expired_as_long_as_nobody_sta
 async fn the_reply_of_the_mail_server_is_kept() {
     let fixture = Fixture::new().await;
     let leased = fixture.leased("alice").await;
-    let reply = "550 5.1.1 no such user\n";
-    fixture.store.record_refused(leased.intent.id, leased.epoch, "permanent", reply).await.expect("recorded");
+    let reply = format!("550 5.1.1 no such user\0\n{}", "x".repeat(100_000));
+    fixture.store.record_refused(leased.intent.id, leased.epoch, "permanent", &reply).await.expect("recorded");
     let kept: bool = fixture
-        .value("state = 'refused' AND last_class = 'permanent' AND last_reply LIKE '550 5.1.1%'", leased.intent.id)
+        .value("state = 'refused' AND last_class = 'permanent' AND last_reply LIKE '550 5.1.1%' AND length(last_reply) = 1000", leased.intent.id)
         .await;
     assert!(kept);
 }

@@ -54,7 +54,7 @@ async fn a_wrong_id_and_a_wrong_code_are_told_the_same() {
         (999, fixture.code(&alice)),
         (alice.email_id, fixture.code(&bob)),
         (-1, "a".repeat(32)),
-        (bob.email_id, String::new()),
+        (bob.email_id, "a\0".repeat(16)),
     ];
     for (id, code) in tries {
         let result = fixture.store.verify_email(id, &code).await;
@@ -110,11 +110,30 @@ async fn verification_cancels_a_mail_that_is_owed_but_not_one_being_sent() {
     let retry = Duration::from_secs(60);
     fixture.store.record_retry(owed.intent.id, owed.epoch, "unknown", "", true, retry).await.expect("again");
     fixture.store.verify_email(owed.email_id, &fixture.code(&owed)).await.expect("the copy did arrive");
-    assert_eq!(fixture.state(owed.intent.id).await, State::Cancelled);
+    let outcome = fixture.store.lease(owed.intent.id, "worker", harness::LEASE).await.expect("asked");
+    assert_eq!(outcome, LeaseOutcome::Settled(State::Cancelled));
 
     let sending = fixture.leased("sending").await;
     fixture.store.verify_email(sending.email_id, &fixture.code(&sending)).await.expect("verified");
     fixture.store.record_sent(sending.intent.id, sending.epoch, "250 ok").await.expect("the worker may finish");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_a_result_and_a_change_of_address_at_once_never_block_each_other_for_good() {
+    let fixture = Fixture::new().await;
+    for round in 0..15 {
+        let username = format!("user{round}");
+        let leased = fixture.leased(&username).await;
+        let (code, id) = (fixture.code(&leased), leased.intent.id);
+        let click = fixture.store.verify_email(leased.email_id, &code);
+        let result = fixture.store.record_sent(id, leased.epoch, "250 ok");
+        let change = sqlx::query("UPDATE users SET email = 'new-' || email WHERE username = $1");
+        let (click, result, change) = tokio::join!(click, result, change.bind(&username).execute(&fixture.sql));
+        assert!(matches!(click, Ok(()) | Err(VerifyError::AddressChanged)), "{click:?}");
+        assert!(matches!(result, Ok(()) | Err(signup::RecordError::Stale)), "{result:?}");
+        change.expect("no deadlock");
+        assert!(!is_verified(&fixture, &username).await, "the new address was never proved");
+    }
 }
 
 #[tokio::test]

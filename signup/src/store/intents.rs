@@ -2,7 +2,7 @@
 //!
 //! Takes: a user name from the task of a Go producer. Gives: the intent to lease. Does not: send or lease anything.
 
-use super::{Store, StoreError, milliseconds, rows, users::message_id};
+use super::{Store, StoreError, is_storable, milliseconds, rows, users::message_id};
 use crate::{Policy, State, verification::Keys};
 use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
@@ -50,6 +50,9 @@ impl Store {
         policy: &Policy,
         keys: &Keys,
     ) -> Result<IntentFor, StoreError> {
+        if !is_storable(username) {
+            return Ok(IntentFor::UnknownUser);
+        }
         let id = intent_id_of(task_id, username);
         for _ in 0..CREATE_ROUNDS {
             if let Some(found) = self.find_intent(id, username).await? {

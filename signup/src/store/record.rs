@@ -59,7 +59,7 @@ impl Store {
         )
         .bind(id)
         .bind(epoch)
-        .bind(reply)
+        .bind(kept(reply))
         .fetch_one(&self.pool)
         .await?;
         if done == 1 { Ok(()) } else { Err(RecordError::Stale) }
@@ -79,7 +79,7 @@ impl Store {
         .bind(id)
         .bind(epoch)
         .bind(class)
-        .bind(reply)
+        .bind(kept(reply))
         .execute(&self.pool)
         .await?;
         if done.rows_affected() == 1 { Ok(()) } else { Err(RecordError::Stale) }
@@ -112,7 +112,7 @@ impl Store {
         .bind(id)
         .bind(epoch)
         .bind(class)
-        .bind(reply)
+        .bind(kept(reply))
         .bind(i32::from(counted))
         .bind(milliseconds(after))
         .fetch_optional(&self.pool)
@@ -141,4 +141,9 @@ impl Store {
         .await?;
         if done.rows_affected() == 1 { Ok(()) } else { Err(RecordError::Stale) }
     }
+}
+
+/// What is kept of a mail server's reply: no NUL, which PostgreSQL cannot hold, and at most 1000 letters.
+fn kept(reply: &str) -> String {
+    reply.chars().filter(|&letter| letter != '\0').take(1000).collect()
 }

@@ -3,7 +3,7 @@
 //! Takes: the link's two parts. Gives: a verified user, or a reason a client can act on. Does not: tell a wrong id from a
 //! wrong code.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, is_storable};
 use crate::verification;
 use sqlx::Row as _;
 
@@ -40,6 +40,9 @@ impl Store {
     ///
     /// [`VerifyError`].
     pub async fn verify_email(&self, email_id: i64, code: &str) -> Result<(), VerifyError> {
+        if !is_storable(code) {
+            return Err(VerifyError::NotFound);
+        }
         let hash = verification::hash(code);
         let verified = sqlx::query_scalar::<_, i64>(VERIFY)
             .bind(email_id)
@@ -62,8 +65,8 @@ impl Store {
     }
 }
 
-/// Locks the user first, as a change of the address does; then uses the code, and cancels mails nobody needs any more
-/// (one being sent is left to its worker).
+/// Locks the user first, as a change of the address does. A mail still owed to the user is left to its worker, which finds
+/// the user verified and cancels it.
 const VERIFY: &str = "
 WITH owner AS (
     SELECT users.username, users.email
@@ -81,10 +84,6 @@ WITH owner AS (
     UPDATE users SET is_email_verified = true, verified_at = coalesce(verified_at, clock_timestamp())
     FROM used WHERE users.username = used.username
     RETURNING users.username
-), cancelled AS (
-    UPDATE email_intents AS intent SET state = 'cancelled', last_class = 'verified', lease_epoch = lease_epoch + 1
-    FROM verified
-    WHERE intent.username = verified.username AND intent.state IN ('waiting', 'dispatched')
 )
 SELECT count(*) FROM verified";
 

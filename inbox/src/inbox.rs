@@ -13,19 +13,24 @@ use crate::{
     page,
     rules::{InvalidRule, Rule, Rules},
     settings::Settings,
+    switch::Switch,
+    thread::Thread,
 };
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
-    thread::JoinHandle,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tokio::{net::TcpSocket, runtime, task, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::timeout,
+};
 
 /// Waiting connections; more than any test opens at once.
 const BACKLOG: u32 = 1024;
+/// Stands in an error for an address that the operating system does not tell.
+const UNKNOWN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// A mail server in this process. Dropped, it stops and closes everything.
 #[derive(Debug)]
@@ -34,19 +39,9 @@ pub struct Inbox {
     smtp_addr: SocketAddr,
     http_addr: SocketAddr,
     ca_pem: Option<String>,
-    smtp: Mutex<Smtp>,
-    runtime: runtime::Handle,
-    ended: CancellationToken,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug)]
-enum Smtp {
-    Running(CancellationToken, task::JoinHandle<()>),
-    /// Bound but not listening: clients are refused and nobody else can take the port.
-    Stopped(TcpSocket),
-    /// The port could not be kept at the last stop.
-    Lost,
+    smtp: Switch,
+    /// Last, so that all that runs on it is still there while the rest is dropped.
+    _thread: Thread,
 }
 
 /// Why an inbox does not start.
@@ -107,20 +102,17 @@ impl Inbox {
             connections: 0.into(),
         });
         let ca_pem = settings.tls.certificates().map(|certificates| certificates.ca_pem().to_owned());
-        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
-        let (handle, ended) = (runtime.handle().clone(), CancellationToken::new());
+        let thread = Thread::start().map_err(StartError::Thread)?;
+        let handle = thread.runtime();
         let (smtp, smtp_addr) = bind(settings.smtp, "SMTP")?;
         let (http, http_addr) = bind(settings.http, "HTTP")?;
-        let smtp = serve_smtp(&handle, Arc::clone(&server), smtp).map_err(listen_error(smtp_addr, "SMTP"))?;
-        let entered = handle.enter();
-        let http = http.listen(BACKLOG).map_err(listen_error(http_addr, "HTTP"))?;
-        drop(entered);
+        let smtp = Switch::new(handle.clone(), Arc::clone(&server), smtp_addr, smtp)?;
+        let http = {
+            let _entered = handle.enter();
+            listen(http, "HTTP")?
+        };
         handle.spawn(page::serve(http, Arc::clone(&server)));
-        let end = ended.clone();
-        let run = move || runtime.block_on(end.cancelled());
-        let thread = std::thread::Builder::new().name("inbox".into()).spawn(run).map_err(StartError::Thread)?;
-        let (smtp, thread) = (Mutex::new(smtp), Some(thread));
-        Ok(Self { server, smtp_addr, http_addr, ca_pem, smtp, runtime: handle, ended, thread })
+        Ok(Self { server, smtp_addr, http_addr, ca_pem, smtp, _thread: thread })
     }
 
     /// Where SMTP is spoken.
@@ -210,12 +202,7 @@ impl Inbox {
 
     /// Stops SMTP as a crash would: connections are cut, new ones refused. Mails, rules and the page stay. Blocks until done.
     pub fn stop(&self) {
-        let mut smtp = self.lock();
-        if let Smtp::Running(cancelled, listener) = std::mem::replace(&mut *smtp, Smtp::Lost) {
-            cancelled.cancel();
-            wait_for_end(&self.runtime, listener);
-            *smtp = bind(self.smtp_addr, "SMTP").map_or(Smtp::Lost, |(socket, _)| Smtp::Stopped(socket));
-        }
+        self.smtp.turn_off();
     }
 
     /// Speaks SMTP again on the same port after [`Self::stop`].
@@ -224,27 +211,12 @@ impl Inbox {
     ///
     /// [`StartError::Listen`] when the port was taken meanwhile.
     pub fn start_again(&self) -> Result<(), StartError> {
-        let mut smtp = self.lock();
-        let socket = match std::mem::replace(&mut *smtp, Smtp::Lost) {
-            Smtp::Stopped(socket) => socket,
-            Smtp::Lost => bind(self.smtp_addr, "SMTP")?.0,
-            running @ Smtp::Running(..) => {
-                *smtp = running;
-                return Ok(());
-            }
-        };
-        let running = serve_smtp(&self.runtime, Arc::clone(&self.server), socket);
-        *smtp = running.map_err(listen_error(self.smtp_addr, "SMTP"))?;
-        Ok(())
+        self.smtp.turn_on()
     }
 
     fn not_in_time(&self, what: &str, within: Duration) -> NotInTime {
         let (kept, held) = (self.messages().len(), self.server.holds.waiting());
         NotInTime { what: what.to_owned(), within, kept, held }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Smtp> {
-        self.smtp.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -256,44 +228,21 @@ impl Server {
     }
 }
 
-impl Drop for Inbox {
-    fn drop(&mut self) {
-        // The runtime ends with its thread, and with it every socket.
-        self.ended.cancel();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn bind(address: SocketAddr, purpose: &'static str) -> Result<(TcpSocket, SocketAddr), StartError> {
+pub(crate) fn bind(address: SocketAddr, purpose: &'static str) -> Result<(TcpSocket, SocketAddr), StartError> {
     let bound = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // Connections of an earlier run in TIME_WAIT must not keep us from the port.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         let bound = socket.local_addr()?;
         Ok((socket, bound))
     };
-    bound().map_err(listen_error(address, purpose))
+    bound().map_err(|source| StartError::Listen { address, purpose, source })
 }
 
-fn serve_smtp(runtime: &runtime::Handle, server: Arc<Server>, socket: TcpSocket) -> std::io::Result<Smtp> {
-    let _entered = runtime.enter();
-    let (listener, cancelled) = (socket.listen(BACKLOG)?, CancellationToken::new());
-    let task = runtime.spawn(server.serve(listener, cancelled.clone()));
-    Ok(Smtp::Running(cancelled, task))
-}
-
-fn wait_for_end(runtime: &runtime::Handle, task: task::JoinHandle<()>) {
-    let (done, wait) = std::sync::mpsc::channel::<()>();
-    runtime.spawn(async move {
-        let _ = task.await;
-        drop(done);
-    });
-    // Ends with an error, because nothing is ever sent: the dropped sender is the signal.
-    let _ = wait.recv();
-}
-
-fn listen_error(address: SocketAddr, purpose: &'static str) -> impl FnOnce(std::io::Error) -> StartError {
-    move |source| StartError::Listen { address, purpose, source }
+/// Needs a runtime, which the socket is going to report to.
+pub(crate) fn listen(socket: TcpSocket, purpose: &'static str) -> Result<TcpListener, StartError> {
+    let address = socket.local_addr();
+    let failed = |source| StartError::Listen { address: address.unwrap_or(UNKNOWN), purpose, source };
+    socket.listen(BACKLOG).map_err(failed)
 }

@@ -8,8 +8,8 @@
 //! # Layout
 //!
 //! - `settings`: addresses, TLS, credentials; `certificates`: a CA and a server certificate
-//! - [`Inbox`] in `inbox`: starts and stops the rest; the levers tests pull
-//! - `listener` takes connections; `session` is one SMTP dialogue, told by `command` and spoken over `wire`
+//! - [`Inbox`] in `inbox`: starts and stops the rest, on a `thread` of its own; the levers tests pull
+//! - `switch` turns SMTP off and on; `listener` takes connections; `session` is one SMTP dialogue, told by `command` and spoken over `wire`
 //! - `login`: AUTH PLAIN and LOGIN; `delivery`: from the final dot to the answer
 //! - [`Rule`] in `rules`, `script` applies them; `holds`: sessions stopped at a point until a test lets them go on
 //! - [`Message`] in `message`, kept in `mailbox`; `journal`: one line per mail accepted
@@ -30,6 +30,8 @@ mod rules;
 mod script;
 mod session;
 mod settings;
+mod switch;
+mod thread;
 mod wire;
 
 pub use certificates::{CertificateError, Certificates};

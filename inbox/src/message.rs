@@ -34,15 +34,19 @@ pub struct Message {
 
 impl Message {
     pub(crate) fn parse(id: u64, sender: &str, to: Vec<String>, raw: Vec<u8>, received_at: Timestamp) -> Self {
-        let parsed = MessageParser::default().parse(&raw).unwrap_or_default();
-        let from = parsed.from().and_then(|from| from.first()).and_then(|from| from.address());
-        let part = |wanted: fn(&PartType) -> Option<String>| parsed.parts.iter().find_map(|part| wanted(&part.body));
+        // `None` for a mail without any header.
+        let parsed = MessageParser::default().parse(&raw);
+        let parsed = parsed.as_ref();
+        let from = parsed.and_then(|mail| mail.from()?.first()?.address());
+        let part = |wanted: fn(&PartType) -> Option<String>| {
+            parsed.and_then(|mail| mail.parts.iter().find_map(|part| wanted(&part.body)))
+        };
         Self {
             id,
             from: from.unwrap_or(sender).to_owned(),
             to,
-            subject: parsed.subject().unwrap_or_default().to_owned(),
-            message_id: parsed.message_id().unwrap_or_default().to_owned(),
+            subject: parsed.and_then(|mail| mail.subject()).unwrap_or_default().to_owned(),
+            message_id: parsed.and_then(|mail| mail.message_id()).unwrap_or_default().to_owned(),
             text: part(|body| if let PartType::Text(text) = body { Some(text.to_string()) } else { None }),
             html: part(|body| if let PartType::Html(html) = body { Some(html.to_string()) } else { None }),
             received_at,
@@ -101,9 +105,11 @@ mod tests {
 
     #[test]
     fn rubbish_is_kept_as_it_is() {
-        let message = parse("\u{0}\u{1}");
-        assert_eq!(message.from, "bounce@example.com");
-        assert_eq!(message.raw, [0, 1]);
+        for raw in ["", "\u{0}\u{1}", ":", "\n", "--\n:\n\n"] {
+            let message = parse(raw);
+            assert_eq!(message.from, "bounce@example.com");
+            assert_eq!(message.raw, raw.replace('\n', "\r\n").into_bytes());
+        }
     }
 
     #[test]

@@ -17,11 +17,17 @@ pub mod templates;
 use lettre::{
     Message,
     address::Envelope,
-    message::{Mailbox, MultiPart, SinglePart},
+    message::{
+        Mailbox, MultiPart, SinglePart,
+        header::{HeaderName, HeaderValue},
+    },
 };
 use std::time::{Duration, SystemTime};
 use template::Values;
 pub use templates::Templates;
+
+/// Keeps holiday notices from being sent in answer (RFC 3834 section 5).
+const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
 
 /// What one mail consists of.
 #[derive(Clone)]
@@ -88,6 +94,7 @@ pub fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, MessageErr
         .to(Mailbox::new(None, to.email))
         .subject(one_line(&templates.subject.text(&values)))
         .message_id(Some(one_line(mail.message_id)))
+        .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".into()))
         .multipart(bodies)
         .map_err(MessageError::Build)?;
     Ok(Ready { envelope: message.envelope().clone(), bytes: message.formatted() })

@@ -9,7 +9,7 @@ use crate::{
     materials::LiveMaterials,
     random,
     settings::{self, settings},
-    verification_email::VerificationEmail,
+    verification_email::{VerificationEmail, report},
 };
 use lifecycle::logs::Logs;
 use pipeline::{Live, secret};
@@ -79,6 +79,7 @@ impl Worker {
     ///
     /// [`StartError`], naming the file.
     pub fn start(live: &Live, logs: Option<Logs>, options: Options) -> Result<Self, StartError> {
+        report::begin();
         let document = live.document();
         let store = store(&document)?;
         let redis = redis(&document)?;

@@ -14,7 +14,7 @@
 mod attempt;
 mod intent;
 mod outcome;
-mod report;
+pub(crate) mod report;
 
 use crate::{
     lease::Timing,
@@ -30,7 +30,7 @@ use signup::{
     task::{self, Payload},
     verification::KeysError,
 };
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 use tokio_util::sync::CancellationToken;
 
 /// Sends verification mails; one per process.
@@ -45,6 +45,8 @@ pub struct VerificationEmail {
     owner: String,
     /// Cancelled when the process stops taking tasks.
     draining: CancellationToken,
+    /// False after the database failed to answer; so that its loss is logged once, not once per task.
+    database_answers: AtomicBool,
 }
 
 impl VerificationEmail {
@@ -61,7 +63,17 @@ impl VerificationEmail {
         draining: CancellationToken,
     ) -> Result<Self, KeysError> {
         let materials = Arc::new(LiveMaterials::load(&live.document())?);
-        Ok(Self { live, store, mailer, materials, pace: Pace::default(), timing, owner: owner(), draining })
+        Ok(Self {
+            live,
+            store,
+            mailer,
+            materials,
+            pace: Pace::default(),
+            timing,
+            owner: owner(),
+            draining,
+            database_answers: AtomicBool::new(true),
+        })
     }
 
     /// Keys and templates, to be reloaded when the configuration changes.

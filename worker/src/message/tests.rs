@@ -38,6 +38,7 @@ fn the_headers_say_who_to_whom_and_which() {
         "Subject: Verify your email address",
         "Message-ID: <0198c0de-0000-7000-8000-000000000001@example.com>",
         "MIME-Version: 1.0",
+        "Auto-Submitted: auto-generated",
         "Date: Tue, 14 Nov 2023 22:13:20 +0000",
     ] {
         assert!(headers(&message).iter().any(|line| line == expected), "{expected} in {message}");
@@ -108,7 +109,7 @@ proptest! {
         let mut names: Vec<String> =
             headers(&message).iter().map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect();
         names.sort();
-        prop_assert_eq!(names, ["Content-Type", "Date", "From", "MIME-Version", "Message-ID", "Subject", "To"]);
+        prop_assert_eq!(names, ["Auto-Submitted", "Content-Type", "Date", "From", "MIME-Version", "Message-ID", "Subject", "To"]);
         prop_assert_eq!(message.matches('\r').count(), message.matches("\r\n").count());
         prop_assert_eq!(message.matches('\n').count(), message.matches("\r\n").count());
     }

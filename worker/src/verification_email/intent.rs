@@ -7,7 +7,7 @@ use super::{VerificationEmail, outcome::Outcome};
 use crate::{lease::Lease, random};
 use queue::Job;
 use signup::{IntentFor, LeaseOutcome, Leased, Policy, StoreError, task::Payload};
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -36,7 +36,7 @@ impl VerificationEmail {
     /// `None`: there is no such intent.
     async fn lease_known(&self, id: Uuid, stop: &CancellationToken) -> Result<Option<(Box<Leased>, Lease)>, Outcome> {
         let asked = Instant::now();
-        match self.store.lease(id, &self.owner, self.timing.lease).await.map_err(|error| database_down(&error))? {
+        match self.answer(self.store.lease(id, &self.owner, self.timing.lease).await)? {
             LeaseOutcome::Leased(leased) => {
                 let key = (id, leased.epoch);
                 let lease = Lease::new(self.store.clone(), key, self.timing, asked, stop.clone());
@@ -53,16 +53,26 @@ impl VerificationEmail {
         let policy = Policy::from(&*self.live.document());
         let keys = &self.materials.now().keys;
         let found = self.store.intent_for(&payload.username, &job.task.id, &policy, keys).await;
-        match found.map_err(|error| database_down(&error))? {
+        match self.answer(found)? {
             IntentFor::Owed(id) | IntentFor::Created(id) => Ok(id),
             IntentFor::AlreadyVerified => Err(Outcome::Settled("verified")),
             IntentFor::UnknownUser => Err(Outcome::unknown_user()),
         }
     }
-}
 
-fn database_down(error: &StoreError) -> Outcome {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    tracing::debug!(%error, cause, "the database did not answer");
-    Outcome::Later { after: random::between(DATABASE_WAIT.0, DATABASE_WAIT.1), why: "the database did not answer" }
+    /// The database's answer; its absence is logged at the first task that misses it, and its return at the next one.
+    fn answer<T>(&self, answer: Result<T, StoreError>) -> Result<T, Outcome> {
+        let answers = answer.is_ok();
+        if self.database_answers.swap(answers, Ordering::Relaxed) != answers {
+            match &answer {
+                Ok(_) => tracing::info!("the database answers again"),
+                Err(error) => {
+                    let cause = std::error::Error::source(error).map(ToString::to_string);
+                    tracing::warn!(%error, cause, "the database does not answer, tasks wait");
+                }
+            }
+        }
+        let wait = || random::between(DATABASE_WAIT.0, DATABASE_WAIT.1);
+        answer.map_err(|_| Outcome::Later { after: wait(), why: "the database did not answer" })
+    }
 }

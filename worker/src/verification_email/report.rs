@@ -4,8 +4,34 @@
 //! Does not: show addresses (but for `observability.logPersonalData`), codes, links, or what mail servers wrote.
 
 use super::outcome::Outcome;
+use crate::mail::Class;
 use queue::Job;
 use signup::task::{KIND, Payload};
+
+/// Describes the metrics and makes them visible before the first mail: a rate needs its zero.
+pub(crate) fn begin() {
+    metrics::describe_counter!(
+        "signup_mail_sent_total",
+        "Mails that the mail server accepted and PostgreSQL recorded."
+    );
+    metrics::describe_counter!("signup_mail_outcomes_total", "Attempts that did not end in a mail, by class.");
+    metrics::describe_gauge!("signup_mail_breaker_open", "1 while no tasks are taken because the mail server is down.");
+    metrics::describe_gauge!("signup_mail_reachable", "1 when the last dialogue found a working mail server, else 0.");
+    metrics::describe_gauge!(
+        "signup_mail_last_reply_code",
+        "Code of the mail server's last reply that ended a dialogue."
+    );
+    metrics::describe_histogram!(
+        "signup_smtp_phase_duration_seconds",
+        metrics::Unit::Seconds,
+        "Time of each step of a dialogue, by phase."
+    );
+    metrics::counter!("signup_mail_sent_total").increment(0);
+    metrics::gauge!("signup_mail_breaker_open").set(0.0);
+    for class in Class::ALL {
+        metrics::counter!("signup_mail_outcomes_total", "class" => class.label()).increment(0);
+    }
+}
 
 pub(super) fn report(outcome: &Outcome, payload: &Payload, job: &Job, show_personal_data: bool) {
     let (payload, id) = (payload.for_logs(), job.task.id.as_str());

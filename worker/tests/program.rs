@@ -1,0 +1,153 @@
+//! The program itself: what it prints, what its admin port says, how it ends on a signal.
+
+mod harness;
+
+use harness::{Bench, SOON, eventually, task};
+use inbox::{Phase, Rule};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+};
+
+/// A worker process and the lines it prints.
+struct Program {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    seen: Vec<serde_json::Value>,
+}
+
+impl Program {
+    fn start(bench: &Bench) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_worker"))
+            .arg("--config")
+            .arg(bench.path("pipeline.yaml"))
+            .args(["--admin", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let (send, lines) = mpsc::channel();
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+        Self { child, lines, seen: Vec::new() }
+    }
+
+    /// Waits for the line with this message.
+    fn line(&mut self, message: &str) -> serde_json::Value {
+        loop {
+            let line = self.lines.recv_timeout(SOON).unwrap_or_else(|_| panic!("no line `{message}`: {:?}", self.seen));
+            let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+            self.seen.push(line.clone());
+            if line["message"] == message {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("the admin port listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[tokio::test]
+async fn the_log_lines_are_those_of_the_go_program_and_hold_no_secret() {
+    let bench = Bench::new().await;
+    let mut program = Program::start(&bench);
+    program.line("start task processor");
+    let sent = bench.sign_up("alice1").await;
+    bench.client().enqueue(&task(&sent)).await.expect("Redis answers");
+    let line = program.line("processed task");
+    assert_eq!(line["type"], "task:send_verify_email");
+    assert_eq!(line["payload"], r#"{"username":"alice1"}"#);
+    assert_eq!(line["email"], "a***@e***.com");
+    assert_eq!(line["level"], "INFO");
+    bench.inbox.rules([Rule::reply(Phase::Rcpt, 550, "5.1.1 <bob1@example.com> unknown")]).expect("a good rule");
+    let refused = bench.sign_up("bob1").await;
+    bench.client().enqueue(&task(&refused)).await.expect("Redis answers");
+    let line = program.line("process task failed");
+    assert_eq!(line["error"], "mail server answered 550 5.1.1 at rcpt");
+    assert_eq!((&line["type"], &line["level"]), (&"task:send_verify_email".into(), &"ERROR".into()));
+    program.signal("-TERM");
+    program.line("task processor is stopped");
+    let output = format!("{:?}", program.seen);
+    let code = bench.keys().current_code(sent.intent.id);
+    for secret in ["alice1@example.com", "bob1@example.com", code.as_str(), "secret_code", "postgres:"] {
+        assert!(!output.contains(secret), "{secret} in {output}");
+    }
+}
+
+#[tokio::test]
+async fn addresses_are_shown_only_when_asked_for() {
+    let bench = Bench::new().await;
+    bench.edit("logFormat: Json", "logFormat: Json, logPersonalData: true").await;
+    let mut program = Program::start(&bench);
+    let created = bench.sign_up("alice1").await;
+    bench.client().enqueue(&task(&created)).await.expect("Redis answers");
+    assert_eq!(program.line("processed task")["email"], "alice1@example.com");
+}
+
+#[tokio::test]
+async fn the_admin_port_tells_readiness_metrics_and_the_configuration_in_force() {
+    let bench = Bench::new().await;
+    let mut program = Program::start(&bench);
+    let address = program.line("listening")["admin"].as_str().expect("an address").to_owned();
+    assert!(get(&address, "/livez").starts_with("HTTP/1.1 200"));
+    eventually("readiness", || async { get(&address, "/readyz").starts_with("HTTP/1.1 200") }).await;
+    assert!(get(&address, "/config").contains(&bench.live.now().hash));
+    let created = bench.sign_up("alice1").await;
+    bench.client().enqueue(&task(&created)).await.expect("Redis answers");
+    program.line("processed task");
+    let metrics = get(&address, "/metrics");
+    for expected in [
+        "signup_mail_sent_total 1",
+        "signup_mail_reachable 1",
+        "signup_mail_breaker_open 0",
+        "signup_mail_last_reply_code 250",
+        "signup_mail_outcomes_total{class=\"permanent\"} 0",
+        "signup_smtp_phase_duration_seconds_count{phase=\"dot\"} 1",
+    ] {
+        assert!(metrics.contains(expected), "{expected} in {metrics}");
+    }
+    assert!(!metrics.contains("alice1"));
+    bench.edit("name: critical, priority: 10", "name: critical, priority: 11").await;
+    let hash = bench.live.now().hash;
+    eventually("the edit", || async { get(&address, "/config").contains(&hash) }).await;
+}
+
+#[tokio::test]
+async fn a_worker_without_its_database_lives_and_is_not_ready() {
+    let bench = Bench::new().await;
+    std::fs::write(bench.path("database"), "postgres://nobody:nothing@127.0.0.1:1/none").expect("a writable file");
+    let mut program = Program::start(&bench);
+    let address = program.line("listening")["admin"].as_str().expect("an address").to_owned();
+    assert!(get(&address, "/livez").starts_with("HTTP/1.1 200"));
+    let answer = get(&address, "/readyz");
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("PostgreSQL does not answer"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_signal_ends_it_in_order() {
+    let bench = Bench::new().await;
+    let mut program = Program::start(&bench);
+    program.line("start task processor");
+    program.signal("-TERM");
+    program.line("task processor is stopped");
+    assert!(program.child.wait().expect("the program ends").success());
+}

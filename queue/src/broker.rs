@@ -19,7 +19,7 @@ use crate::scripts::Script;
 
 pub(crate) use consume::{Dequeue, LEASE, TASKS_PER_DEQUEUE, Taken};
 pub(crate) use maintain::Expired;
-pub(crate) use settle::{Guard, Settled};
+pub(crate) use settle::{Again, Guard, Settled};
 
 /// Access to Redis for everything that changes tasks.
 #[derive(Debug, Clone)]

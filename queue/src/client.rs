@@ -38,6 +38,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; after [`Error::Unreachable`] the task may be there or not, and the same call may be repeated.
+    ///
+    /// # Cancel safety
+    /// Dropped before its end, the call has written the task or not.
     pub async fn enqueue(&self, task: &Task) -> Result<Enqueued, Error> {
         task.check()?;
         self.register([&*task.queue].into_iter()).await?;

@@ -26,6 +26,6 @@ impl Random {
 
     /// Uniform in `0..bound`; 0 for a bound of 0. The bias is below 2^-32 for bounds below 2^32.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 }

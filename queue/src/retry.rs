@@ -34,7 +34,7 @@ impl RetryPolicy {
             Self::Jitter { initial, max } => {
                 let doubled = initial.checked_mul(2u32.saturating_pow(retried.min(31))).unwrap_or(max);
                 let range_ms = doubled.min(max).as_millis() as u64;
-                let drawn_ms = (u128::from(range_ms) * u128::from(random) >> 64) as u64;
+                let drawn_ms = ((u128::from(range_ms) * u128::from(random)) >> 64) as u64;
                 Duration::from_millis(drawn_ms).max(SHORTEST_DELAY.min(max))
             }
             Self::Asynq => {

@@ -1,6 +1,8 @@
 //! Workers that die or stall at any point: no task is lost, none is stuck, and a stale worker changes nothing. A worker here is
 //! a server on a runtime of its own, which is thrown away to kill it.
 
+#![allow(clippy::unwrap_used, reason = "a failed set-up fails the test")]
+
 mod harness;
 
 use std::collections::BTreeSet;

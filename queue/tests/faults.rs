@@ -1,6 +1,8 @@
 //! What goes wrong with Redis itself: it is down, killed and comes back empty, forgets its scripts, drops its clients, is full,
 //! is a replica, is silent. Every task we own runs, and runs once.
 
+#![allow(clippy::unwrap_used, reason = "a failed set-up fails the test")]
+
 mod harness;
 
 use std::collections::BTreeMap;

@@ -37,6 +37,17 @@ pub(crate) enum Guard<'a> {
     ExpiredLease(i64),
 }
 
+/// The next attempt at a task.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Again<'a> {
+    /// The task's bytes from now on.
+    pub(crate) message: &'a [u8],
+    /// How long until it is due.
+    pub(crate) delay: Duration,
+    /// Whether the failed attempt goes into the counters.
+    pub(crate) counted: bool,
+}
+
 impl Broker {
     /// Succeeded attempts without retention, of one queue: removes the tasks.
     pub(crate) async fn ack(&self, keys: &QueueKeys, tasks: &[(&str, &str)], now: Now) -> Result<Vec<Settled>, Error> {
@@ -84,27 +95,25 @@ impl Broker {
         Ok(self.run::<Vec<bool>>(call).await?.into_iter().map(settled).collect())
     }
 
-    /// A failed attempt: the task, now `message`, is due again after `delay`.
+    /// A failed attempt that is followed by another.
     pub(crate) async fn retry(
         &self,
         keys: &QueueKeys,
         id: &str,
         guard: Guard<'_>,
-        message: &[u8],
-        delay: Duration,
-        counted: bool,
+        again: Again<'_>,
         now: Now,
     ) -> Result<Settled, Error> {
-        let due = now.plus(delay);
+        let due = now.plus(again.delay);
         let call = failure_call(&scripts::RETRY, keys, &keys.retry, now)
             .with(&self.wake)
             .with(id)
             .with(guard.token())
             .with(guard.expiry())
-            .with(message)
+            .with(again.message)
             .with(due.seconds())
             .with(due.millis())
-            .with(i32::from(counted));
+            .with(i32::from(again.counted));
         self.run(call).await.map(settled)
     }
 

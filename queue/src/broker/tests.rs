@@ -5,11 +5,12 @@ mod transitions;
 mod upkeep;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use redis::Value;
 
-use super::Broker;
 use super::consume::{Dequeue, Taken};
+use super::{Again, Broker};
 use crate::clock::Now;
 use crate::connection::Connection;
 use crate::keys::QueueKeys;
@@ -35,7 +36,7 @@ pub(crate) fn t1() -> Task {
     let mut task = Task::new("email:verify", r#"{"u":1}"#);
     task.id = "T1".to_owned();
     task.queue = "q".to_owned();
-    task.timeout = std::time::Duration::from_secs(30);
+    task.timeout = Duration::from_secs(30);
     task
 }
 
@@ -49,6 +50,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 pub(crate) fn stored(taken: &Taken) -> Stored {
     Stored::decode(&taken.message).unwrap()
+}
+
+pub(crate) fn again(message: &[u8], delay: Duration, counted: bool) -> Again<'_> {
+    Again { message, delay, counted }
 }
 
 impl Fixture {

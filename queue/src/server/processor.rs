@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::attempt;
 use super::choice::{Share, shares};
@@ -21,6 +22,8 @@ use crate::settings::Settings;
 const SAFETY_POLL: Duration = Duration::from_millis(500);
 /// First and longest pause after Redis failed.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// How often the tasks of a dequeue without a reply are looked for, a safety poll apart.
+const LOOKS_FOR_LOST: u32 = 10;
 /// No more tasks are taken while this many results wait to be written.
 const MOST_UNSETTLED: usize = 10_000;
 
@@ -44,7 +47,8 @@ pub(crate) async fn run<H: Handler>(shared: Arc<Shared>, mut settings: watch::Re
             Ok(true) => back_off = BACK_OFF.0,
             Ok(false) => tokio::select! {
                 () = stop.cancelled() => {}
-                () = dispatcher.shared.wake.for_dispatcher() => {}
+                // Handlers that end together free their slots together: one dequeue for all of them.
+                () = dispatcher.shared.wake.for_dispatcher() => tokio::task::yield_now().await,
                 () = changed(&mut settings) => dispatcher.empty.clear(),
                 _ = poll.tick() => dispatcher.empty.clear(),
             },
@@ -60,13 +64,20 @@ pub(crate) async fn run<H: Handler>(shared: Arc<Shared>, mut settings: watch::Re
     }
 }
 
+/// A dequeue whose reply was lost: its tasks are ours without our knowing, now or when the old connection's bytes get through.
+struct Lost {
+    queue: Arc<Queue>,
+    token: Arc<str>,
+    look: Instant,
+    looks_left: u32,
+}
+
 struct Dispatcher<H> {
     shared: Arc<Shared>,
     handler: Arc<H>,
     /// Queues that had nothing (more) at the last look.
     empty: HashSet<String>,
-    /// Dequeues whose reply was lost: their tasks are ours without our knowing.
-    lost: Vec<(Arc<Queue>, Arc<str>)>,
+    lost: Vec<Lost>,
     random: Random,
     dequeues: u64,
 }
@@ -107,7 +118,9 @@ impl<H: Handler> Dispatcher<H> {
         let replies = match self.shared.broker.dequeue(&wishes, self.shared.broker.now()).await {
             Ok(replies) => replies,
             Err(error) => {
-                self.lost.extend(queues.into_iter().map(|queue| (queue, Arc::clone(&token))));
+                let lost =
+                    |queue| Lost { queue, token: Arc::clone(&token), look: Instant::now(), looks_left: LOOKS_FOR_LOST };
+                self.lost.extend(queues.into_iter().map(lost));
                 return Err(error);
             }
         };
@@ -128,11 +141,27 @@ impl<H: Handler> Dispatcher<H> {
 
     /// Starts what dequeues took whose reply never came.
     async fn take_lost(&mut self) -> Result<(), Error> {
-        while let Some((queue, token)) = self.lost.last().cloned() {
-            let taken = self.shared.broker.reclaim(&queue.keys, &token).await?;
-            self.lost.pop();
-            self.start(&queue, &token, taken);
+        let mut waiting = Vec::new();
+        while let Some(mut lost) = self.lost.pop() {
+            if lost.look > Instant::now() {
+                waiting.push(lost);
+                continue;
+            }
+            match self.shared.broker.reclaim(&lost.queue.keys, &lost.token).await {
+                Ok(taken) if taken.is_empty() => {
+                    lost.looks_left -= 1;
+                    lost.look = Instant::now() + SAFETY_POLL;
+                    waiting.extend((lost.looks_left > 0).then_some(lost));
+                }
+                Ok(taken) => self.start(&lost.queue, &lost.token, taken),
+                Err(error) => {
+                    self.lost.push(lost);
+                    self.lost.append(&mut waiting);
+                    return Err(error);
+                }
+            }
         }
+        self.lost = waiting;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::queues::Queue;
-use crate::broker::{Expired, Guard, Settled};
+use crate::broker::{Again, Expired, Guard, Settled};
 use crate::clock::Now;
 use crate::error::Error;
 use crate::message::Stored;
@@ -78,7 +78,9 @@ async fn recover_one(shared: &Shared, queue: &Queue, expired: &Expired, now: Now
             shared.broker.archive(keys, id, guard, &stored.archived(CAUSE, now), now).await
         }
         Ok(stored) => {
-            shared.broker.retry(keys, id, guard, &stored.failed(CAUSE, now, true), Duration::ZERO, true, now).await
+            let message = stored.failed(CAUSE, now, true);
+            let again = Again { message: &message, delay: Duration::ZERO, counted: true };
+            shared.broker.retry(keys, id, guard, again, now).await
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::queues::Queue;
-use crate::broker::{Guard, Settled, Taken};
+use crate::broker::{Again, Guard, Settled, Taken};
 use crate::clock::Now;
 use crate::error::Error;
 
@@ -114,7 +114,7 @@ async fn write_single(shared: &Shared, result: Result) -> Vec<Result> {
             broker.complete(keys, (id, &result.token), message, *retention, result.ended).await
         }
         Outcome::Retry { message, delay, counted } => {
-            broker.retry(keys, id, guard, message, *delay, *counted, result.ended).await
+            broker.retry(keys, id, guard, Again { message, delay: *delay, counted: *counted }, result.ended).await
         }
         Outcome::Archive { message } => broker.archive(keys, id, guard, message, result.ended).await,
         Outcome::Ack | Outcome::Requeue => {

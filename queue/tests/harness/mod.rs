@@ -2,6 +2,7 @@
 //! waiting on conditions with a deadline.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a failed set-up fails the test")]
 
 pub(crate) mod peer;
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Fixture, NOW, stored};
+use super::{Fixture, NOW, again, stored};
 use crate::broker::{Guard, Settled, Taken};
 use crate::clock::Now;
 use crate::keys::QueueKeys;
@@ -39,7 +39,8 @@ async fn assert_fenced_off(fixture: &Fixture, taken: &Taken) {
         Settled::NotMine
     );
     assert_eq!(broker.requeue(keys, &[("T1", "A")], LATER).await.unwrap(), [Settled::NotMine]);
-    let retried = broker.retry(keys, "T1", Guard::Token("A"), &failed, Duration::ZERO, true, LATER).await.unwrap();
+    let retried =
+        broker.retry(keys, "T1", Guard::Token("A"), again(&failed, Duration::ZERO, true), LATER).await.unwrap();
     assert_eq!(retried, Settled::NotMine);
     assert_eq!(broker.archive(keys, "T1", Guard::Token("A"), &failed, LATER).await.unwrap(), Settled::NotMine);
     assert_eq!(broker.extend_leases(keys, &[("T1", "A")], LATER).await.unwrap(), [false]);
@@ -52,7 +53,7 @@ async fn recover(fixture: &Fixture) {
         stored(&Taken { id: "T1".to_owned(), message: expired[0].message.clone() }).failed("expired", LATER, true);
     let guard = Guard::ExpiredLease(expired[0].expiry);
     let settled =
-        fixture.broker.retry(&fixture.keys, "T1", guard, &message, Duration::ZERO, true, LATER).await.unwrap();
+        fixture.broker.retry(&fixture.keys, "T1", guard, again(&message, Duration::ZERO, true), LATER).await.unwrap();
     assert_eq!(settled, Settled::Done);
 }
 
@@ -108,7 +109,7 @@ async fn a_recoverer_is_refused_when_the_lease_was_extended_after_it_looked() {
     let message = stored(&taken).failed("expired", LATER, true);
     let guard = Guard::ExpiredLease(expired[0].expiry);
     let settled =
-        fixture.broker.retry(&fixture.keys, "T1", guard, &message, Duration::ZERO, true, LATER).await.unwrap();
+        fixture.broker.retry(&fixture.keys, "T1", guard, again(&message, Duration::ZERO, true), LATER).await.unwrap();
     assert_eq!(settled, Settled::NotMine);
     assert_eq!(fixture.broker.ack(&fixture.keys, &[("T1", "A")], LATER).await.unwrap(), [Settled::Done]);
 }
@@ -118,7 +119,7 @@ async fn two_recoverers_recover_a_task_once() {
     let (fixture, taken) = Fixture::with_active().await;
     let message = stored(&taken).failed("expired", LATER, true);
     let guard = Guard::ExpiredLease(1_700_000_030);
-    let recover = || fixture.broker.retry(&fixture.keys, "T1", guard, &message, Duration::ZERO, true, LATER);
+    let recover = || fixture.broker.retry(&fixture.keys, "T1", guard, again(&message, Duration::ZERO, true), LATER);
     assert_eq!(recover().await.unwrap(), Settled::Done);
     assert_eq!(recover().await.unwrap(), Settled::NotMine);
     assert_eq!(fixture.read::<i64>(&["GET", "asynq:{q}:failed"]).await, 1);
@@ -128,7 +129,8 @@ async fn two_recoverers_recover_a_task_once() {
 async fn repeating_a_write_back_changes_nothing() {
     let (fixture, taken) = Fixture::with_active().await;
     let message = stored(&taken).failed("boom", NOW, true);
-    let retry = || fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), &message, Duration::ZERO, true, NOW);
+    let retry =
+        || fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), again(&message, Duration::ZERO, true), NOW);
     assert_eq!(retry().await.unwrap(), Settled::Done);
     let before = fixture.dump().await;
     assert_eq!(retry().await.unwrap(), Settled::NotMine);

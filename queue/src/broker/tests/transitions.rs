@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Fixture, M0, NOW, stored, t1, with_id};
+use super::{Fixture, M0, NOW, again, stored, t1, with_id};
 use crate::broker::{Guard, Settled};
 use crate::clock::Now;
 use crate::task::Enqueued;
@@ -90,7 +90,7 @@ async fn a_counted_retry_leaves_what_asynq_leaves() {
     let (fixture, taken) = Fixture::with_active().await;
     let message = stored(&taken).failed("boom", NOW, true);
     let delay = Duration::from_secs(20);
-    fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), &message, delay, true, NOW).await.unwrap();
+    fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), again(&message, delay, true), NOW).await.unwrap();
     let task = format!("t:T1 msg={FAILED} state=retry");
     assert_eq!(fixture.dump().await, ["failed 1", "processed 1", "retry [(\"T1\", 1700000020)]", &task]);
 }
@@ -100,7 +100,7 @@ async fn an_uncounted_retry_leaves_no_counters() {
     let (fixture, taken) = Fixture::with_active().await;
     let message = stored(&taken).failed("boom", NOW, false);
     let delay = Duration::from_secs(20);
-    fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), &message, delay, false, NOW).await.unwrap();
+    fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), again(&message, delay, false), NOW).await.unwrap();
     assert_eq!(fixture.dump().await, ["retry [(\"T1\", 1700000020)]", &format!("t:T1 msg={UNCOUNTED} state=retry")]);
 }
 
@@ -222,7 +222,11 @@ async fn fields_of_a_newer_asynq_survive_a_retry() {
     let message = stored(&taken).failed("boom", NOW, true);
     assert!(message.ends_with(b"\xc2\x0c\x03new"));
     assert_eq!(super::hex(&message[..message.len() - 6]), FAILED);
-    fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), &message, Duration::ZERO, true, NOW).await.unwrap();
+    fixture
+        .broker
+        .retry(&fixture.keys, "T1", Guard::Token("A"), again(&message, Duration::ZERO, true), NOW)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -253,7 +257,7 @@ async fn ensure_makes_a_retry_that_is_wanted_now_pending_and_keeps_its_failures(
     let (fixture, taken) = Fixture::with_active().await;
     let message = stored(&taken).failed("boom", NOW, true);
     let delay = Duration::from_secs(600);
-    fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), &message, delay, true, NOW).await.unwrap();
+    fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), again(&message, delay, true), NOW).await.unwrap();
     fixture.broker.ensure_many(&[t1()], NOW).await.unwrap();
     let task = format!("t:T1 msg={FAILED} pending_since=1700000000123456789 state=pending");
     assert_eq!(fixture.dump().await, ["failed 1", "pending [\"T1\"]", "processed 1", &task]);

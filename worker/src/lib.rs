@@ -9,7 +9,7 @@
 //! - [`process`]: starts and stops the parts below
 //! - [`verification_email`]: the handler: lease, write, send, record
 //! - [`lease`]: the exclusive right to send one mail
-//! - [`message`]: the mail, from templates to bytes
+//! - `message`: the mail, from templates to bytes
 //! - [`mail`]: SMTP: dialogue, classes of failure, connections kept, circuit breaker, pace
 //! - `settings`, `backoff`, `materials`: what the configuration means for the queue, for waiting, for mails
 //! - [`config`]: flags; `random`: chance
@@ -19,7 +19,7 @@ pub mod config;
 pub mod lease;
 pub mod mail;
 mod materials;
-pub mod message;
+mod message;
 pub mod process;
 mod random;
 #[cfg(test)]

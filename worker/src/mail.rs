@@ -10,7 +10,7 @@
 //! - [`class`]: what its end means
 //! - [`reply`]: what the server said
 //! - [`breaker`]: no tasks while the server is down
-//! - [`pace`]: no more per second than allowed
+//! - `pace`: no more per second than allowed
 //! - `pool`, `tls`, `stream`: connections kept, trusted, encrypted
 
 pub mod breaker;

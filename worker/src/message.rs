@@ -11,8 +11,8 @@
 //! - [`templates`]: the files
 //! - [`template`]: one file, its placeholders
 
-pub mod template;
-pub mod templates;
+mod template;
+mod templates;
 
 use lettre::{
     Message,
@@ -24,43 +24,43 @@ use lettre::{
 };
 use std::time::{Duration, SystemTime};
 use template::Values;
-pub use templates::Templates;
+pub(crate) use templates::Templates;
 
 /// Keeps holiday notices from being sent in answer (RFC 3834 section 5).
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
 
 /// What one mail consists of.
 #[derive(Clone)]
-pub struct Mail<'a> {
+pub(crate) struct Mail<'a> {
     /// `mail.from` of the configuration.
-    pub from: &'a str,
+    pub(crate) from: &'a str,
     /// The recipient's address.
-    pub to: &'a str,
+    pub(crate) to: &'a str,
     /// With its angle brackets; the same for every copy.
-    pub message_id: &'a str,
+    pub(crate) message_id: &'a str,
     /// The `Date` header.
-    pub date: SystemTime,
+    pub(crate) date: SystemTime,
     /// The name given at signup.
-    pub full_name: &'a str,
+    pub(crate) full_name: &'a str,
     /// The username.
-    pub username: &'a str,
+    pub(crate) username: &'a str,
     /// The page that verifies the address; holds the secret code.
-    pub link: &'a str,
+    pub(crate) link: &'a str,
     /// How long the link works.
-    pub expires_in: Duration,
+    pub(crate) expires_in: Duration,
 }
 
 /// A mail ready for SMTP. No `Debug`: it holds the link.
-pub struct Ready {
+pub(crate) struct Ready {
     /// For MAIL and RCPT.
-    pub envelope: Envelope,
+    pub(crate) envelope: Envelope,
     /// For DATA, without dot-stuffing.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// A mail that cannot be built.
 #[derive(Debug, thiserror::Error)]
-pub enum MessageError {
+pub(crate) enum MessageError {
     /// Somebody must change the configuration; no attempt is used up.
     #[error("mail.from is not an address; write `no-reply@example.com` or `Example <no-reply@example.com>`")]
     From(#[source] lettre::address::AddressError),
@@ -77,7 +77,7 @@ pub enum MessageError {
 /// # Errors
 ///
 /// [`MessageError`], which never shows the recipient or the link.
-pub fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, MessageError> {
+pub(crate) fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, MessageError> {
     let from: Mailbox = mail.from.parse().map_err(MessageError::From)?;
     // The Go program stored `Name <a@b>` as it came: the address in it counts, the name stays out of the headers.
     let to: Mailbox = mail.to.parse().map_err(MessageError::To)?;
@@ -101,7 +101,7 @@ pub fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, MessageErr
 }
 
 /// The page that verifies an address. `public_url` has no trailing slash; the code consists of letters, so nothing is escaped.
-pub fn link(public_url: &str, email_id: i64, code: &str) -> String {
+pub(crate) fn link(public_url: &str, email_id: i64, code: &str) -> String {
     format!("{}/verify_email?email_id={email_id}&secret_code={code}", public_url.trim_end_matches('/'))
 }
 

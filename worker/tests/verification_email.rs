@@ -7,7 +7,7 @@ use inbox::{Action, Phase, Rule};
 use queue::{Task, TaskError};
 use std::time::Duration;
 use uuid::Uuid;
-use worker::lease::Timing;
+use worker::{lease::Timing, mail::breaker::Breaker};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -298,6 +298,23 @@ async fn a_server_that_never_asks_for_the_mail_is_down_and_nothing_is_used_up() 
     let (after, counted, _) = retry(running.await.expect("no panic"));
     assert!(!counted && after.is_some_and(|after| after >= Duration::from_secs(10)));
     assert_eq!(bench.value("last_class || ' ' || failures", created.intent.id).await, "relay_down 0");
+}
+
+#[tokio::test]
+async fn a_panic_in_the_dialogue_is_counted_recorded_and_survived() {
+    // The breaker chooses a wait at the fifth failure in a row: here, inside the dialogue of the fifth mail.
+    let bench = Bench::with_breaker(Breaker::new(|_, _| panic!("a fault of the program"))).await;
+    bench.inbox.stop();
+    for number in 0..5 {
+        let created = bench.sign_up(&format!("user{number}")).await;
+        let (_, counted, cause) = retry(bench.run(&created).await);
+        assert_eq!(counted, number == 4, "{cause}");
+        let (class, failures) = if number == 4 { ("internal", 1) } else { ("relay_down", 0) };
+        let recorded = bench.value("last_class || ' ' || state || ' ' || failures", created.intent.id).await;
+        assert_eq!(recorded, format!("{class} dispatched {failures}"));
+    }
+    bench.inbox.start_again().expect("the same port");
+    assert_eq!(bench.run(&bench.sign_up("alice1").await).await, Ok(()));
 }
 
 #[tokio::test]

@@ -1,19 +1,19 @@
 //! One template: text with placeholders.
 //!
-//! Takes: a text such as `Hello {{full_name}}`. Gives: a [`Template`] that was checked when it was parsed, so rendering cannot
+//! Takes: a text such as `Hello {{full_name}}`. Gives: a `Template` that was checked when it was parsed, so rendering cannot
 //! fail. Does not: know conditions, loops or includes; whoever edits a mail needs none, and nobody can break one.
 
 /// What a placeholder stands for.
 #[derive(Debug, Clone)]
-pub struct Values<'a> {
+pub(crate) struct Values<'a> {
     /// `{{full_name}}`: the name given at signup.
-    pub full_name: &'a str,
+    pub(crate) full_name: &'a str,
     /// `{{username}}`
-    pub username: &'a str,
+    pub(crate) username: &'a str,
     /// `{{link}}`: the page that verifies the address.
-    pub link: &'a str,
+    pub(crate) link: &'a str,
     /// `{{expires_in}}`: such as `24 hours`.
-    pub expires_in: &'a str,
+    pub(crate) expires_in: &'a str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) struct Template(Vec<Piece>);
 
 /// A template that cannot be used; tells the fix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
+pub(crate) enum TemplateError {
     /// `{{` without `}}`.
     #[error("`{{{{` is not closed; write e.g. `{{{{link}}}}`")]
     NotClosed,

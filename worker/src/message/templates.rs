@@ -15,7 +15,7 @@ const LARGEST_FILE: u64 = 256 * 1024;
 
 /// Subject and both bodies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Templates {
+pub(crate) struct Templates {
     pub(super) subject: Template,
     pub(super) text: Template,
     pub(super) html: Template,
@@ -23,7 +23,7 @@ pub struct Templates {
 
 /// A folder that cannot be used; names the file.
 #[derive(Debug, thiserror::Error)]
-pub enum TemplatesError {
+pub(crate) enum TemplatesError {
     /// The file is there and cannot be read, or is not UTF-8.
     #[error("failed to read the template {}", path.display())]
     Read {
@@ -60,7 +60,7 @@ impl Templates {
     /// # Panics
     ///
     /// Never: the files are part of the program, and a test parses them.
-    pub fn built_in() -> Self {
+    pub(crate) fn built_in() -> Self {
         let parse = |text| Template::parse(text).expect("the built-in templates are parsed by a test");
         Self {
             subject: parse(include_str!("../../templates/verification_email/subject.txt")),
@@ -74,7 +74,7 @@ impl Templates {
     /// # Errors
     ///
     /// [`TemplatesError`] for the first file that cannot be used.
-    pub fn read(folder: &Path) -> Result<Self, TemplatesError> {
+    pub(crate) fn read(folder: &Path) -> Result<Self, TemplatesError> {
         let built_in = Self::built_in();
         Ok(Self {
             subject: read_file(&folder.join(SUBJECT))?.unwrap_or(built_in.subject),

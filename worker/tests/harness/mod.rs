@@ -59,6 +59,21 @@ impl Bench {
 
     /// The same on a PostgreSQL server of the test's own.
     pub(crate) async fn on(postgres: &servers::Postgres, settings: Settings, timing: Timing, more: &str) -> Self {
+        Self::build(postgres, settings, timing, more, Breaker::new(|shortest, _| shortest)).await
+    }
+
+    /// The same with a circuit breaker of the test's own.
+    pub(crate) async fn with_breaker(breaker: Breaker) -> Self {
+        Self::build(servers::postgres(), Settings::default(), timing(), "", breaker).await
+    }
+
+    async fn build(
+        postgres: &servers::Postgres,
+        settings: Settings,
+        timing: Timing,
+        more: &str,
+        breaker: Breaker,
+    ) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let tls = match settings.tls {
@@ -85,7 +100,7 @@ impl Bench {
         let store = Store::connect(&database_uri, None, 10).unwrap();
         store.migrate().await.unwrap();
         let sql = PgPoolOptions::new().max_connections(2).connect(&database_uri).await.unwrap();
-        let mailer = Arc::new(Mailer::new(Breaker::new(|shortest, _| shortest)));
+        let mailer = Arc::new(Mailer::new(breaker));
         let draining = CancellationToken::new();
         let handler =
             VerificationEmail::new(live.clone(), store.clone(), Arc::clone(&mailer), timing, draining.clone()).unwrap();

@@ -22,7 +22,7 @@
 //! - [`Username`], [`FullName`], [`EmailAddress`], [`Password`]: parsed once, at the edge; refusals are [`Violation`]s
 //! - [`password`]: the bounded place where passwords are hashed
 //! - [`intent`]: [`Intent`], its [`State`] and the [`Policy`] copied into it
-//! - [`verification`]: [`Keys`](verification::Keys) and the derived codes
+//! - [`verification`]: [`Keys`] and the derived codes
 //! - [`task`]: the payload that travels through Redis
 //! - [`store`]: every SQL statement, one function per query
 

@@ -50,9 +50,9 @@ impl Redis {
         Ok(server)
     }
 
-    /// `redis://` URI of a database (0 to 1023), with the password.
+    /// `redis://` URI of a database (0 to 1023), with the password. The user is named because `redis-cli` 7.0 asks for it.
     pub fn uri(&self, database: u32) -> String {
-        format!("redis://:{}@127.0.0.1:{}/{database}", self.password, self.port)
+        format!("redis://default:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
     /// URI of a database that this process has not handed out yet (index 1 and up; 0 is left for hand work).

@@ -32,7 +32,7 @@ const HEADER: Duration = Duration::from_secs(15);
 /// Bytes of the header of a request.
 const HEADER_BYTES: usize = 16 * 1024;
 
-/// Time that requests under way get after the stop token: as long as a request may take (`request_body::TIME`).
+/// Time that requests under way get after the stop token: as long as a body may take to arrive, or the work on it.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// HTTP/2: how often a silent peer is asked whether it is still there, and how long it may take to say so.

@@ -8,7 +8,7 @@
 //!
 //! # Layout
 //!
-//! - start: [`config`], [`program`], [`schema`], [`keyring`]
+//! - start: [`config`], [`parts`], [`program`], [`schema`], [`keyring`]
 //! - both interfaces: [`accept`], [`access_log`], [`error`], [`service`]
 //! - HTTP: [`router`], [`request_body`], [`protojson`], [`query`], [`page`]
 //! - gRPC: [`grpc`], [`pb`]
@@ -23,6 +23,7 @@ mod error;
 mod grpc;
 mod keyring;
 mod page;
+mod parts;
 mod program;
 mod protojson;
 mod query;
@@ -44,4 +45,5 @@ mod pb {
 
 pub use config::Config;
 pub use grpc::ReflectionError;
-pub use program::{StartError, run};
+pub use parts::StartError;
+pub use program::run;

@@ -1,4 +1,4 @@
-//! The program: starts the parts in order, runs until stopped, stops them in order.
+//! The program: starts its parts in order, runs until stopped, stops them in order.
 //!
 //! Takes: a [`Config`]. Gives: both interfaces and the admin port, listening before PostgreSQL or Redis answer.
 //! Does not: decide anything about a signup.
@@ -11,19 +11,21 @@ use crate::{
     config::Config,
     grpc,
     keyring::Keyring,
+    parts::{Parts, StartError, bound},
     relay::Relay,
     router, schema,
     service::Service,
     signup_limit::SignupLimit,
     sweeper::Sweeper,
 };
-use lifecycle::{admin, admin::Admin, logs, logs::Logs, shutdown::Shutdown};
-use pipeline::{Document, Live, secret};
-use secrecy::ExposeSecret as _;
-use signup::{Store, password::Hashing};
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use axum::Router;
+use lifecycle::{admin::Admin, logs::Logs};
+use pipeline::{Live, document::Migrations};
+use signup::{Hashing, Store};
+use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic_health::server::HealthReporter;
 
 /// How often the gRPC health service learns of a change.
 const HEALTH_POLL: Duration = Duration::from_secs(2);
@@ -34,103 +36,36 @@ const HASHING_REST: Duration = Duration::from_secs(2);
 /// Time relay and sweeper get to end what they hold; PostgreSQL rolls back what they leave.
 const BACKGROUND_DRAIN: Duration = Duration::from_secs(5);
 
-/// The program could not start.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each variant's text says what failed; its fields are the cause and what it concerns")]
-pub enum StartError {
-    #[error("failed to load the configuration (--config, CONFIG)")]
-    Configuration(#[from] pipeline::live::LoadError),
-    #[error("failed to start the logs (observability.logLevel)")]
-    Logs(#[from] logs::LogsError),
-    #[error("failed to start the metrics")]
-    Metrics(#[from] Box<dyn std::error::Error + Send + Sync>),
-    #[error("failed to listen for signals")]
-    Signals(#[source] std::io::Error),
-    #[error("failed to read a secret")]
-    Secret(#[from] secret::SecretError),
-    #[error("failed to read the certificate {}", path.display())]
-    Certificate { path: PathBuf, source: std::io::Error },
-    #[error("failed to use the database URI of database.uriFile")]
-    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("failed to use the Redis URI of redis.uriFile")]
-    Redis(#[source] queue::Error),
-    #[error("failed to load the verification keys of verification.keysDir")]
-    Keys(#[from] signup::verification::KeysError),
-    #[error("failed to listen on {address}; choose another address with {option}")]
-    Listen { address: SocketAddr, option: &'static str, source: std::io::Error },
-    #[error("failed to build the gRPC interface")]
-    Grpc(#[from] grpc::ReflectionError),
-}
-
-/// The three bound listeners.
-struct Listeners {
-    http: TcpListener,
-    grpc: TcpListener,
-    admin: TcpListener,
-}
-
 /// Runs until SIGTERM or SIGINT. Needs a Tokio runtime and an installed rustls provider.
 ///
 /// # Errors
 ///
 /// [`StartError`], before anything is served; afterwards trouble is logged and lived with.
 pub async fn run(config: Config) -> Result<(), StartError> {
-    let live = Live::open(&config.config)?;
-    let document = live.document();
-    let logs = logs::start(&document.observability.log_level, document.observability.log_format)?;
-    let metrics = admin::record_metrics().map_err(|error| StartError::Metrics(Box::new(error)))?;
-    let shutdown = Shutdown::on_signals().map_err(StartError::Signals)?;
-    let listeners = listen(&config).await?;
-
-    let store = connect_store(&document)?;
-    let client = queue::Client::new(connect_redis(&document)?);
-    let keyring = Arc::new(Keyring::load(&document.verification.keys_dir)?);
+    let parts = Parts::open(&config).await?;
     let (schema_sender, schema_ready) = watch::channel(false);
-    let relay = Arc::new(Relay::new(store.clone(), client.clone()));
-    let hashing = hashing(&config);
-    let service = Arc::new(Service {
-        live: live.clone(),
-        store: store.clone(),
-        hashing: hashing.clone(),
-        keyring: Arc::clone(&keyring),
-        relay: Arc::clone(&relay),
-        limit: SignupLimit::default(),
-        schema_ready: schema_ready.clone(),
-    });
+    let relay = Arc::new(Relay::new(parts.store.clone(), parts.client.clone()));
+    let service = Arc::new(service(&parts, Arc::clone(&relay), schema_ready.clone()));
     let http_routes = router::routes(Arc::clone(&service));
     let (grpc_routes, health) = grpc::routes(service)?;
     grpc::report(&health, false).await;
 
+    let Parts { live, logs, metrics, shutdown, listeners, store, client, keyring, hashing } = parts;
+    let migrations = live.document().database.migrations;
     let (admin_stop, background_stop) = (CancellationToken::new(), CancellationToken::new());
-    let admin = Admin::new(live.clone(), metrics, {
-        let (store, schema_ready) = (store.clone(), schema_ready.clone());
-        move || {
-            let (store, schema_ready) = (store.clone(), schema_ready.clone());
-            async move { schema::readiness(&store, &schema_ready).await }
-        }
-    });
-    let background = TaskTracker::new();
+    let admin = Admin::new(live.clone(), metrics, readiness(store.clone(), schema_ready.clone()));
     tokio::spawn(admin.serve(listeners.admin, admin_stop.clone()));
     tokio::spawn(follow(live, logs, keyring));
     tokio::spawn(release_memory(hashing));
-    tokio::spawn(report_health(store.clone(), schema_ready, health));
-    background.spawn({
-        let stop = background_stop.clone();
-        let migrations = document.database.migrations;
-        async move {
-            tokio::select! {
-                () = schema::prepare(store.clone(), migrations, schema_sender) => {}
-                () = stop.cancelled() => return,
-            }
-            let sweeper = Sweeper::new(store, client);
-            tokio::join!(relay.run(stop.clone()), sweeper.run(stop));
-        }
-    });
+    tokio::spawn(report_health(readiness(store.clone(), schema_ready), health));
+    let background = TaskTracker::new();
+    background.spawn(prepare_and_relay(store, client, relay, migrations, schema_sender, background_stop.clone()));
 
     let tokens = (shutdown.soft(), shutdown.hard());
+    let places = config.max_connections;
     tokio::join!(
-        interface("HTTP gateway", Protocol::Http1, listeners.http, http_routes, config.max_connections, tokens.clone()),
-        interface("gRPC", Protocol::Http2, listeners.grpc, grpc_routes, config.max_connections, tokens),
+        interface("HTTP gateway", Protocol::Http1, listeners.http, http_routes, places, tokens.clone()),
+        interface("gRPC", Protocol::Http2, listeners.grpc, grpc_routes, places, tokens),
     );
     background.close();
     background_stop.cancel();
@@ -141,51 +76,44 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Binds all addresses before anything is served, and tells which ports port 0 became.
-async fn listen(config: &Config) -> Result<Listeners, StartError> {
-    let bind = async |address: SocketAddr, option| {
-        TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, option, source })
-    };
-    let listeners = Listeners {
-        http: bind(config.http_addr, "--http or HTTP_ADDR").await?,
-        grpc: bind(config.grpc_addr, "--grpc or GRPC_ADDR").await?,
-        admin: bind(config.admin_addr, "--admin or ADMIN_ADDR").await?,
-    };
-    tracing::info!(
-        http = bound(&listeners.http),
-        grpc = bound(&listeners.grpc),
-        admin = bound(&listeners.admin),
-        "listening"
-    );
-    Ok(listeners)
+fn service(parts: &Parts, relay: Arc<Relay>, schema_ready: watch::Receiver<bool>) -> Service {
+    Service {
+        live: parts.live.clone(),
+        store: parts.store.clone(),
+        hashing: parts.hashing.clone(),
+        keyring: Arc::clone(&parts.keyring),
+        relay,
+        limit: SignupLimit::default(),
+        schema_ready,
+    }
 }
 
-fn bound(listener: &TcpListener) -> String {
-    listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
+/// The check that readiness probes and health reports share.
+fn readiness(
+    store: Store,
+    schema_ready: watch::Receiver<bool>,
+) -> impl Fn() -> futures::future::BoxFuture<'static, Result<(), String>> {
+    move || {
+        let (store, schema_ready) = (store.clone(), schema_ready.clone());
+        Box::pin(async move { schema::readiness(&store, &schema_ready).await })
+    }
 }
 
-fn connect_store(document: &Document) -> Result<Store, StartError> {
-    let database = &document.database;
-    let uri = secret::read(&database.uri_file)?;
-    Store::connect(uri.expose_secret(), database.ca_file.as_deref(), database.max_connections_per_pod)
-        .map_err(|error| StartError::Database(Box::new(error)))
-}
-
-fn connect_redis(document: &Document) -> Result<queue::Connection, StartError> {
-    let uri = secret::read(&document.redis.uri_file)?;
-    let ca = match &document.redis.ca_file {
-        Some(path) => {
-            let read = std::fs::read(path);
-            Some(read.map_err(|source| StartError::Certificate { path: path.clone(), source })?)
-        }
-        None => None,
-    };
-    queue::Connection::open(uri.expose_secret(), ca.as_deref()).map_err(StartError::Redis)
-}
-
-fn hashing(config: &Config) -> Hashing {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Hashing::new(cores, cores * config.max_waiting_per_core as usize)
+/// Relay and sweeper need the schema, so they begin when it is there.
+async fn prepare_and_relay(
+    store: Store,
+    client: queue::Client,
+    relay: Arc<Relay>,
+    migrations: Migrations,
+    schema_sender: watch::Sender<bool>,
+    stop: CancellationToken,
+) {
+    tokio::select! {
+        () = schema::prepare(store.clone(), migrations, schema_sender) => {}
+        () = stop.cancelled() => return,
+    }
+    let sweeper = Sweeper::new(store, client);
+    tokio::join!(relay.run(stop.clone()), sweeper.run(stop));
 }
 
 /// One interface, from its start line to its stop lines, in the Go program's words.
@@ -193,7 +121,7 @@ async fn interface(
     name: &str,
     protocol: Protocol,
     listener: TcpListener,
-    routes: axum::Router,
+    routes: Router,
     max_connections: u32,
     (stop, hard): (CancellationToken, CancellationToken),
 ) {
@@ -224,14 +152,10 @@ async fn release_memory(hashing: Hashing) {
     }
 }
 
-async fn report_health(
-    store: Store,
-    schema_ready: watch::Receiver<bool>,
-    health: tonic_health::server::HealthReporter,
-) {
+async fn report_health<F: Future<Output = Result<(), String>>>(ready: impl Fn() -> F, health: HealthReporter) {
     let mut tick = tokio::time::interval(HEALTH_POLL);
     loop {
         tick.tick().await;
-        grpc::report(&health, schema::readiness(&store, &schema_ready).await.is_ok()).await;
+        grpc::report(&health, ready().await.is_ok()).await;
     }
 }

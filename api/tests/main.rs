@@ -9,5 +9,6 @@ mod harness;
 mod live_configuration;
 mod logs;
 mod relay;
+mod start;
 mod sweeper;
 mod verification;

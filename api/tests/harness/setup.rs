@@ -48,7 +48,7 @@ impl Setup {
     }
 
     /// Writes the files into `folder` and returns the flags that name them.
-    pub(super) fn write(&self, folder: &Path) -> Vec<String> {
+    pub(crate) fn write(&self, folder: &Path) -> Vec<String> {
         let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("a file");
         write("database-uri", &self.database);
         write("redis-uri", &self.redis);

@@ -1,0 +1,130 @@
+//! The parts of the program, opened from its configuration.
+//!
+//! Takes: a [`Config`]. Gives: the [`Parts`], or the one that cannot be opened, with the flag or field to change.
+//! Does not: wait for PostgreSQL or Redis; both connect at their first use.
+
+use crate::{config::Config, grpc, keyring::Keyring};
+use lifecycle::{admin, logs, logs::Logs, shutdown::Shutdown};
+use metrics_exporter_prometheus::PrometheusHandle;
+use pipeline::{Document, Live, secret};
+use secrecy::ExposeSecret as _;
+use signup::{Hashing, Store};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use tokio::net::TcpListener;
+
+/// The program could not start.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each variant's text says what failed; its fields are the cause and what it concerns")]
+pub enum StartError {
+    #[error("failed to load the configuration (--config, CONFIG)")]
+    Configuration(#[from] pipeline::live::LoadError),
+    #[error("failed to start the logs (observability.logLevel)")]
+    Logs(#[from] logs::LogsError),
+    #[error("failed to start the metrics")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    #[error("failed to listen for signals")]
+    Signals(#[source] std::io::Error),
+    #[error("failed to read a secret")]
+    Secret(#[from] secret::SecretError),
+    #[error("failed to read the certificate {}", path.display())]
+    Certificate { path: PathBuf, source: std::io::Error },
+    #[error("failed to use the database URI of database.uriFile")]
+    Database(#[from] signup::StoreError),
+    #[error("failed to use the Redis URI of redis.uriFile")]
+    Redis(#[from] queue::Error),
+    #[error("failed to load the verification keys of verification.keysDir")]
+    Keys(#[from] signup::verification::KeysError),
+    #[error("failed to listen on {address}; choose another address with {option}")]
+    Listen { address: SocketAddr, option: &'static str, source: std::io::Error },
+    #[error("failed to build the gRPC interface")]
+    Grpc(#[from] grpc::ReflectionError),
+}
+
+/// Everything that is opened once.
+pub(crate) struct Parts {
+    pub(crate) live: Live,
+    pub(crate) logs: Logs,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) listeners: Listeners,
+    pub(crate) store: Store,
+    pub(crate) client: queue::Client,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) hashing: Hashing,
+}
+
+/// The three bound listeners.
+pub(crate) struct Listeners {
+    pub(crate) http: TcpListener,
+    pub(crate) grpc: TcpListener,
+    pub(crate) admin: TcpListener,
+}
+
+impl Parts {
+    /// Opens all of them; the log begins here.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    pub(crate) async fn open(config: &Config) -> Result<Self, StartError> {
+        let live = Live::open(&config.config)?;
+        let document = live.document();
+        let logs = logs::start(&document.observability.log_level, document.observability.log_format)?;
+        Ok(Self {
+            metrics: admin::record_metrics()?,
+            shutdown: Shutdown::on_signals().map_err(StartError::Signals)?,
+            store: store(&document)?,
+            client: queue::Client::new(redis(&document)?),
+            keyring: Arc::new(Keyring::load(&document.verification.keys_dir)?),
+            hashing: hashing(config),
+            listeners: Listeners::bind(config).await?,
+            live,
+            logs,
+        })
+    }
+}
+
+impl Listeners {
+    /// Binds all addresses before anything is served, and tells which ports port 0 became.
+    async fn bind(config: &Config) -> Result<Self, StartError> {
+        let bind = async |address: SocketAddr, option| {
+            TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, option, source })
+        };
+        let listeners = Self {
+            http: bind(config.http_addr, "--http or HTTP_ADDR").await?,
+            grpc: bind(config.grpc_addr, "--grpc or GRPC_ADDR").await?,
+            admin: bind(config.admin_addr, "--admin or ADMIN_ADDR").await?,
+        };
+        let (http, grpc, admin) = (bound(&listeners.http), bound(&listeners.grpc), bound(&listeners.admin));
+        tracing::info!(http, grpc, admin, "listening");
+        Ok(listeners)
+    }
+}
+
+/// The address a listener is bound to, with the port that the kernel chose for port 0.
+pub(crate) fn bound(listener: &TcpListener) -> String {
+    listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
+}
+
+fn store(document: &Document) -> Result<Store, StartError> {
+    let database = &document.database;
+    let uri = secret::read(&database.uri_file)?;
+    Ok(Store::connect(uri.expose_secret(), database.ca_file.as_deref(), database.max_connections_per_pod)?)
+}
+
+fn redis(document: &Document) -> Result<queue::Connection, StartError> {
+    let uri = secret::read(&document.redis.uri_file)?;
+    let ca = match &document.redis.ca_file {
+        Some(path) => {
+            let read = std::fs::read(path);
+            Some(read.map_err(|source| StartError::Certificate { path: path.clone(), source })?)
+        }
+        None => None,
+    };
+    Ok(queue::Connection::open(uri.expose_secret(), ca.as_deref())?)
+}
+
+fn hashing(config: &Config) -> Hashing {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Hashing::new(cores, cores * config.max_waiting_per_core as usize)
+}

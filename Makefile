@@ -4,10 +4,10 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(CURDIR)/target/tools/go/bin:$(CURDIR)/target/tools/deny/bin
 PIPELINE ?= samples/minimal.yaml
 
-.PHONY: help run test check bench lecture generate setup
+.PHONY: help run test check bench lecture generate setup cluster cluster-down
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## Run the whole pipeline on this machine (PIPELINE=file): sign up by HTTP, read the mail in the inbox page
 	@scripts/setup.sh run
@@ -29,6 +29,12 @@ bench: ## Measure everything against its baselines (ROUNDS=5, ONLY=latency,signu
 	@scripts/setup.sh test
 	cargo build --release -p api -p worker -p inbox -p pipeline-bench
 	@exec target/release/bench --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+
+cluster: ## Bring up a real single-node Kubernetes here (as root), or use the one of KUBECONFIG
+	@tests/cluster/up.sh
+
+cluster-down: ## Take that Kubernetes away without a trace
+	@tests/cluster/down.sh
 
 generate: ## Write again what is generated from code (the CRD)
 	UPDATE_GOLDEN=1 cargo test -p operator

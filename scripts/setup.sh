@@ -4,6 +4,7 @@
 #   scripts/setup.sh run     what `make run` needs: a C compiler, PostgreSQL, Redis
 #   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library), Python with gRPC (a foreign client)
 #   scripts/setup.sh check   also cargo-deny
+#   scripts/setup.sh cluster what `run` needs, Go, and a container runtime with its network: what tests/cluster builds and starts
 #
 # Gives: nothing to do, or the packages installed. Does not: touch packages that are there, nor start any service.
 set -euo pipefail
@@ -62,7 +63,13 @@ install_cargo_deny() {
 require_cargo
 install_packages gcc libc6-dev postgresql redis-server
 [ "$need" = run ] && exit
-install_packages python3-grpcio python3-grpc-tools python3-protobuf
+if [ "$need" = cluster ]; then
+  install_packages containerd runc containernetworking-plugins buildah iproute2 iptables nftables conntrack procps util-linux \
+    openssl unzip curl python3-venv
+  install_go
+  exit
+fi
+install_packages curl python3-grpcio python3-grpc-tools python3-protobuf
 install_go
 [ "$need" = test ] && exit
 install_cargo_deny

@@ -62,9 +62,10 @@ key_of() {
 is_current() { [ -x "$bin/$1" ] && [ "$(cat "$keys/$1" 2>/dev/null)" = "$(key_of "$1")" ]; }
 
 build_go() {
-  local module
+  local module log=$cache/$1.log
   module=$(module_of "$1")
-  (cd "$tools/$module" && go build -trimpath -ldflags "-s -w $(linker_flags "$module")" -o "$bin/.$1.new" "$(package_of "$1")") || return
+  (cd "$tools/$module" && go build -trimpath -ldflags "-s -w $(linker_flags "$module")" -o "$bin/.$1.new" "$(package_of "$1")") \
+    >"$log" 2>&1 || { tail -n 20 "$log" >&2; return 1; }
   [ "$module" != contour ] || keep_definitions
 }
 
@@ -93,9 +94,9 @@ build() {
 
 check_disk() {
   local free_mb cached_mb
-  free_mb=$(df -Pm "$cluster_dir" | awk 'NR == 2 {print $4}')
+  free_mb=$(df -Pm "$cache" | awk 'NR == 2 {print $4}')
   cached_mb=$(du -sm "$cache" | cut -f1)
-  [ $((free_mb + cached_mb)) -ge $needed_mb ] || fail "building needs $needed_mb MB free on the disk of $cluster_dir, $free_mb MB are"
+  [ $((free_mb + cached_mb)) -ge $needed_mb ] || fail "building needs $needed_mb MB free on the disk of $cache, $free_mb MB are"
 }
 
 # Go writes its module cache without write bits, so that a plain rm refuses it.
@@ -118,11 +119,11 @@ export GOMODCACHE=$cache/mod GOCACHE=$cache/build GOTMPDIR=$cache GOTOOLCHAIN=lo
 choose "$@"
 [ ${#wanted[@]} -gt 0 ] || exit 0
 mkdir -p "$keys" "$cache"
-exec 8>"$cluster_dir/build-lock"
+exec 8>"$programs_dir/build-lock"
 flock -n 8 || { say "another build is at work; waiting for it"; flock 8; }
 choose "$@"
 [ ${#wanted[@]} -gt 0 ] || exit 0
 check_disk
-say "building ${wanted[*]} (about 13 minutes for all on 2 free cores, once)"
+say "building ${wanted[*]} (everything takes about 13 minutes on 2 free cores, once)"
 for program in "${wanted[@]}"; do timed "built $program" build "$program"; done
 [ ${#wanted[@]} -lt ${#missing[@]} ] || remove_caches

@@ -52,6 +52,7 @@ make_certificates() {
   issue front-proxy "/CN=front-proxy" clientAuth || return
   issue kubelet-server "/O=system:nodes/CN=system:node:$node_name" serverAuth "IP:$host_address,DNS:$node_name" || return
   issue servers "/CN=servers" serverAuth "IP:$host_address,DNS:postgres.test,DNS:redis.test" || return
+  issue ingress "/CN=ingress" serverAuth "DNS:*.test,DNS:*.smoke.test" || return
   issue administrator "/O=system:masters/CN=administrator" clientAuth || return
   issue kubelet "/O=system:nodes/CN=system:node:$node_name" clientAuth || return
   local part

@@ -1,7 +1,8 @@
 # Starts Contour and Envoy: sourced by up.sh, after node.sh.
 #
 # Takes: a node whose Services answer. Gives: an ingress class `contour` and a Gateway `signup` in the namespace `projectcontour`
-# (any namespace may attach), both at the bridge's address, ports 80 and 443. Does not: make certificates for hosts.
+# (any namespace may attach), both at the bridge's address, port 80 and, with a certificate for *.test of the cluster's authority, 443.
+# Does not: make certificates for other hosts.
 #
 # Envoy is a process of the host on ports 8080 and 8443 (Contour adds 8000 to a listener's port); the Service `envoy`, of type
 # LoadBalancer, brings 80 and 443 there, as a cloud's balancer would.
@@ -14,6 +15,8 @@ apply_definitions() {
 
 apply_gateway() {
   sed "s/@ADDRESS@/$host_address/" "$source_dir/ingress.yaml" | kubectl apply --server-side -f - >/dev/null || return
+  kubectl -n projectcontour create secret tls ingress --cert "$pki/ingress.crt" --key "$pki/ingress.key" --dry-run=client -o yaml |
+    kubectl apply --server-side -f - >/dev/null || return
   kubectl -n projectcontour patch service envoy --subresource status --type merge \
     -p "{\"status\": {\"loadBalancer\": {\"ingress\": [{\"ip\": \"$host_address\"}]}}}" >/dev/null
 }

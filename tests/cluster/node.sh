@@ -96,11 +96,14 @@ containerd_ready() {
   wait_until 60 containerd containers version
 }
 
+# The API server may still call a node Ready whose kubelet has ended.
+kubelet_ready() { curl -sf http://127.0.0.1:10248/healthz && kubectl wait --for condition=Ready --timeout 1s "node/$node_name"; }
+
 node_ready() {
   write_kubelet_config
   start kubelet "$bin/kubelet" --config "$state/kubelet.yaml" --kubeconfig "$state/kubeconfigs/kubelet" \
     --root-dir "$state/kubelet" --hostname-override "$node_name" --node-ip "$host_address"
-  wait_until 120 kubelet kubectl wait --for condition=Ready --timeout 1s "node/$node_name"
+  wait_until 120 kubelet kubelet_ready
 }
 
 services_answer() {

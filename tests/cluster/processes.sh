@@ -18,18 +18,18 @@ pid_of() {
 running() { pid_of "$1" >/dev/null; }
 
 # Starts a program unless it runs already: start NAME PROGRAM ARGUMENTS...
-# It gets the first process as its parent at once, for Envoy asks the kernel to end it together with its parent.
+# It records itself before it becomes the program, so that an interrupted script leaves none unknown; and it gets the first
+# process as its parent at once, for Envoy asks the kernel to end it together with its parent.
 start() {
-  local name=$1 pid file=$run/pid/$1
+  local name=$1 file=$run/pid/$1
   shift
   running "$name" && return
   mkdir -p "$run/pid" "$state/log"
-  rm -f "$file.new"
+  rm -f "$file"
   # shellcheck disable=SC2016 # the inner shell's own variables
-  setsid --fork sh -c 'echo $$ >"$1"; shift; exec "$@"' sh "$file.new" "$@" </dev/null >>"$state/log/$name.log" 2>&1 9>&-
-  until [ -s "$file.new" ]; do sleep 0.01; done
-  pid=$(cat "$file.new")
-  echo "$pid $(start_time_of "$pid")" >"$file" && rm "$file.new"
+  setsid --fork sh -c 'echo "$$ $(cut -d " " -f 22 /proc/$$/stat)" >"$1.new"; mv "$1.new" "$1"; shift; exec "$@"' \
+    sh "$file" "$@" </dev/null >>"$state/log/$name.log" 2>&1 9>&-
+  until [ -s "$file" ]; do sleep 0.01; done
 }
 
 # Ends a process, gently for some seconds and then not: stop NAME [SECONDS] [SIGNAL]

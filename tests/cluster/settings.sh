@@ -1,17 +1,19 @@
 # Names the cluster's folders, addresses and ports, and how progress is told: sourced by every script beside it.
 #
-# Takes: CLUSTER_DIR, when the programs and the state are to be elsewhere than in target/cluster.
+# Takes: CLUSTER_PROGRAMS, when the programs are to be kept elsewhere than in target/cluster, to share them between clones; CLUSTER_DIR,
+# when the state is.
 # Gives: the variables and functions below. Does not: start, write or check anything.
 # shellcheck shell=bash disable=SC2034 # the variables are used by the scripts that source this one
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 source_dir=$root/tests/cluster
 cluster_dir=${CLUSTER_DIR:-$root/target/cluster}
-bin=$cluster_dir/bin             # the programs, kept between runs
-manifests=$cluster_dir/manifests # the resource definitions that came with them, kept
-cache=$cluster_dir/cache         # Go's caches, removed after a whole build
-state=$cluster_dir/state         # certificates, configuration, data and logs of the running cluster, removed by down.sh
-run=/run/signup-cluster          # process ids, sockets and what to restore: the same for every clone, a machine has one cluster
+programs_dir=${CLUSTER_PROGRAMS:-$cluster_dir}
+bin=$programs_dir/bin             # the programs, kept between runs
+manifests=$programs_dir/manifests # the resource definitions that came with them, kept
+cache=$programs_dir/cache         # Go's caches, removed after a whole build
+state=$cluster_dir/state          # certificates, configuration, data and logs of the running cluster, removed by down.sh
+run=/run/signup-cluster           # process ids, sockets and what to restore: the same for every clone, a machine has one cluster
 
 bridge=signup0
 host_address=10.244.0.1       # the bridge: the API server, DNS, PostgreSQL and Redis as pods see them

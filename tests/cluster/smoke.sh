@@ -21,6 +21,9 @@ holds() {
 }
 
 answers() { [ "$(curl -sf --max-time 2 -H "Host: $1" "http://$host_address/")" = "$1" ]; }
+answers_over_tls() {
+  [ "$(curl -sf --max-time 2 --cacert "$state/pki/ca.crt" --resolve "$1:443:$host_address" "https://$1/")" = "$1" ]
+}
 in_pod() { kubectl -n smoke exec deploy/smoke -- /smoke "$@"; }
 resolves() { [ "$(in_pod resolve "$1")" = "$2" ]; }
 logged() { kubectl -n smoke logs deploy/smoke | grep -q 'listening on'; }
@@ -40,6 +43,7 @@ kubectl apply --server-side -f "$source_dir/smoke/pods.yaml" >/dev/null
 holds "two restricted pods are available" kubectl -n smoke rollout status deployment/smoke --timeout 1s
 holds "the Ingress answers by name" answers ingress.smoke.test
 holds "the HTTPRoute answers by name" answers route.smoke.test
+holds "the HTTPRoute answers over TLS" answers_over_tls route.smoke.test
 holds "the Ingress has the address" has_address
 holds "logs are read" logged
 holds "a command runs in a pod, and a Service has a name" resolves smoke.smoke.svc "$(service_address_of_smoke)"

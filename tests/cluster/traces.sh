@@ -21,14 +21,15 @@ container_processes() {
   for folder in $(cluster_cgroups); do find "$folder" -name cgroup.procs -exec cat {} + 2>/dev/null; done | sort -u
 }
 
-# Processes of our programs or with our containerd's socket among their arguments.
+# Our programs and containerd's, when the cluster's folders are among their arguments (`up.sh api` has others).
 own_processes() {
-  local folder program
+  local folder
   for folder in /proc/[0-9]*; do
-    program=$(readlink "$folder/exe" 2>/dev/null) || continue
-    if [[ $program == "$bin"/* ]] || tr '\0' ' ' <"$folder/cmdline" 2>/dev/null | grep -q -F -e "$containerd_socket" -e "$state/containerd.toml"; then
-      [ "${folder#/proc/}" = $$ ] || echo "${folder#/proc/}"
-    fi
+    case $(readlink "$folder/exe" 2>/dev/null) in
+      */bin/etcd | */bin/kube* | */bin/coredns | */bin/contour | */bin/envoy | */bin/containerd*) ;;
+      *) continue ;;
+    esac
+    ! tr '\0' ' ' <"$folder/cmdline" 2>/dev/null | grep -q -F -e "$state/" -e "$run/" || echo "${folder#/proc/}"
   done
 }
 

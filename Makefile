@@ -18,6 +18,11 @@ test: ## Run every test, on real PostgreSQL, Redis, SMTP and asynq's Go library
 	@scripts/setup.sh test
 	cargo test --workspace --no-fail-fast
 
+lecture: ## Perform the four runs of the lecture about task delay, and print what happens
+	@scripts/setup.sh run
+	cargo build -p api -p worker
+	@cargo test --quiet -p pipeline-tests --test lecture -- --nocapture
+
 check: ## Check format, lints, licences and documentation
 	@scripts/setup.sh check
 	cargo fmt --all --check
@@ -36,8 +41,10 @@ cluster: ## Bring up a real single-node Kubernetes here (as root), or use the on
 cluster-down: ## Take that Kubernetes away without a trace
 	@tests/cluster/down.sh
 
-generate: ## Write again what is generated from code (the CRD)
+generate: ## Write again what is generated from code (the CRD, what the charts take from it)
 	UPDATE_GOLDEN=1 cargo test -p operator
+	tests/cluster/build.sh helm
+	charts/generate.sh
 
 setup: ## Install what the tests need
 	@scripts/setup.sh test

@@ -1,0 +1,121 @@
+//! What is stored.
+//!
+//! Takes: the database's URI. Gives: each user with its verification mail's intent, counts, and free SQL for faults.
+//! Does not: use the service's own SQL, which is under test.
+
+use anyhow::Result;
+use sqlx::{AssertSqlSafe, PgPool, Row as _, postgres::PgPoolOptions};
+use std::time::Duration;
+
+/// A user and the intent of its mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The user.
+    pub username: String,
+    /// Where the mail goes.
+    pub email: String,
+    /// Clicked.
+    pub is_verified: bool,
+    /// `None`: the user has no intent, which must not happen.
+    pub intent: Option<Intent>,
+}
+
+/// The intent's columns that tests look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// Without angle brackets.
+    pub message_id: String,
+    /// One of the seven states.
+    pub state: String,
+    /// When the mail was due, Unix time in nanoseconds.
+    pub run_at_unix_ns: i64,
+    /// When the mail server's acceptance was recorded, Unix time in nanoseconds.
+    pub sent_at_unix_ns: Option<i64>,
+    /// Dialogues begun.
+    pub attempts: i32,
+    /// Failures that count against `max_retries`.
+    pub failures: i32,
+    /// Workers that vanished with the mail.
+    pub crash_count: i32,
+    /// The policy's copy.
+    pub max_retries: i32,
+    /// The policy's copy.
+    pub queue: String,
+    /// Why the last attempt failed.
+    pub last_class: Option<String>,
+    /// What the mail server said last.
+    pub last_reply: Option<String>,
+}
+
+/// A few connections to the pipeline's database.
+#[derive(Debug, Clone)]
+pub(crate) struct Database(PgPool);
+
+impl Database {
+    pub(crate) fn new(uri: &str) -> Result<Self> {
+        let pool = PgPoolOptions::new().max_connections(5).acquire_timeout(Duration::from_secs(5)).connect_lazy(uri)?;
+        Ok(Self(pool))
+    }
+
+    /// All users in the order of their names.
+    pub(crate) async fn rows(&self) -> Result<Vec<Row>> {
+        let rows = sqlx::query(
+            "SELECT users.username, users.email, is_email_verified, id, message_id, state, attempts, failures, crash_count,
+                    max_retries, queue, last_class, last_reply,
+                    (extract(epoch FROM run_at) * 1000000)::bigint * 1000 AS run_at_unix_ns,
+                    (extract(epoch FROM sent_at) * 1000000)::bigint * 1000 AS sent_at_unix_ns
+             FROM users LEFT JOIN email_intents ON email_intents.username = users.username
+             ORDER BY users.username",
+        )
+        .fetch_all(&self.0)
+        .await?;
+        rows.iter().map(|row| Ok(self::row(row)?)).collect()
+    }
+
+    /// Intents in a state that still owes a mail; an error while the database is down or has no schema yet.
+    pub(crate) async fn owed(&self) -> Result<i64> {
+        let owed = "SELECT count(*) FROM email_intents WHERE state IN ('waiting', 'dispatched', 'sending')";
+        Ok(sqlx::query_scalar(owed).fetch_one(&self.0).await?)
+    }
+
+    /// Runs statements of a test.
+    pub(crate) async fn run(&self, sql: &str) -> Result<()> {
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&self.0).await?;
+        Ok(())
+    }
+
+    /// The one number that a query of a test gives.
+    pub(crate) async fn number(&self, sql: &str) -> Result<i64> {
+        Ok(sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&self.0).await?)
+    }
+
+    /// A connection of its own, for a lock that lives as long as it.
+    pub(crate) async fn connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>> {
+        Ok(self.0.acquire().await?)
+    }
+}
+
+fn row(row: &sqlx::postgres::PgRow) -> Result<Row, sqlx::Error> {
+    let intent = match row.try_get::<Option<String>, _>("message_id")? {
+        None => None,
+        Some(message_id) => Some(Intent {
+            message_id: message_id.trim_matches(['<', '>']).to_owned(),
+            state: row.try_get("state")?,
+            run_at_unix_ns: row.try_get("run_at_unix_ns")?,
+            sent_at_unix_ns: row.try_get("sent_at_unix_ns")?,
+            attempts: row.try_get("attempts")?,
+            failures: row.try_get("failures")?,
+            crash_count: row.try_get("crash_count")?,
+            max_retries: row.try_get("max_retries")?,
+            queue: row.try_get("queue")?,
+            last_class: row.try_get("last_class")?,
+            last_reply: row.try_get("last_reply")?,
+        }),
+    };
+    Ok(Row {
+        username: row.try_get("username")?,
+        email: row.try_get("email")?,
+        is_verified: row.try_get("is_email_verified")?,
+        intent,
+    })
+}

@@ -1,0 +1,129 @@
+//! The parts of a running pipeline, and its start.
+//!
+//! Takes: [`Options`]. Gives: a [`Pipeline`] whose programs are ready. Does not: share anything with another test but, unless
+//! asked otherwise, the PostgreSQL server (with a database of its own).
+
+use crate::{database::Database, files::Files, options::Options, program::Program, signups::Signups};
+use anyhow::{Context as _, Result};
+use inbox::{Certificates, Credentials, Inbox, Settings, Tls};
+use servers::{Postgres, Redis};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// How long a condition may take to come true on a loaded machine; nothing that works comes near it.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// api, worker, PostgreSQL, Redis and a mail server, running. Dropped, all of it ends.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// The api processes.
+    pub apis: Vec<Program>,
+    /// The worker processes.
+    pub workers: Vec<Program>,
+    /// The mail server.
+    pub inbox: Inbox,
+    /// The Redis server of this pipeline alone.
+    pub redis: Redis,
+    /// The PostgreSQL server, when it is this pipeline's alone.
+    pub postgres: Option<Postgres>,
+    pub(crate) files: Files,
+    pub(crate) database: Database,
+    pub(crate) database_uri: String,
+    pub(crate) signups: Arc<Signups>,
+}
+
+impl Pipeline {
+    /// Starts everything and waits until every program is ready.
+    ///
+    /// # Panics
+    ///
+    /// With the reason, when something does not start.
+    pub async fn start(options: Options) -> Self {
+        let mut pipeline = Self::prepare(options).await.unwrap_or_else(|error| panic!("{error:#}"));
+        for program in pipeline.apis.iter_mut().chain(&mut pipeline.workers) {
+            program.start().await;
+        }
+        let apis = pipeline.apis.iter().map(|api| api.address("http")).collect();
+        pipeline.signups = Arc::new(Signups::new(apis).expect("a client"));
+        pipeline.until_ready().await;
+        pipeline
+    }
+
+    async fn prepare(options: Options) -> Result<Self> {
+        let Options { mut document, apis, workers, own_postgres } = options;
+        let postgres = if own_postgres { Some(Postgres::start()?) } else { None };
+        let database_uri = postgres.as_ref().unwrap_or_else(|| servers::postgres()).create_database()?;
+        let redis = Redis::start()?;
+        let journal = tempfile::Builder::new().prefix("journal-").tempdir()?;
+        let inbox = Inbox::start(Settings {
+            tls: Tls::StartTls(Certificates::generate()?),
+            credentials: Some(Credentials::new(crate::files::SMTP_USER, crate::files::SMTP_PASSWORD)),
+            log: Some(journal.path().join("journal")),
+            ..Settings::default()
+        })?;
+        document.mail.smtp.port = inbox.smtp_addr().port();
+        let ca_pem = inbox.ca_pem().context("the inbox speaks TLS")?;
+        let files = Files::new(document, &database_uri, &redis.uri(0), ca_pem, journal)?;
+        let apis = (0..apis).map(|_| Program::api(files.path())).collect::<Result<_>>()?;
+        let workers = (0..workers).map(|_| Program::worker(files.path())).collect::<Result<_>>()?;
+        let (database, signups) = (Database::new(&database_uri)?, Arc::new(Signups::new(Vec::new())?));
+        Ok(Self { apis, workers, inbox, redis, postgres, files, database, database_uri, signups })
+    }
+
+    /// Waits until every program that runs says that it is ready.
+    ///
+    /// # Panics
+    ///
+    /// When one does not.
+    pub async fn until_ready(&self) {
+        for program in self.running() {
+            until("the program is ready", PATIENCE, async || {
+                let url = format!("http://{}/readyz", program.address("admin"));
+                reqwest::get(url).await.is_ok_and(|answer| answer.status().is_success())
+            })
+            .await;
+        }
+    }
+
+    pub(crate) fn programs(&self) -> impl Iterator<Item = &Program> {
+        self.apis.iter().chain(&self.workers)
+    }
+
+    pub(crate) fn running(&self) -> impl Iterator<Item = &Program> {
+        self.programs().filter(|program| program.is_running())
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.files.journal()
+    }
+}
+
+impl Drop for Pipeline {
+    /// A failed test shows what the programs said last.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for program in self.programs() {
+                let log = program.log();
+                let last: Vec<&str> = log.lines().rev().take(15).collect();
+                let last: Vec<&str> = last.into_iter().rev().collect();
+                eprintln!("--- the end of the log of {}:\n{}", program.name(), last.join("\n"));
+            }
+        }
+    }
+}
+
+/// Waits until a condition holds.
+///
+/// # Panics
+///
+/// With `what`, when it does not hold before the deadline.
+pub async fn until(what: &str, deadline: Duration, condition: impl AsyncFn() -> bool) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < deadline, "not within {deadline:?}: {what}");
+        tokio::time::sleep(LOOK).await;
+    }
+}

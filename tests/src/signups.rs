@@ -1,0 +1,136 @@
+//! Clients that sign up, and what they were told.
+//!
+//! Takes: the addresses of the apis. Gives: signups with unique users, one at a time, many, or on and on in the background.
+//! Does not: repeat a signup that failed: the checker has to know what each client believes.
+
+use crate::{canary::MARK, pipeline::PATIENCE};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// A client's pause after a failure, so that an outage does not become a flood of attempts.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
+
+/// What one client was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// 200: the user exists and the mail is owed.
+    Acknowledged,
+    /// Another status, with the body.
+    Refused(u16, String),
+    /// The connection failed or broke: nobody told the client anything.
+    Unknown,
+}
+
+/// One signup as its client saw it.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// The user.
+    pub username: String,
+    /// The address, which no log may show.
+    pub email: String,
+    /// What the client was told.
+    pub outcome: Outcome,
+}
+
+#[derive(Debug)]
+pub(crate) struct Signups {
+    apis: Vec<SocketAddr>,
+    client: reqwest::Client,
+    started: AtomicUsize,
+    attempts: Mutex<Vec<Attempt>>,
+}
+
+impl Signups {
+    pub(crate) fn new(apis: Vec<SocketAddr>) -> anyhow::Result<Self> {
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
+        Ok(Self { apis, client, started: AtomicUsize::new(0), attempts: Mutex::default() })
+    }
+
+    /// What all clients were told so far.
+    pub(crate) fn attempts(&self) -> Vec<Attempt> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Signs one user up, at the apis in turn.
+    pub(crate) async fn one(&self) -> Attempt {
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let (username, email) = (format!("user_{number}"), format!("{MARK}.{number}@example.com"));
+        let form = serde_json::json!({
+            "username": username,
+            "full_name": format!("Full Name {MARK}"),
+            "email": email,
+            "password": format!("{MARK}-of-the-password-{number}"),
+        });
+        let url = format!("http://{}/v1/create_user", self.apis[number % self.apis.len()]);
+        let outcome = match self.client.post(url).json(&form).send().await {
+            Err(_) => Outcome::Unknown,
+            Ok(response) => {
+                let status = response.status().as_u16();
+                match response.text().await {
+                    Ok(_) if status == 200 => Outcome::Acknowledged,
+                    Ok(body) => Outcome::Refused(status, body),
+                    Err(_) => Outcome::Unknown,
+                }
+            }
+        };
+        let attempt = Attempt { username, email, outcome };
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).push(attempt.clone());
+        attempt
+    }
+
+    /// Signs `count` users up, `concurrency` at a time.
+    pub(crate) async fn many(self: &Arc<Self>, count: usize, concurrency: usize) -> Vec<Attempt> {
+        let left = Arc::new(AtomicUsize::new(count));
+        let mut clients = JoinSet::new();
+        for _ in 0..concurrency {
+            let (signups, left) = (Arc::clone(self), Arc::clone(&left));
+            clients.spawn(async move {
+                let mut attempts = Vec::new();
+                while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                    attempts.push(signups.one().await);
+                }
+                attempts
+            });
+        }
+        clients.join_all().await.into_iter().flatten().collect()
+    }
+
+    /// Signs users up, `concurrency` at a time, until the load is stopped.
+    pub(crate) fn load(self: &Arc<Self>, concurrency: usize) -> Load {
+        let (stop, mut clients) = (CancellationToken::new(), JoinSet::new());
+        for _ in 0..concurrency {
+            let (signups, stop) = (Arc::clone(self), stop.clone());
+            clients.spawn(async move {
+                while !stop.is_cancelled() {
+                    if signups.one().await.outcome != Outcome::Acknowledged {
+                        tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                    }
+                }
+            });
+        }
+        Load { stop, clients }
+    }
+}
+
+/// Signups on and on in the background.
+#[derive(Debug)]
+pub struct Load {
+    stop: CancellationToken,
+    clients: JoinSet<()>,
+}
+
+impl Load {
+    /// Starts no more signups and waits for the last answers.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.clients.join_all().await;
+    }
+}

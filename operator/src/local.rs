@@ -14,7 +14,8 @@
 //! - `child`, `fleet`: processes, restarted when they die
 //! - `figures`: what the queue and the api tell
 //! - `edits`: the file changed
-//! - `running`: the loop that joins them
+//! - `start`, `running`: all of it started in order; the loop that joins it
+//! - `wait`: until processes are ready and configured
 //! - `screen`: what the person sees
 
 mod addresses;
@@ -28,7 +29,9 @@ pub mod options;
 mod plan;
 mod running;
 mod screen;
+mod start;
 mod stores;
+mod wait;
 
 pub use error::LocalError;
 
@@ -36,7 +39,6 @@ use edits::Source;
 use lifecycle::shutdown::Shutdown;
 use options::Options;
 use plan::Plan;
-use running::Running;
 
 /// Runs the pipeline of `options.file` until it is told to stop.
 ///
@@ -52,7 +54,7 @@ pub async fn run(options: Options) -> Result<(), LocalError> {
     let shutdown = Shutdown::on_signals().map_err(|source| LocalError::Io { action: "listen for signals", source })?;
     let (soft, hard) = (shutdown.soft(), shutdown.hard());
     let started = tokio::select! {
-        started = Running::start(&options, programs, manifest, plan) => Some(started?),
+        started = start::start(&options, programs, manifest, plan) => Some(started?),
         () = soft.cancelled() => None,
     };
     if let Some(mut running) = started {

@@ -302,6 +302,10 @@ fn each_structural_mistake_names_the_path_the_value_and_the_fix() {
         (json!({"database": {"secretRef": {"name": null}}}), "spec.database.secretRef.name: is missing"),
         (json!({"database": {"secretRef": {"name": "App_DB"}}}), "spec.database.secretRef.name: \"App_DB\" must match"),
         (json!({"mail": {"smtp": {"tls": "starttls"}}}), "\"starttls\" must be one of StartTLS, Implicit, None"),
+        (
+            json!({"worker": {"autoscaling": {"mode": false}}}),
+            "mode: \"false\" is how YAML reads a bare word such as Off",
+        ),
         (json!({"mail": {"smtp": {"port": 0}}}), "spec.mail.smtp.port: 0 must be 1 to 65535"),
         (json!({"queues": []}), "spec.queues: has 0 entries and needs 1 or more"),
         (

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Autoscaling {
-    /// Who decides the number of workers.
+    /// Who decides the number of workers. Write "Off" in quotes: YAML reads a bare Off as false.
     pub mode: AutoscalingMode,
     /// Fewest workers; 0 to 1000. With 0, workers start when a mail comes due.
     #[schemars(range(min = 0, max = 1000))]

@@ -16,6 +16,7 @@ use crate::{
 };
 use pipeline::document::LogFormat;
 use rustix::process::Signal;
+use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
     fs, io,
@@ -43,14 +44,14 @@ impl Files {
         self.folder.folder().join("pipeline.yaml")
     }
 
-    /// Writes everything; what did not change is not touched.
+    /// Writes everything; what did not change is not touched. Gives the hash by which processes name the configuration.
     pub(super) fn write(
         &self,
         pipeline: &SignupPipeline,
         plan: &Plan,
         stores: &Stores,
         stand_in: Option<&StandIn>,
-    ) -> Result<(), LocalError> {
+    ) -> Result<String, LocalError> {
         let paths = self.write_secrets(plan, stores)?;
         let (name, namespace) = (pipeline.metadata.name.as_deref(), pipeline.metadata.namespace.as_deref());
         let spec = plan.applied_to(&pipeline.spec, stand_in);
@@ -59,7 +60,8 @@ impl Files {
         document.observability.log_format = LogFormat::Json;
         let text = document.to_yaml()?;
         pipeline::Document::parse(&text)?;
-        replace(self.folder.folder(), &self.config(), text.as_bytes()).map_err(write_failed)
+        replace(self.folder.folder(), &self.config(), text.as_bytes()).map_err(write_failed)?;
+        Ok(Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect())
     }
 
     fn write_secrets(&self, plan: &Plan, stores: &Stores) -> Result<MountedPaths, LocalError> {

@@ -60,6 +60,12 @@ impl Fleet {
         u32::try_from(self.workers.len()).unwrap_or(u32::MAX)
     }
 
+    /// Names and admin ports of the processes that say where they listen.
+    pub(super) fn admin_addresses(&self) -> Vec<(String, SocketAddr)> {
+        let all = std::iter::once(&self.api).chain(&self.workers);
+        all.filter_map(|child| Some((child.name().to_owned(), child.listening()?.admin?))).collect()
+    }
+
     /// Starts workers that are missing; asks the newest ones to leave when there are too many.
     pub(super) fn set_worker_count(&mut self, wanted: u32) -> Result<(), LocalError> {
         while self.worker_count() < wanted {

@@ -20,7 +20,7 @@ const TABLE_PERIOD: Duration = Duration::from_secs(2);
 /// The table repeats its heading after so many lines.
 const HEADING_EVERY: u32 = 20;
 
-/// Standard output, and when the table was last printed.
+/// The table: when it was last printed, and what it said.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
     printed: Option<(Counts, u32, Instant)>,
@@ -37,25 +37,25 @@ pub(super) struct Addresses {
     pub(super) redis: Option<String>,
 }
 
+/// Prints one line.
+pub(super) fn say(line: &str) {
+    // Standard output may be closed; the pipeline runs on.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Says what stands in for what, and which fields have no effect here.
+pub(super) fn explain(plan: &Plan, spec: &SignupPipelineSpec) {
+    for line in stand_ins(plan, spec).into_iter().chain(without_effect(spec)) {
+        say(&line);
+    }
+}
+
+/// Prints the first screen, once everything is ready.
+pub(super) fn ready(name: &str, addresses: &Addresses, spec: &SignupPipelineSpec) {
+    say(&first_screen(name, addresses, spec));
+}
+
 impl Screen {
-    /// One line.
-    pub(super) fn say(&self, line: &str) {
-        // Standard output may be closed; the pipeline runs on.
-        let _ = writeln!(std::io::stdout(), "{line}");
-    }
-
-    /// What stands in for what, and which fields have no effect here.
-    pub(super) fn explain(&self, plan: &Plan, spec: &SignupPipelineSpec) {
-        for line in stand_ins(plan, spec).into_iter().chain(without_effect(spec)) {
-            self.say(&line);
-        }
-    }
-
-    /// The first screen, once everything is ready.
-    pub(super) fn ready(&self, name: &str, addresses: &Addresses, spec: &SignupPipelineSpec) {
-        self.say(&first_screen(name, addresses, spec));
-    }
-
     /// A line of the table, when it changed and the last one is old enough.
     pub(super) fn table(&mut self, counts: Counts, workers: u32, now: Instant) {
         if let Some((before, workers_before, at)) = self.printed
@@ -64,12 +64,12 @@ impl Screen {
             return;
         }
         if self.rows.is_multiple_of(HEADING_EVERY) {
-            self.say("     due  scheduled      retry     active   archived       sent    workers");
+            say("     due  scheduled      retry     active   archived       sent    workers");
         }
         self.rows = self.rows.wrapping_add(1);
         self.printed = Some((counts, workers, now));
         let Counts { due, scheduled, retry, active, archived, sent } = counts;
-        self.say(&format!("{due:>8} {scheduled:>10} {retry:>10} {active:>10} {archived:>10} {sent:>10} {workers:>10}"));
+        say(&format!("{due:>8} {scheduled:>10} {retry:>10} {active:>10} {archived:>10} {sent:>10} {workers:>10}"));
     }
 }
 

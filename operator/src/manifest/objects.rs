@@ -60,7 +60,7 @@ impl Objects {
         }
         // The parser's words are left out: they may repeat what is in the Secret.
         let malformed = |what| {
-            let advice = "cannot be read; `stringData` and a ConfigMap's `data` map keys to text, a Secret's `data` keys to base64";
+            let advice = "cannot be read; `stringData` and a ConfigMap's `data` map keys to text (numbers, true and y in quotes), a Secret's `data` keys to base64";
             Problem::new(&format!("{what} {name}"), advice)
         };
         let keys = ["data", "stringData"].into_iter().filter_map(|field| document[field].as_object()).flatten();

@@ -54,6 +54,10 @@ fn check_value(schema: &Value, value: &Value, path: &str, problems: &mut Vec<Pro
         ("integer", Value::Number(number)) if number.is_i64() => check_number(schema, value, path, problems),
         ("object", _) => problems.push(wrong_type(path, value, "an object with fields")),
         ("array", _) => problems.push(wrong_type(path, value, "a list")),
+        ("string", Value::Bool(read)) if schema.get("enum").is_some() => {
+            let advice = format!("is how YAML reads a bare word such as Off or No; write {} in quotes", words(schema));
+            problems.push(Problem::new(path, &advice).with_text(&read.to_string()).blocking());
+        }
         ("string", _) => problems.push(wrong_type(path, value, "a string; put it in quotes")),
         ("boolean", _) => problems.push(wrong_type(path, value, "true or false")),
         _ => problems.push(wrong_type(path, value, "a whole number")),
@@ -131,8 +135,7 @@ fn check_text(schema: &Value, text: &str, path: &str, problems: &mut Vec<Problem
     if let Some(values) = schema["enum"].as_array()
         && !values.iter().any(|value| value == text)
     {
-        let values: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
-        report(format!("must be one of {}", values.join(", ")));
+        report(format!("must be one of {}", words(schema)));
     } else if length < schema["minLength"].as_u64().unwrap_or(0) {
         report("is empty; give a value or remove the field".into());
     } else if length > schema["maxLength"].as_u64().unwrap_or(u64::MAX) {
@@ -142,6 +145,12 @@ fn check_text(schema: &Value, text: &str, path: &str, problems: &mut Vec<Problem
     {
         report(format!("must match {pattern}; write small letters, digits, - and . as in app-db"));
     }
+}
+
+/// The values of an enumeration.
+fn words(schema: &Value) -> String {
+    let values: Vec<&str> = schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    values.join(", ")
 }
 
 fn check_number(schema: &Value, value: &Value, path: &str, problems: &mut Vec<Problem>) {

@@ -1,0 +1,130 @@
+//! The start of a local run.
+//!
+//! Takes: a manifest and its plan. Gives: a [`Running`] pipeline, everything ready: stores, inbox, files, api, workers, in this
+//! order. Does not: leave anything behind when a step fails; what was started is dropped.
+
+use super::{
+    LocalError,
+    child::{Child, Listening, Recipe},
+    figures::{self, Figures, Question},
+    files::Files,
+    fleet::{Fleet, free_port},
+    options::{Options, Programs},
+    plan::{Plan, StandIn},
+    running::Running,
+    screen::{self, Addresses, Screen},
+    stores::Stores,
+    wait,
+};
+use crate::{
+    crd::SignupPipelineSpec,
+    manifest::Manifest,
+    scaling::{self, Recommendations},
+};
+use queue::{Connection, Inspector};
+use std::{
+    ffi::OsString,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
+use tokio::sync::watch;
+
+/// Starts everything and waits until it is ready.
+pub(super) async fn start(
+    options: &Options,
+    programs: Programs,
+    manifest: Manifest,
+    plan: Plan,
+) -> Result<Running, LocalError> {
+    let (client, spec) = (reqwest::Client::new(), &manifest.pipeline.spec);
+    screen::explain(&plan, spec);
+    let stores = start_stores(plan.clone()).await?;
+    let files = Files::new()?;
+    let inbox = if plan.uses_inbox() { Some(start_inbox(&programs, options.inbox_addr).await?) } else { None };
+    let inbox_at = inbox.as_ref().and_then(Child::listening).unwrap_or_default();
+    let mut stand_in = inbox_at.smtp.map(|smtp| StandIn { smtp, api: reachable(options.api_addr) });
+    files.write(&manifest.pipeline, &plan, &stores, stand_in.as_ref())?;
+    let mut fleet = Fleet::start(programs, files.config(), options.api_addr, options.grpc_addr)?;
+    let api_at = wait::listening(fleet.api()).await?;
+    if let (Some(stand_in), Some(http)) = (&mut stand_in, api_at.http) {
+        // Known only now when the port was left open.
+        stand_in.api = reachable(http);
+    }
+    let hash = files.write(&manifest.pipeline, &plan, &stores, stand_in.as_ref())?;
+    wait::ready(fleet.api(), &client, &hash).await?;
+    start_workers(&mut fleet, spec, &client, &hash).await?;
+    let (question, asked) = watch::channel(Question::default());
+    let (answers, figures) = watch::channel(Figures::default());
+    tokio::spawn(figures::watch(inspector(&plan, &stores)?, client.clone(), asked, answers));
+    let addresses = addresses(options, api_at, inbox_at, &stores);
+    screen::ready(manifest.pipeline.metadata.name.as_deref().unwrap_or_default(), &addresses, spec);
+    let (send_mail, recommendations, screen) = (options.send_mail, Recommendations::default(), Screen::default());
+    Ok(Running {
+        fleet,
+        inbox,
+        stores,
+        files,
+        manifest,
+        plan,
+        send_mail,
+        client,
+        stand_in,
+        question,
+        figures,
+        recommendations,
+        screen,
+    })
+}
+
+async fn start_stores(plan: Plan) -> Result<Stores, LocalError> {
+    let started = tokio::task::spawn_blocking(move || Stores::start(&plan)).await;
+    started.map_err(|error| LocalError::Io { action: "start PostgreSQL and Redis", source: error.into() })?
+}
+
+async fn start_inbox(programs: &Programs, http: SocketAddr) -> Result<Child, LocalError> {
+    let arguments = move |before: Option<Listening>| -> Vec<OsString> {
+        let smtp = before.and_then(|before| before.smtp).unwrap_or(free_port());
+        let http = before.and_then(|before| before.http).unwrap_or(http);
+        ["--smtp".into(), smtp.to_string().into(), "--http".into(), http.to_string().into()].into()
+    };
+    let recipe = Recipe { program: programs.inbox.clone(), arguments: Box::new(arguments) };
+    let started = Child::start("inbox", recipe);
+    let mut inbox = started.map_err(|source| LocalError::Server { name: "inbox".into(), source })?;
+    wait::listening(&mut inbox).await?;
+    Ok(inbox)
+}
+
+async fn start_workers(
+    fleet: &mut Fleet,
+    spec: &SignupPipelineSpec,
+    client: &reqwest::Client,
+    hash: &str,
+) -> Result<(), LocalError> {
+    fleet.set_worker_count(scaling::decide(None, &(&spec.worker).into(), 0, 0).desired)?;
+    for worker in fleet.workers() {
+        wait::ready(worker, client, hash).await?;
+    }
+    Ok(())
+}
+
+fn inspector(plan: &Plan, stores: &Stores) -> Result<Inspector, LocalError> {
+    let (uri, ca) = plan.redis.access(stores.redis_uri());
+    Ok(Inspector::new(Connection::open(String::from_utf8_lossy(&uri).trim_end(), ca)?))
+}
+
+fn addresses(options: &Options, api: Listening, inbox: Listening, stores: &Stores) -> Addresses {
+    Addresses {
+        api: reachable(api.http.unwrap_or(options.api_addr)),
+        grpc: reachable(api.grpc.unwrap_or(options.grpc_addr)),
+        inbox: inbox.http.map(reachable),
+        postgres: stores.postgres_uri().map(str::to_owned),
+        redis: stores.redis_uri(),
+    }
+}
+
+/// An address to connect to: one that means "every interface" is replaced by this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        ip if ip.is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()),
+        _ => address,
+    }
+}

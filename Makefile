@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(CURDIR)/target/tools/go/bin:$(CURDIR)/target/tools/deny/bin
 PIPELINE ?= samples/minimal.yaml
 
-.PHONY: help run test check bench lecture generate setup cluster cluster-down
+.PHONY: help run test check bench lecture generate setup cluster cluster-down test-charts
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ lecture: ## Perform the four runs of the lecture about task delay, and print wha
 	@scripts/setup.sh run
 	cargo build -p api -p worker
 	@cargo test --quiet -p pipeline-tests --test lecture -- --nocapture
+
+test-charts: ## Test the charts: renders, refusals, and a real API server (no cluster needed)
+	@scripts/setup.sh test
+	cargo build -p operator
+	@charts/test.sh
 
 check: ## Check format, lints, licences and documentation
 	@scripts/setup.sh check

@@ -1,0 +1,36 @@
+{{/* Names, labels and the image, the same in every template. */}}
+
+{{- define "signup-operator.name" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "signup-operator.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "signup-operator.name" .) "default" .Values.serviceAccount.create) -}}
+{{- end -}}
+
+{{/* What never changes during the life of a release. */}}
+{{- define "signup-operator.selector" -}}
+app.kubernetes.io/name: signup-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "signup-operator.labels" -}}
+{{ include "signup-operator.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "signup-operator.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{- printf "%s@%s" .repository .digest -}}
+{{- else -}}
+{{- printf "%s:%s" .repository (.tag | default $.Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

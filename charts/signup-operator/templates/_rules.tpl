@@ -1,0 +1,46 @@
+{{/*
+The rights of the operator on the pipelines it serves: in a ClusterRole, or in a Role of each watched namespace.
+Secrets are read by name and the key that signs links is created; no Secret is ever listed, watched, changed or deleted.
+Server-side apply needs create and patch. Only what an edit of the pipeline takes away is deleted; the rest goes with its owner.
+*/}}
+{{- define "signup-operator.rules" -}}
+- apiGroups: [signup.dev]
+  resources: [signuppipelines]
+  verbs: [get, list, watch]
+- apiGroups: [signup.dev]
+  resources: [signuppipelines/status]
+  verbs: [get, patch]
+# Demanded of whoever sets an owner reference that blocks deletion, where the API server checks that.
+- apiGroups: [signup.dev]
+  resources: [signuppipelines/finalizers]
+  verbs: [update]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create]
+- apiGroups: [""]
+  resources: [configmaps, services, serviceaccounts]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch]
+# The number of workers has a field manager of its own.
+- apiGroups: [apps]
+  resources: [deployments/scale]
+  verbs: [get, patch]
+# The patch of an annotation makes the kubelet bring a changed ConfigMap to the pod at once.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, patch]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies, ingresses]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}

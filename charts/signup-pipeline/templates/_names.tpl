@@ -1,0 +1,24 @@
+{{/* Names and labels, the same in every template. */}}
+
+{{- define "signup-pipeline.name" -}}
+{{- .Values.name | default .Release.Name -}}
+{{- end -}}
+
+{{- define "signup-pipeline.labels" -}}
+app.kubernetes.io/name: signup-pipeline
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* What selects the pod of one demo server: dict "root" $ "server" "postgres". */}}
+{{- define "signup-pipeline.demo.selector" -}}
+app.kubernetes.io/name: signup-pipeline
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: demo-{{ .server }}
+{{- end -}}
+
+{{/* The Service of the api that the operator makes. */}}
+{{- define "signup-pipeline.api" -}}
+http://{{ include "signup-pipeline.name" . }}-api
+{{- end -}}

@@ -13,7 +13,7 @@ use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use queue::{Connection, Inspector};
-use signup::{EmailAddress, FullName, NewUser, Policy, Store, Username, verification::Keys};
+use signup::{EmailAddress, FullName, NewUser, Policy, State, Store, Username, verification::Keys};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -55,7 +55,16 @@ async fn worker(deployment: &Deployment) -> anyhow::Result<f64> {
     let worker = deployment.worker().await?;
     journal.wait_for(MAILS).await?;
     drop(worker);
+    check_recorded(deployment).await?;
     Ok(journal.per_second())
+}
+
+/// A mail sent and not recorded would be sent again: a rate reached that way would be a lie. The worker has ended, so
+/// nothing is under way.
+async fn check_recorded(deployment: &Deployment) -> anyhow::Result<()> {
+    let sent = Store::connect(&deployment.database_uri, None, 1)?.counts().await?.by_state[&State::Sent];
+    ensure!(sent == MAILS as u64, "{sent} of {MAILS} mails are recorded as sent");
+    Ok(())
 }
 
 async fn write_users(deployment: &Deployment) -> anyhow::Result<()> {

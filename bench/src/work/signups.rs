@@ -39,70 +39,99 @@ const SLICE: usize = 320;
 const CLIENTS: usize = 16;
 /// Late enough that no mail is due, early enough that the relay hands every task to Redis (it looks 60 s ahead).
 const DELAY: Duration = Duration::from_secs(50);
-/// The relay has then handed over what the slice left (it polls every half second).
-const SETTLE: Duration = Duration::from_millis(1500);
+/// The relay has then handed over what the slice left (it polls three times a second).
+const SETTLE: Duration = Duration::from_millis(500);
 
 /// Sums over the slices of a round.
 #[derive(Debug, Default)]
-struct Sum {
+struct Sums {
+    /// Hashes, and as many signups.
     done: usize,
-    wall: Duration,
-    processor: Duration,
+    hashing: Duration,
+    hash_processor: Duration,
+    signing_up: Duration,
+    besides: Besides,
+}
+
+/// Processor time that is not hashing.
+#[derive(Debug, Default, Clone, Copy)]
+struct Besides {
+    api: Duration,
+    postgresql: Duration,
+    redis: Duration,
 }
 
 pub(super) async fn measure(programs: &Path) -> anyhow::Result<Vec<Measured>> {
     let deployment = Deployment::start(programs, Variation { delay: DELAY, concurrency: 16 })?;
     let api = deployment.api().await?;
     let address = api.address("http")?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let hashing = Hashing::new(cores, CLIENTS);
+    let hashing = Hashing::new(cores(), CLIENTS);
     hash(&hashing, CLIENTS).await?;
     sign_up(address, 0, CLIENTS * 4).await?;
     tokio::time::sleep(SETTLE).await;
-    let (mut hashes, mut signups) = (Sum::default(), Sum::default());
+    let mut sums = Sums::default();
     for slice in 1..=SLICES {
         let before = usage::on_processor_in_all(std::process::id())?;
-        hashes.wall += hash(&hashing, SLICE).await?;
-        hashes.processor += usage::on_processor_in_all(std::process::id())?.saturating_sub(before);
-        hashes.done += SLICE;
-        let before = besides_hashing(&api, cores)?;
-        signups.wall += sign_up(address, slice * 100_000, SLICE).await?;
+        sums.hashing += hash(&hashing, SLICE).await?;
+        sums.hash_processor += usage::on_processor_in_all(std::process::id())?.saturating_sub(before);
+        let before = Besides::so_far(&api)?;
+        sums.signing_up += sign_up(address, slice * 100_000, SLICE).await?;
         tokio::time::sleep(SETTLE).await;
-        signups.processor += besides_hashing(&api, cores)?.saturating_sub(before);
-        signups.done += SLICE;
+        sums.besides.add(Besides::so_far(&api)?, before);
+        sums.done += SLICE;
     }
-    let share = 100.0 * signups.each(signups.processor) / hashes.each(hashes.processor);
+    let Besides { api, postgresql, redis } = sums.besides;
+    let [hash, api, postgresql, redis] = [sums.hash_processor, api, postgresql, redis].map(|sum| sums.each_ms(sum));
+    eprintln!(
+        "bench:   processor time each: hash {hash:.2} ms; signup besides it: api {api:.3}, PostgreSQL {postgresql:.3}, Redis {redis:.3} ms"
+    );
     Ok(vec![
-        Measured::against("signups", 1.0 / signups.each(signups.wall), 1.0 / hashes.each(hashes.wall)),
-        Measured::alone("signup_share", share),
+        Measured::against("signups", 1000.0 / sums.each_ms(sums.signing_up), 1000.0 / sums.each_ms(sums.hashing)),
+        Measured::alone("signup_share", 100.0 * (api + postgresql + redis) / hash),
     ])
 }
 
-impl Sum {
-    fn each(&self, total: Duration) -> f64 {
-        total.as_secs_f64() / self.done as f64
+impl Sums {
+    fn each_ms(&self, total: Duration) -> f64 {
+        1000.0 * total.as_secs_f64() / self.done as f64
     }
 }
 
-/// Processor time so far of api without its hashing threads, of PostgreSQL and of Redis.
-///
-/// Tokio's runtime starts its workers, one per core, before anything else; threads of that name that came later run
-/// blocking work, which in api is hashing.
-fn besides_hashing(api: &Program, cores: usize) -> anyhow::Result<Duration> {
-    let (runtime, others): (Vec<_>, Vec<_>) =
-        usage::threads(api.pid()?)?.into_iter().partition(|thread| thread.name.starts_with("tokio-rt"));
-    ensure!(runtime.len() >= cores, "the threads of api are named otherwise than expected");
-    let api: Duration = runtime.iter().take(cores).chain(&others).map(|thread| thread.on_processor).sum();
-    let own = std::process::id();
-    let servers = [usage::children_named(own, "postgres")?, usage::children_named(own, "redis-server")?].concat();
-    let mut total = api;
-    for server in servers {
-        total += usage::on_processor_in_all(server)?;
-        for child in usage::children_named(server, "postgres")? {
-            total += usage::on_processor_in_all(child)?;
+impl Besides {
+    /// Processor time so far of api without its hashing threads, of PostgreSQL and of Redis.
+    ///
+    /// Tokio's runtime starts its workers, one per core, before anything else; threads of that name that came later run
+    /// blocking work, which in api is hashing.
+    fn so_far(api: &Program) -> anyhow::Result<Self> {
+        let threads = usage::threads(api.pid()?)?;
+        let (runtime, others): (Vec<_>, Vec<_>) =
+            threads.into_iter().partition(|thread| thread.name.starts_with("tokio-rt"));
+        ensure!(runtime.len() >= cores(), "the threads of api are named otherwise than expected");
+        let api = runtime.iter().take(cores()).chain(&others).map(|thread| thread.on_processor).sum();
+        let own = std::process::id();
+        let (mut postgresql, mut redis) = (Duration::ZERO, Duration::ZERO);
+        for server in usage::children_named(own, "postgres")? {
+            postgresql += usage::on_processor_in_all(server)?;
+            for backend in usage::children_named(server, "postgres")? {
+                postgresql += usage::on_processor_in_all(backend)?;
+            }
         }
+        for server in usage::children_named(own, "redis-server")? {
+            redis += usage::on_processor_in_all(server)?;
+        }
+        Ok(Self { api, postgresql, redis })
     }
-    Ok(total)
+
+    /// Adds what passed between two moments.
+    fn add(&mut self, now: Self, before: Self) {
+        self.api += now.api.saturating_sub(before.api);
+        self.postgresql += now.postgresql.saturating_sub(before.postgresql);
+        self.redis += now.redis.saturating_sub(before.redis);
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Hashes `count` passwords, [`CLIENTS`] callers at once.

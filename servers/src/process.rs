@@ -18,8 +18,9 @@ use std::{
 /// How long a server may take to answer: far above the 0.1 to 2 s measured, so that a loaded machine does not fail.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs until its standard input ends, then kills the process named in the pid file and removes the folder.
-const GUARD: &str = r#"cat >/dev/null; pid=$(cat "$1/pid" 2>/dev/null) && kill -"$2" "$pid" 2>/dev/null
+/// Reads process ids (an empty line: none) until its standard input ends, then kills the last one and removes the folder.
+/// The id does not come from a file, because somebody may remove the folder before.
+const GUARD: &str = r#"pid=; while read -r line; do pid=$line; done; [ -n "$pid" ] && kill -"$2" "$pid" 2>/dev/null
 while [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.02; done; rm -rf "$1""#;
 
 /// A server that could not be started or stopped.
@@ -108,7 +109,8 @@ impl Process {
             // Its id may belong to another process from now on.
             self.child = None;
             self.status = Some(status);
-            let _ = std::fs::remove_file(self.folder.join("pid"));
+            // A guard that is gone needs no news.
+            let _ = self.tell_guard("");
         }
         self.status
     }
@@ -124,10 +126,13 @@ impl Process {
         let (out, err) = (open().map_err(io("open the server's log"))?, open().map_err(io("open the server's log"))?);
         let child = command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0).spawn();
         let child = child.map_err(io("start the server"))?;
-        let pid = child.id();
-        (self.child, self.status) = (Some(child), None);
-        let written = std::fs::File::create(self.folder.join("pid")).and_then(|mut file| write!(file, "{pid}"));
-        written.map_err(io("write the process id"))
+        let pid = child.id().to_string();
+        self.child = Some(child);
+        self.tell_guard(&pid).map_err(io("tell the clean-up guard"))
+    }
+
+    fn tell_guard(&mut self, pid: &str) -> std::io::Result<()> {
+        self.pipe.as_mut().map_or(Ok(()), |pipe| writeln!(pipe, "{pid}"))
     }
 
     /// Waits until `ready` says so.
@@ -167,7 +172,8 @@ impl Process {
         if let Some(mut child) = self.child.take() {
             let _ = child.wait();
         }
-        let _ = std::fs::remove_file(self.folder.join("pid"));
+        // A guard that is gone needs no news.
+        let _ = self.tell_guard("");
     }
 }
 
@@ -203,4 +209,25 @@ pub(crate) fn run(program: &'static str, command: &mut Command) -> Result<String
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(ServerError::Failed { program, output: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_ends_with_us_even_when_its_folder_was_removed_before() {
+        let mut process = Process::new("sleeper", Signal::TERM).expect("a folder and a guard");
+        let mut sleep = Command::new("sleep");
+        sleep.arg("600");
+        process.spawn(sleep).expect("sleep starts");
+        std::fs::remove_dir_all(process.folder()).expect("removed");
+        // What the kernel does when we are killed; the guard alone is left to end the process.
+        drop(process.pipe.take());
+        let start = Instant::now();
+        while process.ended().is_none() {
+            assert!(start.elapsed() < START_LIMIT, "the process outlived us");
+            std::thread::yield_now();
+        }
+    }
 }

@@ -1,0 +1,63 @@
+//! I2, I3: Redis holds hints. Losing them changes when, never whether; nothing that happens there settles a mail.
+
+use pipeline_tests::{Options, Outcome, PATIENCE, Pipeline, until};
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i3_flushall_every_three_seconds_under_load_changes_nothing_but_the_time() {
+    let pipeline = Pipeline::start(Options::new().workers(2)).await;
+    let load = pipeline.load(2);
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        pipeline.redis_command(&["FLUSHALL"]);
+    }
+    load.stop().await;
+    pipeline.settle(PATIENCE).await;
+    pipeline.check().await.assert_exactly_one_mail_each();
+}
+
+#[tokio::test]
+async fn i2_i3_a_redis_killed_and_restarted_empty_is_told_again_of_everything_owed() {
+    let options = Options::new().with(|document| document.task.delay = Duration::from_secs(5));
+    let mut pipeline = Pipeline::start(options).await;
+    pipeline.sign_up(30, 4).await;
+    until("Redis knows all of them", PATIENCE, async || {
+        pipeline.queue().await.is_some_and(|queue| queue.scheduled == 30)
+    })
+    .await;
+    pipeline.redis.kill();
+    pipeline.redis.start_again().expect("Redis starts again");
+    pipeline.settle(PATIENCE).await;
+    pipeline.check().await.assert_exactly_one_mail_each();
+}
+
+#[tokio::test]
+async fn i9_a_full_redis_stops_no_signup_and_gets_the_tasks_when_it_has_room() {
+    let pipeline = Pipeline::start(Options::new()).await;
+    pipeline.redis_command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let attempts = pipeline.sign_up(20, 4).await;
+    assert!(attempts.iter().all(|attempt| attempt.outcome == Outcome::Acknowledged), "{attempts:?}");
+    until("the relay meets the full Redis", PATIENCE, async || {
+        !pipeline.apis[0].lines("intents stay in PostgreSQL until they can be handed over").is_empty()
+    })
+    .await;
+    assert!(pipeline.accepted().is_empty());
+    pipeline.redis_command(&["CONFIG", "SET", "maxmemory", "0"]);
+    pipeline.settle(PATIENCE).await;
+    pipeline.check().await.assert_exactly_one_mail_each();
+}
+
+#[tokio::test]
+async fn i2_tasks_deleted_and_archived_by_hand_are_owed_all_the_same() {
+    let options = Options::new().with(|document| document.task.delay = Duration::from_secs(4));
+    let pipeline = Pipeline::start(options).await;
+    pipeline.sign_up(10, 4).await;
+    until("Redis knows all of them", PATIENCE, async || {
+        pipeline.queue().await.is_some_and(|queue| queue.scheduled == 10)
+    })
+    .await;
+    // What `asynq task delete` and an eviction do: the schedule is gone, Redis lives and keeps its incarnation.
+    pipeline.redis_command(&["DEL", "asynq:{critical}:scheduled"]);
+    pipeline.settle(PATIENCE).await;
+    pipeline.check().await.assert_exactly_one_mail_each();
+}

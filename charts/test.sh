@@ -14,7 +14,7 @@ root=$(dirname "$charts")
 tests=$charts/tests
 "$root/tests/cluster/build.sh" etcd kube-apiserver kubectl helm || exit
 # shellcheck disable=SC1090,SC2154 # each is checked by itself; `state` is of servers.sh
-for part in servers renders cluster rights life; do source "$tests/$part.sh"; done
+for part in servers renders arguments cluster rights life; do source "$tests/$part.sh"; done
 trap stop_api_server EXIT
 
 passed=0 failed=0
@@ -27,7 +27,7 @@ check() {
   else
     failed=$((failed + 1))
     printf 'FAILED  %s\n' "${*//_/ }"
-    sed 's/^/        /' "$state/output"
+    head -n 60 "$state/output" | cut -c -300 | sed 's/^/        /'
   fi
 }
 
@@ -40,6 +40,9 @@ check every_golden_file_has_its_values
 for file in "$tests"/refused/*/*.yaml; do check is_refused "$(basename "$(dirname "$file")")" "$(basename "$file" .yaml)"; done
 check namespaced_mode_has_no_cluster_wide_object
 check no_right_has_a_wildcard
+while read -r chart name; do
+  [ "$chart" = signup-pipeline ] || check the_operator_takes_the_arguments_of "$name"
+done < <(value_sets)
 
 start_api_server_alone || exit
 for namespace in signup-system shop forum; do make_namespace $namespace >/dev/null || exit; done

@@ -73,7 +73,7 @@ the_operator_may_do_its_work_and_no_more() {
     its_work_in shop
     for namespace in shop signup-system kube-system; do no_more_in $namespace; done
     table true signup-system create leases.coordination.k8s.io
-    table true signup-system get,update,patch leases.coordination.k8s.io:signup-operator
+    table true signup-system get,update leases.coordination.k8s.io:signup-operator
     table false signup-system get,update,patch leases.coordination.k8s.io:another
     table false signup-system list,watch,delete leases.coordination.k8s.io
     table false shop get,create,patch leases.coordination.k8s.io
@@ -87,5 +87,7 @@ the_namespaced_operator_may_do_nothing_elsewhere() {
       its_work_in $namespace | sed 's/^true/false/'
       no_more_in $namespace
     done
+    table true signup-system get,update leases.coordination.k8s.io:signup-operator-shop leases.coordination.k8s.io:signup-operator-forum
+    table false signup-system get,update leases.coordination.k8s.io:signup-operator
   } | are_the_answers
 }

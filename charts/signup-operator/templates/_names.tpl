@@ -8,6 +8,14 @@
 {{- end -}}
 {{- end -}}
 
+{{/*
+A process works in all namespaces or in one, so each watched namespace has a Deployment, and a Lease of the same name:
+dict "root" $ "watched" "shop".
+*/}}
+{{- define "signup-operator.deployment" -}}
+{{- printf "%s-%s" (include "signup-operator.name" .root) .watched | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
 {{- define "signup-operator.serviceAccount" -}}
 {{- .Values.serviceAccount.name | default (ternary (include "signup-operator.name" .) "default" .Values.serviceAccount.create) -}}
 {{- end -}}

@@ -1,0 +1,20 @@
+# Does the operator take the command line that the chart gives it? Sourced by ../test.sh.
+#
+# Takes: target/debug/operator, and the golden files. Gives: the function below. Does not: start the operator; `--help` as the
+# last argument ends it after all others were parsed.
+# shellcheck shell=bash disable=SC2154 # the variables are of test.sh and settings.sh
+
+# arguments_of NAME: those of the first operator that the value set makes, one a line
+arguments_of() {
+  awk '/^ *command: \[\/operator\]$/ {inside = 1; next}
+    inside && /^ *ports:$/ {exit}
+    inside && sub(/^ *- -/, "-")
+    inside && /^ *- run$/ {print "run"}' "$tests/golden/signup-operator/$1.yaml" | grep -v '^- name:'
+}
+
+the_operator_takes_the_arguments_of() {
+  local arguments
+  mapfile -t arguments < <(arguments_of "$1")
+  [ "${arguments[0]}" = run ] && [ ${#arguments[@]} -ge 5 ] || { echo "found no arguments: ${arguments[*]}"; return 1; }
+  "$root/target/debug/operator" "${arguments[@]}" --help
+}

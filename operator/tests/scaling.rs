@@ -13,11 +13,14 @@ fn depth(pending: u64, active: u64, due_soon: u64) -> Depth {
     Depth { pending, active, due_soon, paused: false }
 }
 
+/// Name, depths, recommended, desired, limit.
+type Case = (&'static str, Vec<Depth>, u32, u32, Option<LimitedBy>);
+
 #[test]
 fn workers_follow_the_work_between_the_limits() {
     let paused = Depth { paused: true, ..depth(1000, 0, 1000) };
     let paused_and_busy = Depth { paused: true, ..depth(1000, 17, 0) };
-    let cases: [(&str, Vec<Depth>, u32, u32, Option<LimitedBy>); 10] = [
+    let cases: [Case; 10] = [
         ("an empty queue", vec![depth(0, 0, 0)], 0, 1, Some(LimitedBy::MinReplicas)),
         ("no queue", vec![], 0, 1, Some(LimitedBy::MinReplicas)),
         ("one task", vec![depth(1, 0, 0)], 1, 1, None),

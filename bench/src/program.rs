@@ -36,6 +36,11 @@ impl Program {
         Ok(text.parse()?)
     }
 
+    /// Kills it without warning (SIGKILL) and waits until it is gone.
+    pub(crate) fn kill(mut self) {
+        self.process.end(rustix::process::Signal::KILL);
+    }
+
     pub(crate) fn pid(&self) -> anyhow::Result<u32> {
         self.process.pid().context("the program does not run")
     }

@@ -63,7 +63,9 @@ fn parse(received: &[u8]) -> anyhow::Result<Option<(Answer, usize)>> {
     let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).context("no status")?;
     let mut headers = lines.filter_map(|line| line.split_once(':'));
     let length = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    let length: usize = length.and_then(|(_, value)| value.trim().parse().ok()).context("no content-length")?;
+    let length = length.and_then(|(_, value)| value.trim().parse().ok());
+    // 204 has no body and need not say so (RFC 9110, section 15.3.5).
+    let length: usize = length.or((status == 204).then_some(0)).context("no content-length")?;
     let (start, end) = (head_end + 4, head_end + 4 + length);
     let Some(body) = received.get(start..end) else { return Ok(None) };
     Ok(Some((Answer { status, body: body.to_vec() }, end)))
@@ -81,6 +83,12 @@ mod tests {
         }
         let answer = Answer { status: 200, body: b"ok".to_vec() };
         assert_eq!(parse(whole).expect("valid"), Some((answer, whole.len())));
+    }
+
+    #[test]
+    fn an_answer_without_content_needs_no_length() {
+        let answer = b"HTTP/1.1 204 No Content\r\nx: y\r\n\r\n";
+        assert_eq!(parse(answer).expect("valid"), Some((Answer { status: 204, body: vec![] }, answer.len())));
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Work {
             Self::Delayed => delayed::measure(&parts.peers, round).await,
             Self::Processing => processing::measure(&parts.peers, round).await,
             Self::Enqueueing => enqueueing::measure(&parts.peers, round).await,
-            Self::Recovery => recovery::measure(&parts.peers, round).await,
+            Self::Recovery => recovery::measure(&parts.peers, &parts.programs, round).await,
             Self::Signups => signups::measure(&parts.programs).await,
             Self::Mails => mails::measure(&parts.programs, round).await,
             Self::Memory => memory::measure(&parts.programs).await,

@@ -1,34 +1,42 @@
-//! How long until a killed worker's task runs on another worker that was there all along.
+//! How long until a killed worker's task runs on another worker that was there all along: for the queue alone, and for a
+//! whole `worker` program killed in the middle of a mail.
 //!
 //! Ours is measured in every round; asynq once, when asked for, because it takes one to three minutes.
 
 use super::Round;
+use super::journal::Journal;
+use crate::deployment::{Deployment, Variation};
 use crate::figure::{Better, Goal, Measured, Target, Unit};
 use crate::peers::{Peer, Peers};
-use anyhow::Context;
+use crate::requests::Requests;
+use anyhow::{Context, ensure};
 use queue::{Client, Connection, Task};
+use signup::{State, Store};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 
-pub(super) const GOALS: [Goal; 1] = [Goal {
-    key: "recovery",
-    work: "worker killed to its task running elsewhere",
-    unit: Unit::Seconds,
-    better: Better::Lower,
-    target: Target::AtMost(35.0),
-}];
+pub(super) const GOALS: [Goal; 2] = [
+    goal("recovery", "worker killed, to its task running elsewhere"),
+    goal("recovery_mail", "worker program killed amid a mail, to that mail sent by another"),
+];
+
+const fn goal(key: &'static str, work: &'static str) -> Goal {
+    Goal { key, work, unit: Unit::Seconds, better: Better::Lower, target: Target::AtMost(35.0) }
+}
 
 /// asynq takes up to 170 s by its constants.
 const LIMIT: Duration = Duration::from_secs(300);
 /// The task is killed at another phase of the timers in each round: 0, 2.3, 4.6 ... s after it started, below 10 s.
 const PHASE_STEP_MS: u64 = 2_300;
 
-pub(super) async fn measure(peers: &Peers, round: Round) -> anyhow::Result<Vec<Measured>> {
+pub(super) async fn measure(peers: &Peers, programs: &Path, round: Round) -> anyhow::Result<Vec<Measured>> {
     let phase = Duration::from_millis(u64::from(round.number) * PHASE_STEP_MS % 10_000);
     let ours = one(peers, Peer::Ours, phase).await?;
     let baseline = if round.asynq_recovery { Some(one(peers, Peer::Asynq, phase).await?) } else { None };
-    Ok(vec![Measured { key: "recovery", ours, baseline }])
+    let mail = mail(programs, phase).await?;
+    Ok(vec![Measured { key: "recovery", ours, baseline }, Measured::alone("recovery_mail", mail)])
 }
 
 async fn one(peers: &Peers, peer: Peer, phase: Duration) -> anyhow::Result<f64> {
@@ -63,4 +71,31 @@ impl Holder {
         let line = tokio::time::timeout(LIMIT, self.lines.next_line()).await;
         line.context("the task did not run in time")??.context("the worker ended")
     }
+}
+
+/// The inbox never answers the first worker's MAIL FROM; the second worker starts while the first waits.
+async fn mail(programs: &Path, phase: Duration) -> anyhow::Result<f64> {
+    let deployment = Deployment::start(programs, Variation { delay: Duration::ZERO, concurrency: 16 })?;
+    let rule = r#"[{"at":"mail_from","action":"hang","times":1}]"#;
+    let answer = Requests::open(deployment.inbox.address("http")?).await?.post_json("/rules", rule).await?;
+    ensure!(answer.status < 300, "the inbox refused the rule: {}", String::from_utf8_lossy(&answer.body));
+    let mut journal = Journal::at_end(&deployment.journal())?;
+    let (api, first) = (deployment.api().await?, deployment.worker().await?);
+    super::signups::sign_up(api.address("http")?, 0, 1).await?;
+    wait_until_sending(&deployment).await?;
+    let _second = deployment.worker().await?;
+    tokio::time::sleep(phase).await;
+    first.kill();
+    let killed = Instant::now();
+    journal.wait_for(1).await?;
+    Ok(killed.elapsed().as_secs_f64())
+}
+
+async fn wait_until_sending(deployment: &Deployment) -> anyhow::Result<()> {
+    let (store, start) = (Store::connect(&deployment.database_uri, None, 1)?, Instant::now());
+    while store.counts().await?.by_state[&State::Sending] == 0 {
+        ensure!(start.elapsed() < LIMIT, "no worker began with the mail");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }

@@ -1,6 +1,103 @@
-//! From a validated pipeline to what shall exist: pure steps.
+//! From a validated pipeline to what shall exist: pure steps, one file per kind of object.
 //!
 //! Takes: the resource, and decisions that were made elsewhere. Gives: desired objects; the same input gives the same bytes.
 //! Does not: do I/O.
+//!
+//! # Layout
+//!
+//! - [`names`]: names, labels, ports, annotations
+//! - [`child`]: one desired object, and the kinds there are
+//! - [`document`], [`mounts`]: `pipeline.yaml`, and where its files are mounted
+//! - [`checksum`]: what cannot change in a running process
+//! - `config_map`, `service_account`, `service`, `deployment` (with `pod`), `disruption_budget`, `network_policy`, `ingress`,
+//!   `http_route`: one kind each
+//! - [`key_secret`]: the generated keys, the one object that is made once and never changed
 
+pub mod checksum;
+pub mod child;
+mod config_map;
+mod deployment;
+mod disruption_budget;
 pub mod document;
+mod http_route;
+mod ingress;
+pub mod key_secret;
+pub mod mounts;
+pub mod names;
+mod network_policy;
+mod pod;
+mod service;
+mod service_account;
+
+use crate::crd::{SignupPipeline, SignupPipelineSpec};
+use checksum::Checksums;
+use child::Child;
+use names::Part;
+use pipeline::document::InvalidDocument;
+
+/// What the resource itself does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inputs {
+    /// Image of pods whose pipeline names none: the operator's own.
+    pub image: String,
+    /// Checksums of the Secrets that processes read at start only.
+    pub checksums: Checksums,
+    /// TCP ports of PostgreSQL, from its URI.
+    pub database_ports: Vec<u16>,
+    /// TCP ports of Redis, from its URI.
+    pub redis_ports: Vec<u16>,
+}
+
+/// The pipeline that children are built for.
+#[derive(Debug, Clone, Copy)]
+struct Subject<'a> {
+    name: &'a str,
+    namespace: &'a str,
+    uid: Option<&'a str>,
+    spec: &'a SignupPipelineSpec,
+}
+
+impl<'a> Subject<'a> {
+    fn new(pipeline: &'a SignupPipeline) -> Self {
+        let metadata = &pipeline.metadata;
+        Self {
+            name: metadata.name.as_deref().unwrap_or_default(),
+            namespace: metadata.namespace.as_deref().unwrap_or("default"),
+            uid: metadata.uid.as_deref(),
+            spec: &pipeline.spec,
+        }
+    }
+}
+
+/// Every desired child, in the order in which they are applied: what pods need comes before the pods.
+///
+/// # Errors
+///
+/// [`InvalidDocument`] when the processes would refuse their configuration; then nothing may be applied.
+pub fn children(pipeline: &SignupPipeline, inputs: &Inputs) -> Result<Vec<Child>, InvalidDocument> {
+    let subject = Subject::new(pipeline);
+    let mut children = vec![config_map::build(&subject)?];
+    children.extend(Part::ALL.map(|part| service_account::build(&subject, part)));
+    if subject.spec.network_policy.enabled {
+        children.extend(Part::ALL.map(|part| network_policy::build(&subject, inputs, part)));
+    }
+    children.push(service::build(&subject));
+    children.extend(Part::ALL.map(|part| deployment::build(&subject, inputs, part)));
+    children.extend(Part::ALL.into_iter().filter_map(|part| disruption_budget::build(&subject, part)));
+    if let Some(expose) = &subject.spec.expose {
+        children.extend(expose.ingress.as_ref().map(|ingress| ingress::build(&subject, expose, ingress)));
+        children.extend(expose.gateway.as_ref().map(|gateway| http_route::build(&subject, expose, gateway)));
+    }
+    Ok(children)
+}
+
+/// The text of `pipeline.yaml` and the hash by which processes name it.
+///
+/// # Errors
+///
+/// [`InvalidDocument`] when the processes would refuse it.
+pub fn configuration(pipeline: &SignupPipeline) -> Result<(String, String), InvalidDocument> {
+    let text = config_map::text(&Subject::new(pipeline))?;
+    let hash = checksum::hash([text.as_bytes()]);
+    Ok((text, hash))
+}

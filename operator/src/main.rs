@@ -1,16 +1,23 @@
-//! The program `operator`: `operator crd` and `operator local`.
+//! The program `operator`: `operator run`, `operator local`, `operator render` and `operator crd`.
 //!
 //! Takes: the command line. Gives: what [`operator`] does. Does not: hold logic.
 
 use clap::Parser;
-use operator::local::{self, options::Options};
+use operator::{
+    local::{self, options::Options},
+    render, run,
+};
 
-/// Knows the SignupPipeline resource, and runs one on this machine.
+/// Runs SignupPipeline resources, in a cluster or on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "operator", version)]
 enum Command {
     /// Print the CustomResourceDefinition as YAML.
     Crd,
+    /// Run the operator in a cluster, until SIGTERM or Ctrl-C.
+    Run(run::Options),
+    /// Print every object that a pipeline becomes in a cluster, without one.
+    Render(render::Options),
     /// Run a pipeline on this machine, without a cluster, until SIGTERM or Ctrl-C.
     Local(Options),
 }
@@ -21,6 +28,8 @@ async fn main() -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match Command::parse() {
         Command::Crd => print!("{}", operator::crd::to_yaml()?),
+        Command::Run(options) => run::run(options).await?,
+        Command::Render(options) => print!("{}", render::run(&options)?),
         Command::Local(options) => local::run(options).await?,
     }
     Ok(())

@@ -1,0 +1,47 @@
+//! Checksums of what cannot change in a running process: a change of them rolls the pods.
+//!
+//! Takes: the resource, and the content of Secrets. Gives: annotations of the pod template, one per part of the resource, so
+//! that an event can name the part. Does not: cover what processes follow live.
+
+use super::Subject;
+use crate::crd::{exposure::LogFormat, stores::Database};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// Annotation -> part of the resource, in words.
+pub const FIELDS: [(&str, &str); 3] = [
+    ("signup.dev/restart-on-database", "spec.database or the content of its Secrets"),
+    ("signup.dev/restart-on-redis", "spec.redis or the content of its Secrets"),
+    ("signup.dev/restart-on-logs", "spec.observability.logFormat"),
+];
+
+/// Checksums of Secrets' content, made by [`hash`] with the pipeline's uid as salt.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checksums {
+    /// PostgreSQL's URI and authority.
+    pub database: String,
+    /// Redis' URI and authority.
+    pub redis: String,
+}
+
+/// First 16 hexadecimal digits of the SHA-256 of `parts`, as the processes name their configuration.
+pub fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Annotations of both pod templates.
+pub(super) fn annotations(subject: &Subject<'_>, checksums: &Checksums) -> BTreeMap<String, String> {
+    let spec = subject.spec;
+    let Database { secret_ref: _, ca_secret_ref: _, max_connections_per_pod, migrations } = &spec.database;
+    let database = format!("{} {max_connections_per_pod} {migrations:?}", checksums.database);
+    let format = match spec.observability.log_format {
+        LogFormat::Json => "Json",
+        LogFormat::Text => "Text",
+    };
+    let values = [hash([database.as_bytes()]), hash([checksums.redis.as_bytes()]), format.to_owned()];
+    FIELDS.into_iter().zip(values).map(|((key, _), value)| (key.to_owned(), value)).collect()
+}

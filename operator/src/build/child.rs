@@ -1,0 +1,116 @@
+//! One desired object.
+//!
+//! Takes: a kind, a name, and the object's content. Gives: a [`Child`] with labels and owner reference. Does not: check the
+//! content against the kind; the API server does, strictly.
+
+use super::{
+    Subject,
+    names::{COMPONENT, INSTANCE, MANAGED_BY, NAME, Part},
+};
+use crate::crd::SignupPipeline;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{
+    Resource,
+    api::{ApiResource, DynamicObject, ObjectMeta},
+    core::GroupVersionKind,
+};
+use serde_json::Value;
+
+/// The kinds of children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Configuration.
+    ConfigMap,
+    /// Identity of pods, without a token.
+    ServiceAccount,
+    /// What pods accept and reach.
+    NetworkPolicy,
+    /// Address inside the cluster.
+    Service,
+    /// Pods.
+    Deployment,
+    /// How many pods may be evicted at once.
+    PodDisruptionBudget,
+    /// Exposure by an ingress controller.
+    Ingress,
+    /// Exposure by the Gateway API, which not every cluster has.
+    HttpRoute,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 8] = [
+        Self::ConfigMap,
+        Self::ServiceAccount,
+        Self::NetworkPolicy,
+        Self::Service,
+        Self::Deployment,
+        Self::PodDisruptionBudget,
+        Self::Ingress,
+        Self::HttpRoute,
+    ];
+
+    /// Group, version and names on the API server.
+    pub fn resource(self) -> ApiResource {
+        let (group, kind, plural) = match self {
+            Self::ConfigMap => ("", "ConfigMap", "configmaps"),
+            Self::ServiceAccount => ("", "ServiceAccount", "serviceaccounts"),
+            Self::NetworkPolicy => ("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
+            Self::Service => ("", "Service", "services"),
+            Self::Deployment => ("apps", "Deployment", "deployments"),
+            Self::PodDisruptionBudget => ("policy", "PodDisruptionBudget", "poddisruptionbudgets"),
+            Self::Ingress => ("networking.k8s.io", "Ingress", "ingresses"),
+            Self::HttpRoute => ("gateway.networking.k8s.io", "HTTPRoute", "httproutes"),
+        };
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind), plural)
+    }
+}
+
+/// A desired object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Child {
+    /// Its kind.
+    pub kind: Kind,
+    /// The object, as it is applied.
+    pub object: DynamicObject,
+}
+
+impl Child {
+    /// Name of the object.
+    pub fn name(&self) -> &str {
+        self.object.metadata.name.as_deref().unwrap_or_default()
+    }
+}
+
+/// Puts a child together; `content` is everything but kind and metadata.
+pub(super) fn child(subject: &Subject<'_>, kind: Kind, part: Option<Part>, name: String, content: Value) -> Child {
+    let mut object = DynamicObject::new(&name, &kind.resource());
+    object.metadata = metadata(subject, part, name);
+    object.data = content;
+    Child { kind, object }
+}
+
+pub(super) fn metadata(subject: &Subject<'_>, part: Option<Part>, name: String) -> ObjectMeta {
+    let labels = [NAME, MANAGED_BY, (INSTANCE, subject.name)];
+    let part = part.map(|part| (COMPONENT, part.name()));
+    let labels = labels.into_iter().chain(part).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(subject.namespace.to_owned()),
+        labels: Some(labels),
+        owner_references: subject.uid.map(|uid| vec![owner(subject.name, uid)]),
+        ..ObjectMeta::default()
+    }
+}
+
+/// The API server refuses an owner without a uid, so a rendered file has none.
+fn owner(name: &str, uid: &str) -> OwnerReference {
+    OwnerReference {
+        api_version: SignupPipeline::api_version(&()).into_owned(),
+        kind: SignupPipeline::kind(&()).into_owned(),
+        name: name.to_owned(),
+        uid: uid.to_owned(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}

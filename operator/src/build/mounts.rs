@@ -1,0 +1,94 @@
+//! Where the pods see the ConfigMap and the Secrets.
+//!
+//! Takes: what the resource names. Gives: paths for `pipeline.yaml`, and the volumes that make them true. Secrets are files,
+//! never variables. Does not: read them.
+
+use super::{document::MountedPaths, names, names::Part};
+use crate::crd::SignupPipelineSpec;
+use serde_json::{Value, json};
+
+/// Folder of `pipeline.yaml`.
+pub const CONFIG: &str = "/etc/signup";
+/// Folder of replaced mail texts.
+const TEMPLATES: &str = "/etc/signup-templates";
+
+/// One mounted folder.
+struct Mount {
+    name: &'static str,
+    path: String,
+    source: Value,
+    worker_only: bool,
+}
+
+/// Paths inside every pod.
+pub fn paths(spec: &SignupPipelineSpec) -> MountedPaths {
+    let secret = |folder: &str| format!("/run/secrets/{folder}").into();
+    MountedPaths {
+        database_uri: secret("database/uri"),
+        database_ca: spec.database.ca_secret_ref.as_ref().map(|_| secret("database-ca/ca.crt")),
+        redis_uri: secret("redis/uri"),
+        redis_ca: spec.redis.ca_secret_ref.as_ref().map(|_| secret("redis-ca/ca.crt")),
+        smtp_auth: spec.mail.smtp.auth_secret_ref.as_ref().map(|_| secret("smtp")),
+        smtp_ca: spec.mail.smtp.ca_secret_ref.as_ref().map(|_| secret("smtp-ca/ca.crt")),
+        templates: spec.mail.templates_ref.as_ref().map(|_| TEMPLATES.into()),
+        keys: secret("keys"),
+    }
+}
+
+/// Name of the Secret with the keys: the given one, or the generated one.
+pub fn key_secret(pipeline: &str, spec: &SignupPipelineSpec) -> String {
+    spec.verification.key_secret_ref.as_ref().map_or_else(|| names::key_secret(pipeline), |given| given.name.clone())
+}
+
+/// Volumes and mounts of a part's pods: `api` never sees the mail server's credentials.
+pub(super) fn volumes(pipeline: &str, spec: &SignupPipelineSpec, part: Part) -> (Vec<Value>, Vec<Value>) {
+    let mounts = mounts(pipeline, spec).into_iter().filter(|mount| part == Part::Worker || !mount.worker_only);
+    mounts
+        .map(|Mount { name, path, source, worker_only: _ }| {
+            let mut volume = source;
+            volume["name"] = name.into();
+            (volume, json!({"name": name, "mountPath": path, "readOnly": true}))
+        })
+        .unzip()
+}
+
+fn mounts(pipeline: &str, spec: &SignupPipelineSpec) -> Vec<Mount> {
+    let uri = |name, secret: &str, key: &str| item(name, secret, key, "uri", false);
+    let (database, redis, smtp) = (&spec.database, &spec.redis, &spec.mail.smtp);
+    let config_map = |name: &str| json!({"configMap": {"name": name, "defaultMode": 0o444}});
+    let config = Mount {
+        name: "config",
+        path: CONFIG.into(),
+        source: config_map(&names::config_map(pipeline)),
+        worker_only: false,
+    };
+    let mut mounts = vec![config, uri("database", &database.secret_ref.name, &database.secret_ref.key)];
+    let authority =
+        |name, ca: &crate::crd::stores::CaSecret, worker_only| item(name, &ca.name, &ca.key, "ca.crt", worker_only);
+    mounts.extend(database.ca_secret_ref.as_ref().map(|ca| authority("database-ca", ca, false)));
+    mounts.push(uri("redis", &redis.secret_ref.name, &redis.secret_ref.key));
+    mounts.extend(redis.ca_secret_ref.as_ref().map(|ca| authority("redis-ca", ca, false)));
+    mounts.push(whole("keys", &key_secret(pipeline, spec), false));
+    mounts.extend(smtp.auth_secret_ref.as_ref().map(|auth| whole("smtp", &auth.name, true)));
+    mounts.extend(smtp.ca_secret_ref.as_ref().map(|ca| authority("smtp-ca", ca, true)));
+    mounts.extend(spec.mail.templates_ref.as_ref().map(|templates| Mount {
+        name: "templates",
+        path: TEMPLATES.into(),
+        source: config_map(&templates.name),
+        worker_only: true,
+    }));
+    mounts
+}
+
+/// A whole Secret as a folder. The files belong to root and the pod's group; others cannot read them.
+fn whole(name: &'static str, secret: &str, worker_only: bool) -> Mount {
+    let source = json!({"secret": {"secretName": secret, "defaultMode": 0o440}});
+    Mount { name, path: format!("/run/secrets/{name}"), source, worker_only }
+}
+
+/// One key of a Secret as the file `file` of a folder.
+fn item(name: &'static str, secret: &str, key: &str, file: &str, worker_only: bool) -> Mount {
+    let mut mount = whole(name, secret, worker_only);
+    mount.source["secret"]["items"] = json!([{"key": key, "path": file}]);
+    mount
+}

@@ -1,0 +1,76 @@
+//! Names, labels, ports and annotations of the children; nobody else spells them.
+//!
+//! Takes: the name of a pipeline. Gives: what its children are called. Does not: look anything up.
+
+use serde_json::{Value, json};
+
+/// Field manager of everything but the workers' replicas.
+pub const FIELD_MANAGER: &str = "signup-operator";
+/// Field manager of the workers' replicas.
+pub const SCALER_FIELD_MANAGER: &str = "signup-operator-scaler";
+
+/// Label of every child; the operator watches nothing else.
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", FIELD_MANAGER);
+/// Label with the name of the pipeline.
+pub const INSTANCE: &str = "app.kubernetes.io/instance";
+/// Label with the part: `api` or `worker`.
+pub const COMPONENT: &str = "app.kubernetes.io/component";
+/// Label of the pipeline's objects, whatever its name.
+pub const NAME: (&str, &str) = ("app.kubernetes.io/name", "signup-pipeline");
+
+/// Annotation of a pod; its only use is that a change makes the kubelet look at the pod's volumes at once.
+pub const SYNC: &str = "signup.dev/sync";
+
+/// Port of the HTTP interface inside a pod.
+pub const HTTP_PORT: u16 = 8080;
+/// Port of the gRPC interface inside a pod.
+pub const GRPC_PORT: u16 = 9090;
+/// Port of health, metrics and the configuration in force, inside every pod.
+pub const ADMIN_PORT: u16 = 8081;
+
+/// A part of the pipeline that runs in pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// The HTTP and gRPC service.
+    Api,
+    /// Sends the mails.
+    Worker,
+}
+
+impl Part {
+    /// All parts.
+    pub const ALL: [Self; 2] = [Self::Api, Self::Worker];
+
+    /// Name of the part and of its program.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Worker => "worker",
+        }
+    }
+
+    /// Name of the part's Deployment, ServiceAccount, policy and so on.
+    pub fn child_name(self, pipeline: &str) -> String {
+        format!("{pipeline}-{}", self.name())
+    }
+}
+
+/// Name of the ConfigMap with `pipeline.yaml`.
+pub fn config_map(pipeline: &str) -> String {
+    format!("{pipeline}-config")
+}
+
+/// Name of the Secret with the generated keys.
+pub fn key_secret(pipeline: &str) -> String {
+    format!("{pipeline}-keys")
+}
+
+/// Labels by which a part's pods are selected; they can never change.
+pub fn selector(pipeline: &str, part: Part) -> Value {
+    json!({NAME.0: NAME.1, INSTANCE: pipeline, COMPONENT: part.name()})
+}
+
+/// The same labels as text, for the scale subresource.
+pub fn selector_text(pipeline: &str, part: Part) -> String {
+    format!("{COMPONENT}={},{INSTANCE}={pipeline},{}={}", part.name(), NAME.0, NAME.1)
+}

@@ -1,0 +1,22 @@
+//! Service `<name>-api`: HTTP on port 80, gRPC on port 9090, inside the cluster.
+//!
+//! Takes: the resource. Gives: the Service. Does not: publish the admin port.
+
+use super::{
+    Subject,
+    child::{Child, Kind, child},
+    names::{self, GRPC_PORT, Part},
+};
+use serde_json::json;
+
+pub(super) fn build(subject: &Subject<'_>) -> Child {
+    let content = json!({"spec": {
+        "type": "ClusterIP",
+        "selector": names::selector(subject.name, Part::Api),
+        "ports": [
+            {"name": "http", "protocol": "TCP", "port": 80, "targetPort": "http", "appProtocol": "http"},
+            {"name": "grpc", "protocol": "TCP", "port": GRPC_PORT, "targetPort": "grpc", "appProtocol": "kubernetes.io/h2c"},
+        ],
+    }});
+    child(subject, Kind::Service, Some(Part::Api), Part::Api.child_name(subject.name), content)
+}

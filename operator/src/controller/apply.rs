@@ -1,0 +1,177 @@
+//! Brings the children to what is desired, by server-side apply.
+//!
+//! Takes: desired and observed children. Gives: writes only where the two differ; children that are no longer desired are
+//! deleted. Does not: take over an object of the same name that is somebody else's.
+
+use super::{
+    drift,
+    reason::{self, Finding},
+};
+use crate::build::{
+    checksum::hash,
+    child::{Child, Kind},
+    names::{FIELD_MANAGER, MANAGED_BY},
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
+};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A watch may lag behind our own write; within this time the write is believed.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// What was applied last.
+#[derive(Debug, Clone)]
+struct Applied {
+    hash: String,
+    resource_version: Option<String>,
+    at: Instant,
+}
+
+/// Remembers what was applied, so that values that the API server writes differently (`1000m`, `1`) cause no second write.
+#[derive(Debug, Default)]
+pub struct Memory(BTreeMap<(Kind, String), Applied>);
+
+/// A child that could not be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The API server refused it.
+    #[error("failed to apply {kind:?} {name}")]
+    Refused {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// What the API server says.
+        source: Box<kube::Error>,
+    },
+    /// Somebody else's object has the name.
+    #[error("failed to apply {kind:?} {name}: the name is taken")]
+    Taken {
+        /// Its kind.
+        kind: Kind,
+        /// The name.
+        name: String,
+    },
+}
+
+/// Applies what differs and deletes what is no longer desired. Stops at the first child that fails, so that pods never get
+/// ahead of their configuration.
+///
+/// # Errors
+///
+/// [`ApplyError`] of the first child that failed.
+pub async fn apply(
+    client: &Client,
+    desired: &[Child],
+    observed: &[(Kind, Arc<DynamicObject>)],
+    memory: &mut Memory,
+) -> Result<(), ApplyError> {
+    for child in desired {
+        let seen = observed.iter().find(|(kind, object)| *kind == child.kind && object.name_any() == child.name());
+        apply_one(client, child, seen.map(|(_, object)| object.as_ref()), memory).await?;
+    }
+    for (kind, object) in observed {
+        let wanted = desired.iter().any(|child| child.kind == *kind && child.name() == object.name_any());
+        if !wanted && object.metadata.deletion_timestamp.is_none() {
+            delete(client, *kind, object, memory).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn apply_one(
+    client: &Client,
+    child: &Child,
+    observed: Option<&DynamicObject>,
+    memory: &mut Memory,
+) -> Result<(), ApplyError> {
+    let bytes = serde_json::to_vec(&child.object).unwrap_or_default();
+    let (key, hash) = ((child.kind, child.name().to_owned()), hash([bytes.as_slice()]));
+    if !differs(child, observed, memory.0.get(&key), &hash) {
+        return Ok(());
+    }
+    let (kind, name) = key.clone();
+    let refused = |source| ApplyError::Refused { kind, name: name.clone(), source: Box::new(source) };
+    let namespace = child.object.namespace().unwrap_or_default();
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &kind.resource());
+    if observed.is_none() && api.get_opt(&name).await.map_err(refused)?.is_some_and(|object| is_foreign(&object)) {
+        return Err(ApplyError::Taken { kind, name });
+    }
+    let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
+    let applied = api.patch(&name, &params, &Patch::Apply(&child.object)).await.map_err(refused)?;
+    tracing::info!(kind = ?kind, name, namespace, "applied");
+    let resource_version = applied.metadata.resource_version;
+    memory.0.insert(key, Applied { hash, resource_version, at: Instant::now() });
+    Ok(())
+}
+
+fn differs(child: &Child, observed: Option<&DynamicObject>, applied: Option<&Applied>, hash: &str) -> bool {
+    let applied = applied.filter(|applied| applied.hash == hash);
+    let settled = applied.is_none_or(|applied| applied.at.elapsed() > SETTLE);
+    let Some(observed) = observed else { return settled };
+    let same_version = applied.is_some_and(|applied| applied.resource_version == observed.metadata.resource_version);
+    let value = |object| serde_json::to_value(object).unwrap_or_default();
+    !same_version && settled && !drift::holds(&value(&child.object), &value(observed))
+}
+
+/// The watch sees objects with our label only, so one that it does not see and that lacks the label is somebody else's.
+fn is_foreign(object: &DynamicObject) -> bool {
+    object.labels().get(MANAGED_BY.0).is_none_or(|manager| manager != MANAGED_BY.1)
+}
+
+async fn delete(client: &Client, kind: Kind, object: &DynamicObject, memory: &mut Memory) -> Result<(), ApplyError> {
+    let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &kind.resource());
+    let same = Preconditions { uid: object.uid(), resource_version: None };
+    match api.delete(&name, &DeleteParams::background().preconditions(same)).await {
+        Ok(_) => tracing::info!(kind = ?kind, name, namespace, "deleted, no longer desired"),
+        Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {}
+        Err(source) => return Err(ApplyError::Refused { kind, name, source: Box::new(source) }),
+    }
+    memory.0.remove(&(kind, name));
+    Ok(())
+}
+
+impl ApplyError {
+    /// The failure in words, with its fix.
+    pub fn finding(&self) -> Finding {
+        let (kind, name, source) = match self {
+            Self::Taken { kind, name } => {
+                let kind = kind.resource().kind;
+                let problem = format!("{kind} {name} exists and is not this pipeline's");
+                return Finding::new(reason::NAME_TAKEN, problem, "delete or rename it, or rename the pipeline");
+            }
+            Self::Refused { kind, name, source } => (kind, name, source),
+        };
+        let resource = kind.resource();
+        let kube::Error::Api(status) = source.as_ref() else {
+            let problem = format!("{} {name} could not be applied: the API server does not answer", resource.kind);
+            return Finding::new(reason::API_ERROR, problem, "none; it is tried again");
+        };
+        let problem =
+            format!("{} {name} could not be applied: {}", resource.kind, status.message.trim_end_matches('.'));
+        if *kind == Kind::HttpRoute && status.is_not_found() {
+            let fix = "install the Gateway API (gateway.networking.k8s.io/v1), or use expose.ingress";
+            return Finding::new(reason::GATEWAY_API_MISSING, "the cluster has no HTTPRoute", fix);
+        }
+        if status.is_forbidden() && status.message.contains("exceeded quota") {
+            return Finding::new(
+                reason::QUOTA_EXCEEDED,
+                problem,
+                "raise the ResourceQuota, or lower replicas or resources",
+            );
+        }
+        if status.is_forbidden() {
+            let verbs =
+                format!("grant the operator's ServiceAccount get, create, patch and delete on {}", resource.plural);
+            return Finding::new(reason::FORBIDDEN, problem, verbs);
+        }
+        Finding::new(reason::CHILD_REFUSED, problem, "correct the field of the pipeline that the message names")
+    }
+}

@@ -1,0 +1,157 @@
+//! Conditions, and which changes of a status are worth a write.
+//!
+//! Takes: what holds now, and the status as it was. Gives: conditions whose transition time changes with their status only.
+//! Pure: the time is a parameter. Does not: decide what holds.
+
+use super::reason::Finding;
+use crate::crd::status::SignupPipelineStatus;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use std::time::Duration;
+
+/// Figures alone are written at most this often.
+pub const FIGURES_PERIOD: Duration = Duration::from_secs(30);
+
+/// True, False or nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// It holds.
+    True,
+    /// It does not.
+    False,
+    /// Nobody could look.
+    Unknown,
+}
+
+/// A condition without its times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// Its type.
+    pub condition: &'static str,
+    /// Its status.
+    pub holds: Holds,
+    /// Its reason.
+    pub reason: &'static str,
+    /// Its message.
+    pub message: String,
+}
+
+impl Draft {
+    /// A condition in words.
+    pub fn new(condition: &'static str, holds: Holds, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { condition, holds, reason, message: message.into() }
+    }
+
+    /// A condition that follows from a finding.
+    pub fn from_finding(condition: &'static str, holds: Holds, finding: &Finding) -> Self {
+        Self::new(condition, holds, finding.reason, finding.message.clone())
+    }
+}
+
+/// Adds times to `drafts`; a status that did not change keeps its transition time.
+pub fn conditions(
+    drafts: Vec<Draft>,
+    previous: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let with_times = |draft: Draft| {
+        let status = match draft.holds {
+            Holds::True => "True",
+            Holds::False => "False",
+            Holds::Unknown => "Unknown",
+        };
+        let before = previous.iter().find(|condition| condition.type_ == draft.condition && condition.status == status);
+        Condition {
+            type_: draft.condition.to_owned(),
+            status: status.to_owned(),
+            reason: draft.reason.to_owned(),
+            message: draft.message,
+            observed_generation: generation,
+            // Kubernetes writes whole seconds.
+            last_transition_time: before
+                .map_or_else(|| Time(whole_second(now)), |condition| condition.last_transition_time.clone()),
+        }
+    };
+    drafts.into_iter().map(with_times).collect()
+}
+
+/// Without its fraction, which the API server would drop.
+pub fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// Whether `new` says more than figures that differ, or figures are old enough to be written again.
+pub fn is_worth_writing(
+    previous: Option<&SignupPipelineStatus>,
+    new: &SignupPipelineStatus,
+    figures_age: Option<Duration>,
+) -> bool {
+    let Some(previous) = previous else { return true };
+    if previous == new {
+        return false;
+    }
+    without_figures(previous) != without_figures(new) || figures_age.is_none_or(|age| age >= FIGURES_PERIOD)
+}
+
+fn without_figures(status: &SignupPipelineStatus) -> SignupPipelineStatus {
+    let mut status = status.clone();
+    (status.tasks, status.queues) = (None, Vec::new());
+    if let Some(autoscaling) = &mut status.autoscaling {
+        (autoscaling.recommended, autoscaling.limited_by) = (0, None);
+        autoscaling.explanation.clear();
+    }
+    status
+}
+
+/// Conditions whose status or reason is another than before.
+pub fn transitions<'a>(previous: &[Condition], new: &'a [Condition]) -> Vec<&'a Condition> {
+    let same = |condition: &Condition| {
+        let known = |other: &Condition| {
+            other.type_ == condition.type_ && other.status == condition.status && other.reason == condition.reason
+        };
+        previous.iter().any(known)
+    };
+    new.iter().filter(|condition| !same(condition)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crd::status::{AutoscalingStatus, TaskCounts};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    #[test]
+    fn a_transition_time_moves_with_the_status_and_not_with_the_reason() {
+        let draft = |holds, reason| vec![Draft::new("Ready", holds, reason, "")];
+        let first = conditions(draft(Holds::False, "A"), &[], Some(1), at(10));
+        let second = conditions(draft(Holds::False, "B"), &first, Some(2), at(20));
+        assert_eq!((second[0].last_transition_time.0, second[0].observed_generation), (at(10), Some(2)));
+        let third = conditions(draft(Holds::True, "C"), &second, Some(2), at(30));
+        assert_eq!(third[0].last_transition_time.0, at(30));
+        assert_eq!(transitions(&first, &second).len(), 1);
+        assert!(transitions(&third, &third).is_empty());
+    }
+
+    #[test]
+    fn figures_alone_wait_and_everything_else_is_written_at_once() {
+        let figures = |due, desired| SignupPipelineStatus {
+            tasks: Some(TaskCounts { due, ..TaskCounts::default() }),
+            autoscaling: Some(AutoscalingStatus {
+                desired,
+                explanation: due.to_string(),
+                ..AutoscalingStatus::default()
+            }),
+            ..SignupPipelineStatus::default()
+        };
+        let (old, young) = (Some(FIGURES_PERIOD), Some(Duration::from_secs(1)));
+        assert!(!is_worth_writing(Some(&figures(1, 1)), &figures(1, 1), old));
+        assert!(!is_worth_writing(Some(&figures(1, 1)), &figures(2, 1), young));
+        assert!(is_worth_writing(Some(&figures(1, 1)), &figures(2, 1), old));
+        assert!(is_worth_writing(Some(&figures(1, 1)), &figures(2, 2), young));
+        assert!(is_worth_writing(None, &figures(1, 1), young));
+    }
+}

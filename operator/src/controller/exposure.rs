@@ -1,0 +1,70 @@
+//! Is the pipeline reached from outside?
+//!
+//! Takes: the resource and its observed Ingress or HTTPRoute. Gives: condition `Exposed` and the URL. Pure. Does not: try it.
+
+use super::{
+    condition::{Draft, Holds},
+    observe::Observed,
+    reason::{self, Finding, condition::EXPOSED},
+};
+use crate::{
+    build::{child::Kind, document::public_url},
+    crd::{SignupPipeline, exposure::Expose},
+};
+use kube::{ResourceExt, api::DynamicObject};
+use serde_json::Value;
+
+/// The condition, and the address for clients.
+pub fn exposure(pipeline: &SignupPipeline, observed: &Observed) -> (Draft, Option<String>) {
+    let name = pipeline.name_any();
+    let Some(expose) = &pipeline.spec.expose else {
+        let message = format!("spec.expose is absent; clients inside the cluster use Service {name}-api");
+        return (Draft::new(EXPOSED, Holds::False, reason::NOT_ASKED_FOR, message), None);
+    };
+    let (kind, ready) = match &expose.ingress {
+        Some(_) => (Kind::Ingress, observed.child(Kind::Ingress, &name).is_some_and(has_address)),
+        None => (Kind::HttpRoute, observed.child(Kind::HttpRoute, &name).is_some_and(is_accepted)),
+    };
+    let draft = if ready {
+        Draft::new(
+            EXPOSED,
+            Holds::True,
+            reason::ADDRESS_ASSIGNED,
+            format!("{} answers to {}", kind.resource().kind, expose.host),
+        )
+    } else {
+        Draft::from_finding(EXPOSED, Holds::False, &pending(kind, &name, expose))
+    };
+    (draft, Some(public_url(&pipeline.spec)))
+}
+
+fn pending(kind: Kind, name: &str, expose: &Expose) -> Finding {
+    let class = expose.ingress.as_ref().map(|ingress| ingress.class_name.as_deref());
+    let (problem, fix) = match class {
+        Some(Some(class)) => (
+            format!("no ingress controller has taken Ingress {name} of class {class}"),
+            format!("see that IngressClass {class} exists (`kubectl get ingressclass`) and that its controller runs"),
+        ),
+        Some(None) => (
+            format!("no ingress controller has taken Ingress {name}, and it names no class"),
+            "set spec.expose.ingress.className to one of `kubectl get ingressclass`".to_owned(),
+        ),
+        None => (
+            format!("no Gateway has accepted {} {name}", kind.resource().kind),
+            "see that the Gateways of spec.expose.gateway.parentRefs exist and allow routes of this namespace"
+                .to_owned(),
+        ),
+    };
+    Finding::new(reason::ADDRESS_PENDING, problem, fix)
+}
+
+fn has_address(ingress: &DynamicObject) -> bool {
+    let addresses = ingress.data.pointer("/status/loadBalancer/ingress").and_then(Value::as_array);
+    addresses.is_some_and(|addresses| !addresses.is_empty())
+}
+
+fn is_accepted(route: &DynamicObject) -> bool {
+    let accepted = |condition: &Value| condition["type"] == "Accepted" && condition["status"] == "True";
+    let parents = route.data.pointer("/status/parents").and_then(Value::as_array);
+    parents.into_iter().flatten().filter_map(|parent| parent["conditions"].as_array()).flatten().any(accepted)
+}

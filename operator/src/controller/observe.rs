@@ -1,0 +1,127 @@
+//! What is there: the Secrets and ConfigMaps that a pipeline names, its children and its pods.
+//!
+//! Takes: the resource, a client, and the view that watches keep. Gives: [`Observed`]. Reads each named object by `get`.
+//! Does not: change anything, except that the generated key Secret is made when it is absent, once and never again.
+
+use super::{
+    validate::{Demand, Lookup, Source, demands},
+    watch::View,
+};
+use crate::{
+    build::{child::Kind, key_secret},
+    crd::SignupPipeline,
+    manifest::objects::Content,
+};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DynamicObject, PostParams},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What is there.
+pub struct Observed {
+    /// Demands of the resource, with what was found.
+    pub found: Vec<(Demand, Lookup)>,
+    /// Children, whether still desired or not.
+    pub children: Vec<(Kind, Arc<DynamicObject>)>,
+    /// Pods.
+    pub pods: Vec<Arc<Pod>>,
+}
+
+/// The cluster could not be observed.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// An object could not be read.
+    #[error("failed to read {kind} {name}")]
+    Read {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// What the API server says.
+        source: Box<kube::Error>,
+    },
+    /// The key Secret could not be made.
+    #[error("failed to create the Secret with the generated key")]
+    CreateKey(#[source] Box<kube::Error>),
+    /// The operating system has no random bytes.
+    #[error("failed to get random bytes")]
+    Random(#[source] getrandom::Error),
+}
+
+impl Observed {
+    /// Content of the Secrets that exist, by name.
+    pub fn secrets(&self) -> BTreeMap<String, Content> {
+        let secrets = self.found.iter().filter(|(demand, _)| demand.source == Source::Secret);
+        let content = |(demand, lookup): &(Demand, Lookup)| match lookup {
+            Lookup::Found(content) => Some((demand.name.clone(), content.clone())),
+            Lookup::Missing | Lookup::Forbidden => None,
+        };
+        secrets.filter_map(content).collect()
+    }
+
+    /// The child of that kind and name.
+    pub fn child(&self, kind: Kind, name: &str) -> Option<&DynamicObject> {
+        let same = |(other, object): &&(Kind, Arc<DynamicObject>)| *other == kind && object.name_any() == name;
+        self.children.iter().find(same).map(|(_, object)| object.as_ref())
+    }
+}
+
+/// Looks.
+///
+/// # Errors
+///
+/// [`ObserveError`]. A missing or forbidden object is not an error but a finding.
+pub async fn observe(client: &Client, view: &View, pipeline: &SignupPipeline) -> Result<Observed, ObserveError> {
+    let namespace = pipeline.namespace().unwrap_or_default();
+    let mut found = Vec::new();
+    for demand in demands(pipeline) {
+        let mut lookup = look_up(client, &namespace, &demand).await?;
+        let generated =
+            demand.field == "spec.verification.keySecretRef" && pipeline.spec.verification.key_secret_ref.is_none();
+        if generated && lookup == Lookup::Missing && !pipeline.spec.paused {
+            create_key(client, &namespace, pipeline).await?;
+            lookup = look_up(client, &namespace, &demand).await?;
+        }
+        found.push((demand, lookup));
+    }
+    let children = view.children_of(&pipeline.uid().unwrap_or_default());
+    let pods = view.pods(&namespace, &pipeline.name_any());
+    Ok(Observed { found, children, pods })
+}
+
+async fn look_up(client: &Client, namespace: &str, demand: &Demand) -> Result<Lookup, ObserveError> {
+    let (kind, read) = match demand.source {
+        Source::Secret => ("Secret", read_secret(client, namespace, &demand.name).await),
+        Source::ConfigMap => ("ConfigMap", read_config_map(client, namespace, &demand.name).await),
+    };
+    match read {
+        Ok(Some(content)) => Ok(Lookup::Found(content)),
+        Ok(None) => Ok(Lookup::Missing),
+        Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(Lookup::Forbidden),
+        Err(source) => Err(ObserveError::Read { kind, name: demand.name.clone(), source: Box::new(source) }),
+    }
+}
+
+async fn read_secret(client: &Client, namespace: &str, name: &str) -> Result<Option<Content>, kube::Error> {
+    let secret = Api::<Secret>::namespaced(client.clone(), namespace).get_opt(name).await?;
+    Ok(secret.map(|secret| secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect()))
+}
+
+async fn read_config_map(client: &Client, namespace: &str, name: &str) -> Result<Option<Content>, kube::Error> {
+    let map = Api::<ConfigMap>::namespaced(client.clone(), namespace).get_opt(name).await?;
+    Ok(map.map(|map| map.data.unwrap_or_default().into_iter().collect()))
+}
+
+/// Another operator may have been faster; then its key is the key.
+async fn create_key(client: &Client, namespace: &str, pipeline: &SignupPipeline) -> Result<(), ObserveError> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(ObserveError::Random)?;
+    let secret = key_secret::build(pipeline, random);
+    match Api::namespaced(client.clone(), namespace).create(&PostParams::default(), &secret).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+        Err(source) => Err(ObserveError::CreateKey(Box::new(source))),
+    }
+}

@@ -1,0 +1,170 @@
+//! One reconcile of one pipeline.
+//!
+//! Takes: the resource. Gives: observe, validate, build, apply, configure pods, scale, report, in this order; trouble in a
+//! step is reported in the status before it is an error. Does not: apply anything while something is missing.
+
+use super::{
+    Context,
+    apply::{self, ApplyError},
+    endpoints,
+    observe::{ObserveError, Observed, observe},
+    pods::{self, Version},
+    reason::{self, Finding},
+    report::{self, Written},
+    rollout::rollout,
+    scaler::{Scaler, Scaling},
+    status::{Facts, status},
+    validate::validate,
+};
+use crate::{
+    build::{
+        self, Inputs,
+        checksum::{FIELDS, hash},
+        child::{Child, Kind},
+        names::{Part, selector_text},
+    },
+    crd::SignupPipeline,
+};
+use jiff::Timestamp;
+use kube::{ResourceExt, runtime::events::EventType};
+
+/// What is remembered of a pipeline between reconciles.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    applied: apply::Memory,
+    version: Option<Version>,
+    scaler: Scaler,
+    written: Written,
+}
+
+/// A reconcile that has to be done again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReconcileError {
+    /// The cluster could not be observed.
+    #[error("failed to observe")]
+    Observe(#[from] ObserveError),
+    /// A child could not be applied.
+    #[error("failed to apply")]
+    Apply(#[from] ApplyError),
+    /// A pod could not be told to look at its files.
+    #[error("failed to patch a pod")]
+    Nudge(#[source] Box<kube::Error>),
+    /// The status could not be written.
+    #[error("failed to write the status")]
+    Status(#[source] Box<kube::Error>),
+}
+
+pub(super) async fn reconcile(
+    pipeline: &SignupPipeline,
+    context: &Context,
+    memory: &mut Memory,
+) -> Result<(), ReconcileError> {
+    let client = &context.client;
+    let observed = observe(client, &context.view, pipeline).await?;
+    let mut findings = validate(observed.found.iter().map(|(demand, lookup)| (demand, lookup)));
+    let inputs = endpoints::inputs(pipeline, &observed.secrets(), &context.image);
+    let version = version(pipeline, &observed);
+    let built = build(pipeline, &inputs, &mut findings);
+    let mut failure = None;
+    if let (Some(desired), true, false) = (&built, findings.is_empty(), pipeline.spec.paused) {
+        tell_restarts(context, pipeline, &observed, desired).await;
+        if let Err(error) = apply::apply(client, desired, &observed.children, &mut memory.applied).await {
+            findings.push(error.finding());
+            failure = Some(ReconcileError::Apply(error));
+        }
+    }
+    let reports = context.pods.ask(&observed.pods).await;
+    if findings.is_empty() && !pipeline.spec.paused {
+        let nudged = pods::nudge(client, &observed.pods, &reports, memory.version.as_ref(), &version).await;
+        match nudged {
+            Ok(()) => memory.version = Some(version.clone()),
+            Err(error) => failure = Some(ReconcileError::Nudge(Box::new(error))),
+        }
+    }
+    let hold = pipeline.spec.paused || !findings.is_empty();
+    let scaling = memory.scaler.scale(client, pipeline, &observed, hold).await;
+    tell_scaling(context, pipeline, &scaling).await;
+    let facts = facts(pipeline, &findings, &observed, &reports, &version, &scaling);
+    write_status(context, pipeline, &facts, &mut memory.written).await?;
+    failure.map_or(Ok(()), Err)
+}
+
+fn build(pipeline: &SignupPipeline, inputs: &Inputs, findings: &mut Vec<Finding>) -> Option<Vec<Child>> {
+    match build::children(pipeline, inputs) {
+        Ok(children) => Some(children),
+        Err(error) => {
+            findings.push(Finding::new(reason::CONFIG_INVALID, error, "correct that field of the pipeline"));
+            None
+        }
+    }
+}
+
+fn version(pipeline: &SignupPipeline, observed: &Observed) -> Version {
+    let uid = pipeline.uid().unwrap_or_default();
+    let secrets = observed.secrets();
+    let parts = secrets.values().flat_map(|content| content.iter()).flat_map(|(key, value)| [key.as_bytes(), value]);
+    // A document that cannot be built is a finding already.
+    let config = build::configuration(pipeline).map(|(_, hash)| hash).unwrap_or_default();
+    Version { config, secrets: hash(std::iter::once(uid.as_bytes()).chain(parts)) }
+}
+
+/// Before pods are replaced, an event names the field that running processes cannot take.
+async fn tell_restarts(context: &Context, pipeline: &SignupPipeline, observed: &Observed, desired: &[Child]) {
+    for child in desired.iter().filter(|child| child.kind == Kind::Deployment) {
+        let Some(seen) = observed.child(Kind::Deployment, child.name()) else { continue };
+        for (annotation, field) in FIELDS {
+            let value =
+                |data: &serde_json::Value| data["spec"]["template"]["metadata"]["annotations"][annotation].clone();
+            let (old, new) = (value(&seen.data), value(&child.object.data));
+            if old == new || old.is_null() {
+                continue;
+            }
+            let note = format!("pods of {} are replaced, because {field} changed", child.name());
+            let action = format!("Restart{}{}", child.name(), new.as_str().unwrap_or_default());
+            report::tell(&context.recorder, pipeline, EventType::Normal, reason::RESTARTING, &action, note).await;
+        }
+    }
+}
+
+async fn tell_scaling(context: &Context, pipeline: &SignupPipeline, scaling: &Scaling) {
+    if let (Some((from, to)), Some(decision)) = (scaling.changed, &scaling.decision) {
+        let note = format!("workers: {from} -> {to} ({})", decision.explanation);
+        let action = format!("Scale{from}To{to}");
+        report::tell(&context.recorder, pipeline, EventType::Normal, reason::SCALED, &action, note).await;
+    }
+}
+
+fn facts<'a>(
+    pipeline: &'a SignupPipeline,
+    findings: &'a [Finding],
+    observed: &'a Observed,
+    reports: &'a [pods::Report],
+    version: &'a Version,
+    scaling: &'a Scaling,
+) -> Facts<'a> {
+    let name = pipeline.name_any();
+    let state = |part: Part| {
+        let deployment = observed.child(Kind::Deployment, &part.child_name(&name));
+        rollout(deployment, part, selector_text(&name, part))
+    };
+    let (api, worker) = (state(Part::Api), state(Part::Worker));
+    Facts { pipeline, findings, observed, api, worker, reports, config: &version.config, scaling }
+}
+
+async fn write_status(
+    context: &Context,
+    pipeline: &SignupPipeline,
+    facts: &Facts<'_>,
+    written: &mut Written,
+) -> Result<(), ReconcileError> {
+    let previous = written.latest(pipeline).cloned();
+    let mut known = pipeline.clone();
+    known.status.clone_from(&previous);
+    let new = status(
+        &Facts { pipeline: &known, api: facts.api.clone(), worker: facts.worker.clone(), ..*facts },
+        Timestamp::now(),
+    );
+    report::tell_transitions(&context.recorder, pipeline, previous.as_ref(), &new).await;
+    let result = written.write(&context.client, pipeline, new).await;
+    result.map_err(|error| ReconcileError::Status(Box::new(error)))
+}

@@ -1,0 +1,115 @@
+//! How far the Deployments and their pods are.
+//!
+//! Takes: observed Deployments and pods. Gives: counts, and the usual troubles in words with their fix. Pure.
+//! Does not: read logs.
+
+use super::{
+    pods::is_live,
+    reason::{self, Finding},
+};
+use crate::{build::names::Part, crd::status::Replicas};
+use k8s_openapi::api::core::v1::{ContainerState, Pod};
+use kube::{ResourceExt, api::DynamicObject};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// State of one Deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rollout {
+    /// Pods wanted.
+    pub wanted: i32,
+    /// Pods by state.
+    pub replicas: Replicas,
+    /// Every pod runs the newest template and is ready.
+    pub is_complete: bool,
+    /// Why the Deployment cannot make pods.
+    pub trouble: Option<Finding>,
+}
+
+/// Reads a Deployment; an absent one wants 1 pod and has none.
+pub fn rollout(deployment: Option<&DynamicObject>, part: Part, selector: String) -> Rollout {
+    let number = |pointer: &str| {
+        let value = deployment.and_then(|deployment| deployment.data.pointer(pointer)).and_then(Value::as_i64);
+        value.and_then(|value| i32::try_from(value).ok())
+    };
+    let count = |field: &str| number(&format!("/status/{field}")).unwrap_or(0);
+    let replicas = Replicas {
+        replicas: count("replicas"),
+        ready_replicas: count("readyReplicas"),
+        updated_replicas: count("updatedReplicas"),
+        selector: Some(selector),
+    };
+    let wanted = number("/spec/replicas").unwrap_or(1);
+    let generation = deployment.and_then(|deployment| deployment.metadata.generation);
+    let seen =
+        deployment.and_then(|deployment| deployment.data.pointer("/status/observedGeneration")).and_then(Value::as_i64);
+    let is_complete = deployment.is_some()
+        && seen >= generation
+        && replicas.updated_replicas == wanted
+        && replicas.replicas == wanted
+        && replicas.ready_replicas == wanted;
+    let trouble = deployment.and_then(|deployment| refused(deployment, part));
+    Rollout { wanted, replicas, is_complete, trouble }
+}
+
+/// Condition ReplicaFailure of a Deployment: quota, Pod Security and admission refuse pods there.
+fn refused(deployment: &DynamicObject, part: Part) -> Option<Finding> {
+    let conditions = deployment.data.pointer("/status/conditions")?.as_array()?;
+    let failure =
+        conditions.iter().find(|condition| condition["type"] == "ReplicaFailure" && condition["status"] == "True")?;
+    let message = failure["message"].as_str().unwrap_or_default().trim_end_matches('.');
+    let problem = format!("the cluster refuses {} pods: {message}", part.name());
+    Some(if message.contains("exceeded quota") {
+        Finding::new(reason::QUOTA_EXCEEDED, problem, "raise the ResourceQuota, or lower replicas or resources")
+    } else {
+        Finding::new(
+            reason::PODS_REFUSED,
+            problem,
+            "change what the message names; spec.api and spec.worker set pods' fields",
+        )
+    })
+}
+
+/// The first trouble of the pods, by name of the pod.
+pub fn pod_trouble(pods: &[Arc<Pod>]) -> Option<Finding> {
+    pods.iter().filter(|pod| is_live(pod)).find_map(|pod| trouble_of(pod))
+}
+
+fn trouble_of(pod: &Pod) -> Option<Finding> {
+    let (name, status) = (pod.name_any(), pod.status.as_ref()?);
+    let waiting = |state: &ContainerState| state.waiting.clone();
+    let containers = status.container_statuses.iter().flatten();
+    for container in containers {
+        let Some(waiting) = container.state.as_ref().and_then(waiting) else { continue };
+        let message = waiting.message.unwrap_or_default();
+        let message = message.trim_end_matches('.');
+        match waiting.reason.as_deref().unwrap_or_default() {
+            "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" => {
+                let problem = format!("pod {name} cannot fetch the image {}: {message}", container.image);
+                let fix = "correct spec.image, or name the registry's credentials in spec.imagePullSecrets";
+                return Some(Finding::new(reason::IMAGE_PULL_FAILED, problem, fix));
+            }
+            "CrashLoopBackOff" => {
+                let problem = format!("container {} of pod {name} ends again and again", container.name);
+                let fix = format!("read why with `kubectl logs {name} --previous`");
+                return Some(Finding::new(reason::POD_CRASHING, problem, fix));
+            }
+            other @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => {
+                let problem = format!("pod {name} is not started ({other}): {message}");
+                let fix = format!("see `kubectl describe pod {name}`");
+                return Some(Finding::new(reason::POD_NOT_STARTED, problem, fix));
+            }
+            _ => {}
+        }
+    }
+    let conditions = status.conditions.iter().flatten();
+    let unscheduled =
+        conditions.into_iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
+    let message = unscheduled.message.as_deref().unwrap_or_default().trim_end_matches('.');
+    let problem = format!("pod {name} finds no node: {message}");
+    Some(Finding::new(
+        reason::POD_UNSCHEDULABLE,
+        problem,
+        "add a node, or change resources, nodeSelector, affinity or tolerations",
+    ))
+}

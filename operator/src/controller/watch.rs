@@ -1,0 +1,116 @@
+//! What the operator knows of the cluster without asking: its pipelines' children and pods.
+//!
+//! Takes: a client and a scope. Gives: a store per kind, filled by a watch on the operator's own label, and streams that
+//! trigger a reconcile. Does not: watch or list Secrets, or anything that is not the operator's.
+
+use crate::{
+    build::{
+        child::Kind,
+        names::{INSTANCE, MANAGED_BY},
+    },
+    crd::SignupPipeline,
+};
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DynamicObject},
+    runtime::{
+        Controller, WatchStreamExt,
+        reflector::{ObjectRef, Store, store::Writer},
+        watcher,
+    },
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Objects of one kind, by name and namespace.
+type Objects = Store<DynamicObject>;
+
+/// The operator's view of the cluster.
+pub struct View {
+    children: BTreeMap<Kind, Objects>,
+    pods: Store<Pod>,
+}
+
+impl View {
+    /// The child of that kind and name, when it exists.
+    pub fn child(&self, kind: Kind, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
+        let reference = ObjectRef::new_with(name, kind.resource()).within(namespace);
+        self.children.get(&kind)?.get(&reference)
+    }
+
+    /// All children of the pipeline with this uid.
+    pub fn children_of(&self, uid: &str) -> Vec<(Kind, Arc<DynamicObject>)> {
+        let owned = |object: &DynamicObject| object.owner_references().iter().any(|owner| owner.uid == uid);
+        let of_kind = |(kind, store): (&Kind, &Objects)| {
+            store.state_filter(owned).into_iter().map(|object| (*kind, object)).collect::<Vec<_>>()
+        };
+        self.children.iter().flat_map(of_kind).collect()
+    }
+
+    /// The pipeline's pods, sorted by name.
+    pub fn pods(&self, namespace: &str, pipeline: &str) -> Vec<Arc<Pod>> {
+        let ours = |pod: &Pod| {
+            pod.namespace().as_deref() == Some(namespace)
+                && pod.labels().get(INSTANCE).is_some_and(|name| name == pipeline)
+        };
+        let mut pods = self.pods.state_filter(ours);
+        pods.sort_by_key(|pod| pod.name_any());
+        pods
+    }
+
+    /// Whether objects of that kind are watched, i.e. known to the cluster when the operator started.
+    pub fn knows(&self, kind: Kind) -> bool {
+        self.children.contains_key(&kind)
+    }
+}
+
+/// Adds the watches of `kinds` and of pods to `controller`.
+pub fn watch(
+    mut controller: Controller<SignupPipeline>,
+    client: &Client,
+    namespace: Option<&str>,
+    kinds: &[Kind],
+) -> (Controller<SignupPipeline>, View) {
+    let mut children = BTreeMap::new();
+    for kind in kinds {
+        let resource = kind.resource();
+        let writer = Writer::new(resource.clone());
+        children.insert(*kind, writer.as_reader());
+        controller = controller.owns_stream_with(objects(client, namespace, &resource, writer), resource);
+    }
+    let writer = Writer::new(());
+    let pods = writer.as_reader();
+    let api =
+        namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
+    let stream = watcher(api, own()).default_backoff().modify(forget_spec).reflect(writer).touched_objects();
+    let controller = controller.watches_stream(stream, |pod: Pod| {
+        let pipeline = pod.labels().get(INSTANCE)?;
+        Some(ObjectRef::new(pipeline).within(&pod.namespace()?))
+    });
+    (controller, View { children, pods })
+}
+
+fn own() -> watcher::Config {
+    watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))
+}
+
+fn objects(
+    client: &Client,
+    namespace: Option<&str>,
+    resource: &ApiResource,
+    writer: Writer<DynamicObject>,
+) -> impl Stream<Item = watcher::Result<DynamicObject>> + Send + use<> {
+    let api: Api<DynamicObject> = match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
+        None => Api::all_with(client.clone(), resource),
+    };
+    let stream = watcher(api, own()).default_backoff();
+    stream.modify(|object| object.managed_fields_mut().clear()).reflect(writer).touched_objects().boxed()
+}
+
+/// Most of a pod is its spec, and nothing of it is used.
+fn forget_spec(pod: &mut Pod) {
+    pod.managed_fields_mut().clear();
+    pod.spec = None;
+}

@@ -1,0 +1,156 @@
+//! `operator run`: the operator in a cluster.
+//!
+//! Takes: flags, and the cluster that the environment names (in a pod its service account, else KUBECONFIG). Gives: one
+//! working operator among all that run, until SIGTERM or SIGINT. Does not: install the CRD; the chart does.
+
+use crate::{
+    controller::{self, Scope},
+    leader::{Leader, Timing},
+};
+use axum::{Router, http::StatusCode, routing::get};
+use kube::Client;
+use lifecycle::shutdown::Shutdown;
+use pipeline::document::LogFormat;
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    sync::atomic::{AtomicBool, Ordering},
+};
+use tokio::net::TcpListener;
+
+/// Image of api and worker when neither the pipeline nor the operator is told one.
+pub const IMAGE: &str = concat!("localhost/signup:", env!("CARGO_PKG_VERSION"));
+
+/// Flags of `operator run`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The one namespace to work in. Absent: all of them.
+    #[arg(long, env = "WATCH_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// Image of the pods of pipelines that name none: the operator's own.
+    #[arg(long, env = "SIGNUP_IMAGE", value_name = "IMAGE", default_value = IMAGE)]
+    pub image: String,
+    /// Name of this process in the Lease and in events; the pod's name in a cluster.
+    #[arg(long, env = "POD_NAME", value_name = "NAME", default_value = "operator")]
+    pub identity: String,
+    /// Namespace of the Lease. Absent: the service account's, or the kubeconfig's.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
+    pub lease_namespace: Option<String>,
+    /// Name of the Lease; operators of different scopes need different ones.
+    #[arg(long, env = "LEASE_NAME", value_name = "NAME", default_value = "signup-operator")]
+    pub lease_name: String,
+    /// Where /livez, /readyz and /metrics are served; port 0 takes a free one.
+    #[arg(long = "admin", env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8081")]
+    pub admin: SocketAddr,
+    /// `error`, `warn`, `info`, `debug`, or with exceptions: `info,operator=debug`.
+    #[arg(long, env = "LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub log_level: String,
+    /// Shape of the log lines.
+    #[arg(long, env = "LOG_FORMAT", value_name = "FORMAT", default_value = "json")]
+    pub log_format: Format,
+}
+
+/// Shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// One JSON object per line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+/// The operator cannot start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The log level is none.
+    #[error(transparent)]
+    Logs(#[from] lifecycle::logs::LogsError),
+    /// There is no cluster to talk to.
+    #[error("failed to find a cluster; set KUBECONFIG, or run it in a pod with a service account")]
+    Cluster(#[source] Box<kube::Error>),
+    /// A part of the process cannot be set up.
+    #[error("failed to {action}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// The operating system has no random bytes.
+    #[error("failed to get random bytes")]
+    Random(#[source] getrandom::Error),
+    /// The client for the pods' admin ports cannot be set up.
+    #[error("failed to set up the HTTP client")]
+    Http(#[from] reqwest::Error),
+    /// The metrics cannot be recorded.
+    #[error("failed to record metrics")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// Another operator may be the leader from now on.
+    #[error("lost the Lease; ending, so that two operators never work at once")]
+    LeaseLost,
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// [`RunError`]. After [`RunError::LeaseLost`] the process has to end.
+pub async fn run(options: Options) -> Result<(), RunError> {
+    let format = match options.log_format {
+        Format::Json => LogFormat::Json,
+        Format::Text => LogFormat::Text,
+    };
+    let _logs = lifecycle::logs::start(&options.log_level, format)?;
+    let metrics = lifecycle::admin::record_metrics()?;
+    let io = |action| move |source| RunError::Io { action, source };
+    let shutdown = Shutdown::on_signals().map_err(io("listen for signals"))?;
+    let client = Client::try_default().await.map_err(|error| RunError::Cluster(Box::new(error)))?;
+    let listener = TcpListener::bind(options.admin).await.map_err(io("listen on the admin address"))?;
+    tracing::info!(admin = listener.local_addr().ok().map(tracing::field::display), "listening");
+    let leads = Arc::new(AtomicBool::new(false));
+    tokio::spawn(serve(listener, Arc::clone(&leads), move || metrics.render()));
+
+    let namespace = options.lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    let identity = unique(&options.identity)?;
+    let mut leader = Leader::new(client.clone(), &namespace, &options.lease_name, &identity, Timing::default());
+    let stop = shutdown.soft();
+    tokio::select! {
+        () = leader.acquire() => {}
+        () = stop.cancelled() => return Ok(()),
+    }
+    leads.store(true, Ordering::Relaxed);
+    tracing::info!(lease = options.lease_name, identity, namespace, "leading");
+    let scope = Scope { namespace: options.namespace, image: options.image, identity };
+    tokio::select! {
+        ended = controller::run(client, scope, stop.clone().cancelled_owned()) => ended?,
+        () = leader.hold() => return Err(RunError::LeaseLost),
+        () = shutdown.hard().cancelled_owned() => {}
+    }
+    leader.release().await;
+    Ok(())
+}
+
+/// A restarted pod keeps its name, and must not take its predecessor's Lease for its own.
+fn unique(name: &str) -> Result<String, RunError> {
+    let mut bytes = [0u8; 4];
+    getrandom::fill(&mut bytes).map_err(RunError::Random)?;
+    Ok(format!("{name}_{:08x}", u32::from_be_bytes(bytes)))
+}
+
+/// A standby is ready too: it would take over.
+async fn serve<M>(listener: TcpListener, leads: Arc<AtomicBool>, metrics: M)
+where
+    M: Fn() -> String + Clone + Send + Sync + 'static,
+{
+    let role = move || {
+        let leads = leads.load(Ordering::Relaxed);
+        std::future::ready((StatusCode::OK, if leads { "leading\n" } else { "standby\n" }))
+    };
+    let router = Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(role))
+        .route("/metrics", get(move || std::future::ready(metrics())));
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "the admin port broke");
+    }
+}

@@ -1,0 +1,118 @@
+//! What is wrong is said with its fix, and what runs runs on.
+
+use super::operator_run::{MINIMAL, Run};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Service},
+    events::v1::Event,
+};
+use kube::{ResourceExt, api::PostParams};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_missing_secret_is_named_and_its_creation_is_enough() {
+    let mut run = Run::new().await;
+    run.secret("app-redis", &[("uri", "redis://127.0.0.1:1/0")]).await;
+    run.pipeline(MINIMAL).await;
+    run.start();
+    for kind in ["Degraded", "Stalled"] {
+        run.condition(kind, "True", "SecretMissing").await;
+    }
+    let ready = run.condition("Ready", "False", "SecretMissing").await;
+    assert!(ready.message.contains("Secret app-db, named by spec.database.secretRef"), "{}", ready.message);
+    assert!(ready.message.contains("Fix: create it with the key uri"), "{}", ready.message);
+    assert!(run.api::<Deployment>().get_opt("demo-api").await.expect("it answers").is_none());
+    run.secret("app-db", &[("uri", "postgres://app:canary@db.test/app")]).await;
+    run.wait::<Deployment>("demo-worker", |_| true).await;
+    run.condition("Stalled", "False", "AsDesired").await;
+}
+
+#[tokio::test]
+async fn a_missing_key_is_told_with_the_keys_that_exist_and_what_runs_is_not_touched() {
+    let run = Run::with_pipeline(MINIMAL).await;
+    let before = run.wait::<Deployment>("demo-worker", |_| true).await.metadata.generation;
+    run.secret("other", &[("dsn", "canary"), ("host", "canary")]).await;
+    run.edit(json!({"database": {"secretRef": {"name": "other"}}, "task": {"delay": "7s"}})).await;
+    let stalled = run.condition("Stalled", "True", "SecretKeyMissing").await;
+    assert!(
+        stalled.message.contains("(it has dsn, host)") && !stalled.message.contains("canary"),
+        "{}",
+        stalled.message
+    );
+    let map: ConfigMap = run.wait("demo-config", |_| true).await;
+    assert!(map.data.expect("it has data")["pipeline.yaml"].contains("delay: 10s"));
+    assert_eq!(run.wait::<Deployment>("demo-worker", |_| true).await.metadata.generation, before);
+}
+
+#[tokio::test]
+async fn an_object_of_somebody_else_is_not_taken_over() {
+    let mut run = Run::new().await;
+    run.secret("app-db", &[("uri", "postgres://app:canary@db.test/app")]).await;
+    run.secret("app-redis", &[("uri", "redis://127.0.0.1:1/0")]).await;
+    let service = json!({"metadata": {"name": "demo-api"}, "spec": {"ports": [{"port": 1}]}});
+    let service: Service = serde_json::from_value(service).expect("a Service");
+    run.api().create(&PostParams::default(), &service).await.expect("the name is free");
+    run.pipeline(MINIMAL).await;
+    run.start();
+    let stalled = run.condition("Stalled", "True", "NameTaken").await;
+    assert!(stalled.message.contains("Service demo-api exists"), "{}", stalled.message);
+    assert!(run.wait::<Service>("demo-api", |_| true).await.labels().is_empty());
+}
+
+#[tokio::test]
+async fn a_cluster_without_the_gateway_api_is_told_and_the_rest_works() {
+    let expose = "expose: {host: app.example.com, gateway: {parentRefs: [{name: edge}]}}";
+    let run = Run::with_pipeline(&MINIMAL.replace("spec:\n", &format!("spec:\n  {expose}\n"))).await;
+    let degraded = run.condition("Degraded", "True", "GatewayApiMissing").await;
+    assert!(degraded.message.contains("expose.ingress"), "{}", degraded.message);
+    run.wait::<Deployment>("demo-worker", |_| true).await;
+}
+
+#[tokio::test]
+async fn redis_that_does_not_answer_is_a_condition_and_nothing_else() {
+    let run = Run::with_pipeline(MINIMAL).await;
+    let condition = run.condition("RedisReachable", "False", "NoAnswer").await;
+    assert!(
+        condition.message.contains("Secret app-redis") && condition.message.contains("Fix:"),
+        "{}",
+        condition.message
+    );
+    run.condition("ScalingActive", "False", "NoAnswer").await;
+    run.condition("Degraded", "False", "AsDesired").await;
+}
+
+#[tokio::test]
+async fn a_changed_database_uri_rolls_the_pods_and_an_event_names_the_field() {
+    let run = Run::with_pipeline(MINIMAL).await;
+    let annotation = |deployment: &Deployment| {
+        let template = &deployment.spec.as_ref()?.template;
+        template.metadata.as_ref()?.annotations.as_ref()?.get("signup.dev/restart-on-database").cloned()
+    };
+    let before = annotation(&run.wait("demo-worker", |_| true).await);
+    run.secret("app-db", &[("uri", "postgres://app:other@db.test:5432/app")]).await;
+    for name in ["demo-api", "demo-worker"] {
+        run.wait::<Deployment>(name, |deployment| annotation(deployment) != before).await;
+    }
+    let events = run.api::<Event>().list(&Default::default()).await.expect("it answers").items;
+    let notes: Vec<String> = events
+        .into_iter()
+        .filter(|event| event.reason.as_deref() == Some("RestartingPods"))
+        .filter_map(|event| event.note)
+        .collect();
+    assert!(notes.iter().any(|note| note.contains("demo-api are replaced, because spec.database")), "{notes:?}");
+}
+
+#[tokio::test]
+async fn no_secret_appears_in_status_events_or_children() {
+    let run = Run::with_pipeline(MINIMAL).await;
+    run.condition("RedisReachable", "False", "NoAnswer").await;
+    run.wait::<Deployment>("demo-worker", |_| true).await;
+    let mut everything =
+        vec![serde_json::to_string(&run.wait::<operator::crd::SignupPipeline>("demo", |_| true).await)];
+    everything.push(serde_json::to_string(&run.api::<Event>().list(&Default::default()).await.expect("it answers")));
+    everything
+        .push(serde_json::to_string(&run.api::<Deployment>().list(&Default::default()).await.expect("it answers")));
+    everything
+        .push(serde_json::to_string(&run.api::<ConfigMap>().list(&Default::default()).await.expect("it answers")));
+    assert!(everything.into_iter().all(|text| !text.expect("JSON").contains("canary")));
+}

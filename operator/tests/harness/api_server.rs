@@ -1,0 +1,147 @@
+//! A real etcd and kube-apiserver for one test process, on free ports, in temporary folders that go with it.
+//!
+//! Takes: the programs that tests/cluster builds (`target/cluster/bin`, or the folder that CLUSTER_BIN names). Gives: a client
+//! configuration with every right, and the audit log of all requests. Does not: run controllers or nodes: Deployments get no
+//! pods, and owner references collect no garbage.
+
+use kube::{Client, Config};
+use operator::crd::SignupPipeline;
+use rustix::process::Signal;
+use servers::Process;
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+/// Far above what anything here needs, so that a loaded machine does not fail.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+const TOKEN: &str = "test-token";
+
+struct ApiServer {
+    _etcd: Process,
+    server: Process,
+    port: u16,
+}
+
+/// The one server of this process.
+static SERVER: OnceLock<ApiServer> = OnceLock::new();
+
+fn program(name: &str) -> PathBuf {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/cluster/bin");
+    let path = std::env::var_os("CLUSTER_BIN").map_or(built, PathBuf::from).join(name);
+    assert!(path.is_file(), "{} is missing; `make test-cluster` builds it", path.display());
+    path
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+fn start() -> ApiServer {
+    let (client, peer, port) = (free_port(), free_port(), free_port());
+    let mut etcd = Process::new("signup-etcd", Signal::KILL).expect("a folder");
+    let urls = [client, peer].map(|port| format!("http://127.0.0.1:{port}"));
+    let mut command = Command::new(program("etcd"));
+    command.arg("--data-dir").arg(etcd.folder().join("data")).args(["--unsafe-no-fsync", "--name", "test"]);
+    command.arg(format!("--listen-client-urls={}", urls[0])).arg(format!("--advertise-client-urls={}", urls[0]));
+    command.arg(format!("--listen-peer-urls={}", urls[1])).arg(format!("--initial-advertise-peer-urls={}", urls[1]));
+    command.arg(format!("--initial-cluster=test={}", urls[1]));
+    etcd.spawn(command).expect("etcd starts");
+    let mut server = Process::new("signup-apiserver", Signal::KILL).expect("a folder");
+    server.spawn(api_server(server.folder(), &urls[0], port)).expect("the API server starts");
+    let answers = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+    server.wait_until("kube-apiserver", answers).expect("the API server listens");
+    ApiServer { _etcd: etcd, server, port }
+}
+
+/// Service account keys are demanded, though nothing uses them here.
+fn api_server(folder: &Path, etcd: &str, port: u16) -> Command {
+    let key = folder.join("service-accounts.key");
+    let made = Command::new("openssl").args(["genrsa", "-out"]).arg(&key).arg("2048").output().expect("openssl runs");
+    assert!(made.status.success(), "openssl makes no key");
+    fs::write(folder.join("tokens.csv"), format!("{TOKEN},admin,1,system:masters\n")).expect("the folder is ours");
+    let policy =
+        "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{level: Metadata}]\n";
+    fs::write(folder.join("audit-policy.yaml"), policy).expect("the folder is ours");
+    let mut command = Command::new(program("kube-apiserver"));
+    command.arg(format!("--etcd-servers={etcd}")).arg(format!("--secure-port={port}"));
+    command.args(["--bind-address=127.0.0.1", "--advertise-address=10.0.0.1", "--endpoint-reconciler-type=none"]);
+    command.args(["--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=RBAC", "--profiling=false"]);
+    // Without a controller manager no namespace gets its default ServiceAccount.
+    command.arg("--disable-admission-plugins=ServiceAccount");
+    command.arg("--service-account-issuer=https://kubernetes.default.svc");
+    for (flag, file) in [
+        ("cert-dir", "certificates"),
+        ("service-account-key-file", "service-accounts.key"),
+        ("service-account-signing-key-file", "service-accounts.key"),
+        ("token-auth-file", "tokens.csv"),
+        ("audit-policy-file", "audit-policy.yaml"),
+        ("audit-log-path", "audit.log"),
+    ] {
+        command.arg(format!("--{flag}={}", folder.join(file).display()));
+    }
+    command
+}
+
+/// A client of the running server, with the CRD in place.
+pub(crate) async fn client() -> Client {
+    // Fails only when a provider is installed already, and then there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let server = tokio::task::spawn_blocking(|| SERVER.get_or_init(start)).await.expect("it does not panic");
+    let mut config = Config::new(format!("https://127.0.0.1:{}", server.port).parse().expect("a URI"));
+    // The server made its certificate itself a moment ago, on this machine.
+    config.accept_invalid_certs = true;
+    config.auth_info.token = Some(secrecy::SecretString::from(TOKEN));
+    let client = Client::try_from(config).expect("a client");
+    until("the API server is ready", async || client.apiserver_version().await.ok()).await;
+    install_crd(&client).await;
+    client
+}
+
+async fn install_crd(client: &Client) {
+    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+    use kube::{
+        Api, CustomResourceExt,
+        api::{Patch, PatchParams},
+    };
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let name = SignupPipeline::crd_name();
+    let patch = Patch::Apply(SignupPipeline::crd());
+    until("the CRD is accepted", async || crds.patch(name, &PatchParams::apply("test").force(), &patch).await.ok())
+        .await;
+    let pipelines: Api<SignupPipeline> = Api::all(client.clone());
+    until("pipelines are served", async || pipelines.list(&Default::default()).await.ok()).await;
+}
+
+/// Requests that finished, as `verb resource/name` with their namespace.
+pub(crate) fn audit(namespace: &str) -> Vec<(String, String, String)> {
+    let server = SERVER.get().expect("it was started");
+    let log = fs::read_to_string(server.server.folder().join("audit.log")).unwrap_or_default();
+    let request = |line: &str| {
+        // The last line may be half written.
+        let entry: serde_json::Value = serde_json::from_str(line).ok()?;
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let object = &entry["objectRef"];
+        (object["namespace"] == namespace)
+            .then(|| (text(&entry["verb"]), text(&object["resource"]), text(&object["name"])))
+    };
+    log.lines().filter_map(request).collect()
+}
+
+/// Asks until `ready` gives something.
+pub(crate) async fn until<T>(what: &str, mut ready: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = ready().await {
+            return found;
+        }
+        assert!(start.elapsed() < LIMIT, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

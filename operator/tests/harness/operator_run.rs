@@ -1,0 +1,188 @@
+//! An operator at work in a namespace of its own, on a real API server.
+//!
+//! Takes: nothing. Gives: the namespace, with Pod Security `restricted` enforced, and short words for what tests do in it.
+//! Does not: run pods; [`FakePod`] answers in the place of one.
+
+use super::api_server::{client, until};
+use k8s_openapi::{
+    ByteString,
+    api::{
+        apps::v1::Deployment,
+        core::v1::{Namespace, Pod, Secret},
+    },
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use operator::{
+    controller::{self, Scope},
+    crd::SignupPipeline,
+    manifest,
+};
+use serde_json::{Value, json};
+use std::{
+    fmt::Debug,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU8, AtomicU32, Ordering},
+    },
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    task::JoinHandle,
+};
+
+pub(crate) const MINIMAL: &str = include_str!("../../../samples/minimal.yaml");
+
+static NAMESPACES: AtomicU32 = AtomicU32::new(1);
+static ADDRESSES: AtomicU8 = AtomicU8::new(2);
+
+/// A namespace with an operator.
+pub(crate) struct Run {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    operator: Option<JoinHandle<()>>,
+}
+
+impl Run {
+    /// A namespace without an operator yet.
+    pub(crate) async fn new() -> Self {
+        let client = client().await;
+        let namespace = format!("test-{}", NAMESPACES.fetch_add(1, Ordering::Relaxed));
+        let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+        let object = json!({"metadata": {"name": namespace, "labels": labels}});
+        let object: Namespace = serde_json::from_value(object).expect("a namespace");
+        Api::all(client.clone()).create(&PostParams::default(), &object).await.expect("it is new");
+        Self { client, namespace, operator: None }
+    }
+
+    /// A namespace with the Secrets of the minimal pipeline, the pipeline, and an operator.
+    pub(crate) async fn with_pipeline(text: &str) -> Self {
+        let mut run = Self::new().await;
+        run.secret("app-db", &[("uri", "postgres://app:canary-db@db.test:5432/app")]).await;
+        run.secret("app-redis", &[("uri", "redis://:canary-redis@127.0.0.1:1/0")]).await;
+        run.pipeline(text).await;
+        run.start();
+        run
+    }
+
+    pub(crate) fn start(&mut self) {
+        let scope =
+            Scope { namespace: Some(self.namespace.clone()), image: "signup:test".into(), identity: "test".into() };
+        let run = controller::run(self.client.clone(), scope, std::future::pending());
+        self.operator = Some(tokio::spawn(async { run.await.expect("it runs") }));
+    }
+
+    /// Ends the operator at once, as a kill does.
+    pub(crate) async fn kill(&mut self) {
+        if let Some(operator) = self.operator.take() {
+            operator.abort();
+            let _ = operator.await;
+        }
+    }
+
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Makes or replaces a Secret.
+    pub(crate) async fn secret(&self, name: &str, data: &[(&str, &str)]) {
+        let data = data.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())));
+        let mut secret = Secret { data: Some(data.collect()), ..Secret::default() };
+        secret.metadata.name = Some(name.to_owned());
+        let params = PatchParams::apply("test").force();
+        self.api::<Secret>().patch(name, &params, &Patch::Apply(&secret)).await.expect("the Secret is valid");
+    }
+
+    /// Applies the pipeline of a file's text.
+    pub(crate) async fn pipeline(&self, text: &str) {
+        let mut pipeline = manifest::parse(text).expect("the pipeline is valid").pipeline;
+        pipeline.metadata.namespace = Some(self.namespace.clone());
+        let params = PatchParams::apply("test").force();
+        let applied = self.api::<SignupPipeline>().patch("demo", &params, &Patch::Apply(&pipeline)).await;
+        applied.expect("the pipeline is accepted");
+    }
+
+    /// Merges a patch into the pipeline.
+    pub(crate) async fn edit(&self, patch: Value) {
+        let patch = Patch::Merge(json!({"spec": patch}));
+        self.api::<SignupPipeline>().patch("demo", &PatchParams::default(), &patch).await.expect("the edit is valid");
+    }
+
+    /// Waits until the object is there and `holds`.
+    pub(crate) async fn wait<K>(&self, name: &str, holds: impl Fn(&K) -> bool) -> K
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope> + Clone + Debug + serde::de::DeserializeOwned,
+        K::DynamicType: Default,
+    {
+        let api = self.api::<K>();
+        let what = format!("{} {name} is as expected", std::any::type_name::<K>());
+        until(&what, async || api.get_opt(name).await.ok().flatten().filter(&holds)).await
+    }
+
+    /// Waits for a condition with that status and reason, of the pipeline's newest generation.
+    pub(crate) async fn condition(&self, kind: &str, status: &str, reason: &str) -> Condition {
+        let api = self.api::<SignupPipeline>();
+        let found = |pipeline: SignupPipeline| {
+            let all = pipeline.status?.conditions.into_iter();
+            let mut all = all.filter(|condition| condition.observed_generation == pipeline.metadata.generation);
+            all.find(|condition| condition.type_ == kind && condition.status == status && condition.reason == reason)
+        };
+        until(&format!("{kind} is {status} ({reason})"), async || found(api.get("demo").await.ok()?)).await
+    }
+
+    /// Makes a pod from a Deployment's template, as the Deployment controller would, that answers by `fake`.
+    pub(crate) async fn pod(&self, deployment: &str, fake: &FakePod) -> String {
+        let deployment: Deployment = self.wait(deployment, |_| true).await;
+        let template = deployment.spec.expect("it has a spec").template;
+        let pods = self.api::<Pod>();
+        let mut pod = Pod { metadata: template.metadata.unwrap_or_default(), spec: template.spec, ..Pod::default() };
+        let name =
+            format!("{}-{}", deployment.metadata.name.unwrap_or_default(), fake.address.to_string().replace('.', "-"));
+        pod.metadata.name = Some(name.clone());
+        pods.create(&PostParams::default(), &pod).await.expect("Pod Security lets it in");
+        let status = json!({"status": {"phase": "Running", "podIP": fake.address, "podIPs": [{"ip": fake.address}]}});
+        pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(status)).await.expect("a status");
+        name
+    }
+}
+
+/// What a pod's admin port answers, on an address of its own.
+pub(crate) struct FakePod {
+    pub(crate) address: IpAddr,
+    hash: Arc<Mutex<String>>,
+}
+
+impl FakePod {
+    /// Serves at once.
+    pub(crate) async fn new() -> Self {
+        let address = IpAddr::from([127, 0, 77, ADDRESSES.fetch_add(1, Ordering::Relaxed)]);
+        let listener = TcpListener::bind(SocketAddr::new(address, 8081)).await.expect("the address is free");
+        let hash = Arc::new(Mutex::new("0".to_owned()));
+        let answers = Arc::clone(&hash);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let hash = answers.lock().expect("nobody panicked").clone();
+                let mut request = [0; 1024];
+                let _ = stream.read(&mut request).await;
+                let body = format!("{{\"hash\":\"{hash}\"}}");
+                let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+                let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            }
+        });
+        Self { address, hash }
+    }
+
+    /// Reports another configuration from now on.
+    pub(crate) fn runs(&self, hash: &str) {
+        hash.clone_into(&mut self.hash.lock().expect("nobody panicked"));
+    }
+}

@@ -7,15 +7,16 @@
 # Takes: helm, kubectl, kube-apiserver and etcd, which tests/cluster/build.sh makes when they are missing.
 # Gives: one line per test, the output of those that failed, and their number; fails when there is one.
 # Does not: run pods; `helm test` on a cluster does.
+# shellcheck disable=SC2154 # `state` is of servers.sh
 set -uo pipefail
 
 charts=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$charts")
 tests=$charts/tests
 "$root/tests/cluster/build.sh" etcd kube-apiserver kubectl helm || exit
-# shellcheck disable=SC1090,SC2154 # each is checked by itself; `state` is of servers.sh
-for part in servers renders arguments cluster rights life; do source "$tests/$part.sh"; done
-trap stop_api_server EXIT
+# shellcheck disable=SC1090 # each is checked by itself
+for part in servers renders arguments cluster rights work life; do source "$tests/$part.sh"; done
+trap 'stop_work; stop_api_server' EXIT
 
 passed=0 failed=0
 
@@ -49,6 +50,7 @@ for namespace in signup-system shop forum; do make_namespace $namespace >/dev/nu
 check the_api_server_takes_the_definition_without_a_warning
 check the_operator_and_a_demo_are_installed
 check the_operator_may_do_its_work_and_no_more
+check its_rights_are_enough shop forum
 check the_resource_in_the_notes_can_be_pasted
 while read -r chart name; do check is_accepted "$chart" "$name"; done < <(value_sets)
 check an_upgrade_with_the_same_values_changes_nothing
@@ -58,6 +60,7 @@ check a_second_install_adopts_them
 check without_its_release_the_pipeline_is_gone
 check an_operator_for_two_namespaces_is_installed
 check the_namespaced_operator_may_do_nothing_elsewhere
+check its_rights_are_enough shop forum
 
 printf '%d tests passed, %d failed\n' $passed $failed
 [ $failed -eq 0 ]

@@ -4,17 +4,20 @@
 # last argument ends it after all others were parsed.
 # shellcheck shell=bash disable=SC2154 # the variables are of test.sh and settings.sh
 
-# arguments_of NAME: those of the first operator that the value set makes, one a line
+# arguments_of NAME: those of the first operator, one a line
 arguments_of() {
   awk '/^ *command: \[\/operator\]$/ {inside = 1; next}
-    inside && /^ *ports:$/ {exit}
+    inside && /^ *env:$/ {exit}
     inside && sub(/^ *- -/, "-")
-    inside && /^ *- run$/ {print "run"}' "$tests/golden/signup-operator/$1.yaml" | grep -v '^- name:'
+    inside && /^ *- run$/ {print "run"}' "$tests/golden/signup-operator/$1.yaml"
 }
 
 the_operator_takes_the_arguments_of() {
   local arguments
   mapfile -t arguments < <(arguments_of "$1")
-  [ "${arguments[0]}" = run ] && [ ${#arguments[@]} -ge 5 ] || { echo "found no arguments: ${arguments[*]}"; return 1; }
+  if [ "${arguments[0]}" != run ] || [ ${#arguments[@]} -lt 5 ]; then
+    echo "found no arguments: ${arguments[*]}"
+    return 1
+  fi
   "$root/target/debug/operator" "${arguments[@]}" --help
 }

@@ -6,9 +6,9 @@
 
 crd=customresourcedefinition/signuppipelines.signup.dev
 
-# Every object of a release, with its version: versions_of RELEASE
+# Every object that Helm made of a release, with its version: versions_of RELEASE [KINDS]
 versions_of() {
-  kubectl get --all-namespaces --selector "app.kubernetes.io/instance=$1" --output \
+  kubectl get --all-namespaces --selector "app.kubernetes.io/managed-by=Helm,app.kubernetes.io/instance=$1" --output \
     'jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name} {.metadata.resourceVersion}{"\n"}{end}' \
     "${2:-customresourcedefinitions,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,secrets,services,deployments,networkpolicies,poddisruptionbudgets,signuppipelines}"
 }

@@ -24,7 +24,7 @@ print(*(each.getsockname()[1] for each in held))' "$1"
 }
 
 start_api_server_alone() {
-  read -r api_port etcd_port etcd_peer_port < <(free_ports 3)
+  read -r api_port etcd_port etcd_peer_port redis_port < <(free_ports 4)
   make_certificates && api_answers
 }
 

@@ -49,6 +49,46 @@ async fn rows_beyond_the_horizon_stay_and_the_earliest_come_first() {
 }
 
 #[tokio::test]
+async fn a_relay_that_stands_still_does_not_keep_its_rows_from_others() {
+    let fixture = Fixture::new().await;
+    let id = fixture.sign_up("alice").await.intent.id;
+    let stuck = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
+    // Waits for the row's lock, which only the end of the claim's transaction gives.
+    let leasing = fixture.store.lease(id, "worker", LEASE);
+    let outcome = tokio::time::timeout(Duration::from_secs(30), leasing).await.expect("not locked for ever");
+    assert!(matches!(outcome.expect("asked"), LeaseOutcome::Leased(_)));
+    assert!(stuck.dispatched("redis-1").await.is_err(), "a claim that was lost cannot be marked");
+}
+
+#[tokio::test]
+async fn a_look_reads_what_is_due_and_not_what_waits_for_a_later_time() {
+    let fixture = Fixture::new().await;
+    fixture.sign_up("alice").await;
+    fixture
+        .execute(
+            "INSERT INTO email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries,
+                                        deadline, timeout, public_url, link_ttl, message_id, key_id, state, dispatched_at)
+             SELECT gen_random_uuid(), kind, username, email, 1 + number, delay, run_at + interval '1 day', queue,
+                    max_retries, deadline + interval '1 day', timeout, public_url, link_ttl, message_id, key_id,
+                    CASE number % 2 WHEN 0 THEN 'waiting' ELSE 'dispatched' END, now()
+             FROM email_intents, generate_series(1, 20000) AS number;
+             ANALYZE email_intents;",
+        )
+        .await;
+    let claim = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
+    assert_eq!(claim.intents().len(), 1);
+    drop(claim);
+    fixture.store.overdue(10).await.expect("asked");
+    fixture.store.bury_expired().await.expect("asked");
+    // A backend reports what it read at the latest when it ends.
+    fixture.store.close().await;
+    for index in ["email_intents_waiting_idx", "email_intents_dispatched_idx", "email_intents_deadline_idx"] {
+        let (scans, read) = fixture.index_reads(index).await;
+        assert!(scans >= 1 && read < 10, "{index}: {read} entries read in {scans} scans");
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_a_slow_commit_still_hides_is_not_claimed_and_not_forgotten() {
     let fixture = Fixture::new().await;
     let first = fixture.sign_up("first").await.intent.id;

@@ -141,7 +141,7 @@ impl Store {
         let row = sqlx::query(
             "SELECT count(*) AS due,
                     coalesce(1000 * extract(epoch FROM clock_timestamp() - min(due_at)), 0)::bigint AS oldest_due_ms
-             FROM email_intents WHERE state IN ('waiting', 'dispatched') AND due_at <= clock_timestamp()",
+             FROM email_intents WHERE state IN ('waiting', 'dispatched') AND due_at <= (SELECT clock_timestamp())",
         )
         .fetch_one(&self.pool)
         .await?;

@@ -16,20 +16,24 @@ pub struct Claim {
     intents: Vec<Intent>,
 }
 
+/// A relay that stops between claiming and marking with its connection open (a paused process, a lost machine) loses its
+/// locks after this time; nobody could lease or claim its rows otherwise until TCP gives up, hours later.
+const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'";
+
 impl Store {
     /// Claims up to `limit` waiting intents that are due within `horizon`, the earliest first. Rows claimed by another
-    /// relay are skipped.
+    /// relay are skipped. A claim that is not marked within 5 s is lost: its rows are free again.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
     pub async fn claim_waiting(&self, limit: u32, horizon: Duration) -> Result<Claim, StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.pool.begin_with(BEGIN).await?;
         let rows = sqlx::query(
             "SELECT id, username, queue, max_retries, run_at, next_attempt_at, deadline,
                     (extract(epoch FROM timeout) * 1000)::bigint AS timeout_ms, state
              FROM email_intents
-             WHERE state = 'waiting' AND due_at <= clock_timestamp() + $2::bigint * interval '1 millisecond'
+             WHERE state = 'waiting' AND due_at <= (SELECT clock_timestamp() + $2::bigint * interval '1 millisecond')
              ORDER BY due_at
              LIMIT $1
              FOR UPDATE SKIP LOCKED",

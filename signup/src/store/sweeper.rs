@@ -2,6 +2,10 @@
 //!
 //! Takes: nothing but the database's clock. Gives: how many rows were put right. Does not: talk to Redis; what is overdue
 //! is handed to the caller, which makes sure that Redis knows.
+//!
+//! `clock_timestamp()` moves during a statement, so PostgreSQL would compare it with every row of an index; as a subquery
+//! it is read once and bounds the scan. Statements that change many rows skip locked ones or lock in the order of the ids:
+//! two of them never wait for each other in a circle.
 
 use super::{Store, StoreError, rows};
 use crate::Intent;
@@ -26,8 +30,13 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn reset_incarnation(&self, current: &str) -> Result<u64, StoreError> {
         let done = sqlx::query(
-            "UPDATE email_intents SET state = 'waiting'
-             WHERE state = 'dispatched' AND redis_epoch IS DISTINCT FROM $1",
+            "UPDATE email_intents AS intent SET state = 'waiting'
+             FROM (
+                 SELECT id FROM email_intents WHERE state = 'dispatched' AND redis_epoch IS DISTINCT FROM $1
+                 ORDER BY id
+                 FOR UPDATE
+             ) AS lost
+             WHERE intent.id = lost.id",
         )
         .bind(current)
         .execute(&self.pool)
@@ -46,7 +55,7 @@ impl Store {
             "UPDATE email_intents AS intent SET dispatched_at = clock_timestamp()
              FROM (
                  SELECT id FROM email_intents
-                 WHERE state = 'dispatched' AND greatest(due_at, dispatched_at) < clock_timestamp() - interval '10 seconds'
+                 WHERE state = 'dispatched' AND greatest(due_at, dispatched_at) < (SELECT clock_timestamp() - interval '10 seconds')
                  ORDER BY greatest(due_at, dispatched_at)
                  LIMIT $1
                  FOR UPDATE SKIP LOCKED
@@ -68,8 +77,13 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn bury_expired(&self) -> Result<u64, StoreError> {
         let done = sqlx::query(
-            "UPDATE email_intents SET state = 'dead', last_class = coalesce(last_class, 'deadline')
-             WHERE state IN ('waiting', 'dispatched') AND deadline <= clock_timestamp()",
+            "UPDATE email_intents AS intent SET state = 'dead', last_class = coalesce(last_class, 'deadline')
+             FROM (
+                 SELECT id FROM email_intents
+                 WHERE state IN ('waiting', 'dispatched') AND deadline <= (SELECT clock_timestamp())
+                 FOR UPDATE SKIP LOCKED
+             ) AS late
+             WHERE intent.id = late.id",
         )
         .execute(&self.pool)
         .await?;
@@ -86,7 +100,7 @@ SET state = CASE WHEN failures + 1 > max_retries THEN 'dead' ELSE 'waiting' END,
     lease_owner = NULL, lease_until = NULL
 FROM (
     SELECT id FROM email_intents
-    WHERE state = 'sending' AND lease_until <= clock_timestamp() AND ($1::uuid IS NULL OR id = $1)
+    WHERE state = 'sending' AND lease_until <= (SELECT clock_timestamp()) AND ($1::uuid IS NULL OR id = $1)
     FOR UPDATE SKIP LOCKED
 ) AS lapsed
 WHERE intent.id = lapsed.id";

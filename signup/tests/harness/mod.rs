@@ -83,6 +83,19 @@ impl Fixture {
         self.set("lease_until = clock_timestamp() - interval '1 millisecond'", id).await;
     }
 
+    /// How often an index was used so far, once it was, and how many of its entries were read.
+    pub(crate) async fn index_reads(&self, index: &str) -> (i64, i64) {
+        let statement = "SELECT idx_scan, idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = $1";
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let reads: (i64, i64) = sqlx::query_as(statement).bind(index).fetch_one(&self.sql).await.unwrap();
+            if reads.0 > 0 || tokio::time::Instant::now() > deadline {
+                return reads;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub(crate) async fn execute(&self, statement: &'static str) {
         sqlx::raw_sql(statement).execute(&self.sql).await.unwrap();
     }

@@ -59,6 +59,9 @@ pub const LOOK: Duration = Duration::from_secs(2);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// The API server may never answer (kube has no read timeout), and the pipeline has to be looked at again.
+const RECONCILE_LIMIT: Duration = Duration::from_secs(60);
+
 /// Reconciles at once. Most of a reconcile is waiting, for Redis up to a second when it is down.
 const CONCURRENCY: u16 = 32;
 
@@ -81,6 +84,8 @@ struct Context {
     image: String,
     memories: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>,
     failures: Mutex<HashMap<String, u32>>,
+    /// uid -> Redis database, and namespace/name.
+    databases: Mutex<HashMap<String, (String, String)>>,
 }
 
 impl Context {
@@ -89,7 +94,20 @@ impl Context {
         Arc::clone(memories.entry(uid.to_owned()).or_default())
     }
 
+    /// Notes the Redis database of a pipeline; gives another pipeline that has it too.
+    fn share(&self, pipeline: &SignupPipeline, database: Option<String>) -> Option<String> {
+        let mut databases = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
+        let uid = pipeline.uid().unwrap_or_default();
+        let database = database?;
+        let name = format!("{}/{}", pipeline.namespace().unwrap_or_default(), pipeline.name_any());
+        let others = databases.iter().filter(|(other, (theirs, _))| **other != uid && *theirs == database);
+        let other = others.map(|(_, (_, name))| name.clone()).min();
+        databases.insert(uid, (database, name));
+        other
+    }
+
     fn forget(&self, uid: &str) {
+        self.databases.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
@@ -137,6 +155,7 @@ pub async fn run(
         image: scope.image,
         memories: Mutex::default(),
         failures: Mutex::default(),
+        databases: Mutex::default(),
     });
     let reconciled = controller.graceful_shutdown_on(stop).run(reconcile, error_policy, context);
     reconciled.for_each(|_| std::future::ready(())).await;
@@ -161,7 +180,8 @@ async fn reconcile(pipeline: Arc<SignupPipeline>, context: Arc<Context>) -> Resu
     let memory = context.memory(&uid);
     let mut memory = memory.lock().await;
     metrics::counter!("signup_operator_reconciles_total").increment(1);
-    reconcile::reconcile(&pipeline, &context, &mut memory).await?;
+    let done = tokio::time::timeout(RECONCILE_LIMIT, reconcile::reconcile(&pipeline, &context, &mut memory));
+    done.await.map_err(|_| ReconcileError::TooSlow)??;
     context.forget_failures(&uid);
     Ok(Action::requeue(LOOK))
 }

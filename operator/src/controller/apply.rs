@@ -16,6 +16,7 @@ use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
 };
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -100,8 +101,16 @@ async fn apply_one(
     let refused = |source| ApplyError::Refused { kind, name: name.clone(), source: Box::new(source) };
     let namespace = child.object.namespace().unwrap_or_default();
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &kind.resource());
-    if observed.is_none() && api.get_opt(&name).await.map_err(refused)?.is_some_and(|object| is_foreign(&object)) {
-        return Err(ApplyError::Taken { kind, name });
+    if observed.is_none()
+        && let Some(unseen) = api.get_opt(&name).await.map_err(refused)?
+    {
+        if is_foreign(&unseen) {
+            return Err(ApplyError::Taken { kind, name });
+        }
+        // The watch lags behind, or the kind came to the cluster after the operator did.
+        if drift::holds(&value(&child.object), &value(&unseen)) {
+            return Ok(());
+        }
     }
     let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
     let applied = api.patch(&name, &params, &Patch::Apply(&child.object)).await.map_err(refused)?;
@@ -116,8 +125,11 @@ fn differs(child: &Child, observed: Option<&DynamicObject>, applied: Option<&App
     let settled = applied.is_none_or(|applied| applied.at.elapsed() > SETTLE);
     let Some(observed) = observed else { return settled };
     let same_version = applied.is_some_and(|applied| applied.resource_version == observed.metadata.resource_version);
-    let value = |object| serde_json::to_value(object).unwrap_or_default();
     !same_version && settled && !drift::holds(&value(&child.object), &value(observed))
+}
+
+fn value(object: &DynamicObject) -> Value {
+    serde_json::to_value(object).unwrap_or_default()
 }
 
 /// The watch sees objects with our label only, so one that it does not see and that lacks the label is somebody else's.
@@ -156,7 +168,7 @@ impl ApplyError {
         };
         let problem =
             format!("{} {name} could not be applied: {}", resource.kind, status.message.trim_end_matches('.'));
-        if *kind == Kind::HttpRoute && status.is_not_found() {
+        if *kind == Kind::HttpRoute && status.code == 404 {
             let fix = "install the Gateway API (gateway.networking.k8s.io/v1), or use expose.ingress";
             return Finding::new(reason::GATEWAY_API_MISSING, "the cluster has no HTTPRoute", fix);
         }

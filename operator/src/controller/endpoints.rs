@@ -41,6 +41,21 @@ pub fn inputs(pipeline: &SignupPipeline, secrets: &BTreeMap<String, Content>, im
     }
 }
 
+/// What tells one Redis database from another: host, port and index, hashed; `None` without a URI.
+pub fn redis_identity(pipeline: &SignupPipeline, secrets: &BTreeMap<String, Content>) -> Option<String> {
+    let UriSecret { name, key } = &pipeline.spec.redis.secret_ref;
+    let uri = String::from_utf8_lossy(secrets.get(name)?.get(key)?).trim().to_owned();
+    let place = uri.split_once("://").map_or(uri.as_str(), |(_, rest)| rest);
+    let place = place.rsplit('@').next().unwrap_or_default().trim_end_matches('/');
+    let (host, index) = place.split_once('/').unwrap_or((place, "0"));
+    let host = if host.rsplit(']').next().is_some_and(|rest| rest.contains(':')) {
+        host.to_owned()
+    } else {
+        format!("{host}:{REDIS_PORT}")
+    };
+    Some(hash([host.as_bytes(), b"/", index.as_bytes()]))
+}
+
 /// Ports of all hosts of a URI `scheme://user:password@host:port,host:port/path?query`.
 fn ports(uri: &str, default: u16) -> Vec<u16> {
     let rest = uri.trim().split_once("://").map_or(uri, |(_, rest)| rest);

@@ -71,6 +71,12 @@ pub const ROLLING_OUT: &str = "RollingOut";
 pub const ANSWERS: &str = "Answers";
 /// It does not answer.
 pub const NO_ANSWER: &str = "NoAnswer";
+/// It refuses the user or the password of the Secret.
+pub const CREDENTIALS_REFUSED: &str = "CredentialsRefused";
+/// One side speaks TLS and the other does not, or the certificate is not trusted.
+pub const TLS_MISMATCH: &str = "TlsMismatch";
+/// Another pipeline uses the same Redis database.
+pub const REDIS_SHARED: &str = "RedisShared";
 /// The URI of the Secret cannot be used.
 pub const URI_INVALID: &str = "UriInvalid";
 /// Nobody could look yet.

@@ -49,6 +49,9 @@ pub(super) enum ReconcileError {
     /// A pod could not be told to look at its files.
     #[error("failed to patch a pod")]
     Nudge(#[source] Box<kube::Error>),
+    /// A step did not end in time.
+    #[error("failed to end in time: the API server does not answer")]
+    TooSlow,
     /// The status could not be written.
     #[error("failed to write the status")]
     Status(#[source] Box<kube::Error>),
@@ -82,8 +85,9 @@ pub(super) async fn reconcile(
         }
     }
     let hold = pipeline.spec.paused || !findings.is_empty();
-    let scaling = memory.scaler.scale(client, pipeline, &observed, hold).await;
+    let mut scaling = memory.scaler.scale(client, pipeline, &observed, hold).await;
     tell_scaling(context, pipeline, &scaling).await;
+    scaling.trouble = scaling.trouble.or_else(|| shared_redis(context, pipeline, &observed));
     let facts = facts(pipeline, &findings, &observed, &reports, &version, &scaling);
     write_status(context, pipeline, &facts, &mut memory.written).await?;
     failure.map_or(Ok(()), Err)
@@ -124,6 +128,14 @@ async fn tell_restarts(context: &Context, pipeline: &SignupPipeline, observed: &
             report::tell(&context.recorder, pipeline, EventType::Normal, reason::RESTARTING, &action, note).await;
         }
     }
+}
+
+/// Two pipelines in one database would take each other's tasks.
+fn shared_redis(context: &Context, pipeline: &SignupPipeline, observed: &Observed) -> Option<Finding> {
+    let database = endpoints::redis_identity(pipeline, &observed.secrets());
+    let other = context.share(pipeline, database)?;
+    let problem = format!("pipeline {other} uses the same Redis database, so each takes the other's mails for its own");
+    Some(Finding::new(reason::REDIS_SHARED, problem, "give each its own database index at the end of its Redis URI"))
 }
 
 async fn tell_scaling(context: &Context, pipeline: &SignupPipeline, scaling: &Scaling) {

@@ -27,6 +27,7 @@ use queue::{Connection, Inspector, QueueState};
 use serde_json::json;
 use std::{
     collections::BTreeMap,
+    error::Error as _,
     time::{Duration, Instant},
 };
 
@@ -183,19 +184,29 @@ fn trouble(name: &str, error: &kube::Error) -> Finding {
     }
 }
 
-/// The error's own words may hold an address, so only its kind is told.
+/// The words of the cause may hold an address, so they are looked at and not shown.
 fn unreachable(redis: &Redis, error: &queue::Error) -> Finding {
     let secret = &redis.secret_ref.name;
-    tracing::debug!(%error, "Redis does not answer");
-    Finding::new(
-        reason::NO_ANSWER,
-        format!(
-            "Redis does not answer the operator as it should; signups go on, mails wait, and the number of workers is kept ({error})"
-        ),
-        format!(
-            "check that Redis runs, that the URI in Secret {secret} names its host, port, password and TLS (rediss://), and that network policies let the operator reach it"
-        ),
-    )
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let cause: String = causes.map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let says = |words: &[&str]| words.iter().any(|word| cause.contains(word));
+    let effect = "signups go on, mails wait, and the number of workers is kept";
+    if says(&["WRONGPASS", "NOAUTH", "invalid username-password"]) {
+        let problem = format!("Redis refuses the user or password of Secret {secret}; {effect}");
+        return Finding::new(reason::CREDENTIALS_REFUSED, problem, "correct the URI in that Secret");
+    }
+    if says(&["certificate", "corrupt message", "InvalidContentType", "HandshakeFailure"]) {
+        let problem = format!("no TLS connection to Redis can be made; {effect}");
+        let fix = format!(
+            "write rediss:// in Secret {secret} only for a port with TLS, and name the server's authority in spec.redis.caSecretRef"
+        );
+        return Finding::new(reason::TLS_MISMATCH, problem, fix);
+    }
+    let problem = format!("Redis does not answer the operator as it should ({error}); {effect}");
+    let fix = format!(
+        "check that Redis runs, that the URI in Secret {secret} names its host, port and TLS (rediss://), and that network policies let the operator reach it"
+    );
+    Finding::new(reason::NO_ANSWER, problem, fix)
 }
 
 fn depths(pipeline: &SignupPipeline, queues: &[(String, QueueState)]) -> Vec<Depth> {

@@ -104,7 +104,11 @@ fn drafts(facts: &Facts<'_>, exposed: Draft) -> Vec<Draft> {
         ready(facts, wrong.as_ref()),
         progressing,
         state(kind::DEGRADED, wrong.as_ref(), "nothing is known to be wrong"),
-        state(kind::STALLED, facts.findings.first(), "nothing waits for a person"),
+        state(
+            kind::STALLED,
+            facts.findings.first().filter(|finding| finding.reason != reason::API_ERROR),
+            "nothing waits for a person",
+        ),
         database,
         redis(facts),
         mail(facts),

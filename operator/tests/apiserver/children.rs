@@ -68,7 +68,7 @@ async fn the_generated_key_is_never_made_anew() {
 async fn a_foreign_change_is_repaired_and_a_foreign_key_left_alone() {
     let run = Run::with_pipeline(MINIMAL).await;
     run.wait::<Deployment>("demo-worker", |_| true).await;
-    let patch = json!({"metadata": {"labels": {"team": "a"}}, "spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1}}}});
+    let patch = json!({"metadata": {"labels": {"team": "a"}}, "spec": {"template": {"spec": {"terminationGracePeriodSeconds": 7}}}});
     let deployments = run.api::<Deployment>();
     deployments.patch("demo-api", &PatchParams::default(), &Patch::Merge(patch)).await.expect("it is accepted");
     let grace =

@@ -116,3 +116,31 @@ async fn no_secret_appears_in_status_events_or_children() {
         .push(serde_json::to_string(&run.api::<ConfigMap>().list(&Default::default()).await.expect("it answers")));
     assert!(everything.into_iter().all(|text| !text.expect("JSON").contains("canary")));
 }
+
+#[tokio::test]
+async fn a_wrong_password_of_redis_is_told_as_such() {
+    let uri = tokio::task::spawn_blocking(|| servers::redis().fresh_database()).await.expect("Redis starts");
+    let (_, place) = uri.rsplit_once('@').expect("our servers have passwords");
+    let mut run = Run::new().await;
+    run.secret("app-db", &[("uri", "postgres://app:canary@db.test/app")]).await;
+    run.secret("app-redis", &[("uri", &format!("redis://default:canary@{place}"))]).await;
+    run.pipeline(MINIMAL).await;
+    run.start();
+    let condition = run.condition("RedisReachable", "False", "CredentialsRefused").await;
+    assert!(
+        condition.message.contains("Secret app-redis") && !condition.message.contains("canary"),
+        "{}",
+        condition.message
+    );
+    run.secret("app-redis", &[("uri", &uri)]).await;
+    run.condition("RedisReachable", "True", "Answers").await;
+}
+
+#[tokio::test]
+async fn two_pipelines_in_one_redis_database_are_told() {
+    let run = Run::with_pipeline(MINIMAL).await;
+    run.condition("Progressing", "True", "RollingOut").await;
+    run.pipeline_named("second", MINIMAL).await;
+    let degraded = run.condition("Degraded", "True", "RedisShared").await;
+    assert!(degraded.message.contains(&format!("pipeline {}/second", run.namespace)), "{}", degraded.message);
+}

@@ -104,10 +104,16 @@ impl Run {
 
     /// Applies the pipeline of a file's text.
     pub(crate) async fn pipeline(&self, text: &str) {
+        self.pipeline_named("demo", text).await;
+    }
+
+    /// Applies it under another name.
+    pub(crate) async fn pipeline_named(&self, name: &str, text: &str) {
         let mut pipeline = manifest::parse(text).expect("the pipeline is valid").pipeline;
         pipeline.metadata.namespace = Some(self.namespace.clone());
+        pipeline.metadata.name = Some(name.to_owned());
         let params = PatchParams::apply("test").force();
-        let applied = self.api::<SignupPipeline>().patch("demo", &params, &Patch::Apply(&pipeline)).await;
+        let applied = self.api::<SignupPipeline>().patch(name, &params, &Patch::Apply(&pipeline)).await;
         applied.expect("the pipeline is accepted");
     }
 

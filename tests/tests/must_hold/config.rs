@@ -61,4 +61,6 @@ async fn i8_an_edit_changes_new_signups_only() {
         assert_eq!((intent.max_retries, intent.queue.as_str()), (3, "default"), "{row:?}");
     }
     assert_eq!(pipeline.accepted().len(), 3);
+    let report = pipeline.check().await;
+    assert!(report.leaks.is_empty() && report.ghosts.is_empty() && report.early.is_empty(), "{report}");
 }

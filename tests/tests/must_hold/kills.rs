@@ -126,15 +126,37 @@ async fn i4_i10_a_worker_stopped_past_its_lease_before_the_dot_sends_nothing_and
     pipeline.settle(PATIENCE).await;
     let recorded = the_intent(&pipeline).await;
     assert_eq!(pipeline.accepted().len(), 1, "the second worker sent it");
-    // The first one wakes up with the server's 354 before it, and a lease that it had. The last thing it does with the task
-    // is to offer the queue a result, in vain.
+    // It wakes up with the server's 354 before it, and a lease that it had.
+    wake_and_wait_for_its_end(&mut pipeline).await;
+    assert_eq!(the_intent(&pipeline).await, recorded);
+    pipeline.check().await.assert_exactly_one_mail_each();
+}
+
+#[tokio::test]
+async fn i10_a_worker_stopped_past_its_lease_after_the_dot_cannot_record_its_late_result() {
+    let mut pipeline = Pipeline::start(due_at_once()).await;
+    pipeline.inbox.rules([Rule::new(Phase::Accepted, Action::Hold("before 250".into())).times(1)]).expect("a rule");
+    pipeline.sign_up(1, 1).await;
+    pipeline.inbox.wait_until_held("before 250", 1, PATIENCE).await.expect("the mail is written down");
+    pipeline.workers[0].stop();
+    pipeline.inbox.release("before 250");
+    pipeline.start_worker().await;
+    pipeline.settle(PATIENCE).await;
+    let recorded = the_intent(&pipeline).await;
+    wake_and_wait_for_its_end(&mut pipeline).await;
+    assert_eq!(the_intent(&pipeline).await, recorded, "the second worker's result stays");
+    let report = pipeline.check().await;
+    report.assert_one_mail_each_but(1);
+    assert_eq!(report.extra_copies(), 1, "the first worker's mail was out: {report}");
+}
+
+/// The last thing that a stale worker does with a task is to offer the queue a result, in vain.
+async fn wake_and_wait_for_its_end(pipeline: &mut Pipeline) {
     pipeline.workers[0].cont();
     until("the stale worker is done with the task", PATIENCE, async || {
         !pipeline.workers[0].lines("result not written, the lease is no longer ours").is_empty()
     })
     .await;
-    assert_eq!(the_intent(&pipeline).await, recorded);
-    pipeline.check().await.assert_exactly_one_mail_each();
 }
 
 /// Numbers that look random and are the same in every run (xorshift64).

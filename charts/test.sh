@@ -6,8 +6,7 @@
 #
 # Takes: helm, kubectl, kube-apiserver and etcd, which tests/cluster/build.sh makes when they are missing.
 # Gives: one line per test, the output of those that failed, and their number; fails when there is one.
-# Does not: run pods; `helm test` on a cluster does.
-# shellcheck disable=SC2154 # `state` is of servers.sh
+# Does not: run pods; test-cluster.sh does.
 set -uo pipefail
 
 charts=$(cd "$(dirname "$0")" && pwd)
@@ -15,22 +14,8 @@ root=$(dirname "$charts")
 tests=$charts/tests
 "$root/tests/cluster/build.sh" etcd kube-apiserver kubectl helm || exit
 # shellcheck disable=SC1090 # each is checked by itself
-for part in servers renders arguments cluster rights work life; do source "$tests/$part.sh"; done
+for part in check servers renders arguments cluster rights work life; do source "$tests/$part.sh"; done
 trap 'stop_work; stop_api_server' EXIT
-
-passed=0 failed=0
-
-# Runs a test and tells how it went: check FUNCTION ARGUMENTS...
-check() {
-  if "$@" >"$state/output" 2>&1; then
-    passed=$((passed + 1))
-    printf 'ok      %s\n' "${*//_/ }"
-  else
-    failed=$((failed + 1))
-    printf 'FAILED  %s\n' "${*//_/ }"
-    head -n 60 "$state/output" | cut -c -300 | sed 's/^/        /'
-  fi
-}
 
 check the_charts_pass_helm_lint_strictly
 check what_is_generated_is_current
@@ -62,5 +47,4 @@ check an_operator_for_two_namespaces_is_installed
 check the_namespaced_operator_may_do_nothing_elsewhere
 check its_rights_are_enough shop forum
 
-printf '%d tests passed, %d failed\n' $passed $failed
-[ $failed -eq 0 ]
+count

@@ -44,13 +44,14 @@ are_the_answers() {
 
 # What the operator does in a namespace with pipelines.
 its_work_in() {
-  table true "$1" get,list,watch signuppipelines.signup.dev configmaps services serviceaccounts deployments.apps pods \
+  table true "$1" get,list,watch signuppipelines.signup.dev configmaps services serviceaccounts deployments.apps \
     poddisruptionbudgets.policy networkpolicies.networking.k8s.io ingresses.networking.k8s.io httproutes.gateway.networking.k8s.io
   table true "$1" create,patch configmaps services serviceaccounts deployments.apps poddisruptionbudgets.policy \
     networkpolicies.networking.k8s.io ingresses.networking.k8s.io httproutes.gateway.networking.k8s.io events.events.k8s.io
   table true "$1" delete poddisruptionbudgets.policy networkpolicies.networking.k8s.io ingresses.networking.k8s.io \
     httproutes.gateway.networking.k8s.io
   table true "$1" get,create secrets
+  table true "$1" list,watch pods
   table true "$1" patch pods signuppipelines.signup.dev/status deployments.apps/scale
   table true "$1" update signuppipelines.signup.dev/finalizers
 }
@@ -59,7 +60,8 @@ its_work_in() {
 no_more_in() {
   table false "$1" list,watch,update,patch,delete,deletecollection secrets
   table false "$1" create,update,patch,delete,deletecollection signuppipelines.signup.dev
-  table false "$1" create,update,delete,deletecollection pods
+  table false "$1" get,create,update,delete,deletecollection pods
+  table false "$1" get,update signuppipelines.signup.dev/status deployments.apps/scale
   table false "$1" create,get pods/exec pods/attach pods/portforward pods/log pods/ephemeralcontainers serviceaccounts/token
   table false "$1" delete,deletecollection deployments.apps configmaps services serviceaccounts
   table false "$1" create,patch,bind,escalate roles.rbac.authorization.k8s.io rolebindings.rbac.authorization.k8s.io

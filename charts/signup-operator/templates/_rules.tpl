@@ -9,7 +9,7 @@ Server-side apply needs create and patch. Only what an edit of the pipeline take
   verbs: [get, list, watch]
 - apiGroups: [signup.dev]
   resources: [signuppipelines/status]
-  verbs: [get, patch]
+  verbs: [patch]
 # Demanded of whoever sets an owner reference that blocks deletion, where the API server checks that.
 - apiGroups: [signup.dev]
   resources: [signuppipelines/finalizers]
@@ -26,11 +26,11 @@ Server-side apply needs create and patch. Only what an edit of the pipeline take
 # The number of workers has a field manager of its own.
 - apiGroups: [apps]
   resources: [deployments/scale]
-  verbs: [get, patch]
+  verbs: [patch]
 # The patch of an annotation makes the kubelet bring a changed ConfigMap to the pod at once.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch]
+  verbs: [list, watch, patch]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]

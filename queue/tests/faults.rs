@@ -139,9 +139,11 @@ async fn a_full_redis_refuses_new_tasks_by_name_and_lets_the_old_ones_end() {
     let redis = Redis::start().unwrap();
     let bench = Bench::at(redis.uri(0));
     bench.client.enqueue_many(&tasks(30)).await.unwrap();
+    let incarnation = bench.client.incarnation().await.unwrap();
     bench.redis::<String>(&["CONFIG", "SET", "maxmemory", "1"]).await;
     assert!(matches!(bench.client.enqueue(&Task::new("greet", "{}")).await, Err(Error::OutOfMemory(_))));
     assert!(matches!(bench.client.enqueue_many(&[Task::new("greet", "{}")]).await, Err(Error::OutOfMemory(_))));
+    assert_eq!(bench.client.incarnation().await.unwrap(), incarnation);
     let mixed = answer(|job| async move {
         match job.task.id.as_str() {
             "0000" => Err(TaskError::GiveUp { cause: "never".to_owned() }),

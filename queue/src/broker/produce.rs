@@ -130,8 +130,9 @@ impl Broker {
     }
 
     fn ensure_call(&self, keys: &QueueKeys, tasks: &[&Task], now: Now) -> Call {
-        let containers = [&*keys.pending, &*keys.scheduled, &*keys.retry, &*keys.archived, &*keys.completed];
-        let mut call = Call::new(&scripts::ENSURE, &containers);
+        let waiting = [&*keys.pending, &*keys.scheduled, &*keys.retry];
+        let others = [&*keys.archived, &*keys.completed, &*keys.active, &*keys.lease];
+        let mut call = Call::new(&scripts::ENSURE, &[&waiting[..], &others].concat());
         call.arg(&keys.task_prefix).arg(now.0).arg(now.millis()).arg(&self.wake).arg(&keys.name);
         for task in tasks {
             let due = later_than(task, now).unwrap_or(now);
@@ -148,10 +149,16 @@ impl Broker {
         self.connection.command(redis::cmd("SADD").arg(keys::QUEUES).arg(queues)).await.map(drop)
     }
 
-    /// The value that is lost together with the data; `fresh` becomes it when there is none.
+    /// The value that is lost together with the data; `fresh` becomes it when there is none. Reads first: a Redis that is out of
+    /// memory refuses the write also where there is nothing to write.
     pub(crate) async fn incarnation(&self, fresh: &str) -> Result<String, Error> {
+        let mut read = redis::cmd("GET");
+        read.arg(keys::INCARNATION);
+        if let Some(value) = parse("GET", self.connection.command(&read).await?)? {
+            return Ok(value);
+        }
         self.connection.command(redis::cmd("SETNX").arg(keys::INCARNATION).arg(fresh)).await?;
-        parse("GET", self.connection.command(redis::cmd("GET").arg(keys::INCARNATION)).await?)
+        parse("GET", self.connection.command(&read).await?)
     }
 
     /// Sets asynq's pause flag. False when it was set already.

@@ -1,5 +1,6 @@
 //! The transitions against a real Redis at a fixed time: the whole database before and after is compared as text.
 
+mod ensure;
 mod fencing;
 mod transitions;
 mod upkeep;
@@ -21,6 +22,9 @@ use crate::task::Task;
 pub(crate) const NOW: Now = Now(1_700_000_000_123_456_789);
 /// The task of that table, as asynq encodes it.
 pub(crate) const M0: &str = "0a0c656d61696c3a76657269667912077b2275223a317d1a0254312201712819401e";
+/// The same after one counted failure with the cause `boom` at that time.
+pub(crate) const FAILED: &str =
+    "0a0c656d61696c3a76657269667912077b2275223a317d1a025431220171281930013a04626f6f6d401e5880e2cfaa06";
 
 /// Fields of ours in the task's hash, which Go's programs ignore.
 const PRIVATE: [&str; 3] = ["lease_token", "lease_score", "process_at_ms"];
@@ -42,6 +46,11 @@ pub(crate) fn t1() -> Task {
 
 pub(crate) fn with_id(id: &str) -> Task {
     Task { id: id.to_owned(), ..t1() }
+}
+
+/// That many seconds after [`NOW`].
+pub(crate) fn at(seconds: i64) -> jiff::Timestamp {
+    Now(NOW.0 + seconds * 1_000_000_000).timestamp()
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

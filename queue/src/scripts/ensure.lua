@@ -1,6 +1,7 @@
 -- Makes tasks of one queue run no later than asked:
---   absent, archived, completed -> pending | scheduled (a new task); scheduled, retry -> earlier | pending; others stay.
--- KEYS[1] pending, [2] scheduled, [3] retry, [4] archived, [5] completed
+--   absent, archived, completed -> pending | scheduled (a new task); scheduled, retry -> earlier | pending; others stay, unless
+--   Redis lost (evicted, deleted) the list they should be in: then they are absent.
+-- KEYS[1] pending, [2] scheduled, [3] retry, [4] archived, [5] completed, [6] active, [7] lease
 -- ARGV[1] task key prefix, [2] now (ns), [3] now (ms), [4] wake channel, [5] queue name,
 --         then per task: id, message, due (s), due (ms)
 -- Returns the number of tasks changed.
@@ -32,12 +33,22 @@ local function due_ms(container, id, exact)
   return score * 1000
 end
 
+-- Looks only through a short list: searching a long one for every task would stop Redis, and it gets shorter by itself.
+local function is_lost(list, id)
+  return redis.call("LLEN", list) <= 1000 and not redis.call("LPOS", list, id)
+end
+
 for i = 6, #ARGV, 4 do
   local id, message, seconds, ms = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local key = ARGV[1] .. id
   local now_due = tonumber(ms) <= now_ms
   local fields = redis.call("HMGET", key, "msg", "state", "process_at_ms")
   local state = fields[1] and fields[2]
+  if state == "pending" and is_lost(KEYS[1], id) then
+    state = nil
+  elseif state == "active" and not redis.call("ZSCORE", KEYS[7], id) and is_lost(KEYS[6], id) then
+    state = nil
+  end
   if state == "scheduled" or state == "retry" then
     local container = state == "scheduled" and KEYS[2] or KEYS[3]
     if due_ms(container, id, fields[3]) > tonumber(ms) then

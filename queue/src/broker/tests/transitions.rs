@@ -3,21 +3,14 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use super::{Fixture, M0, NOW, again, stored, t1, with_id};
+use super::{FAILED, Fixture, M0, NOW, again, at, stored, t1, with_id};
 use crate::broker::{Guard, Settled};
 use crate::clock::Now;
 use crate::task::Enqueued;
 
-const FAILED: &str = "0a0c656d61696c3a76657269667912077b2275223a317d1a025431220171281930013a04626f6f6d401e5880e2cfaa06";
 const UNCOUNTED: &str = "0a0c656d61696c3a76657269667912077b2275223a317d1a02543122017128193a04626f6f6d401e5880e2cfaa06";
 const UNIQUE: &str = "0a0c656d61696c3a76657269667912077b2275223a317d1a0254312201712819401e523e6173796e713a7b717d3a756e697175653a656d61696c3a7665726966793a6366656234393036323438663138636239346632303237313163326133346366603c";
 const LOCK: &str = "asynq:{q}:unique:email:verify:cfeb4906248f18cb94f202711c2a34cf";
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_nanosecond(i128::from(NOW.0) + i128::from(seconds) * 1_000_000_000).unwrap()
-}
 
 #[tokio::test]
 async fn enqueue_leaves_what_asynq_leaves() {
@@ -227,53 +220,6 @@ async fn fields_of_a_newer_asynq_survive_a_retry() {
         .retry(&fixture.keys, "T1", Guard::Token("A"), again(&message, Duration::ZERO, true), NOW)
         .await
         .unwrap();
-}
-
-#[tokio::test]
-async fn ensure_adds_moves_earlier_or_replaces_but_never_disturbs() {
-    let fixture = Fixture::new();
-    let later = |id: &str, seconds: i64| crate::Task { process_at: Some(at(seconds)), ..with_id(id) };
-    // active, pending, scheduled far, scheduled near, archived, absent
-    fixture.broker.enqueue(&with_id("active"), NOW).await.unwrap();
-    fixture.dequeue("A", 1, NOW).await;
-    fixture.broker.enqueue(&with_id("dead"), NOW).await.unwrap();
-    let taken = fixture.dequeue("B", 1, NOW).await.remove(0);
-    let message = stored(&taken).archived("boom", NOW);
-    fixture.broker.archive(&fixture.keys, "dead", Guard::Token("B"), &message, NOW).await.unwrap();
-    fixture.broker.enqueue(&with_id("pending"), NOW).await.unwrap();
-    fixture.broker.enqueue_many(&[later("far", 500), later("near", 5)], NOW).await.unwrap();
-    let wanted = ["active", "dead", "pending", "far", "near", "absent"].map(|id| later(id, 50));
-    fixture.broker.ensure_many(&wanted, NOW).await.unwrap();
-    let scheduled: Vec<(String, i64)> = fixture.read(&["ZRANGE", "asynq:{q}:scheduled", "0", "-1", "WITHSCORES"]).await;
-    let due = |id: &str, seconds: i64| (id.to_owned(), NOW.seconds() + seconds);
-    assert_eq!(scheduled, [due("near", 5), due("absent", 50), due("dead", 50), due("far", 50)]);
-    assert_eq!(fixture.read::<Vec<String>>(&["LRANGE", "asynq:{q}:pending", "0", "-1"]).await, ["pending"]);
-    assert_eq!(fixture.read::<Vec<String>>(&["LRANGE", "asynq:{q}:active", "0", "-1"]).await, ["active"]);
-    assert_eq!(fixture.read::<i64>(&["ZCARD", "asynq:{q}:archived"]).await, 0);
-}
-
-#[tokio::test]
-async fn ensure_makes_a_retry_that_is_wanted_now_pending_and_keeps_its_failures() {
-    let (fixture, taken) = Fixture::with_active().await;
-    let message = stored(&taken).failed("boom", NOW, true);
-    let delay = Duration::from_secs(600);
-    fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), again(&message, delay, true), NOW).await.unwrap();
-    fixture.broker.ensure_many(&[t1()], NOW).await.unwrap();
-    let task = format!("t:T1 msg={FAILED} pending_since=1700000000123456789 state=pending");
-    assert_eq!(fixture.dump().await, ["failed 1", "pending [\"T1\"]", "processed 1", &task]);
-}
-
-#[tokio::test]
-async fn ensure_respects_fractions_of_a_second() {
-    let fixture = Fixture::new();
-    let millis = |ms: i64| Some(at(0) + jiff::SignedDuration::from_millis(ms));
-    let task = |ms| crate::Task { process_at: millis(ms), ..t1() };
-    fixture.broker.enqueue(&task(400), NOW).await.unwrap();
-    fixture.broker.ensure_many(&[task(600)], NOW).await.unwrap();
-    let exact = async || fixture.read::<i64>(&["HGET", "asynq:{q}:t:T1", "process_at_ms"]).await;
-    assert_eq!(exact().await, 1_700_000_000_523);
-    fixture.broker.ensure_many(&[task(200)], NOW).await.unwrap();
-    assert_eq!(exact().await, 1_700_000_000_323);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::Shared;
 use super::queues::Queue;
 use super::running::Attempt;
 use super::settler::{Outcome, Result};
-use crate::broker::{LEASE, Taken};
+use crate::broker::Taken;
 use crate::clock::Now;
 use crate::handler::{Handler, Job, TaskError};
 use crate::message::Stored;
@@ -24,6 +24,7 @@ pub(crate) fn start<H: Handler>(
     handler: &Arc<H>,
     queue: &Arc<Queue>,
     token: &Arc<str>,
+    lease_until: Instant,
     taken: Taken,
 ) {
     let started = shared.broker.now();
@@ -37,7 +38,7 @@ pub(crate) fn start<H: Handler>(
         started,
         ends: stored.as_ref().map_or(started, |stored| stored.attempt_ends(started)),
         cancelled: CancellationToken::new(),
-        lease_until: Instant::now() + LEASE,
+        lease_until,
         abort: None,
     };
     let cancelled = attempt.cancelled.clone();

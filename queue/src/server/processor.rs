@@ -12,7 +12,7 @@ use super::attempt;
 use super::choice::{Share, shares};
 use super::queues::Queue;
 use super::{Shared, changed};
-use crate::broker::{Dequeue, TASKS_PER_DEQUEUE, Taken};
+use crate::broker::{Dequeue, LEASE, TASKS_PER_DEQUEUE, Taken};
 use crate::error::Error;
 use crate::handler::Handler;
 use crate::random::Random;
@@ -115,6 +115,7 @@ impl<H: Handler> Dispatcher<H> {
             count: share.count,
         };
         let wishes: Vec<Dequeue> = queues.iter().zip(&shares).map(wish).collect();
+        let asked = Instant::now();
         let replies = match self.shared.broker.dequeue(&wishes, self.shared.broker.now()).await {
             Ok(replies) => replies,
             Err(error) => {
@@ -131,7 +132,7 @@ impl<H: Handler> Dispatcher<H> {
                     if taken.len() < share.count {
                         self.empty.insert(share.queue);
                     }
-                    self.start(&queue, &token, taken);
+                    self.start(&queue, &token, asked, taken);
                 }
                 Err(error) => failure = Err(error),
             }
@@ -147,17 +148,20 @@ impl<H: Handler> Dispatcher<H> {
                 waiting.push(lost);
                 continue;
             }
-            match self.shared.broker.reclaim(&lost.queue.keys, &lost.token).await {
-                Ok(taken) if taken.is_empty() => {
-                    lost.looks_left -= 1;
-                    lost.look = Instant::now() + SAFETY_POLL;
-                    waiting.extend((lost.looks_left > 0).then_some(lost));
-                }
-                Ok(taken) => self.start(&lost.queue, &lost.token, taken),
-                Err(error) => {
+            match self.reclaim(&lost).await {
+                Ok((asked, taken)) if !taken.is_empty() => self.start(&lost.queue, &lost.token, asked, taken),
+                Err(error) if error.is_unreachable() => {
                     self.lost.push(lost);
                     self.lost.append(&mut waiting);
                     return Err(error);
+                }
+                nothing => {
+                    if let Err(error) = nothing {
+                        self.shared.log_trouble("failed to look for the tasks of a lost reply", &error);
+                    }
+                    lost.looks_left -= 1;
+                    lost.look = Instant::now() + SAFETY_POLL;
+                    waiting.extend((lost.looks_left > 0).then_some(lost));
                 }
             }
         }
@@ -165,9 +169,64 @@ impl<H: Handler> Dispatcher<H> {
         Ok(())
     }
 
-    fn start(&self, queue: &Arc<Queue>, token: &Arc<str>, taken: Vec<Taken>) {
-        for taken in taken {
-            attempt::start(&self.shared, &self.handler, queue, token, taken);
+    /// The tasks of a lost reply that are still ours, and when their leases were asked for: the outage may have used up most of
+    /// the first ones.
+    async fn reclaim(&self, lost: &Lost) -> Result<(Instant, Vec<Taken>), Error> {
+        let (broker, keys) = (&self.shared.broker, &lost.queue.keys);
+        let mut taken = broker.reclaim(keys, &lost.token).await?;
+        let asked = Instant::now();
+        if !taken.is_empty() {
+            let tasks: Vec<(&str, &str)> = taken.iter().map(|taken| (&*taken.id, &*lost.token)).collect();
+            let mut mine = broker.extend_leases(keys, &tasks, broker.now()).await?.into_iter();
+            taken.retain(|_| mine.next().unwrap_or(false));
         }
+        Ok((asked, taken))
+    }
+
+    fn start(&self, queue: &Arc<Queue>, token: &Arc<str>, asked: Instant, taken: Vec<Taken>) {
+        for taken in taken {
+            attempt::start(&self.shared, &self.handler, queue, token, asked + LEASE, taken);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::Broker;
+    use crate::{Connection, Job, QueuePriority, RetryPolicy, Task, TaskError};
+
+    struct Never;
+
+    impl Handler for Never {
+        async fn handle(&self, _: Job) -> Result<(), TaskError> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn tasks_of_a_reply_lost_long_ago_start_under_a_fresh_lease() {
+        let broker = Broker::new(Connection::open(&servers::redis().fresh_database(), None).expect("a good URI"));
+        broker.connection().measure_clock().await.expect("Redis answers");
+        let task = Task::new("greet", "{}");
+        broker.enqueue(&task, broker.now()).await.expect("enqueued");
+        let queue = QueuePriority { name: task.queue, priority: 1, paused: false };
+        let settings =
+            Settings { queues: vec![queue], strict_priority: false, concurrency: 1, retry: RetryPolicy::default() };
+        let (results, _settler) = tokio::sync::mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::new(broker.clone(), watch::channel(settings).1, results));
+        let (queue, token) = (shared.queues.get("default"), Arc::<str>::from("A"));
+        let wish = Dequeue { keys: Arc::clone(&queue.keys), token: Arc::clone(&token), count: 1 };
+        let long_ago = crate::clock::Now(broker.now().0 - (LEASE.as_nanos() as i64 - 5_000_000_000));
+        broker.dequeue(&[wish], long_ago).await.expect("dequeued");
+        let lost = vec![Lost { queue: Arc::clone(&queue), token, look: Instant::now(), looks_left: 1 }];
+        let (empty, random) = (HashSet::new(), Random::from_seed(1));
+        let handler = Arc::new(Never);
+        let mut dispatcher = Dispatcher { shared: Arc::clone(&shared), handler, empty, lost, random, dequeues: 0 };
+        dispatcher.take_lost().await.expect("Redis answers");
+        assert_eq!(shared.running.len(), 1);
+        let in_ten_seconds = broker.now().plus(Duration::from_secs(10));
+        let (expired, ends) = broker.list_expired(&queue.keys, in_ten_seconds).await.expect("Redis answers");
+        assert!(expired.is_empty() && ends.is_some(), "{expired:?}");
     }
 }

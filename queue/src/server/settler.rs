@@ -46,7 +46,7 @@ pub(crate) struct Result {
     pub(crate) refused: Option<Instant>,
 }
 
-/// Runs until the sending side is dropped and every result is written or `deadline` (set at shutdown) has passed.
+/// Runs until the sending side is dropped and every result is written or given up. How long to wait for that is the shutdown's.
 pub(crate) async fn run(shared: Arc<Shared>, mut results: mpsc::UnboundedReceiver<Result>) {
     let mut waiting: Vec<Result> = Vec::new();
     let mut pause = REPEAT_AFTER.0;

@@ -13,7 +13,7 @@
 //! - HTTP: [`router`], [`request_body`], [`protojson`], [`query`], [`page`]
 //! - gRPC: [`grpc`], [`pb`]
 //! - the work: [`signup`], [`signup_limit`], [`verification`]
-//! - after the commit: [`relay`], [`sweeper`]
+//! - after the commit: [`relay`], [`sweeper`], [`refusal`]
 #![allow(rustdoc::private_intra_doc_links, reason = "the layout is for those who read the source")]
 
 mod accept;
@@ -27,6 +27,7 @@ mod parts;
 mod program;
 mod protojson;
 mod query;
+mod refusal;
 mod relay;
 mod request_body;
 mod router;

@@ -2,11 +2,13 @@
 //!
 //! Takes: rows that are committed, owed and due within a minute. Gives: tasks in asynq's format, under the intent's id, so
 //! that telling Redis twice is harmless. Does not: hold anything in memory. A row is marked after Redis has it; a crash in
-//! between repeats the telling. Rows due later stay in PostgreSQL, which bounds the memory of Redis.
+//! between repeats the telling. A task that Redis refuses is marked too, for the sweeper to try again, so that the
+//! tasks behind it are not held up. Rows due later stay in PostgreSQL, which bounds the memory of Redis.
 //!
 //! Redis may lose its data at any time (I3). A random value of ours in it, its incarnation, then changes; everything that
 //! was handed to the old one goes again, within one poll. Every replica runs a relay; row locks make them share.
 
+use crate::refusal;
 use queue::{Client, Enqueued, Task};
 use signup::{Intent, Store, StoreError, task};
 use std::time::Duration;
@@ -135,18 +137,29 @@ impl Relay {
             return Ok(0);
         }
         let tasks: Vec<Task> = intents.iter().map(task_of).collect();
-        let enqueued = in_time(self.client.enqueue_many(&tasks)).await?;
+        match self.tell(intents, &tasks).await {
+            Err(RelayError::Queue(error)) if refusal::can_be_of_one_task(&error) => {
+                in_time(refusal::ensure_each(&self.client, &tasks)).await?;
+            }
+            told => told?,
+        }
+        let count = intents.len();
+        claim.dispatched(&current).await?;
+        Ok(count)
+    }
+
+    /// Hands all tasks over in one round trip, and a second one for what is there already.
+    async fn tell(&self, intents: &[Intent], tasks: &[Task]) -> Result<(), RelayError> {
+        let enqueued = in_time(self.client.enqueue_many(tasks)).await?;
         // What is there already may be scheduled too late or archived by somebody.
-        let there = tasks.into_iter().zip(&enqueued).filter(|(_, enqueued)| **enqueued != Enqueued::Added);
-        let there: Vec<Task> = there.map(|(task, _)| task).collect();
+        let there = tasks.iter().zip(&enqueued).filter(|(_, enqueued)| **enqueued != Enqueued::Added);
+        let there: Vec<Task> = there.map(|(task, _)| task.clone()).collect();
         if !there.is_empty() {
             in_time(self.client.ensure_many(&there)).await?;
         }
         let added = intents.iter().zip(enqueued).filter(|(_, enqueued)| *enqueued == Enqueued::Added);
         added.for_each(|(intent, _)| report_enqueued(intent));
-        let count = intents.len();
-        claim.dispatched(&current).await?;
-        Ok(count)
+        Ok(())
     }
 
     /// A Redis not seen before: whatever another one was told, this one has to hear.

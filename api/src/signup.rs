@@ -2,7 +2,8 @@
 //!
 //! Takes: a `CreateUserRequest` and the client's address. Gives: the user, stored together with the intent of one
 //! verification mail. Order: rules, limit, hash, one transaction, answer; Redis hears of it after the commit and nobody
-//! waits for that. Does not: send anything, or tell by its time whether an address was taken (the hash comes first).
+//! waits for that. Does not: send anything, or tell by its time whether an address was taken (the hash comes first,
+//! and a hidden refusal waits for the disk as a commit does).
 
 use crate::{error::ApiError, pb, service::Service};
 use pipeline::Document;
@@ -54,7 +55,10 @@ impl Service {
                 Ok(shown(&created.user))
             }
             Err(CreateError::UsernameTaken) => Err(ApiError::UsernameTaken),
-            Err(CreateError::EmailTaken) if document.signup.hide_existing_accounts => Ok(as_if_created(&user)),
+            Err(CreateError::EmailTaken) if document.signup.hide_existing_accounts => {
+                self.store.imitate_commit().await.map_err(|error| ApiError::Unavailable(Some(Box::new(error))))?;
+                Ok(as_if_created(&user))
+            }
             Err(CreateError::EmailTaken) => Err(ApiError::EmailTaken),
             Err(error) => Err(ApiError::Unavailable(Some(Box::new(error)))),
         }

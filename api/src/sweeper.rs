@@ -4,7 +4,7 @@
 //! each its next state, and the figures of the intents to `/metrics`. Does not: hold anything in memory; every replica
 //! sweeps, and each row is put right by one of them.
 
-use crate::relay::task_of;
+use crate::{refusal, relay::task_of};
 use queue::{Client, Task};
 use signup::{Store, StoreError};
 use std::time::Duration;
@@ -98,8 +98,12 @@ impl Sweeper {
             return Ok(());
         }
         metrics::counter!("signup_sweeper_overdue_total").increment(tasks.len() as u64);
-        time::timeout(REDIS_TIME, self.client.ensure_many(&tasks)).await.map_err(|_| SweepError::TooSlow)??;
-        Ok(())
+        match in_time(self.client.ensure_many(&tasks)).await {
+            Err(SweepError::Queue(error)) if refusal::can_be_of_one_task(&error) => {
+                in_time(refusal::ensure_each(&self.client, &tasks)).await
+            }
+            ensured => ensured,
+        }
     }
 
     async fn count(&self) -> Result<(), SweepError> {
@@ -111,6 +115,10 @@ impl Sweeper {
         metrics::gauge!("signup_intents_oldest_due_age_seconds").set(counts.oldest_due_age.as_secs_f64());
         Ok(())
     }
+}
+
+async fn in_time(call: impl Future<Output = Result<(), queue::Error>>) -> Result<(), SweepError> {
+    Ok(time::timeout(REDIS_TIME, call).await.map_err(|_| SweepError::TooSlow)??)
 }
 
 fn report(counter: &'static str, intents: u64, message: &str) {

@@ -115,6 +115,24 @@ async fn hidden_accounts_answer_a_taken_address_like_a_free_one() {
     assert_eq!(api.signup("alice").await.error(), (409, 6, "username already exists".into()), "names are public");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_refusal_commits_a_transaction_as_a_signup_does() {
+    // A server of its own: nobody else uses up transaction ids.
+    let postgres = servers::Postgres::start().expect("a server of its own");
+    let setup = Setup::on(postgres.create_database().expect("a database"))
+        .with(|document| document.signup.hide_existing_accounts = true);
+    let api = TestApi::spawn_with(setup).await;
+    api.signup("alice").await;
+    api.until("marked", async || api.sql("SELECT state FROM email_intents") == "dispatched").await;
+    let next_id = || api.sql("SELECT pg_snapshot_xmax(pg_current_snapshot())").parse::<u64>().expect("a number");
+    let before = next_id();
+    let mut taken = form("bobby");
+    taken["email"] = "alice@canary.test".into();
+    assert_eq!(api.post(taken.to_string()).await.status, 200);
+    // The refused insert has one; the other is that of the commit.
+    assert!(next_id() >= before + 2, "{before} {}", next_id());
+}
+
 #[tokio::test]
 async fn unknown_paths_and_wrong_methods_answer_as_grpc_gateway_does() {
     let api = TestApi::spawn().await;

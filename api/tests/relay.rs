@@ -153,6 +153,26 @@ async fn a_crash_between_redis_and_the_mark_is_harmless() {
     assert_eq!(api.lines("enqueued task").len(), 1);
 }
 
+#[tokio::test]
+async fn a_task_that_is_refused_does_not_stop_the_others() {
+    let (api, tasks) = start(Setup::new().with(|document| document.task.delay = Duration::from_secs(3600))).await;
+    for username in ["invalid", "refused", "sound"] {
+        assert_eq!(api.signup(username).await.status, 200);
+    }
+    let refused = api.sql("SELECT id FROM email_intents WHERE username = 'refused'");
+    tasks.run(&["SET", &format!("asynq:{{critical}}:t:{refused}"), "not a task"]);
+    api.sql(
+        "UPDATE email_intents SET run_at = now() + interval '20 s',
+                queue = CASE username WHEN 'invalid' THEN 'not}a{queue' ELSE queue END",
+    );
+    tasks.until(&api, "the sound one handed over", |queue| queue.scheduled == 1).await;
+    api.until("all marked", async || states(&api) == "dispatched").await;
+    tasks.run(&["DEL", &format!("asynq:{{critical}}:t:{refused}")]);
+    let long_ago = "run_at = now() - interval '20 s', dispatched_at = now() - interval '20 s'";
+    api.sql(&format!("UPDATE email_intents SET {long_ago} WHERE username <> 'sound'"));
+    tasks.until(&api, "handed over once Redis takes it", |queue| queue.pending == 1).await;
+}
+
 async fn start(setup: Setup) -> (TestApi, Tasks) {
     let tasks = Tasks::new(&setup.redis);
     (TestApi::spawn_with(setup).await, tasks)

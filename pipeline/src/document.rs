@@ -3,7 +3,7 @@
 //! Takes: YAML text. Gives: a [`Document`] whose parts fit together ([`Document::parse`] checks what types cannot say).
 //! Does not: hold secrets; it names the files that hold them.
 
-use crate::duration;
+use crate::{check, duration};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 
@@ -258,7 +258,7 @@ impl Document {
     /// [`InvalidDocument::Parse`] with line and column, or [`InvalidDocument::Field`] for the first field that cannot work.
     pub fn parse(text: &str) -> Result<Self, InvalidDocument> {
         let document: Self = serde_yaml::from_str(text).map_err(|error| InvalidDocument::Parse(Box::new(error)))?;
-        document.check()?;
+        check::check(&document)?;
         Ok(document)
     }
 
@@ -270,40 +270,4 @@ impl Document {
     pub fn to_yaml(&self) -> Result<String, InvalidDocument> {
         serde_yaml::to_string(self).map_err(|error| InvalidDocument::Parse(Box::new(serde::de::Error::custom(error))))
     }
-
-    fn check(&self) -> Result<(), InvalidDocument> {
-        let fail = |field, value: String, problem| Err(InvalidDocument::Field { field, value, problem });
-        if self.queues.is_empty() || self.queues.len() > 16 {
-            return fail("queues", self.queues.len().to_string(), "entries: give 1 to 16 queues");
-        }
-        if let Some(queue) = self.queues.iter().find(|queue| queue.priority == 0) {
-            return fail(
-                "queues[].priority",
-                format!("{}: 0", queue.name),
-                "must be 1 or more; use `paused` to stop it",
-            );
-        }
-        if let Some(queue) = self.queues.iter().find(|queue| !is_queue_name(&queue.name)) {
-            return fail("queues[].name", queue.name.clone(), "must be 1 to 63 of a-z, A-Z, 0-9, `-`, `_`, `.`, `:`");
-        }
-        if !self.queues.iter().any(|queue| queue.name == self.task.queue) {
-            return fail("task.queue", self.task.queue.clone(), "is not one of `queues`; add it there or name another");
-        }
-        if self.task.max_retries > 100 {
-            return fail("task.maxRetries", self.task.max_retries.to_string(), "must be 0 to 100");
-        }
-        if self.mail.smtp.auth_dir.is_some() && self.mail.smtp.tls == SmtpTls::None {
-            return fail("mail.smtp.tls", "None".into(), "would send credentials in clear; set StartTLS or Implicit");
-        }
-        if self.worker.concurrency == 0 {
-            return fail("worker.concurrency", "0".into(), "must be 1 or more");
-        }
-        Ok(())
-    }
-}
-
-/// Braces would break the cluster hash tag of asynq's keys, white space the tools that list queues.
-fn is_queue_name(name: &str) -> bool {
-    (1..=63).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'))
 }

@@ -7,10 +7,12 @@
 //! # Layout
 //!
 //! - [`document`]: the types, with units and defaults
+//! - `check`: what types cannot say
 //! - [`duration`]: `10s`, `15m`, `72h`: parse and print
 //! - [`secret`]: values that live in files and never in logs
 //! - [`live`]: load, watch, and say which version is in force
 
+mod check;
 pub mod document;
 pub mod duration;
 pub mod live;

@@ -1,0 +1,71 @@
+//! What types cannot say about a document.
+//!
+//! Takes: a parsed [`Document`]. Gives: the first field that cannot work, with its value and the fix. Does not: repeat the
+//! rules of the resource that are only advice; what a process can work with is accepted.
+
+use crate::document::{Document, InvalidDocument, SmtpTls};
+use std::{collections::BTreeSet, time::Duration};
+
+type Checked = Result<(), InvalidDocument>;
+
+/// The longest `task.delay`.
+const LONGEST_DELAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Checks every part.
+///
+/// # Errors
+///
+/// [`InvalidDocument::Field`] for the first field that cannot work.
+pub(crate) fn check(document: &Document) -> Checked {
+    queues(document)?;
+    task(document)?;
+    signup(document)?;
+    processes(document)
+}
+
+fn demand(holds: bool, field: &'static str, value: impl ToString, problem: &'static str) -> Checked {
+    if holds { Ok(()) } else { Err(InvalidDocument::Field { field, value: value.to_string(), problem }) }
+}
+
+fn queues(Document { queues, .. }: &Document) -> Checked {
+    demand((1..=16).contains(&queues.len()), "queues", queues.len(), "entries: give 1 to 16 queues")?;
+    let mut names = BTreeSet::new();
+    for queue in queues {
+        let (name, priority) = (&queue.name, format!("{}: {}", queue.name, queue.priority));
+        demand(queue.priority > 0, "queues[].priority", priority, "must be 1 or more; use `paused` to stop it")?;
+        let letters = "must be 1 to 63 of a-z, A-Z, 0-9, `-`, `_`, `.`, `:`";
+        demand(is_queue_name(name), "queues[].name", name, letters)?;
+        demand(names.insert(name), "queues[].name", name, "is given twice; remove one of the two")?;
+    }
+    Ok(())
+}
+
+fn task(Document { task, queues, .. }: &Document) -> Checked {
+    let known = queues.iter().any(|queue| queue.name == task.queue);
+    demand(known, "task.queue", &task.queue, "is not one of `queues`; add it there or name another")?;
+    demand(task.max_retries <= 100, "task.maxRetries", task.max_retries, "must be 0 to 100")?;
+    let delay = crate::duration::format(task.delay);
+    demand(task.delay <= LONGEST_DELAY, "task.delay", delay, "must be 0s to 24h")
+}
+
+fn signup(Document { signup, verification, .. }: &Document) -> Checked {
+    let shortest = signup.password_min_length;
+    demand((6..=128).contains(&shortest), "signup.passwordMinLength", shortest, "must be 6 to 128")?;
+    let url = &verification.public_url;
+    let is_web = url.starts_with("https://") || url.starts_with("http://");
+    demand(is_web, "verification.publicURL", url, "must begin with https:// or http://")
+}
+
+fn processes(Document { database, mail, worker, .. }: &Document) -> Checked {
+    let connections = database.max_connections_per_pod;
+    demand(connections > 0, "database.maxConnectionsPerPod", connections, "must be 1 or more")?;
+    let in_clear = mail.smtp.auth_dir.is_some() && mail.smtp.tls == SmtpTls::None;
+    demand(!in_clear, "mail.smtp.tls", "None", "would send credentials in clear; set StartTLS or Implicit")?;
+    demand(worker.concurrency > 0, "worker.concurrency", worker.concurrency, "must be 1 or more")
+}
+
+/// Braces would break the cluster hash tag of asynq's keys, white space the tools that list queues.
+fn is_queue_name(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'))
+}

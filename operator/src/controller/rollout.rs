@@ -113,3 +113,59 @@ fn trouble_of(pod: &Pod) -> Option<Finding> {
         "add a node, or change resources, nodeSelector, affinity or tolerations",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn deployment(data: Value) -> DynamicObject {
+        serde_json::from_value(data).expect("an object")
+    }
+
+    fn pod(status: Value) -> Arc<Pod> {
+        Arc::new(serde_json::from_value(json!({"metadata": {"name": "demo-api-1"}, "status": status})).expect("a pod"))
+    }
+
+    #[test]
+    fn a_rollout_is_complete_when_every_pod_of_the_newest_generation_is_ready() {
+        let state = |seen: i64, updated: i64, ready: i64| {
+            let status =
+                json!({"observedGeneration": seen, "replicas": 2, "updatedReplicas": updated, "readyReplicas": ready});
+            let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"generation": 3}, "spec": {"replicas": 2}, "status": status});
+            rollout(Some(&deployment(object)), Part::Api, String::new()).is_complete
+        };
+        assert!(state(3, 2, 2));
+        assert!(!state(2, 2, 2) && !state(3, 1, 2) && !state(3, 2, 1));
+        assert!(!rollout(None, Part::Api, String::new()).is_complete);
+    }
+
+    #[test]
+    fn pods_that_a_quota_refuses_are_told_with_the_fix() {
+        let failure =
+            json!({"type": "ReplicaFailure", "status": "True", "message": "pods is forbidden: exceeded quota: q."});
+        let object =
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {}, "status": {"conditions": [failure]}});
+        let trouble = rollout(Some(&deployment(object)), Part::Worker, String::new()).trouble.expect("it is seen");
+        assert_eq!(trouble.reason, reason::QUOTA_EXCEEDED);
+        assert!(
+            trouble.message.contains("refuses worker pods") && trouble.message.contains("Fix: raise the ResourceQuota")
+        );
+    }
+
+    #[test]
+    fn the_usual_troubles_of_pods_have_a_reason_each() {
+        let waiting = |reason: &str| {
+            let state = json!({"waiting": {"reason": reason, "message": "why"}});
+            let container = json!({"name": "api", "image": "signup:test", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+            pod_trouble(&[pod(json!({"containerStatuses": [container]}))]).map(|finding| finding.reason)
+        };
+        assert_eq!(waiting("ImagePullBackOff"), Some(reason::IMAGE_PULL_FAILED));
+        assert_eq!(waiting("CrashLoopBackOff"), Some(reason::POD_CRASHING));
+        assert_eq!(waiting("CreateContainerConfigError"), Some(reason::POD_NOT_STARTED));
+        assert_eq!(waiting("ContainerCreating"), None);
+        let unscheduled = json!({"conditions": [{"type": "PodScheduled", "status": "False", "message": "no nodes"}]});
+        assert_eq!(pod_trouble(&[pod(unscheduled)]).map(|finding| finding.reason), Some(reason::POD_UNSCHEDULABLE));
+        assert_eq!(pod_trouble(&[pod(json!({"phase": "Failed"}))]), None);
+    }
+}

@@ -11,7 +11,6 @@ use crate::{
 };
 use futures::FutureExt as _;
 use pipeline::Document;
-use queue::Job;
 use signup::Leased;
 use std::{panic::AssertUnwindSafe, time::SystemTime};
 use tokio_util::sync::CancellationToken;
@@ -36,7 +35,7 @@ impl VerificationEmail {
     pub(super) async fn attempt(
         &self,
         document: &Document,
-        job: &Job,
+        time_is_up: impl Fn() -> bool,
         leased: &Leased,
         lease: &Lease,
         stop: &CancellationToken,
@@ -53,8 +52,9 @@ impl VerificationEmail {
             () = lease.keep() => internal("the lease's upkeep ended"),
         };
         let ended = match ended {
-            // The time limit of the task is over, and the server had not even asked for the mail.
-            Ended::Withheld if job.cancelled.is_cancelled() && !self.draining.is_cancelled() => {
+            // The server had not even asked for the mail. A task can be cancelled for other reasons, which say nothing of it:
+            // its lease in Redis is lost, or somebody cancelled it by hand.
+            Ended::Withheld if time_is_up() && !self.draining.is_cancelled() => {
                 self.mailer.breaker().record(false);
                 cut_short()
             }

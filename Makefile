@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(CURDIR)/target/tools/go/bin:$(CURDIR)/target/tools/deny/bin
 PIPELINE ?= samples/minimal.yaml
 
-.PHONY: help run test check bench lecture generate setup cluster cluster-down test-charts
+.PHONY: help run test check bench lecture generate setup cluster cluster-down test-cluster test-charts
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,11 +40,15 @@ bench: ## Measure everything against its baselines (ROUNDS=5, ONLY=latency,signu
 	cargo build --release -p api -p worker -p inbox -p pipeline-bench
 	@exec target/release/bench --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
-cluster: ## Bring up a real single-node Kubernetes here (as root), or use the one of KUBECONFIG
+cluster: ## Bring up a real single-node Kubernetes here (as root) with a pipeline in it, and print how to sign up
 	@tests/cluster/up.sh
+	@tests/cluster/deploy.sh
 
 cluster-down: ## Take that Kubernetes away without a trace
 	@tests/cluster/down.sh
+
+test-cluster: ## Test the whole thread on that Kubernetes, from its start to its end (as root)
+	@tests/cluster/test.sh
 
 generate: ## Write again what is generated from code (the CRD, what the charts take from it)
 	UPDATE_GOLDEN=1 cargo test -p operator

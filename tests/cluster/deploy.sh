@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# Puts the operator, an inbox and a pipeline on the test cluster: what `make cluster` runs after up.sh.
+#
+#   tests/cluster/deploy.sh        with an image of this clone's programs
+#   tests/cluster/deploy.sh TAG    with localhost/signup:TAG, which is in the cluster already; builds nothing
+#
+# Takes: root, the running cluster, cargo. Gives: the image of static programs, built from this clone; the operator's release in
+# namespace signup-system; in namespace demo the inbox and a pipeline that is Ready and answers through the ingress; a curl line.
+# Both namespaces enforce Pod Security `restricted`. Run again, it deploys what has changed. Does not: touch a cluster of KUBECONFIG,
+# which could not pull the image; it says what to do there.
+set -euo pipefail
+source "$(dirname "$0")/settings.sh"
+source "$source_dir/processes.sh"
+source "$source_dir/images.sh"
+source "$source_dir/demo.sh"
+
+programs=(operator api worker inbox)
+image_folder=$programs_dir/image
+
+# Debian's C library, linked in, resolves names in an empty root too; without an explicit target, build scripts and procedural
+# macros would get these flags as well. The development profile: it is built in a fraction of the time.
+build_programs() {
+  local target program packages=()
+  target=$(rustc -vV | sed -n 's/^host: //p') || return
+  for program in "${programs[@]}"; do packages+=(--package "$program" --bin "$program"); done
+  RUSTFLAGS='-C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"' CARGO_TARGET_DIR=$root/target \
+    nice -n 10 cargo build --manifest-path "$root/Cargo.toml" --locked --target "$target" "${packages[@]}" || return
+  rm -rf "$image_folder" && mkdir -p "$image_folder" || return
+  for program in "${programs[@]}"; do
+    strip -o "$image_folder/$program" "$root/target/$target/debug/$program" || return
+  done
+}
+
+# The tag says what is in the image, so that another one replaces the pods and the same one does not.
+tag_of_the_programs() { echo "dev-$(cd "$image_folder" && sha256sum "${programs[@]}" | sha256sum | cut -c -12)"; }
+
+load_programs() { has_image "localhost/signup:$tag" || "$source_dir/image.sh" "$image_folder" "$tag"; }
+
+make_namespace() {
+  kubectl apply --server-side -f - >/dev/null <<NAMESPACE
+apiVersion: v1
+kind: Namespace
+metadata: {name: $1, labels: {pod-security.kubernetes.io/enforce: restricted}}
+NAMESPACE
+}
+
+install_operator() {
+  make_namespace signup-system || return
+  helm upgrade --install signup-operator "$root/charts/signup-operator" --namespace signup-system --wait --timeout 120s \
+    --set "image.tag=$tag,image.pullPolicy=Never" --set "networkPolicy.redisPorts={6379,6380,$redis_port,$redis_tls_port}" >/dev/null
+}
+
+start_inbox() {
+  sed "s|@IMAGE@|localhost/signup:$tag|" "$source_dir/demo/inbox.yaml" | kubectl apply --server-side -f - >/dev/null || return
+  wait_until 60 '' kubectl -n demo rollout status deployment/inbox --timeout 1s
+}
+
+apply_pipeline() {
+  "$source_dir/servers.sh" secrets demo || return
+  kubectl apply --server-side --force-conflicts -f "$source_dir/demo/pipeline.yaml" >/dev/null
+}
+
+# Tells each new state of the pipeline until it is Ready in its newest generation and reached from outside.
+wait_for_the_pipeline() {
+  local deadline=$((SECONDS + 180)) told='' state_now
+  until pipeline_is_current && holds Ready && holds Exposed && holds ConfigApplied && ingress_answers_readily; do
+    state_now=$(first_unmet)
+    [ "$state_now" = "$told" ] || say "  $state_now"
+    told=$state_now
+    if [ $SECONDS -ge $deadline ]; then
+      kubectl -n demo get signuppipeline,pods >&2
+      say "the pipeline is not Ready after 180 s; kubectl -n demo describe signuppipeline demo tells more" >&2
+      return 1
+    fi
+    sleep 0.5
+  done
+}
+
+if [ ! -S "$containerd_socket" ]; then
+  [ -n "${KUBECONFIG:-}" ] || fail "no cluster runs here. Fix: make cluster"
+  say "the image has to be where the cluster of KUBECONFIG pulls from; then:"
+  say "  helm install signup-operator charts/signup-operator --namespace signup-system --create-namespace --set image.repository=REGISTRY/signup"
+  say "  kubectl apply -f samples/minimal.yaml"
+  exit
+fi
+require_root
+take_the_lock
+began=$SECONDS
+if [ $# -eq 1 ]; then
+  tag=$1
+  has_image "localhost/signup:$tag" || fail "the cluster has no image localhost/signup:$tag. Fix: $0 without a tag"
+else
+  timed "programs, static" build_programs
+  tag=$(tag_of_the_programs)
+  timed "image localhost/signup:$tag" load_programs
+fi
+timed "operator" install_operator
+timed "namespace demo" make_namespace demo
+timed "inbox" start_inbox
+timed "pipeline applied" apply_pipeline
+timed "pipeline Ready and exposed" wait_for_the_pipeline
+say "deployed after $((SECONDS - began)) s. Sign up:"
+cat <<LINES
+
+  curl -i -H 'Host: $api_host' http://$host_address/v1/create_user \\
+    -d '{"username": "ann", "full_name": "Ann Example", "email": "ann@example.com", "password": "correct horse"}'
+
+LINES
+say "the mail arrives $(kubectl -n demo get signuppipeline demo -o 'jsonpath={.spec.task.delay}') later; see it:"
+cat <<LINES
+
+  curl -s -H 'Host: $inbox_host' http://$host_address/messages.json
+
+LINES
+say "a browser shows it at http://$inbox_host/ with '$host_address $api_host $inbox_host' in /etc/hosts"
+say "look around: export KUBECONFIG=$kubeconfig; $bin/kubectl -n demo get signuppipeline demo"

@@ -1,0 +1,168 @@
+#!/usr/bin/env bash
+# Tests the whole thread on a real Kubernetes: what `make test-cluster` runs.
+#
+#   tests/cluster/test.sh        with an image of this clone's programs
+#   tests/cluster/test.sh TAG    with localhost/signup:TAG, which is in the cluster already
+#
+# Takes: root; brings the cluster up when none runs here. Gives: one line per test, the output of those that failed, and their
+# number; fails when there is one. Takes the cluster down in the end, for that nothing is left is a test too.
+# Does not: work on a cluster of KUBECONFIG.
+# shellcheck disable=SC1091,SC2154,SC2317 # sourced files and their variables; tests are called by name
+set -uo pipefail
+unset KUBECONFIG
+source "$(dirname "$0")/settings.sh"
+source "$source_dir/processes.sh"
+source "$source_dir/demo.sh"
+
+require_root
+passed=0 failed=0
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+
+# Runs a test and tells how it went and how long it took: check FUNCTION ARGUMENTS...
+check() {
+  local began=$EPOCHREALTIME took word=ok
+  if "$@" >"$output" 2>&1; then passed=$((passed + 1)); else failed=$((failed + 1)) word=FAILED; fi
+  took=$(awk -v began="$began" -v now="$EPOCHREALTIME" 'BEGIN {printf "%.1f", now - began}')
+  printf '%-7s %s (%s s)\n' "$word" "${1//_/ }" "$took"
+  [ "$word" = ok ] || tail -n 40 "$output" | cut -c -300 | sed 's/^/        /'
+}
+
+finish() {
+  printf '%d passed, %d failed\n' "$passed" "$failed"
+  [ "$failed" -eq 0 ]
+  exit
+}
+
+# Names that no earlier run has taken in the database.
+run_id=$(date +%s)
+user() { echo "u${run_id}$1"; }
+
+has_a_mail() { [ -n "$(links_to "$1")" ]; }
+replicas_of_the_workers() { kubectl -n demo get deployment demo-worker --output 'jsonpath={.spec.replicas}'; }
+there_are_workers() { [ "$(replicas_of_the_workers)" = "$1" ]; }
+no_worker_pod_is_left() {
+  [ -z "$(kubectl -n demo get pods --selector app.kubernetes.io/component=worker --output name)" ]
+}
+
+# Names and start times, which a restarted container changes.
+containers_of_the_pipeline() {
+  kubectl -n demo get pods --selector app.kubernetes.io/instance=demo --sort-by .metadata.name --output \
+    'jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[*].state.running.startedAt}{"\n"}{end}'
+}
+
+edit() { kubectl -n demo patch signuppipeline demo --type merge --patch "{\"spec\": $1}"; }
+
+the_configuration_is_in_force() { pipeline_is_current && holds ConfigApplied && [ "$(pipeline_field .status.config.hash)" != "$1" ]; }
+
+signs_up() {
+  local status
+  status=$(sign_up "$1")
+  [ "$status" = 200 ] || { echo "the signup was answered with $status"; return 1; }
+}
+
+# Without a build, so that an edit of the sources during the tests changes nothing.
+deploy_the_same_image() {
+  local image
+  image=$(kubectl -n demo get deployment demo-api --output 'jsonpath={.spec.template.spec.containers[0].image}') || return
+  "$source_dir/deploy.sh" "${image##*:}"
+}
+
+a_cluster_comes_up() { "$source_dir/up.sh"; }
+the_pipeline_is_deployed_and_ready() { "$source_dir/deploy.sh" "$@"; }
+deploying_again_replaces_no_pod() {
+  local before
+  before=$(containers_of_the_pipeline) && [ -n "$before" ] && deploy_the_same_image || return
+  diff <(echo "$before") <(containers_of_the_pipeline)
+}
+
+a_signup_through_the_ingress_is_answered_with_200_and_its_mail_arrives() {
+  signs_up "$(user a)" && wait_until 60 '' has_a_mail "$(user a)"
+}
+
+# The link opens a page with a button; what the button does is a request to /v1.
+its_mail_is_one_and_its_link_verifies_with_its_own_code_alone() {
+  local link path
+  link=$(links_to "$(user a)")
+  echo "links: $(wc -l <<<"$link")"
+  [ "$(wc -l <<<"$link")" = 1 ] && [[ $link == "http://$api_host/verify_email?"* ]] || return
+  path=${link#"http://$api_host"}
+  [ "$(request "$api_host" "$path")" = 200 ] || { echo "the link opens no page"; return 1; }
+  [ "$(request "$api_host" "/v1${path%?????}aaaaa")" != 200 ] || { echo "another code verifies too"; return 1; }
+  [ "$(request "$api_host" "/v1$path")" = 200 ] || { echo "the code does not verify"; return 1; }
+}
+
+a_user_name_that_is_taken_is_refused() {
+  local status
+  status=$(sign_up "$(user a)")
+  [ "$status" = 409 ] || { echo "answered with $status"; return 1; }
+}
+
+an_edit_of_the_delay_reaches_every_pod_without_a_restart() {
+  local before hash
+  before=$(containers_of_the_pipeline) && hash=$(pipeline_field .status.config.hash) && edit '{"task": {"delay": "1s"}}' || return
+  wait_until 30 '' the_configuration_is_in_force "$hash" || { pipeline_field .status; return 1; }
+  diff <(echo "$before") <(containers_of_the_pipeline)
+}
+
+a_signup_after_the_edit_has_its_mail() { signs_up "$(user b)" && wait_until 60 '' has_a_mail "$(user b)"; }
+
+without_work_the_workers_go_to_zero() {
+  edit '{"worker": {"autoscaling": {"minReplicas": 0, "cooldownPeriod": "5s"}}}' || return
+  wait_until 120 '' there_are_workers 0 || { pipeline_field .status; return 1; }
+  wait_until 120 '' no_worker_pod_is_left || return
+  wait_until 30 '' holds Ready
+}
+
+a_signup_brings_a_worker_back_and_its_mail_arrives() {
+  there_are_workers 0 && signs_up "$(user c)" && wait_until 120 '' has_a_mail "$(user c)"
+}
+
+every_pod_is_held_to_pod_security_restricted() {
+  [ "$(kubectl get namespaces demo signup-system \
+    --output 'jsonpath={.items[*].metadata.labels.pod-security\.kubernetes\.io/enforce}')" = "restricted restricted" ]
+}
+
+uninstalling_the_operator_keeps_the_definition_the_pipeline_and_its_pods() {
+  local before
+  before=$(pipeline_field .metadata.uid) && helm uninstall signup-operator --namespace signup-system --wait || return
+  [ "$(pipeline_field .metadata.uid)" = "$before" ] && kubectl get customresourcedefinition signuppipelines.signup.dev &&
+    kubectl -n demo get deployment demo-api demo-worker
+}
+
+without_the_operator_signups_go_on() { signs_up "$(user d)"; }
+
+an_operator_installed_again_takes_the_pipeline_up() {
+  deploy_the_same_image && wait_until 60 '' has_a_mail "$(user d)"
+}
+
+deleting_the_pipeline_leaves_none_of_its_objects() {
+  kubectl -n demo delete signuppipeline demo --timeout 60s && wait_until 60 '' nothing_of_the_pipeline_is_left
+}
+nothing_of_the_pipeline_is_left() {
+  [ -z "$(kubectl -n demo get deployments,services,configmaps,secrets,ingresses,pods,networkpolicies \
+    --selector app.kubernetes.io/instance=demo --output name)" ]
+}
+
+the_cluster_goes_down_and_leaves_nothing() { "$source_dir/down.sh"; }
+
+check a_cluster_comes_up
+[ "$failed" -eq 0 ] || finish
+check the_pipeline_is_deployed_and_ready "$@"
+if [ "$failed" -eq 0 ]; then
+  check deploying_again_replaces_no_pod
+  check every_pod_is_held_to_pod_security_restricted
+  check a_signup_through_the_ingress_is_answered_with_200_and_its_mail_arrives
+  check its_mail_is_one_and_its_link_verifies_with_its_own_code_alone
+  check a_user_name_that_is_taken_is_refused
+  check an_edit_of_the_delay_reaches_every_pod_without_a_restart
+  check a_signup_after_the_edit_has_its_mail
+  check without_work_the_workers_go_to_zero
+  check a_signup_brings_a_worker_back_and_its_mail_arrives
+  check uninstalling_the_operator_keeps_the_definition_the_pipeline_and_its_pods
+  check without_the_operator_signups_go_on
+  check an_operator_installed_again_takes_the_pipeline_up
+  check deleting_the_pipeline_leaves_none_of_its_objects
+fi
+check the_cluster_goes_down_and_leaves_nothing
+finish

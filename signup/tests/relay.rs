@@ -28,6 +28,10 @@ async fn a_claim_that_is_dropped_leaves_its_rows_waiting() {
     let fixture = Fixture::new().await;
     let id = fixture.sign_up("alice").await.intent.id;
     drop(fixture.store.claim_waiting(10, HORIZON).await.expect("claim"));
+    // The dropped transaction is rolled back in the background; a lease waits for that.
+    let leased = fixture.lease(id).await;
+    fixture.store.record_release(id, leased.epoch).await.expect("released");
+    fixture.set("state = 'waiting'", id).await;
     let again = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
     assert_eq!(again.intents().len(), 1);
     again.dispatched("redis-1").await.expect("marked");

@@ -10,7 +10,7 @@
 //! - [`apply`], [`drift`]: children
 //! - [`pods`]: live configuration
 //! - [`scaler`]: number of workers
-//! - [`rollout`], [`exposure`], [`condition`], [`status`], [`reason`]: what to tell (pure)
+//! - [`rollout`], [`exposure`], `reachability`, [`condition`], [`status`], [`reason`]: what to tell (pure)
 //! - `reconcile`: all of it in this order, and [`report`], which tells it
 
 pub mod apply;
@@ -20,6 +20,7 @@ pub mod endpoints;
 pub mod exposure;
 pub mod observe;
 pub mod pods;
+mod reachability;
 pub mod reason;
 mod reconcile;
 pub mod report;

@@ -137,7 +137,7 @@ impl Mailer {
     fn observe(&self, sent: &Sent) {
         let (works, code) = match sent {
             Sent::Accepted(reply) => (Some(true), Some(reply.code)),
-            Sent::Failed(failure) => (failure.class().relay_works(), failure.code()),
+            Sent::Failed(failure) => (failure.relay_works(), failure.code()),
             Sent::Withheld => return,
         };
         if let Some(works) = works {

@@ -273,3 +273,14 @@ async fn five_dialogues_without_a_server_open_the_breaker_and_one_reply_closes_i
     fail(&mailer, &settings).await;
     assert!(!mailer.breaker().is_open(), "a server that refuses an address works");
 }
+
+#[tokio::test]
+async fn refused_recipients_do_not_open_the_breaker_whatever_the_server_calls_it() {
+    let inbox = inbox(Settings::default());
+    let (mailer, settings) = (mailer(), settings(&inbox, SmtpTls::None));
+    inbox.rules([Rule::reply(Phase::Rcpt, 554, "5.7.1 access denied")]).expect("a good rule");
+    for _ in 0..6 {
+        fail(&mailer, &settings).await;
+    }
+    assert!(!mailer.breaker().is_open());
+}

@@ -149,6 +149,15 @@ impl Failure {
         class(self.phase, &self.cause)
     }
 
+    /// Whether the mail server works for us, as far as this failure tells. A 554 to a recipient may be about that recipient
+    /// alone ("5.7.1 access denied"): five such addresses must not stop everybody's mail.
+    pub(super) fn relay_works(&self) -> Option<bool> {
+        match (self.phase, self.code()) {
+            (Phase::Rcpt | Phase::Data, Some(554)) => None,
+            _ => self.class().relay_works(),
+        }
+    }
+
     /// Everything known, in one line, to be kept in PostgreSQL; not for logs, the reply may hold addresses.
     pub fn for_the_record(&self) -> String {
         match &self.cause {

@@ -37,9 +37,9 @@ request() {
 # A link without parameters is answered by the api itself (400), and by the ingress alone with 404 or 503.
 ingress_answers_readily() { [ "$(request $api_host /v1/verify_email)" = 400 ] && [ "$(request $inbox_host /)" = 200 ]; }
 
-# Prints the status code: sign_up USERNAME
+# Prints the status code: sign_up USERNAME [HOST]
 sign_up() {
-  request $api_host /v1/create_user --data \
+  request "${2:-$api_host}" /v1/create_user --data \
     "{\"username\": \"$1\", \"full_name\": \"Ann Example\", \"email\": \"$1@example.com\", \"password\": \"correct horse\"}"
 }
 

@@ -55,9 +55,10 @@ edit() { kubectl -n demo patch signuppipeline demo --type merge --patch "{\"spec
 
 the_configuration_is_in_force() { pipeline_is_current && holds ConfigApplied && [ "$(pipeline_field .status.config.hash)" != "$1" ]; }
 
+# signs_up USERNAME [HOST]
 signs_up() {
   local status
-  status=$(sign_up "$1")
+  status=$(sign_up "$@")
   [ "$status" = 200 ] || { echo "the signup was answered with $status"; return 1; }
 }
 
@@ -96,6 +97,19 @@ a_user_name_that_is_taken_is_refused() {
   local status
   status=$(sign_up "$(user a)")
   [ "$status" = 409 ] || { echo "answered with $status"; return 1; }
+}
+
+answers_at() { [ "$(request "$1" /v1/verify_email)" = 400 ]; }
+has_no_ingress() { ! kubectl -n demo get ingress demo; }
+
+# Under another name, so that no answer comes by the Ingress that goes.
+a_signup_through_a_gateway_is_answered_with_200_too() {
+  edit '{"expose": {"host": "route.test", "ingress": null,
+    "gateway": {"parentRefs": [{"name": "signup", "namespace": "projectcontour"}]}}}' || return
+  wait_until 60 '' answers_at route.test || { pipeline_field .status.conditions; return 1; }
+  wait_until 30 '' holds Exposed && wait_until 30 '' has_no_ingress && signs_up "$(user g)" route.test || return
+  edit "{\"expose\": {\"host\": \"$api_host\", \"gateway\": null, \"ingress\": {\"className\": \"contour\"}}}" &&
+    wait_until 60 '' answers_at "$api_host"
 }
 
 an_edit_of_the_delay_reaches_every_pod_without_a_restart() {
@@ -155,6 +169,7 @@ if [ "$failed" -eq 0 ]; then
   check a_signup_through_the_ingress_is_answered_with_200_and_its_mail_arrives
   check its_mail_is_one_and_its_link_verifies_with_its_own_code_alone
   check a_user_name_that_is_taken_is_refused
+  check a_signup_through_a_gateway_is_answered_with_200_too
   check an_edit_of_the_delay_reaches_every_pod_without_a_restart
   check a_signup_after_the_edit_has_its_mail
   check without_work_the_workers_go_to_zero

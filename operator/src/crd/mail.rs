@@ -96,7 +96,8 @@ pub struct Signup {
     /// Shortest password accepted, in bytes; 6 to 128.
     #[schemars(range(min = 6, max = 128))]
     pub password_min_length: i32,
-    /// True: a signup with a taken e-mail address is answered like any other, so that nobody can probe who has an account.
+    /// True: a signup with a taken e-mail address is answered like any other. The owner is not told yet, and whoever repeats
+    /// a request still sees whether its user name was created.
     pub hide_existing_accounts: bool,
     /// Signups per minute and client address that each api process accepts; 0 (no limit) to 100000.
     #[serde(rename = "perMinutePerIP")]

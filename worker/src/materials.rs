@@ -1,7 +1,7 @@
 //! What mails are made of besides the values in the database: verification keys and templates.
 //!
 //! Takes: the folders named by the configuration. Gives: the version in force. Does not: replace something good by something
-//! broken; a bad folder is logged and the previous content (for templates: the built-in mail) stays.
+//! broken; a bad folder is logged and the previous content stays (at the start, for templates: the built-in mail).
 
 use crate::message::Templates;
 use pipeline::Document;
@@ -26,7 +26,7 @@ impl LiveMaterials {
     /// Loads both; without keys no link can be written, so that is an error.
     pub(crate) fn load(document: &Document) -> Result<Self, KeysError> {
         let keys = Keys::load(&document.verification.keys_dir)?;
-        Ok(Self(RwLock::new(Arc::new(Materials { keys, templates: templates(document) }))))
+        Ok(Self(RwLock::new(Arc::new(Materials { keys, templates: templates(document, Templates::built_in) }))))
     }
 
     pub(crate) fn now(&self) -> Arc<Materials> {
@@ -40,16 +40,49 @@ impl LiveMaterials {
             tracing::error!(%error, cause, "verification keys not reloaded, the previous ones stay in force");
             self.now().keys.clone()
         });
-        let materials = Arc::new(Materials { keys, templates: templates(document) });
+        let templates = templates(document, || self.now().templates.clone());
+        let materials = Arc::new(Materials { keys, templates });
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = materials;
     }
 }
 
-fn templates(document: &Document) -> Templates {
+/// The folder's templates, the built-in ones without a folder, or `in_force` when the folder is broken.
+fn templates(document: &Document, in_force: impl FnOnce() -> Templates) -> Templates {
     let Some(folder) = &document.mail.templates_dir else { return Templates::built_in() };
     Templates::read(folder).unwrap_or_else(|error| {
         let cause = error.source().map(ToString::to_string);
-        tracing::error!(%error, cause, "mail templates refused, the built-in mail is used");
-        Templates::built_in()
+        tracing::error!(%error, cause, "mail templates refused, the previous ones stay in force");
+        in_force()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_edit_of_the_templates_keeps_the_ones_in_force() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| {
+            std::fs::create_dir_all(folder.path().join("keys")).expect("a folder");
+            std::fs::write(folder.path().join(name), text).expect("written");
+        };
+        write("keys/current", &"k".repeat(32));
+        write("subject.txt", "Ours");
+        write("body.txt", "{{link}}");
+        write("body.html", "<a href=\"{{link}}\">here</a>");
+        let mut document = crate::samples::document();
+        document.verification.keys_dir = folder.path().join("keys");
+        document.mail.templates_dir = Some(folder.path().to_owned());
+
+        let materials = LiveMaterials::load(&document).expect("keys");
+        let ours = materials.now().templates.clone();
+        assert_ne!(ours, Templates::built_in());
+        write("body.txt", "no link at all");
+        materials.reload(&document);
+        assert_eq!(materials.now().templates, ours);
+        document.mail.templates_dir = None;
+        materials.reload(&document);
+        assert_eq!(materials.now().templates, Templates::built_in());
+    }
 }

@@ -1,7 +1,7 @@
 //! The three templates of the verification mail: built in, or from a folder.
 //!
 //! Takes: a folder with `subject.txt`, `body.txt`, `body.html` (any of them may be missing). Gives: [`Templates`].
-//! Does not: render half of a broken folder; one bad file and the built-in mail is used, which is logged by the caller.
+//! Does not: render half of a broken folder; one bad file and all of it is refused; the caller says so and decides what to use.
 
 use super::template::{Template, TemplateError};
 use std::path::{Path, PathBuf};

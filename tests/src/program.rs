@@ -13,6 +13,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    time::Instant,
 };
 
 /// A program; it keeps its addresses when it is started again.
@@ -87,10 +88,28 @@ impl Program {
         self.process.end(Signal::TERM);
     }
 
-    /// SIGSTOP: the process stands still, its connections stay open.
+    /// SIGSTOP: the process stands still when this returns, its connections stay open.
+    ///
+    /// # Panics
+    ///
+    /// When it does not stand still in time.
     pub fn stop(&mut self) {
         self.process.signal(Signal::STOP);
         self.is_stopped = true;
+        // The signal reaches one thread; on a busy machine the others run on until that one had its turn.
+        let start = Instant::now();
+        while !self.stands_still() {
+            assert!(start.elapsed() < PATIENCE, "{} does not stop", self.name);
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether every thread is in state T (proc(5)).
+    fn stands_still(&self) -> bool {
+        let threads = self.process.pid().map(|pid| std::fs::read_dir(format!("/proc/{pid}/task")));
+        let stats = threads.into_iter().flatten().flatten().flatten().map(|thread| thread.path().join("stat"));
+        let mut states = stats.map(|stat| std::fs::read_to_string(stat).is_ok_and(|stat| stat.contains(") T ")));
+        states.all(|is_stopped| is_stopped)
     }
 
     /// SIGCONT.

@@ -29,18 +29,18 @@ mod work;
 
 use arguments::{Arguments, Side};
 use clap::Parser;
+use tokio::runtime::Builder;
 
 // The allocator of `api` and `worker`, so that what this process measures by itself is measured under the same conditions.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     // Another provider can only have been installed before the first line of main.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = Arguments::parse();
     match arguments.side {
-        Some(Side::Queue { side }) => queue_side::run(side).await,
-        None => run::all(&arguments.run).await,
+        Some(Side::Queue { side }) => side.runtime()?.block_on(queue_side::run(side)),
+        None => Builder::new_multi_thread().enable_all().build()?.block_on(run::all(&arguments.run)),
     }
 }

@@ -12,6 +12,7 @@ use anyhow::Context;
 use queue::{Connection, QueuePriority, RetryPolicy, Server, Settings};
 use serde::Serialize;
 use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 /// Kind of all tasks of the benchmarks.
@@ -30,6 +31,17 @@ pub(crate) enum QueueSide {
     Delayed(wait::Arguments),
     /// Take tasks, print a line for each, and never finish one.
     Hold,
+}
+
+impl QueueSide {
+    /// Callers of one client share one connection, and on two threads they wake each other across cores, which costs more
+    /// than all their work; so a producer that does nothing else gets one. A worker gets tokio's default, a thread per core.
+    pub(crate) fn runtime(&self) -> std::io::Result<Runtime> {
+        match self {
+            Self::Enqueue(_) => Builder::new_multi_thread().worker_threads(1).enable_all().build(),
+            _ => Builder::new_multi_thread().enable_all().build(),
+        }
+    }
 }
 
 pub(crate) async fn run(side: QueueSide) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::active_wait::wait_actively;
 use crate::broker::Broker;
 use crate::connection::Connection;
 use crate::error::Error;
@@ -44,7 +45,7 @@ impl Client {
     pub async fn enqueue(&self, task: &Task) -> Result<Enqueued, Error> {
         task.check()?;
         self.register([&*task.queue].into_iter()).await?;
-        self.broker.enqueue(task, self.broker.now()).await
+        wait_actively(self.broker.enqueue(task, self.broker.now())).await
     }
 
     /// Enqueues or schedules many tasks in one round trip; results are in the order of the tasks. Not a transaction.

@@ -26,8 +26,10 @@
 //! - [`Task`], [`Handler`], [`Settings`], [`RetryPolicy`], [`Error`]: the words of the interface
 //! - [`Client`] puts tasks in, [`Server`] runs them, [`Inspector`] looks, [`Connection`] is what all three share
 //! - `message` and `keys`: the wire format; `scripts`: one Lua file per transition; `broker`: runs them
+//! - `active_wait`: how a caller waits for one task to be written
 //! - `clock`: Redis' time without asking; `random`: choices that need no secrecy
 
+mod active_wait;
 mod broker;
 mod client;
 mod clock;

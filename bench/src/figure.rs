@@ -45,6 +45,8 @@ pub(crate) enum Target {
     AtLeast(f64),
     /// Our value is this many times as good as the baseline's.
     TimesBaseline(f64),
+    /// Nothing; the row explains another one.
+    Nothing,
 }
 
 /// One round's values of one row.
@@ -87,6 +89,7 @@ impl Target {
             Self::AtMost(limit) => format!("<= {}", shortened(&unit.show(limit))),
             Self::AtLeast(limit) => format!(">= {}", shortened(&unit.show(limit))),
             Self::TimesBaseline(times) => format!(">= {times} x"),
+            Self::Nothing => "-".to_owned(),
         }
     }
 }

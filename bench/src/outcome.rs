@@ -20,7 +20,7 @@ pub(crate) struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ratio: Option<Spread>,
     pub(crate) target: String,
-    /// Judged by the medians; `None` when the target is a ratio and the baseline was not measured.
+    /// Judged by the medians; `None` when nothing is to be reached, or a ratio and the baseline was not measured.
     pub(crate) reached: Option<bool>,
     /// Our value of each round, in order.
     pub(crate) ours_by_round: Vec<f64>,
@@ -44,6 +44,7 @@ impl Outcome {
             Target::AtMost(limit) => Some(spread.median <= limit),
             Target::AtLeast(limit) => Some(spread.median >= limit),
             Target::TimesBaseline(wanted) => ratio.map(|ratio| ratio.median >= wanted),
+            Target::Nothing => None,
         };
         Some(Self {
             key: goal.key,

@@ -19,7 +19,7 @@ pub(crate) fn markdown(outcomes: &[Outcome]) -> String {
         let reached = match outcome.reached {
             Some(true) => "yes",
             Some(false) => "**no**",
-            None => "not judged",
+            None => "-",
         };
         let (work, ours, target) = (outcome.work, show(outcome.ours), &outcome.target);
         format!("| {work} | {ours} | {baseline} | {ratio} | {target} | {reached} |\n")

@@ -127,3 +127,20 @@ async fn i6_answers_lost_after_the_dot_cost_one_identical_copy_each_and_a_retry(
     assert_eq!(report.extra_copies(), 5, "{report}");
     assert_eq!(intents(&pipeline.rows().await).map(|intent| intent.failures).sum::<i32>(), 5);
 }
+
+/// Takes the 120 s that the worker waits, in real time: four leases and four task timeouts long.
+#[tokio::test]
+async fn i4_silence_after_the_final_dot_is_waited_out_under_a_lease_that_nobody_else_takes() {
+    let pipeline = Pipeline::start(Options::new().workers(2)).await;
+    let (lost, kept) = (Rule::new(Phase::Dot, Action::Hang), Rule::new(Phase::Accepted, Action::Hang));
+    pipeline.inbox.rules([lost.times(1), kept.times(1)]).expect("rules");
+    pipeline.sign_up(2, 2).await;
+    pipeline.settle(3 * PATIENCE).await;
+    let report = pipeline.check().await;
+    report.assert_one_mail_each_but(1);
+    assert_eq!(report.extra_copies(), 1, "{report}");
+    for row in pipeline.rows().await {
+        let intent = row.intent.as_ref().expect("an intent");
+        assert_eq!((intent.attempts, intent.failures), (2, 1), "{row:?}");
+    }
+}

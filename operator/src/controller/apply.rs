@@ -157,33 +157,28 @@ impl ApplyError {
             Self::Taken { kind, name } => {
                 let kind = kind.resource().kind;
                 let problem = format!("{kind} {name} exists and is not this pipeline's");
-                return Finding::new(reason::NAME_TAKEN, problem, "delete or rename it, or rename the pipeline");
+                return Finding::usual(reason::NAME_TAKEN, problem);
             }
             Self::Refused { kind, name, source } => (kind, name, source),
         };
         let resource = kind.resource();
         let kube::Error::Api(status) = source.as_ref() else {
             let problem = format!("{} {name} could not be applied: the API server does not answer", resource.kind);
-            return Finding::new(reason::API_ERROR, problem, "none; it is tried again");
+            return Finding::usual(reason::API_ERROR, problem);
         };
         let problem =
             format!("{} {name} could not be applied: {}", resource.kind, status.message.trim_end_matches('.'));
         if *kind == Kind::HttpRoute && status.code == 404 {
-            let fix = "install the Gateway API (gateway.networking.k8s.io/v1), or use expose.ingress";
-            return Finding::new(reason::GATEWAY_API_MISSING, "the cluster has no HTTPRoute", fix);
+            return Finding::usual(reason::GATEWAY_API_MISSING, "the cluster has no HTTPRoute");
         }
         if status.is_forbidden() && status.message.contains("exceeded quota") {
-            return Finding::new(
-                reason::QUOTA_EXCEEDED,
-                problem,
-                "raise the ResourceQuota, or lower replicas or resources",
-            );
+            return Finding::usual(reason::QUOTA_EXCEEDED, problem);
         }
         if status.is_forbidden() {
             let verbs =
                 format!("grant the operator's ServiceAccount get, create, patch and delete on {}", resource.plural);
             return Finding::new(reason::FORBIDDEN, problem, verbs);
         }
-        Finding::new(reason::CHILD_REFUSED, problem, "correct the field of the pipeline that the message names")
+        Finding::usual(reason::CHILD_REFUSED, problem)
     }
 }

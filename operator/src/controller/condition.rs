@@ -3,7 +3,7 @@
 //! Takes: what holds now, and the status as it was. Gives: conditions whose transition time changes with their status only.
 //! Pure: the time is a parameter. Does not: decide what holds.
 
-use super::reason::Finding;
+use super::reason::{Finding, Reason};
 use crate::crd::status::SignupPipelineStatus;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -31,14 +31,14 @@ pub struct Draft {
     /// Its status.
     pub holds: Holds,
     /// Its reason.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// Its message.
     pub message: String,
 }
 
 impl Draft {
     /// A condition in words.
-    pub fn new(condition: &'static str, holds: Holds, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(condition: &'static str, holds: Holds, reason: Reason, message: impl Into<String>) -> Self {
         Self { condition, holds, reason, message: message.into() }
     }
 
@@ -65,7 +65,7 @@ pub fn conditions(
         Condition {
             type_: draft.condition.to_owned(),
             status: status.to_owned(),
-            reason: draft.reason.to_owned(),
+            reason: draft.reason.name.to_owned(),
             message: draft.message,
             observed_generation: generation,
             // Kubernetes writes whole seconds.
@@ -118,6 +118,7 @@ pub fn transitions<'a>(previous: &[Condition], new: &'a [Condition]) -> Vec<&'a 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::reason;
     use crate::crd::status::{AutoscalingStatus, TaskCounts};
 
     fn at(second: i64) -> Timestamp {
@@ -127,10 +128,10 @@ mod tests {
     #[test]
     fn a_transition_time_moves_with_the_status_and_not_with_the_reason() {
         let draft = |holds, reason| vec![Draft::new("Ready", holds, reason, "")];
-        let first = conditions(draft(Holds::False, "A"), &[], Some(1), at(10));
-        let second = conditions(draft(Holds::False, "B"), &first, Some(2), at(20));
+        let first = conditions(draft(Holds::False, reason::ROLLING_OUT), &[], Some(1), at(10));
+        let second = conditions(draft(Holds::False, reason::NO_ANSWER), &first, Some(2), at(20));
         assert_eq!((second[0].last_transition_time.0, second[0].observed_generation), (at(10), Some(2)));
-        let third = conditions(draft(Holds::True, "C"), &second, Some(2), at(30));
+        let third = conditions(draft(Holds::True, reason::AS_DESIRED), &second, Some(2), at(30));
         assert_eq!(third[0].last_transition_time.0, at(30));
         assert_eq!(transitions(&first, &second).len(), 1);
         assert!(transitions(&third, &third).is_empty());

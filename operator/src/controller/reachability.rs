@@ -29,11 +29,7 @@ pub(super) fn database(facts: &Facts<'_>) -> [Draft; 2] {
             Draft::from_finding(
                 kind::MIGRATIONS_APPLIED,
                 Holds::False,
-                &Finding::new(
-                    reason::SCHEMA_MISSING,
-                    missing,
-                    "with migrations Manual apply the files of migrations/; with Auto see the api's log for why it cannot",
-                ),
+                &Finding::usual(reason::SCHEMA_MISSING, missing),
             ),
         ],
         Some(missing) => [

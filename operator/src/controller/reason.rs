@@ -1,127 +1,183 @@
-//! Every condition and every reason that a pipeline's status and events can show; nobody else spells them.
+//! Every condition and every reason that a pipeline's status and events can show; nobody else can make one.
 //!
-//! Takes: nothing. Gives: constants for programs, and [`Finding`], a reason with its message for people, which ends with
-//! `Fix: ...` when something is wrong. Does not: decide which one holds.
+//! Takes: nothing. Gives: one table of each, from which programs take constants and docs/conditions.md its text (a test holds
+//! it), and [`Finding`], a reason with its message for people, which ends with `Fix: ...`. Does not: decide which one holds.
+
+/// A word for programs, with what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reason {
+    /// As status and events show it.
+    pub name: &'static str,
+    /// What it means, in one sentence.
+    pub meaning: &'static str,
+    /// What to do about it, when something is wrong. A message may say it with names in place of general words.
+    pub fix: Option<&'static str>,
+}
+
+/// Makes a constant of each line, and the table of them all.
+macro_rules! reasons {
+    ($($group:literal { $($constant:ident $name:literal $meaning:literal $($fix:literal)?;)+ })+) => {
+        $($(
+            #[doc = $meaning]
+            pub const $constant: Reason = Reason { name: $name, meaning: $meaning, fix: reasons!(@fix $($fix)?) };
+        )+)+
+        /// All reasons, by what they speak of.
+        pub const ALL: &[(&str, &[Reason])] = &[$(($group, &[$($constant),+])),+];
+    };
+    (@fix) => { None };
+    (@fix $fix:literal) => { Some($fix) };
+}
+
+// A reason is one entry: constant, name, meaning and, when something is wrong, what to do (small letter first, no full stop).
+reasons! {
+    "What the resource names" {
+        SECRET_MISSING "SecretMissing" "A Secret that the resource names does not exist."
+            "create it with the keys that the message names, or name another";
+        SECRET_KEY_MISSING "SecretKeyMissing" "A Secret exists and lacks a key; the message names the keys that exist."
+            "add the key, or name the right one in the field that the message names";
+        CONFIG_MAP_MISSING "ConfigMapMissing" "A ConfigMap that the resource names does not exist."
+            "create it with the keys that the message names, or name another";
+        CONFIG_MAP_KEY_MISSING "ConfigMapKeyMissing" "A ConfigMap exists and lacks a key; the message names the keys that exist."
+            "add the key";
+        CONFIG_INVALID "ConfigInvalid" "The processes would refuse the configuration."
+            "correct that field of the pipeline";
+        URI_INVALID "UriInvalid" "The URI of a Secret cannot be used."
+            "write it in the form that the message shows";
+        REDIS_SHARED "RedisShared" "Another pipeline uses the same Redis database."
+            "give each its own database index at the end of its Redis URI";
+    }
+    "Children" {
+        AS_DESIRED "AsDesired" "All is as the resource says.";
+        ROLLING_OUT "RollingOut" "Pods are starting or being replaced."
+            "none while pods start; else see `kubectl describe pods`";
+        FORBIDDEN "Forbidden" "RBAC forbids the operator what it needs."
+            "grant its ServiceAccount what the message names";
+        QUOTA_EXCEEDED "QuotaExceeded" "A ResourceQuota leaves no room."
+            "raise the ResourceQuota, or lower replicas or resources";
+        NAME_TAKEN "NameTaken" "An object of that name belongs to somebody else."
+            "delete or rename it, or rename the pipeline";
+        GATEWAY_API_MISSING "GatewayApiMissing" "The cluster lacks the Gateway API."
+            "install the Gateway API (gateway.networking.k8s.io/v1), or use expose.ingress";
+        CHILD_REFUSED "ChildRefused" "The API server refused an object."
+            "correct the field of the pipeline that the message names";
+        API_ERROR "ApiError" "The API server did not answer as it should."
+            "none; it is tried again";
+        PAUSED "PausedBySpec" "The resource says `paused`, so the operator leaves the children as they are."
+            "remove spec.paused";
+        NOT_PAUSED "NotPaused" "The operator keeps the children as the resource says.";
+    }
+    "Pods" {
+        IMAGE_PULL_FAILED "ImagePullFailed" "The image of a pod cannot be fetched."
+            "correct spec.image, or name the registry's credentials in spec.imagePullSecrets";
+        POD_CRASHING "PodCrashing" "A container ends again and again."
+            "read why with `kubectl logs POD --previous`";
+        POD_NOT_STARTED "PodNotStarted" "A container cannot be made."
+            "see `kubectl describe pod POD`";
+        POD_UNSCHEDULABLE "PodUnschedulable" "A pod finds no node."
+            "add a node, or change resources, nodeSelector, affinity or tolerations";
+        PODS_REFUSED "PodsRefused" "Pods cannot be made (quota, Pod Security, admission)."
+            "change what the message names; spec.api and spec.worker set pods' fields";
+    }
+    "PostgreSQL, Redis and mail" {
+        ANSWERS "Answers" "It answers.";
+        NO_ANSWER "NoAnswer" "It does not answer as it should."
+            "check that it runs, that the Secret that the message names has its host, port, credentials and TLS, and that network policies let it be reached";
+        CREDENTIALS_REFUSED "CredentialsRefused" "It refuses the user or the password of the Secret."
+            "correct the URI in that Secret";
+        TLS_MISMATCH "TlsMismatch" "One side speaks TLS and the other does not, or the certificate is not trusted."
+            "write rediss:// only for a port with TLS, and name the server's authority in caSecretRef";
+        NOT_KNOWN "NotKnown" "Nobody could look yet.";
+        SCHEMA_PRESENT "SchemaPresent" "The database has the schema.";
+        SCHEMA_MISSING "SchemaMissing" "The database does not have the schema."
+            "with migrations Manual apply the files of migrations/; with Auto see the api's log for why it cannot";
+    }
+    "Live configuration" {
+        CONFIG_REFUSED "ConfigRefused" "A process keeps its older configuration."
+            "correct what the message names; an api and worker older than the operator need its image";
+        SPREADING "Spreading" "Some pods do not report the newest configuration yet."
+            "none while it spreads (seconds); else let the operator reach port 8081 of the pods and patch pods";
+    }
+    "Number of workers" {
+        FOLLOWS_QUEUE "FollowsQueue" "The number of workers follows the work that is due.";
+        MODE "NotInModeAuto" "The resource gives the number of workers to somebody else.";
+        FOREIGN_WRITER "ForeignWriter" "Another writer sets the number of workers, so the operator leaves it alone."
+            "delete that HorizontalPodAutoscaler, or set spec.worker.autoscaling.mode to External";
+    }
+    "Exposure" {
+        NOT_ASKED_FOR "NotAskedFor" "The resource exposes nothing.";
+        ADDRESS_ASSIGNED "AddressAssigned" "The address is there.";
+        ADDRESS_PENDING "AddressPending" "No controller has taken the Ingress or route."
+            "see that its class or Gateway exists and that its controller runs; the message says how";
+    }
+    "Events alone" {
+        SCALED "Scaled" "The number of workers changed; the message says from, to and why.";
+        RESTARTING "RestartingPods" "Pods are replaced because of a setting that running processes cannot take; the message names the field.";
+    }
+}
 
 /// Types of conditions.
 pub mod condition {
-    /// Signups are accepted and mails are sent.
-    pub const READY: &str = "Ready";
-    /// Pods are being replaced or started.
-    pub const PROGRESSING: &str = "Progressing";
-    /// Something is wrong, though the pipeline may work.
-    pub const DEGRADED: &str = "Degraded";
-    /// Nothing will change before a person acts.
-    pub const STALLED: &str = "Stalled";
-    /// The api pods reach PostgreSQL.
-    pub const DATABASE_REACHABLE: &str = "DatabaseReachable";
-    /// The operator reaches Redis.
-    pub const REDIS_REACHABLE: &str = "RedisReachable";
-    /// The last dialogue of the workers found a working mail server.
-    pub const MAIL_REACHABLE: &str = "MailReachable";
-    /// The database has the schema.
-    pub const MIGRATIONS_APPLIED: &str = "MigrationsApplied";
-    /// All pods run the newest configuration.
-    pub const CONFIG_APPLIED: &str = "ConfigApplied";
-    /// The operator decides the number of workers and its decision holds.
-    pub const SCALING_ACTIVE: &str = "ScalingActive";
-    /// Clients outside the cluster have an address.
-    pub const EXPOSED: &str = "Exposed";
-    /// The operator leaves the children as they are.
-    pub const PAUSED: &str = "Paused";
-}
+    /// A type of condition, with what it means.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Kind {
+        /// As the status shows it.
+        pub name: &'static str,
+        /// What it says when it is True, in one sentence.
+        pub meaning: &'static str,
+        /// The status of a pipeline that works.
+        pub good: bool,
+    }
 
-/// A Secret that the resource names does not exist.
-pub const SECRET_MISSING: &str = "SecretMissing";
-/// A Secret exists and lacks a key.
-pub const SECRET_KEY_MISSING: &str = "SecretKeyMissing";
-/// A ConfigMap that the resource names does not exist.
-pub const CONFIG_MAP_MISSING: &str = "ConfigMapMissing";
-/// A ConfigMap exists and lacks a key.
-pub const CONFIG_MAP_KEY_MISSING: &str = "ConfigMapKeyMissing";
-/// RBAC forbids the operator what it needs.
-pub const FORBIDDEN: &str = "Forbidden";
-/// A ResourceQuota leaves no room.
-pub const QUOTA_EXCEEDED: &str = "QuotaExceeded";
-/// An object of that name belongs to somebody else.
-pub const NAME_TAKEN: &str = "NameTaken";
-/// The cluster lacks the Gateway API.
-pub const GATEWAY_API_MISSING: &str = "GatewayApiMissing";
-/// The API server refused an object.
-pub const CHILD_REFUSED: &str = "ChildRefused";
-/// The processes would refuse the configuration.
-pub const CONFIG_INVALID: &str = "ConfigInvalid";
-/// The API server did not answer as it should.
-pub const API_ERROR: &str = "ApiError";
-/// The image of a pod cannot be fetched.
-pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
-/// A container ends again and again.
-pub const POD_CRASHING: &str = "PodCrashing";
-/// A container cannot be made.
-pub const POD_NOT_STARTED: &str = "PodNotStarted";
-/// A pod finds no node.
-pub const POD_UNSCHEDULABLE: &str = "PodUnschedulable";
-/// Pods cannot be made (quota, Pod Security, admission).
-pub const PODS_REFUSED: &str = "PodsRefused";
-/// All is as the resource says.
-pub const AS_DESIRED: &str = "AsDesired";
-/// Pods are starting or being replaced.
-pub const ROLLING_OUT: &str = "RollingOut";
-/// It answers.
-pub const ANSWERS: &str = "Answers";
-/// It does not answer.
-pub const NO_ANSWER: &str = "NoAnswer";
-/// It refuses the user or the password of the Secret.
-pub const CREDENTIALS_REFUSED: &str = "CredentialsRefused";
-/// One side speaks TLS and the other does not, or the certificate is not trusted.
-pub const TLS_MISMATCH: &str = "TlsMismatch";
-/// Another pipeline uses the same Redis database.
-pub const REDIS_SHARED: &str = "RedisShared";
-/// The URI of the Secret cannot be used.
-pub const URI_INVALID: &str = "UriInvalid";
-/// Nobody could look yet.
-pub const NOT_KNOWN: &str = "NotKnown";
-/// The schema is there.
-pub const SCHEMA_PRESENT: &str = "SchemaPresent";
-/// The schema is not there.
-pub const SCHEMA_MISSING: &str = "SchemaMissing";
-/// A process keeps its older configuration.
-pub const CONFIG_REFUSED: &str = "ConfigRefused";
-/// Some pods run an older configuration.
-pub const SPREADING: &str = "Spreading";
-/// The number of workers follows the queue.
-pub const FOLLOWS_QUEUE: &str = "FollowsQueue";
-/// The resource gives the number of workers to somebody else.
-pub const MODE: &str = "NotInModeAuto";
-/// Another writer sets the number of workers.
-pub const FOREIGN_WRITER: &str = "ForeignWriter";
-/// The resource exposes nothing.
-pub const NOT_ASKED_FOR: &str = "NotAskedFor";
-/// The address is there.
-pub const ADDRESS_ASSIGNED: &str = "AddressAssigned";
-/// No controller has taken the Ingress or route.
-pub const ADDRESS_PENDING: &str = "AddressPending";
-/// The resource says `paused`.
-pub const PAUSED: &str = "PausedBySpec";
-/// The resource does not say `paused`.
-pub const NOT_PAUSED: &str = "NotPaused";
-/// Event: the number of workers changed.
-pub const SCALED: &str = "Scaled";
-/// Event: pods are replaced because of a setting that running processes cannot take.
-pub const RESTARTING: &str = "RestartingPods";
+    /// Makes a constant of each line, and the table of them all.
+    macro_rules! conditions {
+        ($($constant:ident $name:literal good $good:literal $meaning:literal;)+) => {
+            $(
+                #[doc = $meaning]
+                pub const $constant: &str = $name;
+            )+
+            /// All types, in the order in which a status shows them.
+            pub const ALL: &[Kind] = &[$(Kind { name: $name, meaning: $meaning, good: $good }),+];
+        };
+    }
+
+    conditions! {
+        READY "Ready" good true "Signups are accepted and mails are sent.";
+        PROGRESSING "Progressing" good false "Pods are being replaced or started.";
+        DEGRADED "Degraded" good false "Something is wrong, though the pipeline may work.";
+        STALLED "Stalled" good false "Nothing will change before a person acts.";
+        DATABASE_REACHABLE "DatabaseReachable" good true "The api pods reach PostgreSQL.";
+        REDIS_REACHABLE "RedisReachable" good true "The operator reaches Redis.";
+        MAIL_REACHABLE "MailReachable" good true "The last dialogue of the workers found a working mail server.";
+        MIGRATIONS_APPLIED "MigrationsApplied" good true "The database has the schema.";
+        CONFIG_APPLIED "ConfigApplied" good true "All pods run the newest configuration.";
+        SCALING_ACTIVE "ScalingActive" good true "The operator decides the number of workers and its decision holds.";
+        EXPOSED "Exposed" good true "Clients outside the cluster have an address.";
+        PAUSED "Paused" good false "The operator leaves the children as they are.";
+    }
+
+    /// Whether True is the good status of that type; an unknown type counts as good.
+    pub fn is_good_when_true(name: &str) -> bool {
+        ALL.iter().find(|kind| kind.name == name).is_none_or(|kind| kind.good)
+    }
+}
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// One of the constants above.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// What is wrong, and after `Fix:` what to do.
     pub message: String,
 }
 
 impl Finding {
-    /// A finding whose message is `problem`, then `Fix: ` and `fix`.
-    pub fn new(reason: &'static str, problem: impl std::fmt::Display, fix: impl std::fmt::Display) -> Self {
+    /// A finding whose message is `problem`, then `Fix: ` and `fix`, which names things that the table cannot know.
+    pub fn new(reason: Reason, problem: impl std::fmt::Display, fix: impl std::fmt::Display) -> Self {
         Self { reason, message: format!("{problem}. Fix: {fix}.") }
+    }
+
+    /// A finding with the fix of the table.
+    pub fn usual(reason: Reason, problem: impl std::fmt::Display) -> Self {
+        Self::new(reason, problem, reason.fix.unwrap_or("none"))
     }
 }

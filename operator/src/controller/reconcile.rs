@@ -97,7 +97,7 @@ fn build(pipeline: &SignupPipeline, inputs: &Inputs, findings: &mut Vec<Finding>
     match build::children(pipeline, inputs) {
         Ok(children) => Some(children),
         Err(error) => {
-            findings.push(Finding::new(reason::CONFIG_INVALID, error, "correct that field of the pipeline"));
+            findings.push(Finding::usual(reason::CONFIG_INVALID, error));
             None
         }
     }
@@ -125,7 +125,7 @@ async fn tell_restarts(context: &Context, pipeline: &SignupPipeline, observed: &
             }
             let note = format!("pods of {} are replaced, because {field} changed", child.name());
             let action = format!("Restart{}{}", child.name(), new.as_str().unwrap_or_default());
-            report::tell(&context.recorder, pipeline, EventType::Normal, reason::RESTARTING, &action, note).await;
+            report::tell(&context.recorder, pipeline, EventType::Normal, reason::RESTARTING.name, &action, note).await;
         }
     }
 }
@@ -135,14 +135,14 @@ fn shared_redis(context: &Context, pipeline: &SignupPipeline, observed: &Observe
     let database = endpoints::redis_identity(pipeline, &observed.secrets());
     let other = context.share(pipeline, database)?;
     let problem = format!("pipeline {other} uses the same Redis database, so each takes the other's mails for its own");
-    Some(Finding::new(reason::REDIS_SHARED, problem, "give each its own database index at the end of its Redis URI"))
+    Some(Finding::usual(reason::REDIS_SHARED, problem))
 }
 
 async fn tell_scaling(context: &Context, pipeline: &SignupPipeline, scaling: &Scaling) {
     if let (Some((from, to)), Some(decision)) = (scaling.changed, &scaling.decision) {
         let note = format!("workers: {from} -> {to} ({})", decision.explanation);
         let action = format!("Scale{from}To{to}");
-        report::tell(&context.recorder, pipeline, EventType::Normal, reason::SCALED, &action, note).await;
+        report::tell(&context.recorder, pipeline, EventType::Normal, reason::SCALED.name, &action, note).await;
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::{
     condition::{is_worth_writing, transitions},
-    reason::condition as kind,
+    reason::condition::is_good_when_true,
 };
 use crate::{
     build::names::FIELD_MANAGER,
@@ -105,8 +105,4 @@ pub async fn tell(
     if let Err(error) = recorder.publish(&event, &pipeline.object_ref(&())).await {
         tracing::warn!(%error, reason, "an event could not be published");
     }
-}
-
-fn is_good_when_true(condition: &str) -> bool {
-    ![kind::PROGRESSING, kind::DEGRADED, kind::STALLED, kind::PAUSED].contains(&condition)
 }

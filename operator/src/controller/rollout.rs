@@ -60,13 +60,9 @@ fn refused(deployment: &DynamicObject, part: Part) -> Option<Finding> {
     let message = failure["message"].as_str().unwrap_or_default().trim_end_matches('.');
     let problem = format!("the cluster refuses {} pods: {message}", part.name());
     Some(if message.contains("exceeded quota") {
-        Finding::new(reason::QUOTA_EXCEEDED, problem, "raise the ResourceQuota, or lower replicas or resources")
+        Finding::usual(reason::QUOTA_EXCEEDED, problem)
     } else {
-        Finding::new(
-            reason::PODS_REFUSED,
-            problem,
-            "change what the message names; spec.api and spec.worker set pods' fields",
-        )
+        Finding::usual(reason::PODS_REFUSED, problem)
     })
 }
 
@@ -86,8 +82,7 @@ fn trouble_of(pod: &Pod) -> Option<Finding> {
         match waiting.reason.as_deref().unwrap_or_default() {
             "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" => {
                 let problem = format!("pod {name} cannot fetch the image {}: {message}", container.image);
-                let fix = "correct spec.image, or name the registry's credentials in spec.imagePullSecrets";
-                return Some(Finding::new(reason::IMAGE_PULL_FAILED, problem, fix));
+                return Some(Finding::usual(reason::IMAGE_PULL_FAILED, problem));
             }
             "CrashLoopBackOff" => {
                 let problem = format!("container {} of pod {name} ends again and again", container.name);
@@ -107,11 +102,7 @@ fn trouble_of(pod: &Pod) -> Option<Finding> {
         conditions.into_iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
     let message = unscheduled.message.as_deref().unwrap_or_default().trim_end_matches('.');
     let problem = format!("pod {name} finds no node: {message}");
-    Some(Finding::new(
-        reason::POD_UNSCHEDULABLE,
-        problem,
-        "add a node, or change resources, nodeSelector, affinity or tolerations",
-    ))
+    Some(Finding::usual(reason::POD_UNSCHEDULABLE, problem))
 }
 
 #[cfg(test)]

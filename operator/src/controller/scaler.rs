@@ -166,21 +166,18 @@ async fn write(api: &Api<Deployment>, name: &str, wanted: u32) -> Result<(), kub
 
 fn trouble(name: &str, error: &kube::Error) -> Finding {
     match error {
-        kube::Error::Api(status) if status.is_conflict() => Finding::new(
+        kube::Error::Api(status) if status.is_conflict() => Finding::usual(
             reason::FOREIGN_WRITER,
             format!(
                 "a HorizontalPodAutoscaler also sets the replicas of Deployment {name}, so the operator leaves them alone"
             ),
-            "delete that HorizontalPodAutoscaler, or set spec.worker.autoscaling.mode to External",
         ),
         kube::Error::Api(status) if status.is_forbidden() => Finding::new(
             reason::FORBIDDEN,
             format!("the operator may not scale Deployment {name}"),
             "grant its ServiceAccount `patch` on deployments/scale in this namespace",
         ),
-        _ => {
-            Finding::new(reason::API_ERROR, format!("Deployment {name} could not be scaled"), "none; it is tried again")
-        }
+        _ => Finding::usual(reason::API_ERROR, format!("Deployment {name} could not be scaled")),
     }
 }
 
@@ -193,7 +190,7 @@ fn unreachable(redis: &Redis, error: &queue::Error) -> Finding {
     let effect = "signups go on, mails wait, and the number of workers is kept";
     if says(&["WRONGPASS", "NOAUTH", "invalid username-password"]) {
         let problem = format!("Redis refuses the user or password of Secret {secret}; {effect}");
-        return Finding::new(reason::CREDENTIALS_REFUSED, problem, "correct the URI in that Secret");
+        return Finding::usual(reason::CREDENTIALS_REFUSED, problem);
     }
     if says(&["certificate", "corrupt message", "InvalidContentType", "HandshakeFailure"]) {
         let problem = format!("no TLS connection to Redis can be made; {effect}");

@@ -85,12 +85,8 @@ fn drafts(facts: &Facts<'_>, exposed: Draft) -> Vec<Draft> {
         }
     };
     let pause = if paused {
-        Draft::new(
-            kind::PAUSED,
-            Holds::True,
-            reason::PAUSED,
-            "the operator leaves the children as they are. Fix: remove spec.paused.",
-        )
+        let finding = Finding::usual(reason::PAUSED, "the operator leaves the children as they are");
+        Draft::from_finding(kind::PAUSED, Holds::True, &finding)
     } else {
         Draft::new(
             kind::PAUSED,
@@ -138,12 +134,10 @@ fn ready(facts: &Facts<'_>, wrong: Option<&Finding>) -> Draft {
     let [database, migrations] = database(facts);
     match [database, migrations].into_iter().find(|draft| draft.holds == Holds::False) {
         Some(cause) => Draft { condition: kind::READY, ..cause },
-        None => Draft::new(
-            kind::READY,
-            Holds::False,
-            reason::ROLLING_OUT,
-            "no pod of api or worker is ready yet. Fix: none while pods start; else see `kubectl describe pods`.",
-        ),
+        None => {
+            let finding = Finding::usual(reason::ROLLING_OUT, "no pod of api or worker is ready yet");
+            Draft::from_finding(kind::READY, Holds::False, &finding)
+        }
     }
 }
 
@@ -157,11 +151,10 @@ fn config_applied(facts: &Facts<'_>) -> Draft {
     let ConfigStatus { hash: _, applied_pods, total_pods } = config_status(facts);
     if let Some((pod, why)) = facts.reports.iter().find_map(|report| Some((&report.pod, report.refused.as_ref()?))) {
         let problem = format!("pod {pod} keeps its older configuration: {}", why.trim_end_matches('.'));
-        let fix = "correct what the message names; an api and worker older than the operator need its image";
         return Draft::from_finding(
             kind::CONFIG_APPLIED,
             Holds::False,
-            &Finding::new(reason::CONFIG_REFUSED, problem, fix),
+            &Finding::usual(reason::CONFIG_REFUSED, problem),
         );
     }
     match (applied_pods, total_pods) {
@@ -169,12 +162,10 @@ fn config_applied(facts: &Facts<'_>) -> Draft {
         (applied, total) if applied == total => {
             Draft::new(kind::CONFIG_APPLIED, Holds::True, reason::AS_DESIRED, "all pods run the newest configuration")
         }
-        _ => Draft::new(
-            kind::CONFIG_APPLIED,
-            Holds::False,
-            reason::SPREADING,
-            "some pods do not report the newest configuration yet; status.config counts them. Fix: none while it spreads (seconds); else let the operator reach port 8081 of the pods and patch pods.",
-        ),
+        _ => {
+            let problem = "some pods do not report the newest configuration yet; status.config counts them";
+            Draft::from_finding(kind::CONFIG_APPLIED, Holds::False, &Finding::usual(reason::SPREADING, problem))
+        }
     }
 }
 

@@ -14,9 +14,11 @@ run: ## Run the whole pipeline on this machine (PIPELINE=file): sign up by HTTP,
 	cargo build -p api -p worker -p operator -p inbox
 	@exec target/debug/operator local -f $(PIPELINE)
 
-test: ## Run every test, on real PostgreSQL, Redis, SMTP and asynq's Go library
+test: ## Run every test, on real PostgreSQL, Redis, SMTP, asynq's Go library and a real Kubernetes API server
 	@scripts/setup.sh test
-	cargo test --workspace --no-fail-fast
+	@tests/cluster/build.sh etcd kube-apiserver kubectl helm
+	cargo test --workspace --no-fail-fast --features operator/apiserver-tests
+	@charts/test.sh
 
 lecture: ## Perform the four runs of the lecture about task delay, and print what happens
 	@scripts/setup.sh run
@@ -28,10 +30,12 @@ test-charts: ## Test the charts: renders, refusals, and a real API server (no cl
 	cargo build -p operator
 	@charts/test.sh
 
-check: ## Check format, lints, licences and documentation
+check: ## Check format, lints, licences, documentation, and that what is generated is current
 	@scripts/setup.sh check
+	@tests/cluster/build.sh helm
+	charts/generate.sh --check
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo deny --log-level error check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 

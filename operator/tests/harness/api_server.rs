@@ -1,6 +1,6 @@
 //! A real etcd and kube-apiserver for one test process, on free ports, in temporary folders that go with it.
 //!
-//! Takes: the programs that tests/cluster builds (`target/cluster/bin`, or the folder that CLUSTER_BIN names). Gives: a client
+//! Takes: the programs that tests/cluster builds (in `target/cluster`, or the folder that CLUSTER_PROGRAMS names). Gives: a client
 //! configuration with every right, and the audit log of all requests. Does not: run controllers or nodes: Deployments get no
 //! pods, and owner references collect no garbage.
 
@@ -32,9 +32,9 @@ struct ApiServer {
 static SERVER: OnceLock<ApiServer> = OnceLock::new();
 
 fn program(name: &str) -> PathBuf {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/cluster/bin");
-    let path = std::env::var_os("CLUSTER_BIN").map_or(built, PathBuf::from).join(name);
-    assert!(path.is_file(), "{} is missing; `make test-cluster` builds it", path.display());
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/cluster");
+    let path = std::env::var_os("CLUSTER_PROGRAMS").map_or(built, PathBuf::from).join("bin").join(name);
+    assert!(path.is_file(), "{} is missing. Fix: tests/cluster/build.sh {name}", path.display());
     path
 }
 

@@ -65,7 +65,7 @@ pub fn conditions(
         Condition {
             type_: draft.condition.to_owned(),
             status: status.to_owned(),
-            reason: draft.reason.name.to_owned(),
+            reason: draft.reason.name().to_owned(),
             message: draft.message,
             observed_generation: generation,
             // Kubernetes writes whole seconds.

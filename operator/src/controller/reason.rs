@@ -6,12 +6,26 @@
 /// A word for programs, with what it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reason {
+    name: &'static str,
+    meaning: &'static str,
+    fix: Option<&'static str>,
+}
+
+impl Reason {
     /// As status and events show it.
-    pub name: &'static str,
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+
     /// What it means, in one sentence.
-    pub meaning: &'static str,
+    pub fn meaning(self) -> &'static str {
+        self.meaning
+    }
+
     /// What to do about it, when something is wrong. A message may say it with names in place of general words.
-    pub fix: Option<&'static str>,
+    pub fn fix(self) -> Option<&'static str> {
+        self.fix
+    }
 }
 
 /// Makes a constant of each line, and the table of them all.
@@ -58,6 +72,10 @@ reasons! {
             "delete or rename it, or rename the pipeline";
         GATEWAY_API_MISSING "GatewayApiMissing" "The cluster lacks the Gateway API."
             "install the Gateway API (gateway.networking.k8s.io/v1), or use expose.ingress";
+        MONITORING_API_MISSING "MonitoringApiMissing" "The cluster lacks the Prometheus operator's PodMonitor."
+            "install the Prometheus operator (monitoring.coreos.com/v1), or set observability.podMonitor to false";
+        CRD_OUTDATED "CrdOutdated" "The cluster's definition of SignupPipeline is older than the operator, and lacks fields."
+            "helm upgrade with crd.install=true, or `operator crd | kubectl apply --server-side --force-conflicts -f -`";
         CHILD_REFUSED "ChildRefused" "The API server refused an object."
             "correct the field of the pipeline that the message names";
         API_ERROR "ApiError" "The API server did not answer as it should."
@@ -179,5 +197,19 @@ impl Finding {
     /// A finding with the fix of the table.
     pub fn usual(reason: Reason, problem: impl std::fmt::Display) -> Self {
         Self::new(reason, problem, reason.fix.unwrap_or("none"))
+    }
+
+    /// `other` (namespace/name) uses the same Redis database: the two would take each other's tasks.
+    pub fn redis_shared(other: &str) -> Self {
+        let effect = "so each takes the other's mails for its own";
+        Self::usual(REDIS_SHARED, format!("pipeline {other} uses the same Redis database, {effect}"))
+    }
+
+    /// The message without its fix, and the fix.
+    pub fn parts(message: &str) -> (&str, Option<&str>) {
+        match message.split_once(" Fix: ") {
+            Some((problem, fix)) => (problem.trim_end_matches('.'), Some(fix.trim_end_matches('.'))),
+            None => (message.trim_end_matches('.'), None),
+        }
     }
 }

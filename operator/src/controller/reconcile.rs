@@ -125,7 +125,8 @@ async fn tell_restarts(context: &Context, pipeline: &SignupPipeline, observed: &
             }
             let note = format!("pods of {} are replaced, because {field} changed", child.name());
             let action = format!("Restart{}{}", child.name(), new.as_str().unwrap_or_default());
-            report::tell(&context.recorder, pipeline, EventType::Normal, reason::RESTARTING.name, &action, note).await;
+            report::tell(&context.recorder, pipeline, EventType::Normal, reason::RESTARTING.name(), &action, note)
+                .await;
         }
     }
 }
@@ -134,15 +135,14 @@ async fn tell_restarts(context: &Context, pipeline: &SignupPipeline, observed: &
 fn shared_redis(context: &Context, pipeline: &SignupPipeline, observed: &Observed) -> Option<Finding> {
     let database = endpoints::redis_identity(pipeline, &observed.secrets());
     let other = context.share(pipeline, database)?;
-    let problem = format!("pipeline {other} uses the same Redis database, so each takes the other's mails for its own");
-    Some(Finding::usual(reason::REDIS_SHARED, problem))
+    Some(Finding::redis_shared(&other))
 }
 
 async fn tell_scaling(context: &Context, pipeline: &SignupPipeline, scaling: &Scaling) {
     if let (Some((from, to)), Some(decision)) = (scaling.changed, &scaling.decision) {
         let note = format!("workers: {from} -> {to} ({})", decision.explanation);
         let action = format!("Scale{from}To{to}");
-        report::tell(&context.recorder, pipeline, EventType::Normal, reason::SCALED.name, &action, note).await;
+        report::tell(&context.recorder, pipeline, EventType::Normal, reason::SCALED.name(), &action, note).await;
     }
 }
 

@@ -10,7 +10,7 @@
 //! - [`document`], [`mounts`]: `pipeline.yaml`, and where its files are mounted
 //! - [`checksum`]: what cannot change in a running process
 //! - `config_map`, `service_account`, `service`, `deployment` (with `pod`), `disruption_budget`, `network_policy`, `ingress`,
-//!   `http_route`: one kind each
+//!   `http_route`, `pod_monitor`: one kind each
 //! - [`key_secret`]: the generated keys, the one object that is made once and never changed
 
 pub mod checksum;
@@ -26,6 +26,7 @@ pub mod mounts;
 pub mod names;
 mod network_policy;
 mod pod;
+mod pod_monitor;
 mod service;
 mod service_account;
 
@@ -38,7 +39,7 @@ use pipeline::document::InvalidDocument;
 /// What the resource itself does not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inputs {
-    /// Image of pods whose pipeline names none: the operator's own.
+    /// Image of pods whose pipeline names none: the one it began with, else the operator's own.
     pub image: String,
     /// Checksums of the Secrets that processes read at start only.
     pub checksums: Checksums,
@@ -88,6 +89,7 @@ pub fn children(pipeline: &SignupPipeline, inputs: &Inputs) -> Result<Vec<Child>
         children.extend(expose.ingress.as_ref().map(|ingress| ingress::build(&subject, expose, ingress)));
         children.extend(expose.gateway.as_ref().map(|gateway| http_route::build(&subject, expose, gateway)));
     }
+    children.extend(subject.spec.observability.pod_monitor.then(|| pod_monitor::build(&subject)));
     Ok(children)
 }
 

@@ -10,15 +10,22 @@
 //! - [`apply`], [`drift`]: children
 //! - [`pods`]: live configuration
 //! - [`scaler`]: number of workers
-//! - [`rollout`], [`exposure`], `reachability`, [`condition`], [`status`], [`reason`]: what to tell (pure)
-//! - `reconcile`: all of it in this order, and [`report`], which tells it
+//! - [`rollout`], [`exposure`], `reachability`, `configuration`, `figures`, [`condition`], [`status`], [`reason`]: what to tell
+//!   (pure); [`definition`]: whether the resource's own definition is as new as the operator
+//! - `reconcile`: all of it in this order, and [`report`] with `events`, which tell it
 
 pub mod apply;
 pub mod condition;
+mod configuration;
+pub mod definition;
 pub mod drift;
 pub mod endpoints;
+mod events;
 pub mod exposure;
+mod figures;
+mod known;
 pub mod observe;
+pub mod packed;
 pub mod pods;
 mod reachability;
 pub mod reason;
@@ -30,8 +37,10 @@ pub mod status;
 pub mod validate;
 pub mod watch;
 
-use crate::{build::child::Kind, crd::SignupPipeline};
-use futures::StreamExt;
+use crate::crd::SignupPipeline;
+use definition::Definition;
+use futures::{StreamExt, TryStreamExt};
+use known::Known;
 use kube::{
     Api, Client, ResourceExt,
     runtime::{
@@ -39,18 +48,13 @@ use kube::{
         controller::Action,
         events::{Recorder, Reporter},
         predicates,
-        reflector::store::Writer,
+        reflector::{Store, store::Writer},
         watcher,
     },
 };
 use pods::Pods;
-use reconcile::{Memory, ReconcileError};
-use std::{
-    collections::HashMap,
-    future::Future,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use reconcile::ReconcileError;
+use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 use watch::View;
 
 /// How often a pipeline is looked at when nothing happens: the queue and the Secrets send no events.
@@ -82,47 +86,9 @@ struct Context {
     view: View,
     recorder: Recorder,
     pods: Pods,
+    definition: Definition,
     image: String,
-    memories: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>,
-    failures: Mutex<HashMap<String, u32>>,
-    /// uid -> Redis database, and namespace/name.
-    databases: Mutex<HashMap<String, (String, String)>>,
-}
-
-impl Context {
-    fn memory(&self, uid: &str) -> Arc<tokio::sync::Mutex<Memory>> {
-        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(memories.entry(uid.to_owned()).or_default())
-    }
-
-    /// Notes the Redis database of a pipeline; gives another pipeline that has it too.
-    fn share(&self, pipeline: &SignupPipeline, database: Option<String>) -> Option<String> {
-        let mut databases = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
-        let uid = pipeline.uid().unwrap_or_default();
-        let database = database?;
-        let name = format!("{}/{}", pipeline.namespace().unwrap_or_default(), pipeline.name_any());
-        let others = databases.iter().filter(|(other, (theirs, _))| **other != uid && *theirs == database);
-        let other = others.map(|(_, (_, name))| name.clone()).min();
-        databases.insert(uid, (database, name));
-        other
-    }
-
-    fn forget(&self, uid: &str) {
-        self.databases.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
-        self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
-    }
-
-    fn count_failure(&self, uid: &str) -> u32 {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = failures.entry(uid.to_owned()).or_default();
-        *count = count.saturating_add(1);
-        *count
-    }
-
-    fn forget_failures(&self, uid: &str) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
-    }
+    known: Arc<Known>,
 }
 
 /// Reconciles until `stop`.
@@ -141,56 +107,63 @@ pub async fn run(
     };
     let writer = Writer::new(());
     let reader = writer.as_reader();
-    let pipelines = watcher(api, watcher::Config::default()).default_backoff().reflect(writer).applied_objects();
+    let known = Arc::new(Known::default());
+    let pipelines = watcher(api, watcher::Config::default().page_size(watch::PAGE)).default_backoff();
+    let pipelines = pipelines.modify(|pipeline| pipeline.managed_fields_mut().clear()).reflect(writer);
+    let pipelines = pipelines.inspect_ok(forget_the_gone(Arc::clone(&known), reader.clone())).applied_objects();
     // Our own writes to the status are no news.
     let changes = pipelines.predicate_filter(predicates::generation, Default::default());
     let controller = Controller::for_stream(changes, reader).with_config(Config::default().concurrency(CONCURRENCY));
-    let kinds = kinds(&client).await;
-    let (controller, view) = watch::watch(controller, &client, scope.namespace.as_deref(), &kinds);
+    let (controller, view) = watch::watch(controller, &client, scope.namespace.as_deref());
     let reporter = Reporter { controller: "signup-operator".into(), instance: Some(scope.identity) };
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         pods: Pods::new()?,
+        definition: Definition::new(client.clone()),
         client,
         view,
         image: scope.image,
-        memories: Mutex::default(),
-        failures: Mutex::default(),
-        databases: Mutex::default(),
+        known,
     });
+    // Told at the start, also when there is no pipeline to tell it.
+    context.definition.finding().await;
     let reconciled = controller.graceful_shutdown_on(stop).run(reconcile, error_policy, context);
     reconciled.for_each(|_| std::future::ready(())).await;
     Ok(())
 }
 
-/// The kinds that this cluster has. The Gateway API may be missing; without an answer it counts as missing.
-async fn kinds(client: &Client) -> Vec<Kind> {
-    let resource = Kind::HttpRoute.resource();
-    let gvk = kube::core::GroupVersionKind::gvk(&resource.group, &resource.version, &resource.kind);
-    let has_routes = kube::discovery::pinned_kind(client, &gvk).await.is_ok();
-    Kind::ALL.into_iter().filter(|kind| *kind != Kind::HttpRoute || has_routes).collect()
+/// An event tells of one that is deleted, and the end of a list of all that were deleted while nobody watched.
+fn forget_the_gone(known: Arc<Known>, pipelines: Store<SignupPipeline>) -> impl Fn(&watcher::Event<SignupPipeline>) {
+    move |event| match event {
+        watcher::Event::Delete(pipeline) => known.forget(&pipeline.uid().unwrap_or_default()),
+        watcher::Event::InitDone => {
+            let uids: HashSet<String> = pipelines.state().iter().filter_map(|pipeline| pipeline.uid()).collect();
+            known.keep(|uid| uids.contains(uid));
+        }
+        watcher::Event::Apply(_) | watcher::Event::Init | watcher::Event::InitApply(_) => {}
+    }
 }
 
 async fn reconcile(pipeline: Arc<SignupPipeline>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     let uid = pipeline.uid().unwrap_or_default();
     if pipeline.metadata.deletion_timestamp.is_some() {
         // The children go by their owner references.
-        context.forget(&uid);
+        context.known.forget(&uid);
         return Ok(Action::await_change());
     }
-    let memory = context.memory(&uid);
+    let memory = context.known.memory(&uid);
     let mut memory = memory.lock().await;
     metrics::counter!("signup_operator_reconciles_total").increment(1);
     let done = tokio::time::timeout(RECONCILE_LIMIT, reconcile::reconcile(&pipeline, &context, &mut memory));
     done.await.map_err(|_| ReconcileError::TooSlow)??;
-    context.forget_failures(&uid);
+    context.known.forget_failures(&uid);
     Ok(Action::requeue(LOOK))
 }
 
 /// Failures are tried again after 1, 2, 4 ... 60 seconds.
 fn error_policy(pipeline: Arc<SignupPipeline>, error: &ReconcileError, context: Arc<Context>) -> Action {
     metrics::counter!("signup_operator_reconcile_failures_total").increment(1);
-    let failures = context.count_failure(&pipeline.uid().unwrap_or_default());
+    let failures = context.known.count_failure(&pipeline.uid().unwrap_or_default());
     let source = std::error::Error::source(error).map(ToString::to_string);
     tracing::warn!(pipeline = pipeline.name_any(), namespace = pipeline.namespace(), %error, source, failures, "reconcile failed");
     Action::requeue(wait(failures))

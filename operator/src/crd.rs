@@ -124,7 +124,8 @@ pub struct SignupPipelineSpec {
     /// True: the operator leaves all children as they are. Pods go on working. No effect in `operator local`.
     #[serde(default)]
     pub paused: bool,
-    /// Container image that holds the programs `api` and `worker`. Absent: the operator's own image.
+    /// Container image that holds the programs `api` and `worker`. Absent: the operator's own of when the pipeline was first
+    /// deployed; a later one is for you to name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<String>,

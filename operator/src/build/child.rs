@@ -35,11 +35,13 @@ pub enum Kind {
     Ingress,
     /// Exposure by the Gateway API, which not every cluster has.
     HttpRoute,
+    /// What Prometheus scrapes, by the Prometheus operator, which not every cluster has.
+    PodMonitor,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ConfigMap,
         Self::ServiceAccount,
         Self::NetworkPolicy,
@@ -48,6 +50,7 @@ impl Kind {
         Self::PodDisruptionBudget,
         Self::Ingress,
         Self::HttpRoute,
+        Self::PodMonitor,
     ];
 
     /// Group, version and names on the API server.
@@ -61,8 +64,14 @@ impl Kind {
             Self::PodDisruptionBudget => ("policy", "PodDisruptionBudget", "poddisruptionbudgets"),
             Self::Ingress => ("networking.k8s.io", "Ingress", "ingresses"),
             Self::HttpRoute => ("gateway.networking.k8s.io", "HTTPRoute", "httproutes"),
+            Self::PodMonitor => ("monitoring.coreos.com", "PodMonitor", "podmonitors"),
         };
         ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind), plural)
+    }
+
+    /// True when no other child and no pod needs it, so that its trouble holds up nothing.
+    pub fn is_leaf(self) -> bool {
+        matches!(self, Self::PodDisruptionBudget | Self::Ingress | Self::HttpRoute | Self::PodMonitor)
     }
 }
 
@@ -73,6 +82,8 @@ pub struct Child {
     pub kind: Kind,
     /// The object, as it is applied.
     pub object: DynamicObject,
+    /// Number of pods that the object begins with, where another field manager owns it from then on.
+    pub first_replicas: Option<u32>,
 }
 
 impl Child {
@@ -87,7 +98,7 @@ pub(super) fn child(subject: &Subject<'_>, kind: Kind, part: Option<Part>, name:
     let mut object = DynamicObject::new(&name, &kind.resource());
     object.metadata = metadata(subject, part, name);
     object.data = content;
-    Child { kind, object }
+    Child { kind, object, first_replicas: None }
 }
 
 pub(super) fn metadata(subject: &Subject<'_>, part: Option<Part>, name: String) -> ObjectMeta {

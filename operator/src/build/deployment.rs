@@ -1,7 +1,7 @@
 //! Deployments `<name>-api` and `<name>-worker`.
 //!
-//! Takes: the resource and the inputs. Gives: the Deployments. Does not: set the workers' replicas; the scaler owns that
-//! field under a field manager of its own.
+//! Takes: the resource and the inputs. Gives: the Deployments. Does not: set the workers' replicas but for the moment when the
+//! Deployment is made; the scaler owns that field under a field manager of its own.
 
 use super::{
     Inputs, Subject,
@@ -9,7 +9,12 @@ use super::{
     names::{self, Part},
     pod,
 };
+use crate::{
+    crd::{autoscaling::AutoscalingMode, workload::Worker},
+    scaling::Limits,
+};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 pub(super) fn build(subject: &Subject<'_>, inputs: &Inputs, part: Part) -> Child {
     let mut spec = json!({
@@ -23,5 +28,26 @@ pub(super) fn build(subject: &Subject<'_>, inputs: &Inputs, part: Part) -> Child
     if part == Part::Api {
         spec["replicas"] = subject.spec.api.replicas.into();
     }
-    child(subject, Kind::Deployment, Some(part), part.child_name(subject.name), json!({"spec": spec}))
+    let mut built = child(subject, Kind::Deployment, Some(part), part.child_name(subject.name), json!({"spec": spec}));
+    match part {
+        Part::Api => built.object.metadata.annotations = kept_image(subject, inputs),
+        Part::Worker => built.first_replicas = first_workers(&subject.spec.worker),
+    }
+    built
+}
+
+/// What a pipeline without an image of its own goes on with, whatever the image of later operators is.
+fn kept_image(subject: &Subject<'_>, inputs: &Inputs) -> Option<BTreeMap<String, String>> {
+    let kept = subject.spec.image.is_none();
+    kept.then(|| BTreeMap::from([(names::IMAGE.to_owned(), inputs.image.clone())]))
+}
+
+/// Workers before the first look at the queue; `None`: somebody else decides, and Kubernetes begins with one.
+fn first_workers(worker: &Worker) -> Option<u32> {
+    let limits = Limits::from(worker);
+    match limits.mode {
+        AutoscalingMode::Auto => Some(limits.min),
+        AutoscalingMode::External if worker.replicas.is_none() => None,
+        AutoscalingMode::DryRun | AutoscalingMode::External | AutoscalingMode::Off => Some(limits.replicas),
+    }
 }

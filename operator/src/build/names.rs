@@ -21,6 +21,10 @@ pub const NAME: (&str, &str) = ("app.kubernetes.io/name", "signup-pipeline");
 /// Annotation of a pod; its only use is that a change makes the kubelet look at the pod's volumes at once.
 pub const SYNC: &str = "signup.dev/sync";
 
+/// Annotation of the api's Deployment: the image that a pipeline without `spec.image` began with and keeps. Without the
+/// annotation the operator's own is taken.
+pub const IMAGE: &str = "signup.dev/image";
+
 /// Port of the HTTP interface inside a pod.
 pub const HTTP_PORT: u16 = 8080;
 /// Port of the gRPC interface inside a pod.

@@ -1,7 +1,8 @@
 //! Brings the children to what is desired, by server-side apply.
 //!
 //! Takes: desired and observed children. Gives: writes only where the two differ; children that are no longer desired are
-//! deleted. Does not: take over an object of the same name that is somebody else's.
+//! deleted; a finding for each leaf (a child that no other needs) that could not be applied, which is tried again now and then,
+//! because its API may come to the cluster later. Does not: take over an object of the same name that is somebody else's.
 
 use super::{
     drift,
@@ -26,6 +27,9 @@ use std::{
 /// A watch may lag behind our own write; within this time the write is believed.
 const SETTLE: Duration = Duration::from_secs(3);
 
+/// Time between attempts to apply a leaf that failed, while it stays the same.
+const LEAF_WAIT: Duration = Duration::from_secs(10);
+
 /// What was applied last.
 #[derive(Debug, Clone)]
 struct Applied {
@@ -34,9 +38,20 @@ struct Applied {
     at: Instant,
 }
 
+/// A leaf that could not be applied.
+#[derive(Debug, Clone)]
+struct Failed {
+    hash: String,
+    finding: Finding,
+    at: Instant,
+}
+
 /// Remembers what was applied, so that values that the API server writes differently (`1000m`, `1`) cause no second write.
 #[derive(Debug, Default)]
-pub struct Memory(BTreeMap<(Kind, String), Applied>);
+pub struct Memory {
+    applied: BTreeMap<(Kind, String), Applied>,
+    failed: BTreeMap<(Kind, String), Failed>,
+}
 
 /// A child that could not be applied.
 #[derive(Debug, thiserror::Error)]
@@ -61,21 +76,28 @@ pub enum ApplyError {
     },
 }
 
-/// Applies what differs and deletes what is no longer desired. Stops at the first child that fails, so that pods never get
-/// ahead of their configuration.
+/// Applies what differs and deletes what is no longer desired. Stops at the first child that fails and is no leaf, so that
+/// pods never get ahead of their configuration. Gives the findings of leaves.
 ///
 /// # Errors
 ///
-/// [`ApplyError`] of the first child that failed.
+/// [`ApplyError`] of the first child that failed and is no leaf.
 pub async fn apply(
     client: &Client,
     desired: &[Child],
     observed: &[(Kind, Arc<DynamicObject>)],
     memory: &mut Memory,
-) -> Result<(), ApplyError> {
+) -> Result<Vec<(Kind, Finding)>, ApplyError> {
+    let mut findings = Vec::new();
     for child in desired {
         let seen = observed.iter().find(|(kind, object)| *kind == child.kind && object.name_any() == child.name());
-        apply_one(client, child, seen.map(|(_, object)| object.as_ref()), memory).await?;
+        let seen = seen.map(|(_, object)| object.as_ref());
+        if child.kind.is_leaf() {
+            let finding = apply_leaf(client, child, seen, memory).await;
+            findings.extend(finding.map(|finding| (child.kind, finding)));
+        } else {
+            apply_one(client, child, seen, memory).await?;
+        }
     }
     for (kind, object) in observed {
         let wanted = desired.iter().any(|child| child.kind == *kind && child.name() == object.name_any());
@@ -83,7 +105,30 @@ pub async fn apply(
             delete(client, *kind, object, memory).await?;
         }
     }
-    Ok(())
+    Ok(findings)
+}
+
+/// What keeps a leaf from being applied is told until an attempt succeeds, and not tried at every look.
+async fn apply_leaf(
+    client: &Client,
+    child: &Child,
+    observed: Option<&DynamicObject>,
+    memory: &mut Memory,
+) -> Option<Finding> {
+    let (key, hash) = (key(child), hash_of(child));
+    if let Some(failed) = memory.failed.get(&key)
+        && failed.hash == hash
+        && failed.at.elapsed() < LEAF_WAIT
+    {
+        return Some(failed.finding.clone());
+    }
+    let Err(error) = apply_one(client, child, observed, memory).await else {
+        memory.failed.remove(&key);
+        return None;
+    };
+    let finding = error.finding();
+    memory.failed.insert(key, Failed { hash, finding: finding.clone(), at: Instant::now() });
+    Some(finding)
 }
 
 async fn apply_one(
@@ -92,32 +137,46 @@ async fn apply_one(
     observed: Option<&DynamicObject>,
     memory: &mut Memory,
 ) -> Result<(), ApplyError> {
-    let bytes = serde_json::to_vec(&child.object).unwrap_or_default();
-    let (key, hash) = ((child.kind, child.name().to_owned()), hash([bytes.as_slice()]));
-    if !differs(child, observed, memory.0.get(&key), &hash) {
+    let (key, hash) = (key(child), hash_of(child));
+    if !differs(child, observed, memory.applied.get(&key), &hash) {
         return Ok(());
     }
     let (kind, name) = key.clone();
     let refused = |source| ApplyError::Refused { kind, name: name.clone(), source: Box::new(source) };
     let namespace = child.object.namespace().unwrap_or_default();
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &kind.resource());
-    if observed.is_none()
-        && let Some(unseen) = api.get_opt(&name).await.map_err(refused)?
-    {
-        if is_foreign(&unseen) {
-            return Err(ApplyError::Taken { kind, name });
-        }
-        // The watch lags behind, or the kind came to the cluster after the operator did.
-        if drift::holds(&value(&child.object), &value(&unseen)) {
-            return Ok(());
+    let mut object = child.object.clone();
+    if observed.is_none() {
+        match api.get_opt(&name).await.map_err(refused)? {
+            Some(unseen) if is_foreign(&unseen) => return Err(ApplyError::Taken { kind, name }),
+            // The watch lags behind, or the kind came to the cluster after the operator did.
+            Some(unseen) if drift::holds(&value(&child.object), &value(&unseen)) => return Ok(()),
+            Some(_) => {}
+            None => begin_with_replicas(&mut object, child.first_replicas),
         }
     }
     let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
-    let applied = api.patch(&name, &params, &Patch::Apply(&child.object)).await.map_err(refused)?;
+    let applied = api.patch(&name, &params, &Patch::Apply(&object)).await.map_err(refused)?;
     tracing::info!(kind = ?kind, name, namespace, "applied");
     let resource_version = applied.metadata.resource_version;
-    memory.0.insert(key, Applied { hash, resource_version, at: Instant::now() });
+    memory.applied.insert(key, Applied { hash, resource_version, at: Instant::now() });
     Ok(())
+}
+
+/// A new Deployment has one pod unless it is told otherwise, and the scaler comes after it. Our next apply gives the field up,
+/// and by then the scaler owns it.
+fn begin_with_replicas(object: &mut DynamicObject, replicas: Option<u32>) {
+    if let Some(replicas) = replicas.filter(|replicas| *replicas != 1) {
+        object.data["spec"]["replicas"] = replicas.into();
+    }
+}
+
+fn key(child: &Child) -> (Kind, String) {
+    (child.kind, child.name().to_owned())
+}
+
+fn hash_of(child: &Child) -> String {
+    hash([serde_json::to_vec(&child.object).unwrap_or_default().as_slice()])
 }
 
 fn differs(child: &Child, observed: Option<&DynamicObject>, applied: Option<&Applied>, hash: &str) -> bool {
@@ -146,7 +205,7 @@ async fn delete(client: &Client, kind: Kind, object: &DynamicObject, memory: &mu
         Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {}
         Err(source) => return Err(ApplyError::Refused { kind, name, source: Box::new(source) }),
     }
-    memory.0.remove(&(kind, name));
+    memory.applied.remove(&(kind, name));
     Ok(())
 }
 
@@ -168,8 +227,13 @@ impl ApplyError {
         };
         let problem =
             format!("{} {name} could not be applied: {}", resource.kind, status.message.trim_end_matches('.'));
-        if *kind == Kind::HttpRoute && status.code == 404 {
-            return Finding::usual(reason::GATEWAY_API_MISSING, "the cluster has no HTTPRoute");
+        let missing = match kind {
+            Kind::HttpRoute => Some(reason::GATEWAY_API_MISSING),
+            Kind::PodMonitor => Some(reason::MONITORING_API_MISSING),
+            _ => None,
+        };
+        if let (Some(missing), 404) = (missing, status.code) {
+            return Finding::usual(missing, format!("the cluster has no {}", resource.kind));
         }
         if status.is_forbidden() && status.message.contains("exceeded quota") {
             return Finding::usual(reason::QUOTA_EXCEEDED, problem);

@@ -1,6 +1,6 @@
 //! Is the pipeline reached from outside?
 //!
-//! Takes: the resource and its observed Ingress or HTTPRoute. Gives: condition `Exposed` and the URL. Pure. Does not: try it.
+//! Takes: the resource, its observed Ingress or HTTPRoute, and what kept that from being applied. Gives: condition `Exposed` and the URL. Pure. Does not: try it.
 
 use super::{
     condition::{Draft, Holds},
@@ -15,7 +15,7 @@ use kube::{ResourceExt, api::DynamicObject};
 use serde_json::Value;
 
 /// The condition, and the address for clients.
-pub fn exposure(pipeline: &SignupPipeline, observed: &Observed) -> (Draft, Option<String>) {
+pub fn exposure(pipeline: &SignupPipeline, observed: &Observed, leaves: &[(Kind, Finding)]) -> (Draft, Option<String>) {
     let name = pipeline.name_any();
     let Some(expose) = &pipeline.spec.expose else {
         let message = format!("spec.expose is absent; clients inside the cluster use Service {name}-api");
@@ -25,15 +25,14 @@ pub fn exposure(pipeline: &SignupPipeline, observed: &Observed) -> (Draft, Optio
         Some(_) => (Kind::Ingress, observed.child(Kind::Ingress, &name).is_some_and(has_address)),
         None => (Kind::HttpRoute, observed.child(Kind::HttpRoute, &name).is_some_and(is_accepted)),
     };
-    let draft = if ready {
-        Draft::new(
-            EXPOSED,
-            Holds::True,
-            reason::ADDRESS_ASSIGNED,
-            format!("{} answers to {}", kind.resource().kind, expose.host),
-        )
-    } else {
-        Draft::from_finding(EXPOSED, Holds::False, &pending(kind, &name, expose))
+    let missing = leaves.iter().find(|(leaf, _)| *leaf == kind);
+    let draft = match missing {
+        Some((_, missing)) => Draft::from_finding(EXPOSED, Holds::False, missing),
+        None if ready => {
+            let message = format!("{} answers to {}", kind.resource().kind, expose.host);
+            Draft::new(EXPOSED, Holds::True, reason::ADDRESS_ASSIGNED, message)
+        }
+        None => Draft::from_finding(EXPOSED, Holds::False, &pending(kind, &name, expose)),
     };
     (draft, Some(public_url(&pipeline.spec)))
 }

@@ -8,11 +8,18 @@ use super::{
     watch::View,
 };
 use crate::{
-    build::{child::Kind, key_secret},
+    build::{
+        child::Kind,
+        key_secret,
+        names::{IMAGE, Part},
+    },
     crd::SignupPipeline,
     manifest::objects::Content,
 };
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Pod, Secret},
+};
 use kube::{
     Api, Client, ResourceExt,
     api::{DynamicObject, PostParams},
@@ -27,6 +34,8 @@ pub struct Observed {
     pub children: Vec<(Kind, Arc<DynamicObject>)>,
     /// Pods.
     pub pods: Vec<Arc<Pod>>,
+    /// The image that a pipeline without one of its own began with.
+    pub image: Option<String>,
 }
 
 /// The cluster could not be observed.
@@ -88,10 +97,29 @@ pub async fn observe(client: &Client, view: &View, pipeline: &SignupPipeline) ->
     }
     let children = view.children_of(&pipeline.uid().unwrap_or_default());
     let pods = view.pods(&namespace, &pipeline.name_any());
-    Ok(Observed { found, children, pods })
+    let image = kept_image(client, &namespace, pipeline, &children).await?;
+    Ok(Observed { found, children, pods, image })
 }
 
-async fn look_up(client: &Client, namespace: &str, demand: &Demand) -> Result<Lookup, ObserveError> {
+/// The watch may not have seen the Deployment yet, and a wrong answer would restart every pod.
+async fn kept_image(
+    client: &Client,
+    namespace: &str,
+    pipeline: &SignupPipeline,
+    children: &[(Kind, Arc<DynamicObject>)],
+) -> Result<Option<String>, ObserveError> {
+    let name = Part::Api.child_name(&pipeline.name_any());
+    let seen = children.iter().find(|(kind, object)| *kind == Kind::Deployment && object.name_any() == name);
+    if let Some((_, seen)) = seen {
+        return Ok(seen.annotations().get(IMAGE).cloned());
+    }
+    let deployment = Api::<Deployment>::namespaced(client.clone(), namespace).get_metadata_opt(&name).await;
+    let read = |source| ObserveError::Read { kind: "Deployment", name, source: Box::new(source) };
+    Ok(deployment.map_err(read)?.and_then(|deployment| deployment.annotations().get(IMAGE).cloned()))
+}
+
+/// Reads one named object.
+pub(crate) async fn look_up(client: &Client, namespace: &str, demand: &Demand) -> Result<Lookup, ObserveError> {
     let (kind, read) = match demand.source {
         Source::Secret => ("Secret", read_secret(client, namespace, &demand.name).await),
         Source::ConfigMap => ("ConfigMap", read_config_map(client, namespace, &demand.name).await),

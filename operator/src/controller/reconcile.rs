@@ -64,43 +64,77 @@ pub(super) async fn reconcile(
 ) -> Result<(), ReconcileError> {
     let client = &context.client;
     let observed = observe(client, &context.view, pipeline).await?;
-    let mut findings = validate(observed.found.iter().map(|(demand, lookup)| (demand, lookup)));
-    let inputs = endpoints::inputs(pipeline, &observed.secrets(), &context.image);
+    let image = observed.image.as_ref().unwrap_or(&context.image);
+    let inputs = endpoints::inputs(pipeline, &observed.secrets(), image);
     let version = version(pipeline, &observed);
-    let built = build(pipeline, &inputs, &mut findings);
-    let mut failure = None;
-    if let (Some(desired), true, false) = (&built, findings.is_empty(), pipeline.spec.paused) {
-        tell_restarts(context, pipeline, &observed, desired).await;
-        if let Err(error) = apply::apply(client, desired, &observed.children, &mut memory.applied).await {
-            findings.push(error.finding());
-            failure = Some(ReconcileError::Apply(error));
-        }
-    }
+    let mut applied = apply_children(context, pipeline, &observed, &inputs, &mut memory.applied).await;
     let reports = context.pods.ask(&observed.pods).await;
-    if findings.is_empty() && !pipeline.spec.paused {
+    if applied.findings.is_empty() && !pipeline.spec.paused {
         let nudged = pods::nudge(client, &observed.pods, &reports, memory.version.as_ref(), &version).await;
         match nudged {
             Ok(()) => memory.version = Some(version.clone()),
-            Err(error) => failure = Some(ReconcileError::Nudge(Box::new(error))),
+            Err(error) => applied.failure = Some(ReconcileError::Nudge(Box::new(error))),
         }
     }
-    let hold = pipeline.spec.paused || !findings.is_empty();
+    let hold = pipeline.spec.paused || !applied.findings.is_empty();
     let mut scaling = memory.scaler.scale(client, pipeline, &observed, hold).await;
     tell_scaling(context, pipeline, &scaling).await;
     scaling.trouble = scaling.trouble.or_else(|| shared_redis(context, pipeline, &observed));
-    let facts = facts(pipeline, &findings, &observed, &reports, &version, &scaling);
+    let outdated = context.definition.finding().await;
+    let facts = Facts {
+        findings: &applied.findings,
+        leaves: &applied.leaves,
+        outdated: outdated.as_ref(),
+        newer_image: newer_image(pipeline, image, &context.image),
+        reports: &reports,
+        config: &version.config,
+        ..facts(pipeline, &observed, &scaling)
+    };
     write_status(context, pipeline, &facts, &mut memory.written).await?;
-    failure.map_or(Ok(()), Err)
+    applied.failure.map_or(Ok(()), Err)
 }
 
-fn build(pipeline: &SignupPipeline, inputs: &Inputs, findings: &mut Vec<Finding>) -> Option<Vec<Child>> {
-    match build::children(pipeline, inputs) {
-        Ok(children) => Some(children),
+/// What came of an attempt to apply the children.
+#[derive(Default)]
+struct Applied {
+    findings: Vec<Finding>,
+    leaves: Vec<(Kind, Finding)>,
+    failure: Option<ReconcileError>,
+}
+
+/// Nothing is applied while something is missing.
+async fn apply_children(
+    context: &Context,
+    pipeline: &SignupPipeline,
+    observed: &Observed,
+    inputs: &Inputs,
+    memory: &mut apply::Memory,
+) -> Applied {
+    let findings = validate(observed.found.iter().map(|(demand, lookup)| (demand, lookup)));
+    let mut applied = Applied { findings, ..Applied::default() };
+    let desired = match build::children(pipeline, inputs) {
+        Ok(desired) => desired,
         Err(error) => {
-            findings.push(Finding::usual(reason::CONFIG_INVALID, error));
-            None
+            applied.findings.push(Finding::usual(reason::CONFIG_INVALID, error));
+            return applied;
+        }
+    };
+    if applied.findings.is_empty() && !pipeline.spec.paused {
+        tell_restarts(context, pipeline, observed, &desired).await;
+        match apply::apply(&context.client, &desired, &observed.children, memory).await {
+            Ok(leaves) => applied.leaves = leaves,
+            Err(error) => {
+                applied.findings.push(error.finding());
+                applied.failure = Some(ReconcileError::Apply(error));
+            }
         }
     }
+    applied
+}
+
+/// The operator's own image, when pods keep the one that the pipeline began with.
+fn newer_image<'a>(pipeline: &SignupPipeline, kept: &str, own: &'a str) -> Option<&'a str> {
+    (pipeline.spec.image.is_none() && kept != own).then_some(own)
 }
 
 fn version(pipeline: &SignupPipeline, observed: &Observed) -> Version {
@@ -134,7 +168,7 @@ async fn tell_restarts(context: &Context, pipeline: &SignupPipeline, observed: &
 /// Two pipelines in one database would take each other's tasks.
 fn shared_redis(context: &Context, pipeline: &SignupPipeline, observed: &Observed) -> Option<Finding> {
     let database = endpoints::redis_identity(pipeline, &observed.secrets());
-    let other = context.share(pipeline, database)?;
+    let other = context.known.share(pipeline, database)?;
     Some(Finding::redis_shared(&other))
 }
 
@@ -146,21 +180,26 @@ async fn tell_scaling(context: &Context, pipeline: &SignupPipeline, scaling: &Sc
     }
 }
 
-fn facts<'a>(
-    pipeline: &'a SignupPipeline,
-    findings: &'a [Finding],
-    observed: &'a Observed,
-    reports: &'a [pods::Report],
-    version: &'a Version,
-    scaling: &'a Scaling,
-) -> Facts<'a> {
+/// What the cluster tells; the rest is empty.
+fn facts<'a>(pipeline: &'a SignupPipeline, observed: &'a Observed, scaling: &'a Scaling) -> Facts<'a> {
     let name = pipeline.name_any();
     let state = |part: Part| {
         let deployment = observed.child(Kind::Deployment, &part.child_name(&name));
         rollout(deployment, part, selector_text(&name, part))
     };
-    let (api, worker) = (state(Part::Api), state(Part::Worker));
-    Facts { pipeline, findings, observed, api, worker, reports, config: &version.config, scaling }
+    Facts {
+        pipeline,
+        findings: &[],
+        leaves: &[],
+        outdated: None,
+        newer_image: None,
+        observed,
+        api: state(Part::Api),
+        worker: state(Part::Worker),
+        reports: &[],
+        config: "",
+        scaling,
+    }
 }
 
 async fn write_status(
@@ -176,7 +215,7 @@ async fn write_status(
         &Facts { pipeline: &known, api: facts.api.clone(), worker: facts.worker.clone(), ..*facts },
         Timestamp::now(),
     );
-    report::tell_transitions(&context.recorder, pipeline, previous.as_ref(), &new).await;
+    report::tell_transitions(&context.recorder, pipeline, written, &new).await;
     let result = written.write(&context.client, pipeline, new).await;
     result.map_err(|error| ReconcileError::Status(Box::new(error)))
 }

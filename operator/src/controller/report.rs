@@ -1,16 +1,14 @@
 //! Writes what happened: the status, and events on transitions.
 //!
-//! Takes: a new status. Gives: one patch of the status subresource when something worth reading changed, and an event for
-//! each condition that changed. Does not: repeat an event while nothing changes.
+//! Takes: a new status. Gives: one patch of the status subresource when something worth reading changed, and the events that
+//! `events` chooses. Does not: repeat an event while nothing changes.
 
-use super::{
-    condition::{is_worth_writing, transitions},
-    reason::condition::is_good_when_true,
-};
+use super::{condition::is_worth_writing, events::Waiting};
 use crate::{
     build::names::FIELD_MANAGER,
     crd::{SignupPipeline, status::SignupPipelineStatus},
 };
+use jiff::Timestamp;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
@@ -24,6 +22,7 @@ use std::time::Instant;
 pub struct Written {
     status: Option<SignupPipelineStatus>,
     at: Option<Instant>,
+    waiting: Waiting,
 }
 
 impl Written {
@@ -61,26 +60,19 @@ impl Written {
     }
 }
 
-/// Tells the conditions that differ from `previous`. What cannot be told is logged: an event is not worth a reconcile.
+/// Tells what differs from the latest status. What cannot be told is logged: an event is not worth a reconcile.
 pub async fn tell_transitions(
     recorder: &Recorder,
     pipeline: &SignupPipeline,
-    previous: Option<&SignupPipelineStatus>,
+    written: &mut Written,
     status: &SignupPipelineStatus,
 ) {
-    let before = previous.map(|status| status.conditions.as_slice()).unwrap_or_default();
-    for condition in transitions(before, &status.conditions) {
-        let type_ = match (is_good_when_true(&condition.type_), condition.status.as_str()) {
-            (true, "False") | (false, "True") if condition.message.contains("Fix:") => EventType::Warning,
-            _ => EventType::Normal,
-        };
-        // A first status tells everything once; only what is wrong is worth an event then.
-        if before.is_empty() && type_ == EventType::Normal {
-            continue;
-        }
+    let before = written.latest(pipeline).map(|status| status.conditions.clone()).unwrap_or_default();
+    for (condition, warning) in written.waiting.due(&before, &status.conditions, Timestamp::now()) {
+        let type_ = if warning { EventType::Warning } else { EventType::Normal };
         let note = format!("{} is {}: {}", condition.type_, condition.status, condition.message);
-        tell(recorder, pipeline, type_, &condition.reason, &format!("{}{}", condition.type_, condition.status), note)
-            .await;
+        let action = format!("{}{}", condition.type_, condition.status);
+        tell(recorder, pipeline, type_, &condition.reason, &action, note).await;
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     manifest::objects::Content,
     scaling::{Decision, Depth, Limits, Recommendations, decide},
 };
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry};
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
@@ -43,6 +43,7 @@ pub struct Scaler {
     redis: Option<(String, Inspector)>,
     recommendations: Recommendations,
     written: Option<(u32, Instant)>,
+    owns: bool,
 }
 
 /// What a look gave.
@@ -137,18 +138,34 @@ impl Scaler {
         scaling: &mut Scaling,
     ) {
         let believed = self.written.is_some_and(|(written, at)| written == wanted && at.elapsed() < SETTLE);
-        if running == wanted || believed {
+        let api: Api<Deployment> = Api::namespaced(client.clone(), &pipeline.namespace().unwrap_or_default());
+        if believed || (running == wanted && self.has_settled(&api, name, running).await) {
             return;
         }
-        let api: Api<Deployment> = Api::namespaced(client.clone(), &pipeline.namespace().unwrap_or_default());
         match write(&api, name, wanted).await {
             Ok(()) => {
-                tracing::info!(pipeline = pipeline.name_any(), from = running, to = wanted, "workers scaled");
-                self.written = Some((wanted, Instant::now()));
-                scaling.changed = Some((running, wanted));
+                (self.written, self.owns) = (Some((wanted, Instant::now())), true);
+                if running != wanted {
+                    tracing::info!(pipeline = pipeline.name_any(), from = running, to = wanted, "workers scaled");
+                    scaling.changed = Some((running, wanted));
+                }
             }
             Err(error) => scaling.trouble = Some(trouble(name, &error)),
         }
+    }
+}
+
+impl Scaler {
+    /// A Deployment that began with another number than Kubernetes' own got it from the manager of its other fields, which gives
+    /// it up at its next apply; the field must have its owner by then. Looked up once.
+    async fn has_settled(&mut self, api: &Api<Deployment>, name: &str, running: u32) -> bool {
+        if !self.owns && running != 1 {
+            let Ok(deployment) = api.get_metadata(name).await else { return true };
+            let ours = |entry: &ManagedFieldsEntry| entry.manager.as_deref() == Some(SCALER_FIELD_MANAGER);
+            self.owns = deployment.managed_fields().iter().any(ours);
+            return self.owns;
+        }
+        true
     }
 }
 

@@ -3,6 +3,7 @@
 //! Takes: a client and a scope. Gives: a store per kind, filled by a watch on the operator's own label, and streams that
 //! trigger a reconcile. Does not: watch or list Secrets, or anything that is not the operator's.
 
+use super::packed::Packed;
 use crate::{
     build::{
         child::Kind,
@@ -23,8 +24,11 @@ use kube::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
+/// Objects of one page of a list: so many are in memory at a time as they are on the wire.
+pub(super) const PAGE: u32 = 50;
+
 /// Objects of one kind, by name and namespace.
-type Objects = Store<DynamicObject>;
+type Objects = Store<Packed>;
 
 /// The operator's view of the cluster.
 pub struct View {
@@ -33,17 +37,12 @@ pub struct View {
 }
 
 impl View {
-    /// The child of that kind and name, when it exists.
-    pub fn child(&self, kind: Kind, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
-        let reference = ObjectRef::new_with(name, kind.resource()).within(namespace);
-        self.children.get(&kind)?.get(&reference)
-    }
-
     /// All children of the pipeline with this uid.
     pub fn children_of(&self, uid: &str) -> Vec<(Kind, Arc<DynamicObject>)> {
-        let owned = |object: &DynamicObject| object.owner_references().iter().any(|owner| owner.uid == uid);
+        let owned = |object: &Packed| object.owner_references().iter().any(|owner| owner.uid == uid);
         let of_kind = |(kind, store): (&Kind, &Objects)| {
-            store.state_filter(owned).into_iter().map(|object| (*kind, object)).collect::<Vec<_>>()
+            let objects = store.state_filter(owned).into_iter();
+            objects.map(|object| (*kind, Arc::new(object.unpack()))).collect::<Vec<_>>()
         };
         self.children.iter().flat_map(of_kind).collect()
     }
@@ -58,25 +57,20 @@ impl View {
         pods.sort_by_key(|pod| pod.name_any());
         pods
     }
-
-    /// Whether objects of that kind are watched, i.e. known to the cluster when the operator started.
-    pub fn knows(&self, kind: Kind) -> bool {
-        self.children.contains_key(&kind)
-    }
 }
 
-/// Adds the watches of `kinds` and of pods to `controller`.
+/// Adds the watches of all kinds and of pods to `controller`. A kind that the cluster lacks, or may not be watched, is asked for
+/// again and again (in the end every 30 s), so that one that comes later is found, without a right to look at definitions.
 pub fn watch(
     mut controller: Controller<SignupPipeline>,
     client: &Client,
     namespace: Option<&str>,
-    kinds: &[Kind],
 ) -> (Controller<SignupPipeline>, View) {
     let mut children = BTreeMap::new();
-    for kind in kinds {
+    for kind in Kind::ALL {
         let resource = kind.resource();
         let writer = Writer::new(resource.clone());
-        children.insert(*kind, writer.as_reader());
+        children.insert(kind, writer.as_reader());
         controller = controller.owns_stream_with(objects(client, namespace, &resource, writer), resource);
     }
     let writer = Writer::new(());
@@ -84,7 +78,7 @@ pub fn watch(
     let api =
         namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
     let stream = watcher(api, own()).default_backoff().modify(forget_spec).reflect(writer).touched_objects();
-    let controller = controller.watches_stream(stream, |pod: Pod| {
+    let controller = controller.watches_stream(working(stream), |pod: Pod| {
         let pipeline = pod.labels().get(INSTANCE)?;
         Some(ObjectRef::new(pipeline).within(&pod.namespace()?))
     });
@@ -92,21 +86,32 @@ pub fn watch(
 }
 
 fn own() -> watcher::Config {
-    watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))
+    watcher::Config::default().page_size(PAGE).labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))
 }
 
 fn objects(
     client: &Client,
     namespace: Option<&str>,
     resource: &ApiResource,
-    writer: Writer<DynamicObject>,
-) -> impl Stream<Item = watcher::Result<DynamicObject>> + Send + use<> {
-    let api: Api<DynamicObject> = match namespace {
+    writer: Writer<Packed>,
+) -> impl Stream<Item = watcher::Result<Packed>> + Send + use<> {
+    let api: Api<Packed> = match namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
         None => Api::all_with(client.clone(), resource),
     };
-    let stream = watcher(api, own()).default_backoff();
-    stream.modify(|object| object.managed_fields_mut().clear()).reflect(writer).touched_objects().boxed()
+    working(watcher(api, own()).default_backoff().reflect(writer).touched_objects()).boxed()
+}
+
+/// Without the errors of a watch, which tries again by itself: the controller would make every other trigger wait for it.
+fn working<K: Send + 'static>(
+    stream: impl Stream<Item = watcher::Result<K>> + Send,
+) -> impl Stream<Item = watcher::Result<K>> + Send {
+    stream.filter(|event| {
+        if let Err(error) = event {
+            tracing::debug!(%error, "a watch failed; it is tried again");
+        }
+        std::future::ready(event.is_ok())
+    })
 }
 
 /// Most of a pod is its spec, and nothing of it is used.

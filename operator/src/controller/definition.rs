@@ -1,0 +1,155 @@
+//! Is the cluster's definition of SignupPipeline as new as this program?
+//!
+//! Takes: a client. Gives: a finding when the served schema lacks fields that this program knows: the API server would drop
+//! them without a word. The schema is read from the API server's OpenAPI documents, which every account may read, so no right
+//! on definitions is needed, in a namespace or in the cluster. Does not: install or change the definition.
+
+use super::reason::{self, Finding};
+use crate::crd::SignupPipeline;
+use kube::{Client, CustomResourceExt, api::GetParams, core::request::Request};
+use serde_json::Value;
+use std::time::Duration;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
+
+/// A definition that was outdated or could not be read is read again after this time.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// The API server may never answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Fields named in a message; the rest is counted.
+const NAMED: usize = 3;
+
+/// What is known of the served definition.
+pub struct Definition {
+    client: Client,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    is_current: bool,
+    finding: Option<Finding>,
+    at: Option<Instant>,
+}
+
+impl Definition {
+    /// Nothing is known yet.
+    pub fn new(client: Client) -> Self {
+        Self { client, known: Mutex::default() }
+    }
+
+    /// What is wrong with the definition, read at most every 10 s and never again once it is current. Trouble is logged when
+    /// it is seen first.
+    pub async fn finding(&self) -> Option<Finding> {
+        let mut known = self.known.lock().await;
+        if known.is_current || known.at.is_some_and(|at| at.elapsed() < WAIT) {
+            return known.finding.clone();
+        }
+        known.at = Some(Instant::now());
+        let Ok(Ok(missing)) = timeout(ANSWER_LIMIT, missing(&self.client)).await else { return known.finding.clone() };
+        let found = finding(&missing);
+        if let Some(found) = found.as_ref().filter(|found| known.finding.as_ref() != Some(found)) {
+            tracing::error!(reason = found.reason.name(), "{}", found.message);
+        }
+        known.is_current = found.is_none();
+        known.finding = found;
+        known.finding.clone()
+    }
+}
+
+/// Fields of this program's schema that the served one lacks; the whole resource as `SignupPipeline` when it is not served.
+async fn missing(client: &Client) -> Result<Vec<String>, kube::Error> {
+    let not_served = || vec!["SignupPipeline".to_owned()];
+    let request = Request::new("/openapi/v3/apis/signup.dev").get("v1alpha1", &GetParams::default());
+    let request = request.map_err(kube::Error::BuildRequest)?;
+    let document: Value = match client.request(request).await {
+        Ok(document) => document,
+        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(not_served()),
+        Err(error) => return Err(error),
+    };
+    let ours = serde_json::to_value(SignupPipeline::crd()).unwrap_or_default();
+    let ours = &ours["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    match document.pointer("/components/schemas/dev.signup.v1alpha1.SignupPipeline") {
+        None => Ok(not_served()),
+        Some(served) => Ok(lacks(ours, served)),
+    }
+}
+
+/// Paths of properties that `served` lacks, topmost ones only.
+fn lacks(ours: &Value, served: &Value) -> Vec<String> {
+    let mut paths = Vec::new();
+    for part in ["spec", "status"] {
+        compare(&ours["properties"][part], &served["properties"][part], part, &mut paths);
+    }
+    paths
+}
+
+fn compare(ours: &Value, served: &Value, path: &str, paths: &mut Vec<String>) {
+    for (name, field) in ours["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        match served["properties"].get(name) {
+            Some(served) => compare(field, served, &path, paths),
+            None => paths.push(path),
+        }
+    }
+    if ours["items"].is_object() {
+        compare(&ours["items"], &served["items"], &format!("{path}[]"), paths);
+    }
+}
+
+fn finding(missing: &[String]) -> Option<Finding> {
+    if missing.is_empty() {
+        return None;
+    }
+    let named = missing.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = missing.len().saturating_sub(NAMED);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let problem = format!(
+        "the cluster's definition of SignupPipeline is older than the operator {}: it lacks {named}{more}, and drops what a resource says there",
+        env!("CARGO_PKG_VERSION")
+    );
+    Some(Finding::usual(reason::CRD_OUTDATED, problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ours() -> Value {
+        serde_json::to_value(SignupPipeline::crd()).expect("JSON")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+            .clone()
+    }
+
+    #[test]
+    fn a_definition_that_has_every_field_is_current_also_with_fields_of_a_newer_one() {
+        let mut served = ours();
+        served["properties"]["spec"]["properties"]["fromTheFuture"] = serde_json::json!({"type": "string"});
+        assert_eq!(finding(&lacks(&ours(), &served)), None);
+    }
+
+    #[test]
+    fn the_fields_that_are_missing_are_named_wherever_they_stand() {
+        let mut served = ours();
+        let mut remove = |object: &str, field: &str| {
+            let removed =
+                served.pointer_mut(object).and_then(Value::as_object_mut).and_then(|fields| fields.remove(field));
+            assert!(removed.is_some(), "{object}/{field}");
+        };
+        remove("/properties/spec/properties", "expose");
+        remove("/properties/spec/properties/queues/items/properties", "paused");
+        remove("/properties/status/properties", "config");
+        remove("/properties/status/properties", "url");
+        let found = finding(&lacks(&ours(), &served)).expect("it is outdated");
+        assert_eq!(found.reason, reason::CRD_OUTDATED);
+        assert!(
+            found.message.contains("lacks spec.expose, spec.queues[].paused, status.config and 1 more"),
+            "{}",
+            found.message
+        );
+        assert!(found.message.contains("Fix: helm upgrade with crd.install=true"), "{}", found.message);
+    }
+}

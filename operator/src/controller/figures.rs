@@ -1,0 +1,100 @@
+//! Figures of the status: the queues, and the number of workers with its condition.
+//!
+//! Takes: what Redis told and what was decided. Gives: the parts of the status. Pure. Does not: decide the number of workers.
+
+use super::{
+    condition::{Draft, Holds, whole_second},
+    reason::{self, condition as kind},
+    status::Facts,
+};
+use crate::{
+    crd::{
+        autoscaling::AutoscalingMode,
+        status::{AutoscalingStatus, QueueStatus, SignupPipelineStatus, TaskCounts},
+    },
+    scaling::{Decision, LimitedBy},
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use queue::QueueState;
+
+pub(super) fn scaling_active(facts: &Facts<'_>) -> Draft {
+    let active = |holds, reason, message: &str| Draft::new(kind::SCALING_ACTIVE, holds, reason, message);
+    let mode = facts.pipeline.spec.worker.autoscaling.mode;
+    if let Some(finding) = &facts.scaling.trouble {
+        return Draft::from_finding(kind::SCALING_ACTIVE, Holds::False, finding);
+    }
+    match (mode, &facts.scaling.queues) {
+        (AutoscalingMode::Auto, Ok(_)) => {
+            active(Holds::True, reason::FOLLOWS_QUEUE, "the number of workers follows the work that is due")
+        }
+        (AutoscalingMode::Auto, Err(finding)) => Draft::from_finding(kind::SCALING_ACTIVE, Holds::False, finding),
+        (AutoscalingMode::DryRun, _) => {
+            active(Holds::False, reason::MODE, "mode DryRun: what would be done is in status.autoscaling only")
+        }
+        (AutoscalingMode::External, _) => {
+            active(Holds::False, reason::MODE, "mode External: somebody else sets the number of workers")
+        }
+        (AutoscalingMode::Off, _) => {
+            active(Holds::False, reason::MODE, "mode Off: the number of workers is spec.worker.replicas")
+        }
+    }
+}
+
+pub(super) fn autoscaling(
+    decision: &Decision,
+    previous: Option<&SignupPipelineStatus>,
+    now: Timestamp,
+) -> AutoscalingStatus {
+    let count = |workers: u32| i32::try_from(workers).unwrap_or(i32::MAX);
+    let before = previous.and_then(|status| status.autoscaling.as_ref());
+    let last_scale_time = match before {
+        Some(before) if before.desired == count(decision.desired) => before.last_scale_time.clone(),
+        _ => Some(Time(whole_second(now))),
+    };
+    let limited_by = decision.limited_by.map(|limit| match limit {
+        LimitedBy::MinReplicas => "minReplicas",
+        LimitedBy::MaxReplicas => "maxReplicas",
+        LimitedBy::Cooldown => "cooldownPeriod",
+        LimitedBy::Busy => "busy",
+    });
+    AutoscalingStatus {
+        desired: count(decision.desired),
+        recommended: count(decision.recommended),
+        limited_by: limited_by.map(str::to_owned),
+        explanation: decision.explanation.clone(),
+        last_scale_time,
+    }
+}
+
+pub(super) fn queue_status((name, state): &(String, QueueState)) -> QueueStatus {
+    let count = |tasks: u64| i64::try_from(tasks).unwrap_or(i64::MAX);
+    let time = |at: Timestamp| Time(whole_second(at));
+    let counts = TaskCounts {
+        due: count(state.pending.saturating_add(state.due)),
+        scheduled: count(state.scheduled),
+        retry: count(state.retry),
+        active: count(state.active),
+        archived: count(state.archived),
+        oldest_due_at: state.oldest_pending_since.map(time),
+        next_due_at: state.next_due_at.map(time),
+    };
+    QueueStatus { name: name.clone(), counts }
+}
+
+pub(super) fn sum(queues: &[QueueStatus]) -> TaskCounts {
+    let total =
+        |count: fn(&TaskCounts) -> i64| queues.iter().map(|queue| count(&queue.counts)).fold(0, i64::saturating_add);
+    let earliest = |at: fn(&TaskCounts) -> Option<&Time>| {
+        queues.iter().filter_map(|queue| at(&queue.counts)).min_by_key(|time| time.0).cloned()
+    };
+    TaskCounts {
+        due: total(|counts| counts.due),
+        scheduled: total(|counts| counts.scheduled),
+        retry: total(|counts| counts.retry),
+        active: total(|counts| counts.active),
+        archived: total(|counts| counts.archived),
+        oldest_due_at: earliest(|counts| counts.oldest_due_at.as_ref()),
+        next_due_at: earliest(|counts| counts.next_due_at.as_ref()),
+    }
+}

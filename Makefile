@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(CURDIR)/target/tools/go/bin:$(CURDIR)/target/tools/deny/bin
 PIPELINE ?= samples/minimal.yaml
 
-.PHONY: help run test check bench lecture generate setup cluster cluster-down test-cluster test-charts
+.PHONY: help run test check bench lecture generate setup cluster cluster-down test-cluster test-charts image
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ bench: ## Measure everything against its baselines (ROUNDS=5, ONLY=latency,signu
 	@scripts/setup.sh test
 	cargo build --release -p api -p worker -p inbox -p pipeline-bench
 	@exec target/release/bench --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+
+image: ## Build the image that your cluster pulls (TAG=signup:0.1.0) into target/image.tar
+	@scripts/setup.sh image
+	@scripts/programs.sh target/image
+	@scripts/image.sh target/image $(or $(TAG),signup:0.1.0) target/image.tar
+	@ls -lh target/image.tar
 
 cluster: ## Bring up a real single-node Kubernetes here (as root) with a pipeline in it, and print how to sign up
 	@tests/cluster/up.sh

@@ -4,6 +4,7 @@
 #   scripts/setup.sh run     what `make run` needs: a C compiler, PostgreSQL, Redis
 #   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library, Kubernetes), Python with gRPC (a foreign client)
 #   scripts/setup.sh check   also cargo-deny
+#   scripts/setup.sh image   what building the image needs: a C compiler, buildah
 #   scripts/setup.sh cluster what `run` needs, Go, and a container runtime with its network: what tests/cluster builds and starts
 #
 # Gives: nothing to do, or the packages installed. Does not: touch packages that are there, nor start any service.
@@ -61,6 +62,10 @@ install_cargo_deny() {
 }
 
 require_cargo
+if [ "$need" = image ]; then
+  install_packages gcc libc6-dev binutils buildah
+  exit
+fi
 install_packages gcc libc6-dev postgresql redis-server
 [ "$need" = run ] && exit
 if [ "$need" = cluster ]; then

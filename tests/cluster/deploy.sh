@@ -6,33 +6,19 @@
 #
 # Takes: root, the running cluster, cargo. Gives: the image of static programs, built from this clone; the operator's release in
 # namespace signup-system; in namespace demo the inbox and a pipeline that is Ready and answers through the ingress; a curl line.
-# Both namespaces enforce Pod Security `restricted`. Run again, it deploys what has changed. Does not: touch a cluster of KUBECONFIG,
-# which could not pull the image; it says what to do there.
+# Both namespaces enforce Pod Security `restricted`. Run again, it deploys what has changed. On a cluster of KUBECONFIG (given.sh)
+# it installs the image that IMAGE names instead. Does not: bring an image there.
 set -euo pipefail
 source "$(dirname "$0")/settings.sh"
+source "$source_dir/given.sh"
 source "$source_dir/processes.sh"
 source "$source_dir/images.sh"
 source "$source_dir/demo.sh"
 
-programs=(operator api worker inbox)
 image_folder=$programs_dir/image
 
-# Debian's C library, linked in, resolves names in an empty root too; without an explicit target, build scripts and procedural
-# macros would get these flags as well. The development profile: it is built in a fraction of the time.
-build_programs() {
-  local target program packages=()
-  target=$(rustc -vV | sed -n 's/^host: //p') || return
-  for program in "${programs[@]}"; do packages+=(--package "$program" --bin "$program"); done
-  RUSTFLAGS='-C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"' CARGO_TARGET_DIR=$root/target \
-    nice -n 10 cargo build --manifest-path "$root/Cargo.toml" --locked --target "$target" "${packages[@]}" || return
-  rm -rf "$image_folder" && mkdir -p "$image_folder" || return
-  for program in "${programs[@]}"; do
-    strip -o "$image_folder/$program" "$root/target/$target/debug/$program" || return
-  done
-}
-
 # The tag says what is in the image, so that another one replaces the pods and the same one does not.
-tag_of_the_programs() { echo "dev-$(cd "$image_folder" && sha256sum "${programs[@]}" | sha256sum | cut -c -12)"; }
+tag_of_the_programs() { echo "dev-$(cd "$image_folder" && sha256sum -- * | sha256sum | cut -c -12)"; }
 
 load_programs() { has_image "localhost/signup:$tag" || "$source_dir/image.sh" "$image_folder" "$tag"; }
 
@@ -57,7 +43,8 @@ start_inbox() {
 
 apply_pipeline() {
   "$source_dir/servers.sh" secrets demo || return
-  kubectl apply --server-side --force-conflicts -f "$source_dir/demo/pipeline.yaml" >/dev/null
+  sed "s|@IMAGE@|localhost/signup:$tag|" "$source_dir/demo/pipeline.yaml" |
+    kubectl apply --server-side --force-conflicts -f - >/dev/null
 }
 
 # Tells each new state of the pipeline until it is Ready in its newest generation and reached from outside.
@@ -76,13 +63,11 @@ wait_for_the_pipeline() {
   done
 }
 
-if [ ! -S "$containerd_socket" ]; then
-  [ -n "${KUBECONFIG:-}" ] || fail "no cluster runs here. Fix: make cluster"
-  say "the image has to be where the cluster of KUBECONFIG pulls from; then:"
-  say "  helm install signup-operator charts/signup-operator --namespace signup-system --create-namespace --set image.repository=REGISTRY/signup"
-  say "  kubectl apply -f samples/minimal.yaml"
+if a_cluster_is_given; then
+  deploy_on_the_given_cluster
   exit
 fi
+[ -S "$containerd_socket" ] || fail "no cluster runs here. Fix: make cluster"
 require_root
 take_the_lock
 began=$SECONDS
@@ -90,7 +75,7 @@ if [ $# -eq 1 ]; then
   tag=$1
   has_image "localhost/signup:$tag" || fail "the cluster has no image localhost/signup:$tag. Fix: $0 without a tag"
 else
-  timed "programs, static" build_programs
+  timed "programs, static" "$root/scripts/programs.sh" "$image_folder" dev
   tag=$(tag_of_the_programs)
   timed "image localhost/signup:$tag" load_programs
 fi

@@ -1,28 +1,22 @@
-# Makes container images without a registry and gives them to containerd: sourced by node.sh and image.sh, after settings.sh.
+# Gives container images to containerd without a registry: sourced by node.sh and image.sh, after settings.sh.
 #
 # Takes: a folder whose files become the image's root. Gives: an image named localhost/NAME:TAG in containerd's namespace k8s.io.
-# Does not: pull or keep anything else; buildah's storage is a temporary folder.
+# Does not: pull anything.
 # shellcheck shell=bash
 
 containers() { ctr --address "$containerd_socket" --namespace k8s.io "$@"; }
 
 has_image() { [ -n "$(containers images ls -q "name==$1")" ]; }
 
-# load_image NAME:TAG FOLDER USER [COMMAND]
+# load_image NAME:TAG FOLDER [USER [COMMAND]]
 load_image() {
-  local name=localhost/$1 folder=$2 scratch
-  scratch=$(mktemp -d "$run/image.XXXXXX") || return
-  { echo 'FROM scratch'; echo 'COPY . /'; echo "USER $3:$3"; [ -z "${4:-}" ] || echo "ENTRYPOINT [\"$4\"]"; } >"$scratch/Dockerfile"
-  local store=(--root "$scratch/storage" --runroot "$scratch/run" --storage-driver vfs)
-  local done=1
-  {
-    buildah "${store[@]}" bud --quiet --isolation chroot --timestamp 0 --file "$scratch/Dockerfile" --tag "$name" "$folder" &&
-      buildah "${store[@]}" push --quiet "$name" "docker-archive:$scratch/image.tar:$name" &&
-      containers images import "$scratch/image.tar" && done=0
-  } >"$scratch/log" 2>&1
-  [ $done -eq 0 ] || cat "$scratch/log" >&2
-  rm -rf "$scratch"
-  return $done
+  local archive imported=1
+  archive=$(mktemp -d "$run/image.XXXXXX") || return
+  "$root/scripts/image.sh" "$2" "localhost/$1" "$archive/image.tar" "${@:3}" &&
+    containers images import "$archive/image.tar" >"$archive/log" 2>&1 && imported=0
+  [ $imported -eq 0 ] || cat "$archive/log" >&2
+  rm -rf "$archive"
+  return $imported
 }
 
 # The program that holds a pod's namespaces.

@@ -4,7 +4,7 @@
 #   tests/cluster/up.sh        all of it
 #   tests/cluster/up.sh api    etcd and the API server alone, on 127.0.0.1, without root: down.sh api ends them
 #
-# Takes: root, Debian; KUBECONFIG, which when it is set and its cluster answers makes this script do nothing.
+# Takes: root, Debian; KUBECONFIG, which makes this script do nothing when its cluster answers, and fail when it does not.
 # Gives: etcd, API server, controller manager, scheduler, containerd, kubelet, kube-proxy, CoreDNS, PostgreSQL, Redis, Contour and
 # Envoy, and a kubeconfig in target/cluster/state. Every step looks whether it is done: run again, it says so; interrupted
 # anywhere, it goes on. Does not: survive a restart of the machine (run it again), nor touch another cluster.
@@ -12,21 +12,7 @@ set -euo pipefail
 source "$(dirname "$0")/settings.sh"
 [ "${1:-}" != api ] || only_the_api
 # shellcheck source=/dev/null
-for part in processes host certificates control-plane images node dns ingress; do source "$source_dir/$part.sh"; done
-
-uses_a_given_cluster() {
-  [ -n "${KUBECONFIG:-}" ] && [ "$KUBECONFIG" != "$kubeconfig" ] || return
-  local program
-  program=$(command -v kubectl || true)
-  [ "$program" != kubectl ] && [ -x "$program" ] || program=$bin/kubectl
-  [ -x "$program" ] || fail "KUBECONFIG is set, but there is no kubectl to use it. Fix: install kubectl, or unset KUBECONFIG"
-  if "$program" get --raw /readyz --request-timeout 10s >/dev/null 2>&1; then
-    say "using the cluster of KUBECONFIG=$KUBECONFIG; starting nothing"
-    return
-  fi
-  say "the cluster of KUBECONFIG=$KUBECONFIG does not answer; starting one here"
-  return 1
-}
+for part in given processes host certificates control-plane images node dns ingress; do source "$source_dir/$part.sh"; done
 
 cluster_parts=(etcd kube-apiserver kube-controller-manager kube-scheduler containerd kubelet kube-proxy coredns postgres redis contour envoy)
 
@@ -53,7 +39,10 @@ case "${1:-}" in
   api) up_the_api; exit ;;
   ?*) fail "usage: up.sh [api]" ;;
 esac
-if uses_a_given_cluster; then exit; fi
+if a_cluster_is_given; then
+  say "using the cluster of KUBECONFIG=$KUBECONFIG; starting nothing"
+  exit
+fi
 require_root
 take_the_lock
 if all_run; then

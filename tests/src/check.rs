@@ -11,7 +11,7 @@ use crate::{
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Joins the three.
-pub(crate) fn check(attempts: &[Attempt], rows: &[Row], accepted: &[&Line]) -> Report {
+pub fn check(attempts: &[Attempt], rows: &[Row], accepted: &[&Line]) -> Report {
     let mut report = Report { users: rows.len(), mails: accepted.len(), ..Report::default() };
     let users: HashSet<&str> = rows.iter().map(|row| row.username.as_str()).collect();
     for attempt in attempts.iter().filter(|attempt| attempt.outcome == Outcome::Acknowledged) {

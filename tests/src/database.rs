@@ -49,16 +49,25 @@ pub struct Intent {
 
 /// A few connections to the pipeline's database.
 #[derive(Debug, Clone)]
-pub(crate) struct Database(PgPool);
+pub struct Database(PgPool);
 
 impl Database {
-    pub(crate) fn new(uri: &str) -> Result<Self> {
+    /// Connects at the first use.
+    ///
+    /// # Errors
+    ///
+    /// That of a URI that cannot be read.
+    pub fn new(uri: &str) -> Result<Self> {
         let pool = PgPoolOptions::new().max_connections(5).acquire_timeout(Duration::from_secs(5)).connect_lazy(uri)?;
         Ok(Self(pool))
     }
 
     /// All users in the order of their names.
-    pub(crate) async fn rows(&self) -> Result<Vec<Row>> {
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn rows(&self) -> Result<Vec<Row>> {
         let rows = sqlx::query(
             "SELECT users.username, users.email, is_email_verified, id, message_id, state, attempts, failures, crash_count,
                     max_retries, queue, last_class, last_reply,
@@ -73,19 +82,31 @@ impl Database {
     }
 
     /// Intents in a state that still owes a mail; an error while the database is down or has no schema yet.
-    pub(crate) async fn owed(&self) -> Result<i64> {
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn owed(&self) -> Result<i64> {
         let owed = "SELECT count(*) FROM email_intents WHERE state IN ('waiting', 'dispatched', 'sending')";
         Ok(sqlx::query_scalar(owed).fetch_one(&self.0).await?)
     }
 
     /// Runs statements of a test.
-    pub(crate) async fn run(&self, sql: &str) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn run(&self, sql: &str) -> Result<()> {
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&self.0).await?;
         Ok(())
     }
 
     /// The one number that a query of a test gives.
-    pub(crate) async fn number(&self, sql: &str) -> Result<i64> {
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn number(&self, sql: &str) -> Result<i64> {
         Ok(sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&self.0).await?)
     }
 

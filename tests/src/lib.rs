@@ -2,6 +2,7 @@
 //!
 //! Takes: [`Options`]. Gives: a [`Pipeline`] with `api` and `worker` as child processes, PostgreSQL and Redis of its own, and
 //! an [`inbox::Inbox`] as mail server in this process; verbs to sign up, kill, stop and edit; [`Pipeline::check`].
+//! For pipelines that run elsewhere (tests/cluster): [`Signups`], [`Database`] and [`check()`] alone.
 //! Does not: reach into the programs. Faults come from outside: signals, locks, outages, rules of the mail server.
 //!
 //! # Layout
@@ -28,10 +29,11 @@ mod slow_commit;
 mod verbs;
 
 pub use self::pipeline::{PATIENCE, Pipeline, until};
-pub use database::{Intent, Row};
+pub use check::check;
+pub use database::{Database, Intent, Row};
 pub use gate::{Gate, Point};
 pub use mails::Line;
 pub use options::Options;
 pub use program::Program;
 pub use report::{Duplicate, Report};
-pub use signups::{Attempt, Load, Outcome};
+pub use signups::{Attempt, Load, Outcome, Signups};

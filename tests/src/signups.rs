@@ -1,6 +1,7 @@
 //! Clients that sign up, and what they were told.
 //!
-//! Takes: the addresses of the apis. Gives: signups with unique users, one at a time, many, or on and on in the background.
+//! Takes: the addresses of the apis, or of an ingress and the host name behind it. Gives: signups with unique users, one at a
+//! time, many, or on and on in the background, as fast as the answers come or at a steady rate.
 //! Does not: repeat a signup that failed: the checker has to know what each client believes.
 
 use crate::{canary::MARK, pipeline::PATIENCE};
@@ -40,9 +41,12 @@ pub struct Attempt {
     pub outcome: Outcome,
 }
 
+/// Clients of one pipeline.
 #[derive(Debug)]
-pub(crate) struct Signups {
+pub struct Signups {
     apis: Vec<SocketAddr>,
+    /// Header `Host`, which an ingress goes by.
+    host: Option<String>,
     client: reqwest::Client,
     started: AtomicUsize,
     attempts: Mutex<Vec<Attempt>>,
@@ -51,18 +55,36 @@ pub(crate) struct Signups {
 impl Signups {
     pub(crate) fn new(apis: Vec<SocketAddr>) -> anyhow::Result<Self> {
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
-        Ok(Self { apis, client, started: AtomicUsize::new(0), attempts: Mutex::default() })
+        Ok(Self { apis, host: None, client, started: AtomicUsize::new(0), attempts: Mutex::default() })
+    }
+
+    /// Clients that reach the api through an ingress.
+    ///
+    /// # Errors
+    ///
+    /// The HTTP client's, when it cannot be set up.
+    pub fn through(ingress: SocketAddr, host: &str) -> anyhow::Result<Self> {
+        Ok(Self { host: Some(host.to_owned()), ..Self::new(vec![ingress])? })
     }
 
     /// What all clients were told so far.
-    pub(crate) fn attempts(&self) -> Vec<Attempt> {
+    pub fn attempts(&self) -> Vec<Attempt> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Signs one user up, at the apis in turn.
-    pub(crate) async fn one(&self) -> Attempt {
+    pub async fn one(&self) -> Attempt {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let (username, email) = (format!("user_{number}"), format!("{MARK}.{number}@example.com"));
+        self.sign_up(number, format!("{MARK}.{number}@example.com")).await
+    }
+
+    /// Signs one user up with an address that a rule of the mail server is about.
+    pub async fn with_email(&self, email: &str) -> Attempt {
+        self.sign_up(self.started.fetch_add(1, Ordering::Relaxed), email.to_owned()).await
+    }
+
+    async fn sign_up(&self, number: usize, email: String) -> Attempt {
+        let username = format!("user_{number}");
         let form = serde_json::json!({
             "username": username,
             "full_name": format!("Full Name {MARK}"),
@@ -70,7 +92,11 @@ impl Signups {
             "password": format!("{MARK}-of-the-password-{number}"),
         });
         let url = format!("http://{}/v1/create_user", self.apis[number % self.apis.len()]);
-        let outcome = match self.client.post(url).json(&form).send().await {
+        let mut request = self.client.post(url).json(&form);
+        if let Some(host) = &self.host {
+            request = request.header(reqwest::header::HOST, host);
+        }
+        let outcome = match request.send().await {
             Err(_) => Outcome::Unknown,
             Ok(response) => {
                 let status = response.status().as_u16();
@@ -87,7 +113,7 @@ impl Signups {
     }
 
     /// Signs `count` users up, `concurrency` at a time.
-    pub(crate) async fn many(self: &Arc<Self>, count: usize, concurrency: usize) -> Vec<Attempt> {
+    pub async fn many(self: &Arc<Self>, count: usize, concurrency: usize) -> Vec<Attempt> {
         let left = Arc::new(AtomicUsize::new(count));
         let mut clients = JoinSet::new();
         for _ in 0..concurrency {
@@ -116,6 +142,21 @@ impl Signups {
                 }
             });
         }
+        Load { stop, clients }
+    }
+
+    /// Signs one user up every `pause`, however long the answers take, until the load is stopped.
+    pub fn steadily(self: &Arc<Self>, pause: Duration) -> Load {
+        let (stop, mut clients) = (CancellationToken::new(), JoinSet::new());
+        let (signups, stopped) = (Arc::clone(self), stop.clone());
+        clients.spawn(async move {
+            let (mut tick, mut open) = (tokio::time::interval(pause), JoinSet::new());
+            while stopped.run_until_cancelled(tick.tick()).await.is_some() {
+                let signups = Arc::clone(&signups);
+                open.spawn(async move { signups.one().await });
+            }
+            open.join_all().await;
+        });
         Load { stop, clients }
     }
 }

@@ -1,0 +1,26 @@
+//! Tests on the real cluster: namespaces, pipelines, mail servers and clients of their own.
+//!
+//! Takes: `target/cluster/state`, where `tests/cluster/up.sh` writes how the cluster is reached. Gives: the parts below.
+//! Does not: bring the cluster up, build an image, or look inside the programs.
+//!
+//! # Layout
+//!
+//! - [`Cluster`] in `cluster`: the client, and whose turn it is; `wait`: conditions with a deadline
+//! - [`Namespace`] in `namespace`, with its `stores` (PostgreSQL, Redis) and its [`Inbox`] in `inbox`
+//! - [`Pipeline`] in `pipeline`: applied, edited, waited for; `pods`: its pods from outside; `traffic`: its clients and the checker
+
+mod cluster;
+mod inbox;
+mod namespace;
+mod pipeline;
+mod pods;
+mod stores;
+mod traffic;
+mod wait;
+
+pub(crate) use cluster::{Cluster, Turn};
+pub(crate) use inbox::{Inbox, Mail};
+pub(crate) use namespace::Namespace;
+pub(crate) use pipeline::Pipeline;
+pub(crate) use traffic::assert_all_acknowledged;
+pub(crate) use wait::{PATIENCE, eventually};

@@ -1,0 +1,47 @@
+//! A pipeline's pods from outside: which there are, since when, and what their admin ports say.
+//!
+//! Takes: a [`Pipeline`]. Gives: its pods, live ones only. Does not: change them.
+
+use super::pipeline::Pipeline;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, ResourceExt as _, api::ListParams};
+use std::collections::BTreeMap;
+
+/// Port of health, metrics and the configuration in force.
+const ADMIN_PORT: u16 = 8081;
+
+impl Pipeline {
+    /// Its pods, without those that are about to end; `component` is `api`, `worker`, or both when absent.
+    pub(crate) async fn pods(&self, component: Option<&str>) -> Vec<Pod> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        let component = component.map(|name| format!(",app.kubernetes.io/component={name}")).unwrap_or_default();
+        let selector = format!("app.kubernetes.io/instance={}{component}", self.name);
+        let all = pods.list(&ListParams::default().labels(&selector)).await.expect("the API server answers").items;
+        all.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect()
+    }
+
+    /// Pod -> when its container started, which a restart changes.
+    pub(crate) async fn containers(&self) -> BTreeMap<String, String> {
+        let since = |pod: &Pod| {
+            let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+            let running = statuses.first()?.state.as_ref()?.running.as_ref()?;
+            Some(format!("{:?}", running.started_at))
+        };
+        let pods = self.pods(None).await;
+        pods.iter().map(|pod| (pod.name_any(), since(pod).unwrap_or_default())).collect()
+    }
+
+    /// What the admin port of each pod says at `path`; `None` of a pod that does not answer.
+    pub(crate) async fn admin(&self, path: &str) -> BTreeMap<String, Option<String>> {
+        let mut pages = BTreeMap::new();
+        for pod in self.pods(None).await {
+            let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();
+            pages.insert(pod.name_any(), get(&format!("http://{address}:{ADMIN_PORT}{path}")).await);
+        }
+        pages
+    }
+}
+
+async fn get(url: &str) -> Option<String> {
+    reqwest::get(url).await.ok()?.text().await.ok()
+}

@@ -1,7 +1,7 @@
 //! The operator: it knows the `SignupPipeline` resource, and runs one in a cluster or on this machine.
 //!
 //! Takes: a resource. Gives: the CRD (`operator crd`), a pipeline in Kubernetes (`operator run`) or without a cluster
-//! (`operator local`), and the objects that it would apply (`operator render`).
+//! (`operator local`), the objects that it would apply (`operator render`), and what is wrong (`operator check`).
 //! Does not: send mails or touch tasks; `api` and `worker` do.
 //!
 //! # Layout
@@ -14,8 +14,10 @@
 //! - [`controller`]: keeps them in a cluster as desired
 //! - [`leader`], [`run`]: the process in a cluster, one at a time
 //! - [`local`]: a pipeline on this machine, without a cluster
+//! - [`check`]: what is wrong with a cluster, a pipeline or a file
 
 pub mod build;
+pub mod check;
 pub mod controller;
 pub mod crd;
 pub mod leader;

@@ -1,12 +1,14 @@
-//! The program `operator`: `operator run`, `operator local`, `operator render` and `operator crd`.
+//! The program `operator`: `operator run`, `operator local`, `operator render`, `operator check` and `operator crd`.
 //!
 //! Takes: the command line. Gives: what [`operator`] does. Does not: hold logic.
 
 use clap::Parser;
 use operator::{
+    check,
     local::{self, options::Options},
     render, run,
 };
+use std::process::ExitCode;
 
 /// Runs SignupPipeline resources, in a cluster or on this machine.
 #[derive(Debug, Parser)]
@@ -18,12 +20,14 @@ enum Command {
     Run(run::Options),
     /// Print every object that a pipeline becomes in a cluster, without one.
     Render(render::Options),
+    /// Find what is wrong with a cluster, a pipeline or a file, and say what to do. Changes nothing.
+    Check(check::Options),
     /// Run a pipeline on this machine, without a cluster, until SIGTERM or Ctrl-C.
     Local(Options),
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     // Fails only when a provider is installed already, and then there is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match Command::parse() {
@@ -31,6 +35,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Run(options) => run::run(options).await?,
         Command::Render(options) => print!("{}", render::run(&options)?),
         Command::Local(options) => local::run(options).await?,
+        Command::Check(options) => return Ok(check::main(&options).await),
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -80,7 +80,7 @@ async fn missing(client: &Client) -> Result<Vec<String>, kube::Error> {
 }
 
 /// Paths of properties that `served` lacks, topmost ones only.
-fn lacks(ours: &Value, served: &Value) -> Vec<String> {
+pub(crate) fn lacks(ours: &Value, served: &Value) -> Vec<String> {
     let mut paths = Vec::new();
     for part in ["spec", "status"] {
         compare(&ours["properties"][part], &served["properties"][part], part, &mut paths);
@@ -101,7 +101,8 @@ fn compare(ours: &Value, served: &Value, path: &str, paths: &mut Vec<String>) {
     }
 }
 
-fn finding(missing: &[String]) -> Option<Finding> {
+/// What is wrong, when fields are missing.
+pub(crate) fn finding(missing: &[String]) -> Option<Finding> {
     if missing.is_empty() {
         return None;
     }

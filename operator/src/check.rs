@@ -1,0 +1,191 @@
+//! `operator check`: what is wrong with a cluster, a pipeline or a file, and what to do about each finding.
+//!
+//! Takes: flags, and the cluster that the environment names. Gives: a [`Report`] of one line per thing looked at. Changes
+//! nothing, and shows no value of a Secret. Does not: open a connection to PostgreSQL, Redis or a mail server; the operator and
+//! the pods do, and their conditions are read.
+//!
+//! # Layout
+//!
+//! - [`line`]: a finding and how it is printed
+//! - `look`: reads the cluster, the only I/O (with [`run`], which puts snapshots together)
+//! - `offers`, `definition`, `process`, `rights`: judge the cluster (pure)
+//! - `pipeline`, with `conditions`, `secrets`, `pods`: judge a pipeline (pure)
+//! - `file`: judges a file (pure)
+//! - [`error`]: why nobody could look
+
+mod conditions;
+mod definition;
+pub mod error;
+mod file;
+pub mod line;
+mod look;
+mod offers;
+mod pipeline;
+mod pods;
+mod process;
+mod rights;
+mod secrets;
+mod snapshot;
+
+use crate::crd::SignupPipeline;
+use error::CheckError;
+use jiff::Timestamp;
+use kube::{Client, Config, ResourceExt};
+use line::Report;
+use look::Seen;
+use std::{error::Error as _, path::PathBuf, process::ExitCode, time::Duration};
+
+/// An API server that is slower does not work.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Flags of `operator check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// The pipeline to look at. Absent, and without --namespace: the cluster itself.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Namespace of the pipeline; without NAME, all its pipelines. Absent: the kubeconfig's.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Look at the cluster and at every pipeline in it.
+    #[arg(short = 'A', long, conflicts_with_all = ["name", "namespace"])]
+    pub all_namespaces: bool,
+    /// Look at a file with a SignupPipeline (and perhaps its Secrets) instead, without a cluster.
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["name", "namespace", "all_namespaces"])]
+    pub file: Option<PathBuf>,
+    /// Where the operator is, for callers that may not list Deployments of all namespaces.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE", default_value = "signup-system")]
+    pub operator_namespace: String,
+    /// Text for people, or JSON for programs.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
+}
+
+const EXAMPLES: &str = "\
+Exit code: 0 nothing is an error, 1 something is, 2 nobody could look.
+
+Examples:
+  operator check                         the cluster: version, definition, operator, its rights
+  operator check -n shop demo            pipeline demo of namespace shop
+  operator check --all-namespaces        the cluster and all pipelines
+  operator check -f pipeline.yaml        a file, without a cluster
+  kubectl -n signup-system exec deploy/signup-operator -- /operator check -A
+                                         the same with the operator's own eyes, and nothing to install";
+
+/// How the report is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// A line per finding, its fix below.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// Looks and judges.
+///
+/// # Errors
+///
+/// [`CheckError`] when nobody could look.
+pub async fn run(options: &Options) -> Result<Report, CheckError> {
+    if let Some(path) = &options.file {
+        let text = std::fs::read_to_string(path).map_err(|source| CheckError::Read { path: path.clone(), source })?;
+        return Ok(file::judge(&text));
+    }
+    let client = client().await?;
+    let mut report = Report::default();
+    let version = look::version(&client).await?;
+    if options.name.is_none() && options.namespace.is_none() {
+        report.findings.push(offers::version(&version));
+        cluster(&client, options, &mut report).await?;
+    }
+    if options.all_namespaces {
+        pipelines(&client, None, None, &mut report).await?;
+    } else if options.name.is_some() || options.namespace.is_some() {
+        let namespace = options.namespace.as_deref().unwrap_or(client.default_namespace()).to_owned();
+        pipelines(&client, Some(&namespace), options.name.as_deref(), &mut report).await?;
+    }
+    Ok(report)
+}
+
+/// Looks, judges and prints; the exit code says how it is.
+pub async fn main(options: &Options) -> ExitCode {
+    let printed = match run(options).await {
+        Ok(report) => match options.output {
+            Output::Text => Ok((report.to_text(), report.exit_code())),
+            Output::Json => report.to_json().map(|text| (text, report.exit_code())).map_err(CheckError::from),
+        },
+        Err(error) => Err(error),
+    };
+    match printed {
+        Ok((text, code)) => {
+            print!("{text}");
+            ExitCode::from(code)
+        }
+        Err(error) => {
+            let causes = std::iter::successors(error.source(), |&cause| cause.source());
+            let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+            eprintln!("cannot look: {error}{causes}\n  Fix: {}.", error.fix());
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn client() -> Result<Client, CheckError> {
+    let mut config = Config::infer().await.map_err(|error| CheckError::Cluster(Box::new(error)))?;
+    (config.connect_timeout, config.read_timeout) = (Some(ANSWER_LIMIT), Some(ANSWER_LIMIT));
+    Client::try_from(config).map_err(|error| CheckError::Cluster(Box::new(error)))
+}
+
+async fn cluster(client: &Client, options: &Options, report: &mut Report) -> Result<(), CheckError> {
+    report.findings.push(definition::judge(&look::definition(client).await?));
+    let own = &options.operator_namespace;
+    match look::operators(client, own).await? {
+        Seen::There(operators) if operators.is_empty() => report.findings.push(process::none()),
+        Seen::There(operators) => {
+            for operator in &operators {
+                let pods = look::operator_pods(client, operator).await?;
+                report.findings.push(process::deployment(operator, &pods));
+                let lease = look::lease(client, operator).await?;
+                report.findings.push(process::lease(operator, &lease, Timestamp::now()));
+                let denied = look::denied(client, operator).await?;
+                report.findings.extend(rights::judge(operator, denied.as_deref()));
+            }
+        }
+        Seen::Absent | Seen::Forbidden => report.findings.push(process::hidden(own)),
+    }
+    for ((_, _, kind, needed_by), is_there) in offers::OPTIONAL.into_iter().zip(look::kinds(client).await) {
+        report.findings.push(offers::kind(kind, needed_by, is_there));
+    }
+    report.findings.push(offers::classes(&look::classes(client).await?));
+    Ok(())
+}
+
+async fn pipelines(
+    client: &Client,
+    namespace: Option<&str>,
+    name: Option<&str>,
+    report: &mut Report,
+) -> Result<(), CheckError> {
+    let found = match look::list::<SignupPipeline>(client, namespace, "").await? {
+        Seen::There(found) => found,
+        Seen::Absent => {
+            report.findings.push(definition::judge(&Seen::Absent));
+            return Ok(());
+        }
+        Seen::Forbidden => return Err(CheckError::Forbidden),
+    };
+    let wanted = |pipeline: &&SignupPipeline| name.is_none_or(|name| pipeline.name_any() == name);
+    if !found.iter().any(|pipeline| wanted(&pipeline)) {
+        report.findings.push(pipeline::none(namespace, name, &found));
+        return Ok(());
+    }
+    let classes = look::classes(client).await?;
+    let shares = snapshot::Shares::look(client, &found).await?;
+    for pipeline in found.iter().filter(wanted) {
+        let snapshot = snapshot::snapshot(client, pipeline, &classes, &shares).await?;
+        let title = format!("{}/{}", pipeline.namespace().unwrap_or_default(), pipeline.name_any());
+        report.add_about(&title, pipeline::judge(&snapshot));
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! What is wrong with one pipeline?
+//!
+//! Takes: a [`Snapshot`] of the cluster. Gives: lines, the cause before its effects. Pure. Does not: look.
+
+use super::{
+    conditions,
+    line::{Level, Line},
+    look::Seen,
+    offers::Class,
+    pods, secrets,
+};
+use crate::{
+    build::{child::Kind, names::Part},
+    controller::{
+        reason::{self, Finding},
+        validate::{Demand, Lookup},
+    },
+    crd::SignupPipeline,
+};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{ResourceExt, api::DynamicObject};
+use std::sync::Arc;
+
+/// What is known of a pipeline.
+pub(super) struct Snapshot {
+    /// The resource.
+    pub(super) pipeline: SignupPipeline,
+    /// What it names, and what was found.
+    pub(super) found: Vec<(Demand, Lookup)>,
+    /// The children it shall have, and what was found under their names.
+    pub(super) children: Result<Vec<(Kind, String, Seen<DynamicObject>)>, Finding>,
+    /// Its pods.
+    pub(super) pods: Seen<Vec<Arc<Pod>>>,
+    /// The ingress classes.
+    pub(super) classes: Seen<Vec<Class>>,
+    /// Another pipeline (namespace/name) with the same Redis database.
+    pub(super) shares_with: Option<String>,
+}
+
+/// There is no pipeline of that name, or none at all.
+pub(super) fn none(namespace: Option<&str>, name: Option<&str>, found: &[SignupPipeline]) -> Line {
+    let place = namespace.map_or("the cluster".to_owned(), |namespace| format!("namespace {namespace}"));
+    let Some(name) = name else { return Line::ok("pipelines", format!("{place} has none")) };
+    let others: Vec<String> = found.iter().map(ResourceExt::name_any).collect();
+    let has = if others.is_empty() { "has none".to_owned() } else { format!("has {}", others.join(", ")) };
+    let subject = format!("{}/{name}", namespace.unwrap_or_default());
+    Line::error(subject, format!("there is no such pipeline; {place} {has}"), "name another, or its namespace with -n")
+}
+
+/// Judges a pipeline.
+pub(super) fn judge(snapshot: &Snapshot) -> Vec<Line> {
+    let pipeline = &snapshot.pipeline;
+    let mut lines = conditions::judge(pipeline);
+    lines.extend(secrets::judge(pipeline, &snapshot.found, false));
+    let shared = snapshot.shares_with.as_deref().map(Finding::redis_shared);
+    lines.extend(shared.map(|finding| Line::of(Level::Error, "Redis", &finding)));
+    match &snapshot.children {
+        Ok(found) => lines.extend(children(pipeline, found)),
+        Err(finding) => lines.push(Line::of(Level::Error, "configuration", finding)),
+    }
+    lines.extend(class(pipeline, &snapshot.classes));
+    let namespace = pipeline.namespace().unwrap_or_default();
+    match &snapshot.pods {
+        Seen::There(found) => lines.extend(pods::pods(&namespace, found)),
+        Seen::Absent | Seen::Forbidden => {
+            let fix = format!("look with an account that may list pods in namespace {namespace}");
+            lines.push(Line::warning("pods", "you may not list them", fix));
+        }
+    }
+    without_repeats(lines)
+}
+
+/// The operator's conditions say what the check finds too; then they say it once.
+fn without_repeats(lines: Vec<Line>) -> Vec<Line> {
+    let mut kept: Vec<Line> = Vec::new();
+    for line in lines {
+        if line.level == Level::Ok
+            || !kept.iter().any(|other| other.level >= line.level && other.message.ends_with(&line.message))
+        {
+            kept.push(line);
+        }
+    }
+    kept
+}
+
+fn children(pipeline: &SignupPipeline, found: &[(Kind, String, Seen<DynamicObject>)]) -> Vec<Line> {
+    let uid = pipeline.uid().unwrap_or_default();
+    let (mut missing, mut lines, mut owned) = (Vec::new(), Vec::new(), 0);
+    let mut deployments = Vec::new();
+    for (kind, name, seen) in found {
+        let title = format!("{} {name}", kind.resource().kind);
+        match seen {
+            Seen::There(object) if object.owner_references().iter().any(|owner| owner.uid == uid) => {
+                owned += 1;
+                let part = Part::ALL.into_iter().find(|part| part.child_name(&pipeline.name_any()) == *name);
+                deployments.extend(
+                    part.filter(|_| *kind == Kind::Deployment)
+                        .map(|part| pods::deployment(&pipeline.name_any(), part, object)),
+                );
+            }
+            Seen::There(_) => {
+                let finding = Finding::usual(reason::NAME_TAKEN, format!("{title} exists and is not this pipeline's"));
+                lines.push(Line::of(Level::Error, title, &finding));
+            }
+            Seen::Absent => missing.push(title),
+            Seen::Forbidden => {
+                let fix = format!("look with an account that may get {}", kind.resource().plural);
+                lines.push(Line::warning(title, "you may not read it", fix));
+            }
+        }
+    }
+    if missing.is_empty() {
+        lines.push(Line::ok("children", format!("{owned} of {} are there and owned by the pipeline", found.len())));
+    } else {
+        let fix = if pipeline.spec.paused {
+            "remove spec.paused"
+        } else {
+            "remove what the other lines name; then the operator makes them, when it runs (`operator check`)"
+        };
+        lines.push(Line::error("children", format!("missing: {}", missing.join(", ")), fix));
+    }
+    lines.extend(deployments);
+    lines
+}
+
+/// Whether the Ingress will find a controller.
+fn class(pipeline: &SignupPipeline, classes: &Seen<Vec<Class>>) -> Option<Line> {
+    let ingress = pipeline.spec.expose.as_ref()?.ingress.as_ref()?;
+    let Seen::There(classes) = classes else { return None };
+    let names = || match classes.iter().map(|class| class.name.as_str()).collect::<Vec<_>>() {
+        names if names.is_empty() => "the cluster has none".to_owned(),
+        names => format!("the cluster has {}", names.join(", ")),
+    };
+    let (subject, field) = ("ingress class", "spec.expose.ingress.className");
+    match &ingress.class_name {
+        Some(name) if classes.iter().any(|class| class.name == *name) => {
+            Some(Line::ok(subject, format!("{name} is there")))
+        }
+        Some(name) => {
+            let fix = format!("install its ingress controller, or name another class in {field}");
+            Some(Line::error(subject, format!("IngressClass {name} does not exist ({})", names()), fix))
+        }
+        None if classes.iter().any(|class| class.is_default) => Some(Line::ok(subject, "the cluster's default")),
+        None => {
+            let message = format!("the pipeline names none, and no class is the cluster's default ({})", names());
+            Some(Line::error(subject, message, format!("name one in {field}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn snapshot(more: &str) -> Snapshot {
+        let text = include_str!("../../../samples/minimal.yaml").replace("spec:\n", &format!("spec:\n  {more}\n"));
+        let mut pipeline = crate::manifest::parse(&text).expect("valid").pipeline;
+        pipeline.metadata.uid = Some("1".into());
+        Snapshot {
+            found: Vec::new(),
+            children: Ok(Vec::new()),
+            pods: Seen::There(Vec::new()),
+            classes: Seen::There(vec![Class { name: "contour".into(), is_default: false }]),
+            shares_with: None,
+            pipeline,
+        }
+    }
+
+    fn line(lines: &[Line], subject: &str) -> Line {
+        lines.iter().find(|line| line.subject == subject).unwrap_or_else(|| panic!("{subject} in {lines:?}")).clone()
+    }
+
+    fn object(uid: &str) -> Seen<DynamicObject> {
+        let owner = json!([{"apiVersion": "v", "kind": "k", "name": "demo", "uid": uid}]);
+        let object =
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "demo-api", "ownerReferences": owner}});
+        Seen::There(serde_json::from_value(object).expect("an object"))
+    }
+
+    #[test]
+    fn children_that_are_missing_or_somebody_elses_are_told() {
+        let mut snapshot = snapshot("");
+        let child = |kind, name: &str, seen| (kind, name.to_owned(), seen);
+        snapshot.children = Ok(vec![
+            child(Kind::Service, "demo-api", object("2")),
+            child(Kind::ConfigMap, "demo-config", object("1")),
+            child(Kind::Deployment, "demo-worker", Seen::Absent),
+        ]);
+        let lines = judge(&snapshot);
+        assert_eq!(line(&lines, "children").message, "missing: Deployment demo-worker");
+        assert_eq!(
+            line(&lines, "Service demo-api").fix.as_deref(),
+            Some("delete or rename it, or rename the pipeline")
+        );
+        snapshot.pipeline.spec.paused = true;
+        assert_eq!(line(&judge(&snapshot), "children").fix.as_deref(), Some("remove spec.paused"));
+    }
+
+    #[test]
+    fn a_shared_redis_database_is_told_once_though_the_status_says_it_too() {
+        let mut snapshot = snapshot("");
+        snapshot.shares_with = Some("shop/other".into());
+        assert!(
+            line(&judge(&snapshot), "Redis").message.starts_with("pipeline shop/other uses the same Redis database")
+        );
+        let condition = json!({"type": "Degraded", "status": "True", "reason": "RedisShared", "lastTransitionTime": "2026-01-01T00:00:00Z",
+            "message": Finding::redis_shared("shop/other").message});
+        snapshot.pipeline.status = serde_json::from_value(json!({"conditions": [condition]})).expect("a status");
+        let lines = judge(&snapshot);
+        assert_eq!(lines.iter().filter(|line| line.message.contains("shop/other")).count(), 1, "{lines:?}");
+    }
+
+    #[test]
+    fn an_ingress_class_that_is_not_there_is_told_with_those_that_are() {
+        let class = |ingress: &str| {
+            let snapshot = snapshot(&format!("expose: {{host: a.test, ingress: {ingress}}}"));
+            line(&judge(&snapshot), "ingress class")
+        };
+        assert_eq!(class("{className: contour}").level, Level::Ok);
+        assert!(class("{className: nginx}").message.contains("nginx does not exist (the cluster has contour)"));
+        assert!(class("{}").message.contains("names none"));
+    }
+}

@@ -1,0 +1,147 @@
+//! How are a pipeline's pods?
+//!
+//! Takes: its Deployments and pods. Gives: lines: what is not ready, and why. Pure. Does not: read logs.
+
+use super::line::{Level, Line};
+use crate::{
+    build::names::{Part, selector_text},
+    controller::{pods::is_live, rollout},
+};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use kube::{ResourceExt, api::DynamicObject};
+use std::sync::Arc;
+
+/// Restarts that are no longer an accident.
+const MANY_RESTARTS: i32 = 3;
+
+/// Judges a Deployment.
+pub(super) fn deployment(pipeline: &str, part: Part, deployment: &DynamicObject) -> Line {
+    let subject = format!("Deployment {}", part.child_name(pipeline));
+    let state = rollout::rollout(Some(deployment), part, selector_text(pipeline, part));
+    if let Some(trouble) = &state.trouble {
+        return Line::of(Level::Error, subject, trouble);
+    }
+    let message = format!("{} of {} pods are ready", state.replicas.ready_replicas, state.wanted);
+    if state.is_complete {
+        return Line::ok(subject, message);
+    }
+    let newest = format!("{message}, {} run the newest template", state.replicas.updated_replicas);
+    Line::warning(subject, newest, "none while pods start; else see the lines about pods")
+}
+
+/// Judges the pods, each one that is not as it should be; one line when all are.
+pub(super) fn pods(namespace: &str, pods: &[Arc<Pod>]) -> Vec<Line> {
+    let live = || pods.iter().filter(|pod| is_live(pod));
+    let lines: Vec<Line> = live().filter_map(|pod| judge(namespace, pod)).collect();
+    if lines.is_empty() { vec![Line::ok("pods", format!("{} are ready", live().count()))] } else { lines }
+}
+
+fn judge(namespace: &str, pod: &Arc<Pod>) -> Option<Line> {
+    let name = pod.name_any();
+    let subject = format!("Pod {name}");
+    if let Some(trouble) = rollout::pod_trouble(std::slice::from_ref(pod)) {
+        return Some(Line::of(Level::Error, subject, &trouble));
+    }
+    let statuses = || pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let restarted = statuses().find(|container| container.restart_count >= MANY_RESTARTS).map(|container| {
+        let message = format!(
+            "container {} was restarted {} times{}",
+            container.name,
+            container.restart_count,
+            last_end(container)
+        );
+        let fix = if ended_for(container) == Some("OOMKilled") {
+            format!("raise resources.limits.memory of {}", container.name)
+        } else {
+            format!("read why with `kubectl -n {namespace} logs {name} --previous`")
+        };
+        Line::warning(subject.as_str(), message, fix)
+    });
+    restarted.or_else(|| {
+        let conditions = || pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        let is_ready = conditions().any(|condition| condition.type_ == "Ready" && condition.status == "True");
+        (!is_ready).then(|| {
+            let waiting = statuses().filter(|container| !container.ready).map(why_waiting).collect::<Vec<_>>().join(", ");
+            let why = if waiting.is_empty() { "its containers are not started".to_owned() } else { waiting };
+            let fix = format!("none while it starts; else `kubectl -n {namespace} describe pod {name}` and `kubectl -n {namespace} logs {name}`");
+            Line::warning(subject.as_str(), format!("is not ready: {why}"), fix)
+        })
+    })
+}
+
+fn why_waiting(container: &ContainerStatus) -> String {
+    let state = container.state.as_ref();
+    let waiting = state.and_then(|state| state.waiting.as_ref()).and_then(|waiting| waiting.reason.as_deref());
+    match waiting {
+        Some(reason) => format!("container {} waits ({reason})", container.name),
+        None => format!("container {} runs and its readiness probe fails", container.name),
+    }
+}
+
+fn ended_for(container: &ContainerStatus) -> Option<&str> {
+    container.last_state.as_ref()?.terminated.as_ref()?.reason.as_deref()
+}
+
+fn last_end(container: &ContainerStatus) -> String {
+    let ended = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+    ended.map_or_else(String::new, |ended| {
+        format!(", last after {} (exit code {})", ended.reason.as_deref().unwrap_or("its end"), ended.exit_code)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn pod(ready: bool, container: Value) -> Arc<Pod> {
+        let ready = json!([{"type": "Ready", "status": if ready { "True" } else { "False" }}]);
+        let mut status = json!({"name": "worker", "image": "i", "imageID": "", "ready": false, "restartCount": 0});
+        status.as_object_mut().expect("an object").extend(container.as_object().expect("an object").clone());
+        let pod = json!({"metadata": {"name": "demo-worker-1"}, "status": {"conditions": ready, "containerStatuses": [status]}});
+        Arc::new(serde_json::from_value(pod).expect("a pod"))
+    }
+
+    #[test]
+    fn pods_that_are_ready_are_one_line() {
+        let lines = pods("shop", &[pod(true, json!({})), pod(true, json!({}))]);
+        assert_eq!(lines, [Line::ok("pods", "2 are ready")]);
+    }
+
+    #[test]
+    fn a_pod_that_is_not_ready_is_told_with_the_reason() {
+        for (container, said) in [
+            (json!({"state": {"running": {}}}), "container worker runs and its readiness probe fails"),
+            (
+                json!({"state": {"waiting": {"reason": "ContainerCreating"}}}),
+                "container worker waits (ContainerCreating)",
+            ),
+        ] {
+            let line = pods("shop", &[pod(false, container)]).remove(0);
+            assert!(line.level == Level::Warning && line.message.contains(said), "{}", line.message);
+            assert!(line.fix.expect("a fix").contains("kubectl -n shop logs demo-worker-1"));
+        }
+    }
+
+    #[test]
+    fn a_crash_is_an_error_and_a_pod_killed_for_its_memory_is_told_as_such() {
+        let crash =
+            pods("shop", &[pod(false, json!({"state": {"waiting": {"reason": "CrashLoopBackOff"}}}))]).remove(0);
+        assert_eq!(crash.level, Level::Error);
+        let killed = json!({"restartCount": 4, "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}});
+        let killed = pods("shop", &[pod(true, killed)]).remove(0);
+        assert_eq!(killed.message, "container worker was restarted 4 times, last after OOMKilled (exit code 137)");
+        assert_eq!(killed.fix.as_deref(), Some("raise resources.limits.memory of worker"));
+    }
+
+    #[test]
+    fn a_deployment_is_complete_or_a_warning() {
+        let object = |ready: i32| {
+            let status = json!({"replicas": 2, "readyReplicas": ready, "updatedReplicas": 2});
+            let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {}, "spec": {"replicas": 2}, "status": status});
+            deployment("demo", Part::Api, &serde_json::from_value(object).expect("an object"))
+        };
+        assert_eq!(object(2), Line::ok("Deployment demo-api", "2 of 2 pods are ready"));
+        assert_eq!(object(1).level, Level::Warning);
+    }
+}

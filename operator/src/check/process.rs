@@ -1,0 +1,181 @@
+//! Does the operator run?
+//!
+//! Takes: its Deployment, pods and Lease. Gives: lines. Pure: the time is a parameter. Does not: judge its rights.
+
+use super::{
+    line::{Level, Line},
+    look::Seen,
+};
+use crate::controller::rollout::pod_trouble;
+use jiff::Timestamp;
+use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Pod};
+use kube::ResourceExt;
+use std::{sync::Arc, time::Duration};
+
+/// How much longer than it lasts a Lease may be old: clocks of this machine and the operator's node differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(30);
+/// Name of the Lease when the Deployment names none; the default of `operator run`.
+const LEASE: &str = "signup-operator";
+
+/// One Deployment of an operator, as its flags say.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Operator {
+    /// The Deployment.
+    pub(super) deployment: Deployment,
+    /// Namespace that it serves; `None`: all.
+    pub(super) serves: Option<String>,
+    /// Name of its Lease, in its own namespace.
+    pub(super) lease: String,
+    /// Image of pipelines that name none.
+    pub(super) image: Option<String>,
+    /// Name of its ServiceAccount.
+    pub(super) account: String,
+}
+
+impl Operator {
+    /// Reads the flags of the container.
+    pub(super) fn new(deployment: Deployment) -> Self {
+        let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+        let arguments =
+            pod.iter().flat_map(|pod| &pod.containers).flat_map(|container| container.args.iter().flatten());
+        let flag = |name: &str| arguments.clone().find_map(|argument| argument.strip_prefix(name)).map(str::to_owned);
+        let account = pod.and_then(|pod| pod.service_account_name.clone()).unwrap_or_else(|| "default".into());
+        let (serves, lease, image) = (flag("--namespace="), flag("--lease-name="), flag("--image="));
+        Self { serves, lease: lease.unwrap_or_else(|| LEASE.into()), image, account, deployment }
+    }
+
+    /// Its namespace.
+    pub(super) fn namespace(&self) -> String {
+        self.deployment.namespace().unwrap_or_default()
+    }
+
+    /// Namespace and name.
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}", self.namespace(), self.deployment.name_any())
+    }
+}
+
+/// No operator was found.
+pub(super) fn none() -> Line {
+    let fix = "`helm install signup-operator charts/signup-operator --namespace signup-system --create-namespace`; when it is there, name its namespace with --operator-namespace";
+    Line::error("operator", "no Deployment has the label app.kubernetes.io/name=signup-operator", fix)
+}
+
+/// Judges the Deployment.
+pub(super) fn deployment(operator: &Operator, pods: &[Arc<Pod>]) -> Line {
+    let (subject, name) = (format!("operator {}", operator.name()), operator.deployment.name_any());
+    let namespace = operator.namespace();
+    let wanted = operator.deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let ready = operator.deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
+    let place = operator.serves.as_deref().map_or("every namespace".to_owned(), |served| format!("namespace {served}"));
+    if wanted == 0 {
+        let fix = format!("`kubectl -n {namespace} scale deployment {name} --replicas 1`");
+        return Line::error(subject, "it is scaled to zero, so nobody looks at pipelines", fix);
+    }
+    if ready > 0 {
+        return Line::ok(subject, format!("{ready} of {wanted} pods are ready; it serves {place}"));
+    }
+    match pod_trouble(pods) {
+        Some(trouble) => Line::of(Level::Error, subject, &trouble),
+        None => {
+            let fix = format!(
+                "see `kubectl -n {namespace} describe deployment,pods` and `kubectl -n {namespace} logs deployment/{name}`"
+            );
+            Line::error(subject, format!("0 of {wanted} pods are ready"), fix)
+        }
+    }
+}
+
+/// Judges the Lease.
+pub(super) fn lease(operator: &Operator, lease: &Seen<Lease>, now: Timestamp) -> Line {
+    let (namespace, name) = (operator.namespace(), &operator.lease);
+    let subject = format!("lease {namespace}/{name}");
+    let logs = format!("see `kubectl -n {namespace} logs deployment/{}`", operator.deployment.name_any());
+    let lease = match lease {
+        Seen::There(lease) => lease,
+        Seen::Absent => return Line::error(subject, "no operator has ever held it", logs),
+        Seen::Forbidden => {
+            let fix = format!("look with an account that may get leases in namespace {namespace}");
+            return Line::warning(subject, "you may not read it, so whether the operator works is not known", fix);
+        }
+    };
+    let spec = lease.spec.clone().unwrap_or_default();
+    let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
+    let (Some(holder), Some(renewed)) = (holder, spec.renew_time) else {
+        return Line::error(subject, "nobody holds it, so nobody looks at pipelines", logs);
+    };
+    let lasts = Duration::from_secs(spec.lease_duration_seconds.and_then(|s| u64::try_from(s).ok()).unwrap_or(0));
+    let age = Duration::try_from(now.duration_since(renewed.0)).unwrap_or_default();
+    if age > lasts + CLOCKS_DIFFER {
+        let message = format!("{holder} renewed it last {} s ago, so nobody looks at pipelines", age.as_secs());
+        return Line::error(subject, message, format!("{logs}; if the operator works, correct the clocks"));
+    }
+    Line::ok(subject, format!("{holder} holds it"))
+}
+
+/// The caller may not look for the operator.
+pub(super) fn hidden(namespace: &str) -> Line {
+    let finding =
+        format!("you may not list Deployments in namespace {namespace}, so whether an operator runs is not known");
+    Line::warning(
+        "operator",
+        finding,
+        format!("look with an account that may list deployments in namespace {namespace}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn operator(replicas: i32, ready: i32) -> Operator {
+        let container = json!({"name": "operator", "args": ["run", "--image=r/signup:1", "--lease-name=op-shop", "--namespace=shop"]});
+        let pod = json!({"serviceAccountName": "op", "containers": [container]});
+        let object = json!({"metadata": {"name": "op-shop", "namespace": "system"}, "status": {"readyReplicas": ready},
+            "spec": {"replicas": replicas, "selector": {}, "template": {"spec": pod}}});
+        Operator::new(serde_json::from_value(object).expect("a Deployment"))
+    }
+
+    fn held(holder: &str, second: i64) -> Seen<Lease> {
+        let renewed = Timestamp::from_second(second).expect("a time").to_string();
+        let spec = json!({"holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": renewed.replace('Z', ".000000Z")});
+        Seen::There(serde_json::from_value(json!({"spec": spec})).expect("a Lease"))
+    }
+
+    #[test]
+    fn the_flags_of_the_deployment_say_where_the_operator_works() {
+        let Operator { serves, lease, image, account, .. } = operator(1, 1);
+        assert_eq!((serves.as_deref(), lease.as_str()), (Some("shop"), "op-shop"));
+        assert_eq!((image.as_deref(), account.as_str()), (Some("r/signup:1"), "op"));
+    }
+
+    #[test]
+    fn an_operator_that_is_scaled_to_zero_or_not_ready_is_an_error_with_its_fix() {
+        let line = deployment(&operator(0, 0), &[]);
+        assert_eq!(line.fix.as_deref(), Some("`kubectl -n system scale deployment op-shop --replicas 1`"));
+        assert!(deployment(&operator(1, 0), &[]).message.contains("0 of 1 pods are ready"));
+        assert_eq!(deployment(&operator(2, 1), &[]).level, Level::Ok);
+    }
+
+    #[test]
+    fn the_trouble_of_the_operators_pod_is_named() {
+        let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}});
+        let container = json!({"name": "operator", "image": "r/x", "imageID": "", "ready": false, "restartCount": 0, "state": waiting});
+        let pod = json!({"metadata": {"name": "op-1"}, "status": {"containerStatuses": [container]}});
+        let line = deployment(&operator(1, 0), &[Arc::new(serde_json::from_value(pod).expect("a pod"))]);
+        assert!(line.message.contains("cannot fetch the image r/x: no such image"), "{}", line.message);
+    }
+
+    #[test]
+    fn a_lease_must_be_held_and_renewed() {
+        let now = Timestamp::from_second(1000).expect("a time");
+        let level = |seen| lease(&operator(1, 1), &seen, now).level;
+        assert_eq!(level(held("op-1_a", 996)), Level::Ok);
+        assert_eq!(level(held("op-1_a", 1010)), Level::Ok);
+        assert_eq!(level(held("op-1_a", 900)), Level::Error);
+        assert_eq!(level(held("", 999)), Level::Error);
+        assert_eq!(level(Seen::Absent), Level::Error);
+        assert_eq!(level(Seen::Forbidden), Level::Warning);
+    }
+}

@@ -1,0 +1,229 @@
+//! Are the Secrets and ConfigMaps that a pipeline names there, and is what they hold usable?
+//!
+//! Takes: the demands of a pipeline and what was found under the names. Gives: lines with names of keys. Pure. Does not: show a
+//! value, ever.
+
+use super::line::{Level, Line};
+use crate::{
+    build::{mounts, names},
+    controller::{
+        reason::{self, Finding},
+        validate::{Demand, Lookup, Source, demands, validate},
+    },
+    crd::SignupPipeline,
+    manifest::objects::Content,
+};
+use queue::Connection;
+
+/// Bytes that a key that signs links needs; the processes refuse a shorter one (`signup::verification`).
+const KEY_BYTES: usize = 32;
+
+/// What a pipeline names: what its pods mount, and what the cluster uses on its behalf.
+pub(super) fn named(pipeline: &SignupPipeline) -> Vec<Demand> {
+    let secret = |field, name: &str, keys: &[&str]| Demand {
+        field,
+        source: Source::Secret,
+        name: name.to_owned(),
+        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+    };
+    let ingress = pipeline.spec.expose.as_ref().and_then(|expose| expose.ingress.as_ref());
+    let tls = ingress.and_then(|ingress| ingress.tls_secret_name.as_deref());
+    let pull = pipeline.spec.image_pull_secrets.iter();
+    let mut named = demands(pipeline);
+    named.extend(tls.map(|name| secret("spec.expose.ingress.tlsSecretName", name, &["tls.crt", "tls.key"])));
+    named.extend(pull.map(|pull| secret("spec.imagePullSecrets", &pull.name, &[".dockerconfigjson"])));
+    named
+}
+
+/// Judges each of them. With `from_file`, what is absent is no mistake: it may be in the cluster.
+pub(super) fn judge(pipeline: &SignupPipeline, found: &[(Demand, Lookup)], from_file: bool) -> Vec<Line> {
+    found.iter().map(|(demand, lookup)| judge_one(pipeline, demand, lookup, from_file)).collect()
+}
+
+fn judge_one(pipeline: &SignupPipeline, demand: &Demand, lookup: &Lookup, from_file: bool) -> Line {
+    let (kind, keys) = (kind(demand.source), demand.keys.join(", "));
+    let subject = format!("{kind} {}", demand.name);
+    let content = match lookup {
+        Lookup::Found(content) => content,
+        Lookup::Missing if from_file => {
+            return Line::ok(subject, format!("not in the file; {} needs it, with {keys}", demand.field));
+        }
+        Lookup::Missing if is_generated(pipeline, demand) => {
+            let fix = "see that the operator runs (`operator check`); it makes the Secret once";
+            return Line::error(subject, "the operator has not made it yet", fix);
+        }
+        Lookup::Forbidden => {
+            let fix = format!("look with an account that may get {}s in this namespace", kind.to_lowercase());
+            return Line::warning(subject, format!("you may not read it, so whether it has {keys} is not known"), fix);
+        }
+        Lookup::Missing => &Content::default(),
+    };
+    if let Some(finding) = validate([(demand, lookup)]).first() {
+        return Line::of(Level::Error, subject, finding);
+    }
+    match unusable(pipeline, demand, content) {
+        Some(line) => Line { subject, ..line },
+        None => Line::ok(subject, format!("has {keys}")),
+    }
+}
+
+fn kind(source: Source) -> &'static str {
+    match source {
+        Source::Secret => "Secret",
+        Source::ConfigMap => "ConfigMap",
+    }
+}
+
+fn is_generated(pipeline: &SignupPipeline, demand: &Demand) -> bool {
+    let name = names::key_secret(pipeline.metadata.name.as_deref().unwrap_or_default());
+    demand.name == name
+        && mounts::key_secret(pipeline.metadata.name.as_deref().unwrap_or_default(), &pipeline.spec) == name
+        && demand.field == "spec.verification.keySecretRef"
+}
+
+/// What is there and cannot work.
+fn unusable(pipeline: &SignupPipeline, demand: &Demand, content: &Content) -> Option<Line> {
+    let value = content.get(demand.keys.first()?)?;
+    let text = String::from_utf8_lossy(value);
+    let (name, text) = (&demand.name, text.trim());
+    match demand.field {
+        "spec.database.secretRef" => {
+            let why = database_uri(text).err()?;
+            let problem = format!("the PostgreSQL URI in Secret {name} cannot be used: {why}");
+            let fix = "write it like postgres://user:password@host:5432/database, special characters percent-encoded";
+            Some(Line::of(Level::Error, "", &Finding::new(reason::URI_INVALID, problem, fix)))
+        }
+        "spec.redis.secretRef" => Connection::open(text, None).err().map(|_| {
+            let problem = format!("the Redis URI in Secret {name} cannot be used");
+            let fix = "write it like redis://:password@host:6379/0 (rediss:// for TLS)";
+            Line::of(Level::Error, "", &Finding::new(reason::URI_INVALID, problem, fix))
+        }),
+        "spec.verification.keySecretRef" if value.len() < KEY_BYTES => {
+            let problem = format!("the key `current` has {} bytes, and {KEY_BYTES} are needed", value.len());
+            Some(Line::error("", problem, "make one with `openssl rand -hex 32`"))
+        }
+        field if field.ends_with("caSecretRef") && !text.contains("-----BEGIN CERTIFICATE-----") => {
+            let problem = format!("{} holds no PEM certificate", demand.keys.join(", "));
+            Some(Line::error("", problem, format!("store the authority's certificate as PEM there, or remove {field}")))
+        }
+        _ => None,
+    }
+    .or_else(|| unused_authority(pipeline, demand, text))
+}
+
+/// An authority is used for `rediss://` alone.
+fn unused_authority(pipeline: &SignupPipeline, demand: &Demand, uri: &str) -> Option<Line> {
+    let is_plain = demand.field == "spec.redis.secretRef" && uri.starts_with("redis://");
+    (is_plain && pipeline.spec.redis.ca_secret_ref.is_some()).then(|| {
+        let message = "spec.redis.caSecretRef has no effect: the URI says redis://, which is without TLS";
+        Line::warning("", message, "write rediss://, or remove spec.redis.caSecretRef")
+    })
+}
+
+/// Whether a URI can be one of PostgreSQL, without repeating any of it.
+fn database_uri(text: &str) -> Result<(), &'static str> {
+    let uri = reqwest::Url::parse(text).map_err(|_| "it is no URI")?;
+    if !matches!(uri.scheme(), "postgres" | "postgresql") {
+        return Err("it does not begin with postgres://");
+    }
+    if uri.host_str().is_none_or(str::is_empty) {
+        return Err("it names no host");
+    }
+    if uri.path().trim_matches('/').is_empty() {
+        return Err("it names no database");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest;
+
+    fn pipeline(more: &str) -> SignupPipeline {
+        let text = include_str!("../../../samples/minimal.yaml").replace("spec:\n", &format!("spec:\n  {more}\n"));
+        manifest::parse(&text).expect("valid").pipeline
+    }
+
+    fn line(field: &str, keys: &[(&str, &str)]) -> Line {
+        let pipeline = pipeline("");
+        let demand = named(&pipeline).into_iter().find(|demand| demand.field == field).expect("it is named");
+        judge(&pipeline, &[(demand, Lookup::Found(keys.iter().copied().collect()))], false).remove(0)
+    }
+
+    #[test]
+    fn the_uri_of_postgresql_is_judged_and_never_shown() {
+        for (uri, said) in [
+            ("postgres://app:canary@db/app", "has uri"),
+            ("postgresql://app:canary@[2001:db8::1]:5432/app?sslmode=require", "has uri"),
+            ("app:canary@db/app", "begin with postgres://"),
+            ("postgres://app:can ary@/app", "no URI"),
+            ("mysql://app:canary@db/app", "begin with postgres://"),
+            ("postgres://app:canary@db", "names no database"),
+            ("canary", "no URI"),
+        ] {
+            let line = line("spec.database.secretRef", &[("uri", uri)]);
+            assert!(line.message.contains(said), "{uri}: {}", line.message);
+            assert!(!format!("{line:?}").contains("canary"));
+        }
+    }
+
+    #[test]
+    fn the_uri_of_redis_is_judged_by_the_parser_that_uses_it() {
+        assert_eq!(line("spec.redis.secretRef", &[("uri", "rediss://:canary@redis:6380/3")]).level, Level::Ok);
+        let bad = line("spec.redis.secretRef", &[("uri", "redis.test:canary")]);
+        assert_eq!(bad.level, Level::Error);
+        assert!(
+            bad.fix.as_deref().is_some_and(|fix| fix.contains("redis://:password@host"))
+                && !bad.message.contains("canary")
+        );
+    }
+
+    #[test]
+    fn a_missing_key_is_told_with_those_that_exist() {
+        let line = line("spec.database.secretRef", &[("dsn", "canary")]);
+        assert_eq!(
+            line.message,
+            "Secret app-db, named by spec.database.secretRef, has no value under the key uri (it has dsn)"
+        );
+        assert_eq!(line.fix.as_deref(), Some("add the key, or name the right one in spec.database.secretRef.key"));
+    }
+
+    #[test]
+    fn a_short_key_and_an_authority_that_is_none_are_told() {
+        assert!(line("spec.verification.keySecretRef", &[("current", "short")]).message.contains("has 5 bytes"));
+        let pipeline = pipeline("").clone();
+        let ca = Demand {
+            field: "spec.database.caSecretRef",
+            source: Source::Secret,
+            name: "ca".into(),
+            keys: vec!["ca.crt".into()],
+        };
+        let found = [(ca, Lookup::Found([("ca.crt", "no certificate")].into_iter().collect()))];
+        assert_eq!(judge(&pipeline, &found, false)[0].level, Level::Error);
+    }
+
+    #[test]
+    fn the_generated_key_is_not_asked_of_people() {
+        let pipeline = pipeline("");
+        let demand = named(&pipeline).into_iter().find(|demand| demand.name == "demo-keys").expect("it is named");
+        let lines = judge(&pipeline, &[(demand, Lookup::Missing)], false);
+        assert!(lines[0].message.contains("has not made it yet"), "{lines:?}");
+    }
+
+    #[test]
+    fn the_certificate_of_the_ingress_and_the_registrys_credentials_are_looked_at_too() {
+        let more = "imagePullSecrets: [{name: registry}]\n  expose: {host: a.test, ingress: {tlsSecretName: cert}}";
+        let fields: Vec<_> = named(&pipeline(more)).into_iter().map(|demand| demand.name).collect();
+        assert!(fields.contains(&"cert".to_owned()) && fields.contains(&"registry".to_owned()), "{fields:?}");
+    }
+
+    #[test]
+    fn what_is_not_in_a_file_is_said_with_the_keys_it_needs() {
+        let pipeline = pipeline("");
+        let found = named(&pipeline).into_iter().map(|demand| (demand, Lookup::Missing)).collect::<Vec<_>>();
+        let lines = judge(&pipeline, &found, true);
+        assert!(lines.iter().all(|line| line.level == Level::Ok));
+        assert_eq!(lines[0].message, "not in the file; spec.database.secretRef needs it, with uri");
+    }
+}

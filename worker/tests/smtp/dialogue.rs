@@ -1,51 +1,6 @@
-//! The SMTP dialogue against a real, scripted mail server: every class of failure, encryption, sign-in, and reuse.
+//! What the mail server answers, connections that are used again, and the breaker.
 
-use inbox::{Action, Certificates, Credentials, Inbox, Phase, Rule, Settings, Tls};
-use lettre::{Address, address::Envelope};
-use pipeline::document::{Smtp, SmtpTls};
-use std::{path::Path, time::Duration};
-use tokio_util::sync::CancellationToken;
-use worker::mail::{Class, Failure, Mailer, Sent, breaker::Breaker};
-
-const MESSAGE: &[u8] = b"Subject: x\r\nMessage-ID: <1@example.com>\r\n\r\n.a line that begins with a dot\r\n";
-const SOON: Duration = Duration::from_secs(10);
-
-fn inbox(settings: Settings) -> Inbox {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Inbox::start(settings).expect("a free port")
-}
-
-fn settings(inbox: &Inbox, tls: SmtpTls) -> Smtp {
-    let address = inbox.smtp_addr();
-    let (host, port) = (address.ip().to_string(), address.port());
-    Smtp { host, port, tls, auth_dir: None, ca_file: None, max_per_second: None }
-}
-
-fn mailer() -> Mailer {
-    Mailer::new(Breaker::new(|shortest, _| shortest))
-}
-
-fn envelope() -> Envelope {
-    let address = |text: &str| text.parse::<Address>().expect("an address");
-    Envelope::new(Some(address("no-reply@example.com")), vec![address("alice1@email.com")]).expect("one recipient")
-}
-
-async fn send(mailer: &Mailer, settings: &Smtp) -> Sent {
-    mailer.send(settings, &envelope(), MESSAGE, &CancellationToken::new(), &|| true).await
-}
-
-async fn fail(mailer: &Mailer, settings: &Smtp) -> Failure {
-    match send(mailer, settings).await {
-        Sent::Failed(failure) => failure,
-        other => panic!("a failure was expected, not {other:?}"),
-    }
-}
-
-fn write(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {
-    let path = folder.join(name);
-    std::fs::write(&path, text).expect("a writable folder");
-    path
-}
+use super::*;
 
 #[tokio::test]
 async fn a_mail_arrives_as_it_was_written() {
@@ -101,70 +56,6 @@ async fn a_host_name_that_does_not_exist_is_a_relay_that_is_down() {
     let inbox = inbox(Settings::default());
     let settings = Smtp { host: "no-such-host.invalid".into(), ..settings(&inbox, SmtpTls::None) };
     assert_eq!(fail(&mailer(), &settings).await.class(), Class::RelayDown);
-}
-
-#[tokio::test]
-async fn starttls_with_a_private_ca() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let tls = Tls::StartTls(Certificates::generate().expect("certificates"));
-    let inbox = inbox(Settings { tls, ..Settings::default() });
-    let ca_file = Some(write(folder.path(), "ca.pem", inbox.ca_pem().expect("TLS is on")));
-    let settings = Smtp { ca_file, ..settings(&inbox, SmtpTls::StartTLS) };
-    assert!(matches!(send(&mailer(), &settings).await, Sent::Accepted(_)));
-}
-
-#[tokio::test]
-async fn implicit_tls_with_a_private_ca() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let tls = Tls::Implicit(Certificates::generate().expect("certificates"));
-    let inbox = inbox(Settings { tls, ..Settings::default() });
-    let ca_file = Some(write(folder.path(), "ca.pem", inbox.ca_pem().expect("TLS is on")));
-    let settings = Smtp { ca_file, ..settings(&inbox, SmtpTls::Implicit) };
-    assert!(matches!(send(&mailer(), &settings).await, Sent::Accepted(_)));
-}
-
-#[tokio::test]
-async fn a_certificate_nobody_vouches_for_is_refused() {
-    for (server, client) in [
-        (Tls::StartTls as fn(Certificates) -> Tls, SmtpTls::StartTLS),
-        (Tls::Implicit as fn(Certificates) -> Tls, SmtpTls::Implicit),
-    ] {
-        let tls = server(Certificates::generate().expect("certificates"));
-        let inbox = inbox(Settings { tls, ..Settings::default() });
-        let failure = fail(&mailer(), &settings(&inbox, client)).await;
-        assert_eq!((failure.phase.label(), failure.class()), ("tls", Class::RelayDown));
-    }
-}
-
-#[tokio::test]
-async fn a_server_without_starttls_gets_neither_mail_nor_password() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    write(folder.path(), "username", "relay-user");
-    write(folder.path(), "password", "relay-password");
-    let inbox = inbox(Settings::default());
-    let auth_dir = Some(folder.path().to_owned());
-    let settings = Smtp { auth_dir, ..settings(&inbox, SmtpTls::StartTLS) };
-    let failure = fail(&mailer(), &settings).await;
-    assert_eq!((failure.phase.label(), failure.class()), ("tls", Class::Misconfigured));
-    assert!(inbox.messages().is_empty());
-}
-
-#[tokio::test]
-async fn credentials_are_read_from_their_files_at_each_new_connection() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    write(folder.path(), "username", "relay-user\n");
-    write(folder.path(), "password", "old\n");
-    let tls = Tls::StartTls(Certificates::generate().expect("certificates"));
-    let credentials = Some(Credentials::new("relay-user", "new"));
-    let inbox = inbox(Settings { tls, credentials, ..Settings::default() });
-    let ca_file = Some(write(folder.path(), "ca.pem", inbox.ca_pem().expect("TLS is on")));
-    let auth_dir = Some(folder.path().to_owned());
-    let settings = Smtp { ca_file, auth_dir, ..settings(&inbox, SmtpTls::StartTLS) };
-    let mailer = mailer();
-    let failure = fail(&mailer, &settings).await;
-    assert_eq!((failure.code(), failure.class()), (Some(535), Class::Misconfigured));
-    write(folder.path(), "password", "new\n");
-    assert!(matches!(send(&mailer, &settings).await, Sent::Accepted(_)));
 }
 
 #[tokio::test]

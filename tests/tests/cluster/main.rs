@@ -5,5 +5,11 @@
 //! index and a mail server of its own; after a load the checker joins what clients were told, what is stored and what arrived.
 //! Run: `cargo test -p pipeline-tests --features cluster-tests --test cluster`; `make test-cluster` does it all.
 
+mod api_server_stopped;
+mod deletion;
 mod harness;
+mod leadership;
+mod operator_killed;
+mod rest;
+mod secret_later;
 mod thread;

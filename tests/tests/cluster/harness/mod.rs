@@ -8,19 +8,29 @@
 //! - [`Cluster`] in `cluster`: the client, and whose turn it is; `wait`: conditions with a deadline
 //! - [`Namespace`] in `namespace`, with its `stores` (PostgreSQL, Redis) and its [`Inbox`] in `inbox`
 //! - [`Pipeline`] in `pipeline`: applied, edited, waited for; `pods`: its pods from outside; `traffic`: its clients and the checker
+//! - [`Operator`] in `operator`: killed, scaled, and who leads; `audit`: what it wrote; [`Outage`] in `api_server`; [`Sibling`] in
+//!   `sibling`: a second namespace to lose
 
+mod api_server;
+mod audit;
 mod cluster;
 mod inbox;
 mod namespace;
+mod operator;
 mod pipeline;
 mod pods;
+mod sibling;
 mod stores;
 mod traffic;
 mod wait;
 
-pub(crate) use cluster::{Cluster, Turn};
+pub(crate) use api_server::Outage;
+pub(crate) use audit::{Write, writes};
+pub(crate) use cluster::{Cluster, OPERATOR, Turn};
 pub(crate) use inbox::{Inbox, Mail};
 pub(crate) use namespace::Namespace;
-pub(crate) use pipeline::Pipeline;
-pub(crate) use traffic::assert_all_acknowledged;
+pub(crate) use operator::{Operator, kill};
+pub(crate) use pipeline::{Pipeline, holds};
+pub(crate) use sibling::Sibling;
+pub(crate) use traffic::{acknowledged, assert_all_acknowledged};
 pub(crate) use wait::{PATIENCE, eventually};

@@ -38,6 +38,11 @@ impl Namespace {
     }
 }
 
+/// Clients that were told 200 so far.
+pub(crate) fn acknowledged(clients: &Signups) -> usize {
+    clients.attempts().iter().filter(|attempt| attempt.outcome == Outcome::Acknowledged).count()
+}
+
 /// Asserts that every client was told 200.
 ///
 /// # Panics

@@ -1,0 +1,50 @@
+//! The API server is gone for a minute.
+//!
+//! Signups need it for nothing. The operator gives up when it cannot renew its Lease, is started again by the kubelet, and works
+//! again by itself when the API server is back.
+
+use crate::harness::{
+    Namespace, Operator, Outage, PATIENCE, Pipeline, acknowledged, assert_all_acknowledged, eventually,
+};
+use serde_json::json;
+use std::time::Duration;
+
+/// Time between signups, and how many of them make up the outage.
+const PAUSE: Duration = Duration::from_millis(400);
+const MINUTE: usize = 150;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_minute_without_an_api_server_goes_unnoticed_by_those_who_sign_up() {
+    goes_unnoticed("no-api-server", Outage::Killed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_minute_of_an_api_server_that_never_answers_goes_unnoticed_by_those_who_sign_up() {
+    goes_unnoticed("mute-api-server", Outage::Paused).await;
+}
+
+async fn goes_unnoticed(name: &str, outage: Outage) {
+    let namespace = Namespace::create_alone(name).await;
+    let operator = Operator::of(&namespace.cluster);
+    let pipeline = Pipeline::apply(&namespace, json!({})).await;
+    pipeline.ready().await;
+    let before = (pipeline.containers().await, operator.leads(None).await);
+    let clients = pipeline.clients();
+    let load = clients.steadily(PAUSE);
+    let out = outage.begin();
+    eventually("signups go on for a minute", PATIENCE, async || match acknowledged(&clients) {
+        MINUTE.. => Ok(()),
+        fewer => Err(format!("{fewer} signups")),
+    })
+    .await;
+    out.end();
+    // Nobody helps the operator.
+    operator.leads(Some(&before.1)).await;
+    pipeline.patch(json!({"task": {"delay": "2s"}})).await;
+    pipeline.wait_for("ConfigApplied", "True").await;
+    load.stop().await;
+    assert_eq!(pipeline.containers().await, before.0, "no pod was replaced or restarted");
+    assert_all_acknowledged(&clients);
+    namespace.settle().await;
+    namespace.check(&clients).await.assert_exactly_one_mail_each();
+}

@@ -1,13 +1,16 @@
-//! The JSON of protobuf messages, as grpc-gateway v2.10 reads and writes it.
+//! The JSON of protobuf messages, as grpc-gateway v2.10 reads it, and (`response`) writes it.
 //!
 //! Takes: the body of a request. Gives: the message, or the field that cannot be read. Accepts `full_name` and `fullName`,
 //! ignores unknown fields, reads `null` as absent and no body at all as the empty message; refuses a field given twice.
-//! Also writes messages: snake_case, zero values omitted, timestamps as RFC 3339 with 0, 3, 6 or 9 digits.
 //! Does not: judge values; that is the domain's work.
+
+mod response;
+
+pub(crate) use response::{create_user_response, verify_email_response};
 
 use crate::{error::ApiError, pb};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::{Map, Value, error::Category, json};
+use serde_json::error::Category;
 use std::fmt;
 
 /// Levels of arrays and objects; more is an attack, not a signup. serde_json's own limit for what it keeps.
@@ -134,48 +137,11 @@ impl<'de> Visitor<'de> for Message<'_> {
     }
 }
 
-/// Writes a `CreateUserResponse`.
-pub(crate) fn create_user_response(response: &pb::CreateUserResponse) -> Value {
-    response.user.as_ref().map_or_else(|| json!({}), |user| json!({"user": self::user(user)}))
-}
-
-/// Writes a `VerifyEmailResponse`.
-pub(crate) fn verify_email_response(response: pb::VerifyEmailResponse) -> Value {
-    if response.is_verified { json!({"is_verified": true}) } else { json!({}) }
-}
-
-fn user(user: &pb::User) -> Value {
-    let mut object = Map::new();
-    for (name, text) in [("username", &user.username), ("full_name", &user.full_name), ("email", &user.email)] {
-        if !text.is_empty() {
-            object.insert(name.into(), text.as_str().into());
-        }
-    }
-    let times = [("password_changed_at", &user.password_changed_at), ("created_at", &user.created_at)];
-    for (name, time) in times {
-        if let Some(time) = time.as_ref().and_then(timestamp) {
-            object.insert(name.into(), time.into());
-        }
-    }
-    object.into()
-}
-
-/// RFC 3339 in UTC with as few digits as the value needs, in groups of three; `None` outside the years 1 to 9999.
-fn timestamp(time: &prost_types::Timestamp) -> Option<String> {
-    let instant = jiff::Timestamp::new(time.seconds, time.nanos).ok()?;
-    let digits = match time.nanos {
-        0 => 0,
-        nanos if nanos % 1_000_000 == 0 => 3,
-        nanos if nanos % 1_000 == 0 => 6,
-        _ => 9,
-    };
-    Some(format!("{instant:.digits$}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
 
     fn problem(body: &[u8]) -> (Option<&'static str>, String) {
         match create_user_request(body) {
@@ -224,24 +190,6 @@ mod tests {
         assert!(problem(&deep).1.contains("nested deeper than 128"));
         let harmless = format!(r#"{{"x":"\"{}","username":"alice"}}"#, "[".repeat(500));
         assert_eq!(create_user_request(harmless.as_bytes()).expect("valid").username, "alice");
-    }
-
-    #[test]
-    fn timestamps_have_zero_three_six_or_nine_digits() {
-        for (seconds, nanos, text) in [
-            (-62_135_596_800, 0, "0001-01-01T00:00:00Z"),
-            (1_674_463_519, 123_456_000, "2023-01-23T08:45:19.123456Z"),
-            (1_674_463_519, 120_000_000, "2023-01-23T08:45:19.120Z"),
-            (1_674_463_519, 1, "2023-01-23T08:45:19.000000001Z"),
-        ] {
-            assert_eq!(timestamp(&prost_types::Timestamp { seconds, nanos }).as_deref(), Some(text));
-        }
-    }
-
-    #[test]
-    fn zero_values_are_omitted() {
-        assert_eq!(verify_email_response(pb::VerifyEmailResponse { is_verified: false }), json!({}));
-        assert_eq!(user(&pb::User { username: "a".into(), ..Default::default() }), json!({"username": "a"}));
     }
 
     proptest! {

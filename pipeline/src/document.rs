@@ -3,6 +3,10 @@
 //! Takes: YAML text. Gives: a [`Document`] whose parts fit together ([`Document::parse`] checks what types cannot say).
 //! Does not: hold secrets; it names the files that hold them.
 
+mod servers;
+
+pub use servers::{Database, Mail, Migrations, Redis, Smtp, SmtpTls};
+
 use crate::{check, duration};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
@@ -26,6 +30,73 @@ pub struct Document {
     /// SMTP.
     pub mail: Mail,
     /// Links and their secret codes.
+    pub verification: Verification,
+    /// Rules of the signup form.
+    pub signup: Signup,
+    /// Settings of each worker process.
+    pub worker: Worker,
+    /// Logs.
+    pub observability: Observability,
+}
+
+/// What happens to a verification mail; copied into the intent at signup, so an edit changes new signups only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Task {
+    /// Time between the commit of a signup and its mail; 0s to 24h.
+    #[serde(with = "duration")]
+    pub delay: Duration,
+    /// Attempts after the first one that may fail before the mail is given up; 0 to 100.
+    pub max_retries: u32,
+    /// Name of one of `queues`.
+    pub queue: String,
+    /// Age at which a mail that could not be sent is given up.
+    #[serde(with = "duration")]
+    pub deadline: Duration,
+    /// Time limit of one attempt, up to the final dot of the SMTP dialogue.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+    /// Waiting time between attempts.
+    pub backoff: Backoff,
+}
+
+/// Waiting time between attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Backoff {
+    /// Upper bound of the first wait.
+    #[serde(with = "duration")]
+    pub initial: Duration,
+    /// Upper bound of every wait.
+    #[serde(with = "duration")]
+    pub max: Duration,
+    /// How the wait grows.
+    pub formula: BackoffFormula,
+}
+
+/// How the wait between attempts grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BackoffFormula {
+    /// Full-jitter exponential: uniform between 0 and `initial * 2^n`, at most `max`.
+    Jitter,
+    /// asynq's own: n^4 + 15 + rand(0..29) * (n + 1) seconds.
+    Asynq,
+}
+
+/// One queue of asynq's layout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Queue {
+    /// asynq's queue name.
+    pub name: String,
+    /// Weight (or rank, with `strictPriority`); 1 or more.
+    pub priority: u32,
+    /// True: nothing is taken from it.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+/// Links and their secret codes.
     pub verification: Verification,
     /// Rules of the signup form.
     pub signup: Signup,

@@ -45,11 +45,12 @@ are_the_answers() {
 # What the operator does in a namespace with pipelines.
 its_work_in() {
   table true "$1" get,list,watch signuppipelines.signup.dev configmaps services serviceaccounts deployments.apps \
-    poddisruptionbudgets.policy networkpolicies.networking.k8s.io ingresses.networking.k8s.io httproutes.gateway.networking.k8s.io
+    poddisruptionbudgets.policy networkpolicies.networking.k8s.io ingresses.networking.k8s.io httproutes.gateway.networking.k8s.io podmonitors.monitoring.coreos.com
   table true "$1" create,patch configmaps services serviceaccounts deployments.apps poddisruptionbudgets.policy \
-    networkpolicies.networking.k8s.io ingresses.networking.k8s.io httproutes.gateway.networking.k8s.io events.events.k8s.io
+    networkpolicies.networking.k8s.io ingresses.networking.k8s.io httproutes.gateway.networking.k8s.io \
+    podmonitors.monitoring.coreos.com events.events.k8s.io
   table true "$1" delete poddisruptionbudgets.policy networkpolicies.networking.k8s.io ingresses.networking.k8s.io \
-    httproutes.gateway.networking.k8s.io
+    httproutes.gateway.networking.k8s.io podmonitors.monitoring.coreos.com
   table true "$1" get,create secrets
   table true "$1" list,watch pods
   table true "$1" patch pods signuppipelines.signup.dev/status deployments.apps/scale

@@ -53,11 +53,11 @@ everything_is_made_in() {
   kubectl -n "$1" get configmap/work-config secret/work-keys service/work-api serviceaccount/work-{api,worker} \
     deployment/work-{api,worker} networkpolicy/work-{api,worker} poddisruptionbudget/work-api ingress/work &&
     [ "$(kubectl -n "$1" get deployment work-worker --output 'jsonpath={.spec.replicas}')" = 2 ] &&
-    [ -n "$(kubectl -n "$1" get signuppipeline work --output 'jsonpath={.status.observedGeneration}')" ] &&
-    [ -n "$(kubectl -n "$1" get events.events.k8s.io --output name)" ]
+    [ -n "$(kubectl -n "$1" get signuppipeline work --output 'jsonpath={.status.observedGeneration}')" ]
 }
 
 the_ingress_is_gone_from() { ! kubectl -n "$1" get ingress work; }
+it_told_something_in() { [ -n "$(kubectl -n "$1" get events.events.k8s.io --output name)" ]; }
 
 leader_of() { kubectl -n signup-system get lease "$1" --output 'jsonpath={.spec.holderIdentity}'; }
 it_leads() { [[ $(leader_of "$1") == "$1"-0_* ]]; }
@@ -78,6 +78,7 @@ its_rights_are_enough() {
   for namespace in "$@"; do
     wait_until 60 '' everything_is_made_in "$namespace" || return
     write_pipeline "$namespace" '' && wait_until 60 '' the_ingress_is_gone_from "$namespace" || return
+    wait_until 60 '' it_told_something_in "$namespace" || return
   done
   for operator in $(operators); do
     stop "$operator" 20 && wait_until 20 '' nobody_leads "$operator" && nothing_was_forbidden "$operator" || return

@@ -109,6 +109,67 @@ fn a_gateway_gets_a_route_that_removes_the_path() {
 }
 
 #[test]
+fn a_pod_monitor_scrapes_the_admin_port_of_all_pods_when_it_is_asked_for() {
+    let children = children(&MINIMAL.replace("spec:\n", "spec:\n  observability: {podMonitor: true}\n"));
+    let monitor = children.last().filter(|child| child.kind == Kind::PodMonitor).expect("it comes last");
+    let expected = serde_json::json!({
+        "selector": {"matchLabels": {"app.kubernetes.io/name": "signup-pipeline", "app.kubernetes.io/instance": "demo"}},
+        "podTargetLabels": ["app.kubernetes.io/component"],
+        "podMetricsEndpoints": [{"port": "admin", "path": "/metrics"}],
+    });
+    assert_eq!((monitor.name(), &monitor.object.data["spec"]), ("demo", &expected));
+    let ports = &template(&children, "demo-worker")["spec"]["containers"][0]["ports"];
+    assert_eq!(ports[0]["name"], "admin", "the endpoint names a port of the pods");
+}
+
+/// Not written by UPDATE_GOLDEN: a change of this file restarts the pods of every pipeline at the next upgrade of the operator.
+#[test]
+fn an_upgrade_of_the_operator_by_itself_changes_no_pod_template() {
+    let children = children(&PRODUCTION.replace("spec:\n", "spec:\n  image: registry.test/signup:1\n"));
+    let templates: Vec<_> = ["signup-api", "signup-worker"].map(|name| template(&children, name).clone()).into();
+    let printed = serde_yaml::to_string(&templates).expect("they have a YAML form");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pod-templates.yaml");
+    if std::env::var_os("RESTART_EVERY_POD").is_some() {
+        std::fs::write(&path, &printed).expect("the golden file can be written");
+    }
+    let golden = std::fs::read_to_string(&path).expect("the golden file is there");
+    assert_eq!(
+        printed, golden,
+        "an upgrade would restart every pod of every pipeline; if that is meant, say so in CHANGELOG.md and run `RESTART_EVERY_POD=1 cargo test -p operator --test children`"
+    );
+}
+
+#[test]
+fn a_pipeline_without_an_image_notes_the_one_it_began_with_and_both_parts_run_it() {
+    let children = children(MINIMAL);
+    let image = |name| template(&children, name)["spec"]["containers"][0]["image"].clone();
+    assert_eq!((image("demo-api"), image("demo-worker")), ("signup:test".into(), "signup:test".into()));
+    let noted = |text: &str| {
+        let inputs = Inputs { image: "signup:test".into(), ..Inputs::default() };
+        let children = build::children(&parse(text).pipeline, &inputs).expect("it can be built");
+        let api = children.into_iter().find(|child| child.kind == Kind::Deployment).expect("the api comes first");
+        api.object.annotations().get("signup.dev/image").cloned()
+    };
+    assert_eq!(noted(MINIMAL).as_deref(), Some("signup:test"));
+    assert_eq!(noted(&MINIMAL.replace("spec:\n", "spec:\n  image: signup:mine\n")), None);
+}
+
+#[test]
+fn a_new_deployment_of_workers_begins_with_the_number_that_the_resource_gives() {
+    let first = |worker: &str| {
+        let children = children(&MINIMAL.replace("spec:\n", &format!("spec:\n  worker: {worker}\n")));
+        let worker = children.iter().find(|child| child.kind == Kind::Deployment && child.name() == "demo-worker");
+        let worker = worker.expect("it is there");
+        assert!(worker.object.data["spec"].get("replicas").is_none(), "the scaler owns the field");
+        worker.first_replicas
+    };
+    assert_eq!(first("{}"), Some(1));
+    assert_eq!(first("{autoscaling: {minReplicas: 0}}"), Some(0));
+    assert_eq!(first("{replicas: 7, autoscaling: {mode: 'Off', minReplicas: 2}}"), Some(7));
+    assert_eq!(first("{autoscaling: {mode: External}}"), None, "somebody else decides");
+}
+
+#[test]
 fn labels_of_the_resource_do_not_replace_the_operators_own() {
     let pod = "api: {pod: {labels: {app.kubernetes.io/instance: other, team: a}}}";
     let children = children(&MINIMAL.replace("spec:\n", &format!("spec:\n  {pod}\n")));

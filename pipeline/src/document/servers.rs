@@ -5,4 +5,82 @@
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+/// PostgreSQL, the truth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Database {
+    /// File holding the connection URI.
+    pub uri_file: PathBuf,
+    /// PEM file of the CA that signed the server's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Upper bound of each process's connection pool.
+    pub max_connections_per_pod: u32,
+    /// Who applies the schema.
+    pub migrations: Migrations,
+}
 
+/// Who applies the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Migrations {
+    /// `api` does, at start.
+    Auto,
+    /// Somebody else does; `api` is not ready before it is done.
+    Manual,
+}
+
+/// Redis, the schedule that may be lost at any time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Redis {
+    /// File holding the connection URI (`redis://` or `rediss://`, with the database index as its path).
+    pub uri_file: PathBuf,
+    /// PEM file of the CA that signed the server's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The mails and the server that takes them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Mail {
+    /// Sender: `no-reply@example.com` or `Example <no-reply@example.com>`.
+    pub from: String,
+    /// The SMTP server.
+    pub smtp: Smtp,
+    /// Folder with `subject.txt`, `body.txt`, `body.html` that replace the built-in templates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub templates_dir: Option<PathBuf>,
+}
+
+/// The SMTP server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Smtp {
+    /// Name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Transport security.
+    pub tls: SmtpTls,
+    /// Folder with the files `username` and `password`; absent: no AUTH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_dir: Option<PathBuf>,
+    /// PEM file of the CA that signed the server's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Mails per second and worker process; absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_per_second: Option<u32>,
+}
+
+/// Transport security of the SMTP connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SmtpTls {
+    /// Plain greeting, then STARTTLS, demanded (RFC 3207).
+    StartTLS,
+    /// TLS from the first byte (RFC 8314).
+    Implicit,
+    /// Clear text; refused together with credentials.
+    None,
+}

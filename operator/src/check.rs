@@ -138,7 +138,11 @@ async fn client() -> Result<Client, CheckError> {
 }
 
 async fn cluster(client: &Client, options: &Options, report: &mut Report) -> Result<(), CheckError> {
-    report.findings.push(definition::judge(&look::definition(client).await?));
+    report.findings.push(match look::definition(client).await? {
+        Seen::Forbidden => definition::judge_served(&look::missing_fields(client).await?),
+        Seen::There(found) => definition::judge(Some(&found)),
+        Seen::Absent => definition::judge(None),
+    });
     let own = &options.operator_namespace;
     match look::operators(client, own).await? {
         Seen::There(operators) if operators.is_empty() => report.findings.push(process::none()),
@@ -170,7 +174,7 @@ async fn pipelines(
     let found = match look::list::<SignupPipeline>(client, namespace, "").await? {
         Seen::There(found) => found,
         Seen::Absent => {
-            report.findings.push(definition::judge(&Seen::Absent));
+            report.findings.push(definition::judge(None));
             return Ok(());
         }
         Seen::Forbidden => return Err(CheckError::Forbidden),

@@ -3,10 +3,7 @@
 //! Takes: the CustomResourceDefinition that the cluster has. Gives: a line. Pure. Does not: mind descriptions, which change
 //! nothing.
 
-use super::{
-    line::{Level, Line},
-    look::Seen,
-};
+use super::line::{Level, Line};
 use crate::{
     controller::definition::{finding, lacks},
     crd::SignupPipeline,
@@ -18,20 +15,12 @@ use serde_json::Value;
 const SUBJECT: &str = "definition";
 const INSTALL: &str = "upgrade the chart signup-operator to this version, or `operator crd | kubectl apply --server-side --force-conflicts -f -`";
 
-/// Judges the definition.
-pub(super) fn judge(seen: &Seen<CustomResourceDefinition>) -> Line {
+/// Judges the definition; `None`: there is none.
+pub(super) fn judge(found: Option<&CustomResourceDefinition>) -> Line {
     let name = SignupPipeline::crd_name();
-    let found = match seen {
-        Seen::There(found) => found,
-        Seen::Absent => {
-            let fix =
-                "`helm install signup-operator charts/signup-operator --namespace signup-system --create-namespace`";
-            return Line::error(SUBJECT, format!("CustomResourceDefinition {name} is not there"), fix);
-        }
-        Seen::Forbidden => {
-            let fix = format!("look with an account that may get CustomResourceDefinition {name}");
-            return Line::warning(SUBJECT, format!("you may not read CustomResourceDefinition {name}"), fix);
-        }
+    let Some(found) = found else {
+        let fix = "`helm install signup-operator charts/signup-operator --namespace signup-system --create-namespace`";
+        return Line::error(SUBJECT, format!("CustomResourceDefinition {name} is not there"), fix);
     };
     let conditions = found.status.iter().flat_map(|status| status.conditions.iter().flatten());
     let is_established =
@@ -44,6 +33,14 @@ pub(super) fn judge(seen: &Seen<CustomResourceDefinition>) -> Line {
         return Line::error(SUBJECT, format!("{name} is not established: {why}"), fix);
     }
     compare(&schema(&SignupPipeline::crd()), &schema(found))
+}
+
+/// Judges what is served, for a caller that may not read the definition itself.
+pub(super) fn judge_served(missing: &[String]) -> Line {
+    match finding(missing) {
+        Some(older) => Line::of(Level::Error, SUBJECT, &older),
+        None => Line::ok(SUBJECT, "pipelines are served, with every field of this program"),
+    }
 }
 
 /// The schema of our version, `null` when the definition has no such version.
@@ -100,7 +97,7 @@ mod tests {
     }
 
     fn judge_json(definition: Value) -> Line {
-        judge(&Seen::There(serde_json::from_value(definition).expect("a definition")))
+        judge(Some(&serde_json::from_value(definition).expect("a definition")))
     }
 
     fn spec(definition: &mut Value) -> &mut Value {
@@ -135,9 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn a_definition_that_is_absent_hidden_or_not_taken_is_told() {
-        assert!(judge(&Seen::Absent).fix.expect("a fix").contains("helm install"));
-        assert_eq!(judge(&Seen::Forbidden).level, Level::Warning);
+    fn a_definition_that_is_absent_or_not_taken_is_told() {
+        assert!(judge(None).fix.expect("a fix").contains("helm install"));
+        assert_eq!(judge_served(&[]).level, Level::Ok);
+        assert!(judge_served(&["spec.color".into()]).message.contains("lacks spec.color"));
         let mut refused = established();
         refused["status"]["conditions"] = json!([{"type": "NamesAccepted", "status": "False", "message": "sup is taken"}, {"type": "Established", "status": "False", "message": "x"}]);
         assert!(judge_json(refused).message.contains("sup is taken"));

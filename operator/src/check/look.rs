@@ -8,7 +8,7 @@ use super::{
     process::Operator,
     rights::{self, Right},
 };
-use crate::crd::SignupPipeline;
+use crate::{controller::definition::missing, crd::SignupPipeline};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::{
     api::{
@@ -93,6 +93,12 @@ pub(super) async fn version(client: &Client) -> Result<Info, CheckError> {
 pub(super) async fn definition(client: &Client) -> Result<Seen<CustomResourceDefinition>, CheckError> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     seen("read the definition", api.get(SignupPipeline::crd_name())).await
+}
+
+/// Fields of this program that the served definition lacks; every account may ask.
+pub(super) async fn missing_fields(client: &Client) -> Result<Vec<String>, CheckError> {
+    let what = "read the API server's OpenAPI document of signup.dev";
+    missing(client).await.map_err(|source| CheckError::Look { what: what.into(), source: Box::new(source) })
 }
 
 /// Whether each of the optional kinds is served.

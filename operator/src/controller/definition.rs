@@ -42,6 +42,12 @@ impl Definition {
         Self { client, known: Mutex::default() }
     }
 
+    /// Whether it was read and has every field.
+    pub async fn is_current(&self) -> bool {
+        self.finding().await;
+        self.known.lock().await.is_current
+    }
+
     /// What is wrong with the definition, read at most every 10 s and never again once it is current. Trouble is logged when
     /// it is seen first.
     pub async fn finding(&self) -> Option<Finding> {
@@ -62,7 +68,7 @@ impl Definition {
 }
 
 /// Fields of this program's schema that the served one lacks; the whole resource as `SignupPipeline` when it is not served.
-async fn missing(client: &Client) -> Result<Vec<String>, kube::Error> {
+pub(crate) async fn missing(client: &Client) -> Result<Vec<String>, kube::Error> {
     let not_served = || vec!["SignupPipeline".to_owned()];
     let request = Request::new("/openapi/v3/apis/signup.dev").get("v1alpha1", &GetParams::default());
     let request = request.map_err(kube::Error::BuildRequest)?;

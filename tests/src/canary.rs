@@ -13,7 +13,7 @@ pub(crate) const MARK: &str = "canary";
 const CODE_LENGTH: usize = 32;
 
 /// Lines of `text` that show a secret; `source` says where the text is from.
-pub(crate) fn leaks(source: &str, text: &str, secrets: &[String], codes: &HashSet<String>) -> Vec<String> {
+pub fn leaks(source: &str, text: &str, secrets: &[String], codes: &HashSet<String>) -> Vec<String> {
     let shows_a_secret = |line: &&str| {
         // Masked addresses (c***@e***.com) do not hold the mark.
         line.to_lowercase().contains(MARK)
@@ -24,12 +24,12 @@ pub(crate) fn leaks(source: &str, text: &str, secrets: &[String], codes: &HashSe
 }
 
 /// The secret codes of the links in a mail.
-pub(crate) fn codes(mail: &str) -> impl Iterator<Item = &str> {
+pub fn codes(mail: &str) -> impl Iterator<Item = &str> {
     words(mail).filter(|word| word.len() == CODE_LENGTH && word.bytes().all(|byte| byte.is_ascii_lowercase()))
 }
 
 /// The password of a connection URI.
-pub(crate) fn password(uri: &str) -> Option<String> {
+pub fn password(uri: &str) -> Option<String> {
     let (user_info, _) = uri.split_once("://")?.1.split_once('@')?;
     user_info.split_once(':').map(|(_, password)| password.to_owned())
 }

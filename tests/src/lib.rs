@@ -2,7 +2,7 @@
 //!
 //! Takes: [`Options`]. Gives: a [`Pipeline`] with `api` and `worker` as child processes, PostgreSQL and Redis of its own, and
 //! an [`inbox::Inbox`] as mail server in this process; verbs to sign up, kill, stop and edit; [`Pipeline::check`].
-//! For pipelines that run elsewhere (tests/cluster): [`Signups`], [`Database`] and [`check()`] alone.
+//! For pipelines that run elsewhere (tests/cluster): [`Signups`], [`Database`], [`check()`] and [`canary`] alone.
 //! Does not: reach into the programs. Faults come from outside: signals, locks, outages, rules of the mail server.
 //!
 //! # Layout
@@ -14,7 +14,7 @@
 //! - `mails`: what the mail server wrote down
 //! - `check`: joins the three; `report`: what it found; `canary`: secrets in logs and metrics
 
-mod canary;
+pub mod canary;
 mod check;
 mod database;
 mod files;

@@ -37,15 +37,6 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Connects, sharing the cluster with others.
-    ///
-    /// # Panics
-    ///
-    /// When no cluster runs.
-    pub(crate) async fn connect() -> Self {
-        Self::take(Turn::Shared).await
-    }
-
     /// Waits for the turn and connects.
     ///
     /// # Panics
@@ -80,6 +71,22 @@ impl Cluster {
         let operator = deployments.get(OPERATOR).await.expect("an operator; deploy it with tests/cluster/deploy.sh");
         let pod = operator.spec.and_then(|spec| spec.template.spec);
         pod.and_then(|pod| pod.containers.into_iter().next()?.image).expect("a container with an image")
+    }
+
+    /// The same image under another tag, which pods take for another image.
+    ///
+    /// # Panics
+    ///
+    /// When containerd refuses.
+    pub(crate) async fn image_again(&self, tag: &str) -> String {
+        let image = self.image().await;
+        let (name, _) = image.rsplit_once(':').expect("an image with a tag");
+        let again = format!("{name}:{tag}");
+        let mut containerd = Command::new("ctr");
+        containerd.args(["--address", "/run/signup-cluster/containerd.sock", "--namespace", "k8s.io"]);
+        let output = containerd.args(["images", "tag", "--force", &image, &again]).output().expect("ctr runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        again
     }
 }
 

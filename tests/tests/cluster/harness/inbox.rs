@@ -108,6 +108,22 @@ impl Inbox {
         .await
     }
 
+    /// Waits until this many mails have arrived.
+    pub(crate) async fn until_mails(&self, count: usize) {
+        eventually("mails arrive", PATIENCE, async || {
+            let arrived = self.mails().await.len();
+            if arrived >= count { Ok(()) } else { Err(format!("{arrived} of {count}")) }
+        })
+        .await;
+    }
+
+    /// How often each rule can still be used; `None`: always.
+    pub(crate) async fn uses_left(&self) -> Vec<Option<u32>> {
+        let answer = self.client.get(format!("{}/rules", self.url)).send().await.expect("the inbox answers");
+        let rules: Vec<Rule> = answer.json().await.expect("rules as JSON");
+        rules.into_iter().map(|rule| rule.times).collect()
+    }
+
     /// Replaces the rules of what it does wrong.
     pub(crate) async fn rules(&self, rules: &[Rule]) {
         let answer = self.client.post(format!("{}/rules", self.url)).json(rules).send().await;

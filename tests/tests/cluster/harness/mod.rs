@@ -5,9 +5,10 @@
 //!
 //! # Layout
 //!
-//! - [`Cluster`] in `cluster`: the client, and whose turn it is; `wait`: conditions with a deadline
-//! - [`Namespace`] in `namespace`, with its `stores` (PostgreSQL, Redis) and its [`Inbox`] in `inbox`
+//! - `cluster`: the client, and whose turn it is; `wait`: conditions with a deadline
+//! - [`Namespace`] in `namespace`, with its `stores` (PostgreSQL, Redis; more `logins`) and its `inbox`
 //! - [`Pipeline`] in `pipeline`: applied, edited, waited for; `pods`: its pods from outside; `traffic`: its clients and the checker
+//! - [`Shown`] in `shown`: everything that people can read, searched for secrets
 //! - [`Operator`] in `operator`: killed, scaled, and who leads; `audit`: what it wrote; [`Outage`] in `api_server`; [`Sibling`] in
 //!   `sibling`: a second namespace to lose
 
@@ -15,10 +16,12 @@ mod api_server;
 mod audit;
 mod cluster;
 mod inbox;
+mod logins;
 mod namespace;
 mod operator;
 mod pipeline;
 mod pods;
+mod shown;
 mod sibling;
 mod stores;
 mod traffic;
@@ -26,11 +29,13 @@ mod wait;
 
 pub(crate) use api_server::Outage;
 pub(crate) use audit::{Write, writes};
-pub(crate) use cluster::{Cluster, OPERATOR, Turn};
-pub(crate) use inbox::{Inbox, Mail};
+pub(crate) use cluster::{OPERATOR, Turn};
+pub(crate) use inbox::Mail;
+pub(crate) use logins::smtp_with_login;
 pub(crate) use namespace::Namespace;
 pub(crate) use operator::{Operator, kill};
 pub(crate) use pipeline::{Pipeline, holds};
+pub(crate) use shown::Shown;
 pub(crate) use sibling::Sibling;
-pub(crate) use traffic::{acknowledged, assert_all_acknowledged};
+pub(crate) use traffic::{acknowledged, assert_all_acknowledged, request};
 pub(crate) use wait::{PATIENCE, eventually};

@@ -2,10 +2,17 @@
 //!
 //! Takes: a [`Pipeline`]. Gives: its pods, live ones only. Does not: change them.
 
-use super::pipeline::Pipeline;
+use super::{
+    pipeline::Pipeline,
+    wait::{PATIENCE, eventually},
+};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt as _, api::ListParams};
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 /// Port of health, metrics and the configuration in force.
 const ADMIN_PORT: u16 = 8081;
@@ -39,6 +46,31 @@ impl Pipeline {
             pages.insert(pod.name_any(), get(&format!("http://{address}:{ADMIN_PORT}{path}")).await);
         }
         pages
+    }
+
+    /// Hashes of the configurations that the pods run; one when all agree.
+    pub(crate) async fn hashes(&self) -> BTreeSet<String> {
+        let hash = |page: Option<String>| {
+            let page: Value = serde_json::from_str(&page?).ok()?;
+            page["hash"].as_str().map(str::to_owned)
+        };
+        let pages = self.admin("/config").await.into_values();
+        pages.map(|page| hash(page).unwrap_or_else(|| "no answer".into())).collect()
+    }
+
+    /// Edits the spec and waits until every pod reports a configuration that none had before; gives the time from the API
+    /// server's answer.
+    pub(crate) async fn edit_everywhere(&self, spec: Value) -> Duration {
+        let before = self.hashes().await;
+        let what = format!("{spec} reaches every pod");
+        self.patch(spec).await;
+        let start = Instant::now();
+        eventually(&what, PATIENCE, async || {
+            let now = self.hashes().await;
+            if now.len() == 1 && now.is_disjoint(&before) { Ok(()) } else { Err(format!("{before:?} -> {now:?}")) }
+        })
+        .await;
+        start.elapsed()
     }
 }
 

@@ -58,3 +58,14 @@ pub(crate) fn assert_all_acknowledged(clients: &Signups) {
         attempts.len()
     );
 }
+
+/// Status of a GET request through the ingress.
+///
+/// # Panics
+///
+/// When the ingress does not answer.
+pub(crate) async fn request(host: &str, path: &str) -> u16 {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let answer = client.get(format!("http://{HOST}{path}")).header("Host", host).send().await;
+    answer.expect("the ingress answers").status().as_u16()
+}

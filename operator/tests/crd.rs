@@ -1,40 +1,15 @@
 //! The CRD: what it prints, and what its schema and rules let through.
 
+#[path = "harness/spec_cases.rs"]
+mod spec_cases;
+
 use kube::CustomResourceExt;
 use operator::{crd::SignupPipeline, manifest};
 use serde_json::{Value, json};
+use spec_cases::{spec, with};
 use std::path::Path;
 
 const MINIMAL: &str = include_str!("../../samples/minimal.yaml");
-
-/// The minimal sample with `changes` merged over it (RFC 7386: null removes).
-fn with(changes: Value) -> String {
-    let mut document: Value = serde_yaml::from_str(MINIMAL).expect("the sample is YAML");
-    merge(&mut document, changes);
-    serde_json::to_string(&document).expect("JSON is YAML")
-}
-
-fn merge(target: &mut Value, patch: Value) {
-    match patch {
-        Value::Object(fields) => {
-            if !target.is_object() {
-                *target = json!({});
-            }
-            for (name, value) in fields {
-                if value.is_null() {
-                    target.as_object_mut().map(|target| target.remove(&name));
-                } else {
-                    merge(&mut target[&name], value);
-                }
-            }
-        }
-        other => *target = other,
-    }
-}
-
-fn spec(changes: Value) -> String {
-    with(json!({"spec": changes}))
-}
 
 /// The problems of a file, one line each.
 fn problems(text: &str) -> Vec<String> {
@@ -90,10 +65,12 @@ fn schema() -> Value {
 }
 
 #[test]
-fn every_field_of_the_spec_has_a_description() {
-    walk("", &schema()["properties"]["spec"], &mut |path, schema| {
-        assert!(path.ends_with("[]") || schema["description"].is_string(), "{path} has none");
-    });
+fn every_field_of_spec_and_status_has_a_description() {
+    for part in ["spec", "status"] {
+        walk(part, &schema()["properties"][part], &mut |path, schema| {
+            assert!(path.ends_with("[]") || schema["description"].is_string(), "{path} has none");
+        });
+    }
 }
 
 #[test]
@@ -152,78 +129,9 @@ fn every_rule_has_a_message_and_bounded_strings() {
     });
 }
 
-/// A change of the spec that a rule refuses, a part of its message, and the nearest change that passes.
 #[test]
 fn each_rule_over_several_fields_refuses_and_lets_pass() {
-    let auth = json!({"name": "app-smtp"});
-    let cases = [
-        (json!({"task": {"queue": "mail"}}), "one of queues", json!({"task": {"queue": "default"}})),
-        (
-            json!({"task": {"delay": "2h", "deadline": "2h"}}),
-            "longer than task.delay",
-            json!({"task": {"delay": "2h", "deadline": "3h"}}),
-        ),
-        (
-            json!({"task": {"backoff": {"initial": "31m"}}}),
-            "must not exceed task.backoff.max",
-            json!({"task": {"backoff": {"initial": "30m"}}}),
-        ),
-        (
-            json!({"verification": {"linkTTL": "1m"}, "task": {"delay": "60s"}}),
-            "linkTTL must be longer",
-            json!({
-            "verification": {"linkTTL": "61s"}, "task": {"delay": "60s"}}),
-        ),
-        (
-            json!({"verification": null}),
-            "set verification.publicURL or expose.host",
-            json!({
-            "verification": null, "expose": {"host": "app.example.com", "ingress": {}}}),
-        ),
-        (
-            json!({"task": {"timeout": "41s"}}),
-            "shutdownGracePeriod must be task.timeout or longer",
-            json!({
-            "task": {"timeout": "40s"}}),
-        ),
-        (
-            json!({"worker": {"replicas": 3}}),
-            "set worker.autoscaling.mode to Off",
-            json!({
-            "worker": {"replicas": 3, "autoscaling": {"mode": "Off"}}}),
-        ),
-        (
-            json!({"worker": {"autoscaling": {"minReplicas": 11}}}),
-            "must not exceed maxReplicas",
-            json!({"worker": {"autoscaling": {"minReplicas": 10}}}),
-        ),
-        (
-            json!({"worker": {"autoscaling": {"fallback": {"replicas": 11}}}}),
-            "fallback.replicas must not exceed",
-            json!({"worker": {"autoscaling": {"fallback": {"replicas": 10}}}}),
-        ),
-        (
-            json!({"mail": {"smtp": {"authSecretRef": auth, "tls": "None"}}}),
-            "set StartTLS or Implicit",
-            json!({"mail": {"smtp": {"authSecretRef": auth, "tls": "Implicit"}}}),
-        ),
-        (
-            json!({"expose": {"host": "app.example.com"}}),
-            "exactly one of ingress and gateway",
-            json!({"expose": {"host": "app.example.com", "ingress": {}}}),
-        ),
-        (
-            json!({"expose": {"host": "app.example.com", "ingress": {}, "gateway": {"parentRefs": [{"name": "edge"}]}}}),
-            "exactly one of ingress and gateway",
-            json!({"expose": {"host": "app.example.com", "gateway": {"parentRefs": [{"name": "edge"}]}}}),
-        ),
-        (
-            json!({"queues": [{"name": "critical", "priority": 0}]}),
-            "set paused: true",
-            json!({"queues": [{"name": "critical", "priority": 1, "paused": true}]}),
-        ),
-    ];
-    for (refused, message, accepted) in cases {
+    for (refused, message, accepted) in spec_cases::rules() {
         let found = problems(&spec(refused.clone()));
         assert!(found.len() == 1 && found[0].contains(message), "{refused}: {found:?}");
         assert_eq!(problems(&spec(accepted.clone())), Vec::<String>::new(), "{accepted}");
@@ -240,82 +148,18 @@ fn a_name_of_41_characters_is_refused_and_one_of_40_is_not() {
 
 #[test]
 fn the_form_of_each_text_is_held_by_a_rule_with_words() {
-    let queue = |name: &str| json!({"queues": [{"name": name, "priority": 1}], "task": {"queue": name}});
-    let delay = |text: &str| json!({"task": {"delay": text}});
-    let url = |text: &str| json!({"verification": {"publicURL": text}});
-    let from = |text: &str| json!({"mail": {"from": text}});
-    let host = |text: &str| json!({"mail": {"smtp": {"host": text}}});
-    let refused = [
-        (delay("-5s"), "from 0s to 24h"),
-        (delay("1e9h"), "from 0s to 24h"),
-        (delay("10"), "like 10s"),
-        (delay("24h1s"), "24h"),
-        (delay(""), "like 10s"),
-        (delay("1m1h"), "like 10s"),
-        (queue("{mail}"), "letters"),
-        (queue("a\nb"), "letters"),
-        (queue("mail\n"), "letters"),
-        (url("app.example.com"), "https://app.example.com"),
-        (url("https://a.b/?x"), "no ?"),
-        (url("https://user:pw@a.b"), "no user"),
-        (url("ftp://a.b"), "http or https"),
-        (from("nobody"), "no-reply@example.com"),
-        (from("a@b\r\nBcc: x@y"), "no-reply@example.com"),
-        (host("smtp://a.b"), "without a port or scheme"),
-        (host("a b"), "without a port or scheme"),
-    ];
-    for (change, message) in refused {
+    for (change, message) in spec_cases::malformed() {
         let found = problems(&spec(change.clone()));
         assert!(!found.is_empty() && found.iter().any(|line| line.contains(message)), "{change}: {found:?}");
     }
-    let accepted = [
-        delay("0s"),
-        json!({"task": {"delay": "24h"}, "verification": {"linkTTL": "25h"}}),
-        delay("1h30m"),
-        delay("250ms"),
-        queue("mail:bulk_1.x"),
-        url("http://127.0.0.1:8080"),
-        url("https://example.com/signup/"),
-        from("Example Inc. <no-reply@example.com>"),
-        host("10.0.0.1"),
-    ];
-    for change in accepted {
+    for change in spec_cases::well_formed() {
         assert_eq!(problems(&spec(change.clone())), Vec::<String>::new(), "{change}");
     }
 }
 
 #[test]
 fn each_structural_mistake_names_the_path_the_value_and_the_fix() {
-    let cases = [
-        (
-            json!({"task": {"delai": "1s"}}),
-            "spec.task.delai: is not a known field; remove it, or use one of backoff, deadline, delay",
-        ),
-        (json!({"task": {"maxRetries": 101}}), "spec.task.maxRetries: 101 must be 0 to 100"),
-        (json!({"task": {"maxRetries": -1}}), "spec.task.maxRetries: -1 must be 0 to 100"),
-        (json!({"task": {"maxRetries": "5"}}), "spec.task.maxRetries: \"5\" must be a whole number"),
-        (json!({"task": {"maxRetries": 1.5}}), "spec.task.maxRetries: 1.5 must be a whole number"),
-        (json!({"task": {"delay": 10}}), "spec.task.delay: 10 must be a string; put it in quotes"),
-        (json!({"task": "fast"}), "spec.task: \"fast\" must be an object"),
-        (json!({"paused": "yes"}), "spec.paused: \"yes\" must be true or false"),
-        (json!({"database": null}), "spec.database: is missing; add it. PostgreSQL"),
-        (json!({"database": {"secretRef": {"name": null}}}), "spec.database.secretRef.name: is missing"),
-        (json!({"database": {"secretRef": {"name": "App_DB"}}}), "spec.database.secretRef.name: \"App_DB\" must match"),
-        (json!({"mail": {"smtp": {"tls": "starttls"}}}), "\"starttls\" must be one of StartTLS, Implicit, None"),
-        (
-            json!({"worker": {"autoscaling": {"mode": false}}}),
-            "mode: \"false\" is how YAML reads a bare word such as Off",
-        ),
-        (json!({"mail": {"smtp": {"port": 0}}}), "spec.mail.smtp.port: 0 must be 1 to 65535"),
-        (json!({"queues": []}), "spec.queues: has 0 entries and needs 1 or more"),
-        (
-            json!({"queues": [{"name": "critical", "priority": 1}, {"name": "critical", "priority": 2}]}),
-            "spec.queues[1].name: \"critical\" is in the list twice",
-        ),
-        (json!({"signup": {"passwordMinLength": 5}}), "spec.signup.passwordMinLength: 5 must be 6 to 128"),
-        (json!({"worker": {"resources": {"limits": {"cpu": true}}}}), "spec.worker.resources.limits.cpu: true must be"),
-    ];
-    for (change, expected) in cases {
+    for (change, expected) in spec_cases::structural() {
         let found = problems(&spec(change.clone()));
         assert!(found.iter().any(|line| line.contains(expected)), "{change}: {found:?}");
     }

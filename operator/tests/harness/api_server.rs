@@ -4,7 +4,11 @@
 //! configuration with every right, and the audit log of all requests. Does not: run controllers or nodes: Deployments get no
 //! pods, and owner references collect no garbage.
 
-use kube::{Client, Config};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api, Client, Config, CustomResourceExt,
+    api::{Patch, PatchParams},
+};
 use operator::crd::SignupPipeline;
 use rustix::process::Signal;
 use servers::Process;
@@ -22,7 +26,12 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 const TOKEN: &str = "test-token";
 
-struct ApiServer {
+/// A user as a service account of the chart is one, so that the API server shares its time out as in a cluster.
+const OPERATOR_TOKEN: &str = "operator-token";
+const OPERATOR: &str = ",system:serviceaccount:signup-system:signup-operator,2,\"system:serviceaccounts,operators\"\n";
+
+/// One server, with the etcd it keeps everything in.
+pub(crate) struct ApiServer {
     _etcd: Process,
     server: Process,
     port: u16,
@@ -43,7 +52,8 @@ fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-fn start() -> ApiServer {
+/// Starts a server, which ends with the value.
+pub(crate) fn start() -> ApiServer {
     let (client, peer, port) = (free_port(), free_port(), free_port());
     let mut etcd = Process::new("signup-etcd", Signal::KILL).expect("a folder");
     let urls = [client, peer].map(|port| format!("http://127.0.0.1:{port}"));
@@ -65,7 +75,8 @@ fn api_server(folder: &Path, etcd: &str, port: u16) -> Command {
     let key = folder.join("service-accounts.key");
     let made = Command::new("openssl").args(["genrsa", "-out"]).arg(&key).arg("2048").output().expect("openssl runs");
     assert!(made.status.success(), "openssl makes no key");
-    fs::write(folder.join("tokens.csv"), format!("{TOKEN},admin,1,system:masters\n")).expect("the folder is ours");
+    fs::write(folder.join("tokens.csv"), format!("{TOKEN},admin,1,system:masters\n{OPERATOR_TOKEN}{OPERATOR}"))
+        .expect("the folder is ours");
     let policy =
         "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{level: Metadata}]\n";
     fs::write(folder.join("audit-policy.yaml"), policy).expect("the folder is ours");
@@ -89,34 +100,38 @@ fn api_server(folder: &Path, etcd: &str, port: u16) -> Command {
     command
 }
 
-/// A client of the running server, with the CRD in place.
-pub(crate) async fn client() -> Client {
-    // Fails only when a provider is installed already, and then there is one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let server = tokio::task::spawn_blocking(|| SERVER.get_or_init(start)).await.expect("it does not panic");
-    let mut config = Config::new(format!("https://127.0.0.1:{}", server.port).parse().expect("a URI"));
-    // The server made its certificate itself a moment ago, on this machine.
-    config.accept_invalid_certs = true;
-    config.auth_info.token = Some(secrecy::SecretString::from(TOKEN));
-    let client = Client::try_from(config).expect("a client");
-    until("the API server is ready", async || client.apiserver_version().await.ok()).await;
-    install_crd(&client).await;
-    client
+impl ApiServer {
+    /// Every right; `accept_invalid_certs`, because the server made its certificate itself a moment ago, on this machine.
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::new(format!("https://127.0.0.1:{}", self.port).parse().expect("a URI"));
+        config.accept_invalid_certs = true;
+        config.auth_info.token = Some(secrecy::SecretString::from(TOKEN));
+        config
+    }
 }
 
-async fn install_crd(client: &Client) {
-    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-    use kube::{
-        Api, CustomResourceExt,
-        api::{Patch, PatchParams},
-    };
-    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let name = SignupPipeline::crd_name();
-    let patch = Patch::Apply(SignupPipeline::crd());
-    until("the CRD is accepted", async || crds.patch(name, &PatchParams::apply("test").force(), &patch).await.ok())
-        .await;
+/// The configuration of clients of the one server.
+pub(crate) async fn config() -> Config {
+    tokio::task::spawn_blocking(|| SERVER.get_or_init(start)).await.expect("it does not panic").config()
+}
+
+/// A client of the one server, with the CRD in place.
+pub(crate) async fn client() -> Client {
+    client_of(config().await, SignupPipeline::crd()).await
+}
+
+/// A client of a server, with that CRD in place.
+pub(crate) async fn client_of(config: Config, crd: CustomResourceDefinition) -> Client {
+    // Fails only when a provider is installed already, and then there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = Client::try_from(config).expect("a client");
+    until("the API server is ready", async || client.apiserver_version().await.ok()).await;
+    let (crds, name): (Api<CustomResourceDefinition>, _) = (Api::all(client.clone()), SignupPipeline::crd_name());
+    let (params, patch) = (PatchParams::apply("test").force(), Patch::Apply(crd));
+    until("the CRD is accepted", async || crds.patch(name, &params, &patch).await.ok()).await;
     let pipelines: Api<SignupPipeline> = Api::all(client.clone());
     until("pipelines are served", async || pipelines.list(&Default::default()).await.ok()).await;
+    client
 }
 
 /// Requests that finished, as `verb resource/name` with their namespace.

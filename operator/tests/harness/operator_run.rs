@@ -51,7 +51,11 @@ pub(crate) struct Run {
 impl Run {
     /// A namespace without an operator yet.
     pub(crate) async fn new() -> Self {
-        let client = client().await;
+        Self::on(client().await).await
+    }
+
+    /// The same on another server.
+    pub(crate) async fn on(client: Client) -> Self {
         let namespace = format!("test-{}", NAMESPACES.fetch_add(1, Ordering::Relaxed));
         let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
         let object = json!({"metadata": {"name": namespace, "labels": labels}});
@@ -63,17 +67,26 @@ impl Run {
     /// A namespace with the Secrets of the minimal pipeline, the pipeline, and an operator.
     pub(crate) async fn with_pipeline(text: &str) -> Self {
         let mut run = Self::new().await;
-        run.secret("app-db", &[("uri", "postgres://app:canary-db@db.test:5432/app")]).await;
-        run.secret("app-redis", &[("uri", "redis://:canary-redis@127.0.0.1:1/0")]).await;
+        run.secrets().await;
         run.pipeline(text).await;
         run.start();
         run
     }
 
+    /// The Secrets that the minimal pipeline names; nothing answers at their addresses.
+    pub(crate) async fn secrets(&self) {
+        self.secret("app-db", &[("uri", "postgres://app:canary-db@db.test:5432/app")]).await;
+        self.secret("app-redis", &[("uri", "redis://:canary-redis@127.0.0.1:1/0")]).await;
+    }
+
     pub(crate) fn start(&mut self) {
-        let scope =
-            Scope { namespace: Some(self.namespace.clone()), image: "signup:test".into(), identity: "test".into() };
-        let run = controller::run(self.client.clone(), scope, std::future::pending());
+        self.start_with(self.client.clone(), "signup:test");
+    }
+
+    /// With the rights of a client, and an image of its own.
+    pub(crate) fn start_with(&mut self, client: Client, image: &str) {
+        let scope = Scope { namespace: Some(self.namespace.clone()), image: image.into(), identity: "test".into() };
+        let run = controller::run(client, scope, std::future::pending());
         self.operator = Some(tokio::spawn(async { run.await.expect("it runs") }));
     }
 
@@ -164,31 +177,69 @@ impl Run {
 /// What a pod's admin port answers, on an address of its own.
 pub(crate) struct FakePod {
     pub(crate) address: IpAddr,
-    hash: Arc<Mutex<String>>,
+    answers: Arc<Mutex<Answers>>,
+}
+
+/// Hash of the configuration, what `/readyz` misses, and the metrics.
+struct Answers {
+    hash: String,
+    missing: Option<String>,
+    metrics: String,
+}
+
+impl Answers {
+    fn answer(&self, request: &str) -> (&'static str, String) {
+        match (request.split(' ').nth(1), &self.missing) {
+            (Some("/metrics"), _) => ("200 OK", self.metrics.clone()),
+            (Some("/readyz"), Some(missing)) => ("503 Service Unavailable", format!("not ready: {missing}\n")),
+            (Some("/readyz"), None) => ("200 OK", "ok\n".to_owned()),
+            _ => ("200 OK", format!("{{\"hash\":\"{}\"}}", self.hash)),
+        }
+    }
 }
 
 impl FakePod {
-    /// Serves at once.
+    /// Serves at once, ready and without metrics.
     pub(crate) async fn new() -> Self {
         let address = IpAddr::from([127, 0, 77, ADDRESSES.fetch_add(1, Ordering::Relaxed)]);
         let listener = TcpListener::bind(SocketAddr::new(address, 8081)).await.expect("the address is free");
-        let hash = Arc::new(Mutex::new("0".to_owned()));
-        let answers = Arc::clone(&hash);
+        let answers = Answers { hash: "0".to_owned(), missing: None, metrics: String::new() };
+        let answers = Arc::new(Mutex::new(answers));
+        let shared = Arc::clone(&answers);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let hash = answers.lock().expect("nobody panicked").clone();
                 let mut request = [0; 1024];
-                let _ = stream.read(&mut request).await;
-                let body = format!("{{\"hash\":\"{hash}\"}}");
-                let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+                let length = stream.read(&mut request).await.unwrap_or(0);
+                let request = String::from_utf8_lossy(&request[..length]).into_owned();
+                let (status, body) = shared.lock().expect("nobody panicked").answer(&request);
+                let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
                 let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
             }
         });
-        Self { address, hash }
+        Self { address, answers }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Answers)) {
+        change(&mut self.answers.lock().expect("nobody panicked"));
     }
 
     /// Reports another configuration from now on.
     pub(crate) fn runs(&self, hash: &str) {
-        hash.clone_into(&mut self.hash.lock().expect("nobody panicked"));
+        self.change(|answers| hash.clone_into(&mut answers.hash));
+    }
+
+    /// Cannot do its job from now on.
+    pub(crate) fn is_not_ready(&self, missing: &str) {
+        self.change(|answers| answers.missing = Some(missing.to_owned()));
+    }
+
+    /// Can do its job from now on.
+    pub(crate) fn is_ready(&self) {
+        self.change(|answers| answers.missing = None);
+    }
+
+    /// Shows these metrics from now on.
+    pub(crate) fn measures(&self, metrics: &str) {
+        self.change(|answers| metrics.clone_into(&mut answers.metrics));
     }
 }

@@ -1,0 +1,77 @@
+//! A definition of the resource that is older than the operator, on an API server of its own.
+
+use super::{
+    api_server::{client_of, start, until},
+    operator_run::MINIMAL,
+};
+use k8s_openapi::{
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
+use kube::{
+    Api, Client, CustomResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
+use operator::{
+    controller::{self, Scope, definition::Definition},
+    crd::SignupPipeline,
+    manifest,
+};
+
+/// As an earlier version might have had it.
+fn older() -> CustomResourceDefinition {
+    let mut crd = serde_json::to_value(SignupPipeline::crd()).expect("JSON");
+    let spec =
+        crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties").expect("it is there");
+    spec.as_object_mut().expect("properties").remove("observability").expect("it was there");
+    serde_json::from_value(crd).expect("a definition")
+}
+
+async fn degraded(client: &Client, reason: &str) -> Condition {
+    let pipelines: Api<SignupPipeline> = Api::default_namespaced(client.clone());
+    let found = |pipeline: SignupPipeline| {
+        let mut all = pipeline.status?.conditions.into_iter();
+        all.find(|condition| condition.type_ == "Degraded" && condition.reason == reason)
+    };
+    until(&format!("Degraded has the reason {reason}"), async || found(pipelines.get("demo").await.ok()?)).await
+}
+
+#[tokio::test]
+async fn a_definition_older_than_the_operator_is_told_with_its_fix_until_it_is_replaced() {
+    let server = tokio::task::spawn_blocking(start).await.expect("it starts");
+    let client = client_of(server.config(), older()).await;
+    let pipeline = manifest::parse(MINIMAL).expect("it is valid").pipeline;
+    let pipelines: Api<SignupPipeline> = Api::default_namespaced(client.clone());
+    pipelines.create(&PostParams::default(), &pipeline).await.expect("it is accepted");
+    let scope = Scope { namespace: Some("default".into()), image: "signup:test".into(), identity: "test".into() };
+    let operator = tokio::spawn(controller::run(client.clone(), scope, std::future::pending()));
+    for (name, uri) in [("app-db", "postgres://app@db.test/app"), ("app-redis", "redis://127.0.0.1:1/0")] {
+        let secret = serde_json::json!({"metadata": {"name": name}, "stringData": {"uri": uri}});
+        let secret: k8s_openapi::api::core::v1::Secret = serde_json::from_value(secret).expect("a Secret");
+        Api::default_namespaced(client.clone()).create(&PostParams::default(), &secret).await.expect("it is new");
+    }
+    let condition = degraded(&client, "CrdOutdated").await;
+    assert!(condition.message.contains("lacks spec.observability, and drops"), "{}", condition.message);
+    assert!(condition.message.contains("Fix: helm upgrade with crd.install=true"), "{}", condition.message);
+
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let patch = Patch::Apply(SignupPipeline::crd());
+    let params = PatchParams::apply("test").force();
+    crds.patch(SignupPipeline::crd_name(), &params, &patch).await.expect("it is accepted");
+    degraded(&client, "AsDesired").await;
+    operator.abort();
+}
+
+#[tokio::test]
+async fn the_operators_own_definition_is_current_and_needs_no_right_to_be_read() {
+    let mut config = super::api_server::config().await;
+    super::api_server::client().await;
+    // Somebody without any right of their own.
+    config.auth_info.impersonate = Some("nobody-in-particular".into());
+    let client = Client::try_from(config).expect("a client");
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    assert!(crds.get(SignupPipeline::crd_name()).await.is_err(), "definitions are not theirs to read");
+    let definition = Definition::new(client);
+    until("it is read", async || definition.is_current().await.then_some(())).await;
+    assert_eq!(definition.finding().await, None);
+}

@@ -9,6 +9,8 @@ mod operator_run;
 #[path = "harness/spec_cases.rs"]
 mod spec_cases;
 
+#[path = "apiserver/check.rs"]
+mod check;
 #[path = "apiserver/children.rs"]
 mod children;
 #[path = "apiserver/definition.rs"]

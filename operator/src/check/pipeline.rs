@@ -50,8 +50,7 @@ pub(super) fn none(namespace: Option<&str>, name: Option<&str>, found: &[SignupP
 /// Judges a pipeline.
 pub(super) fn judge(snapshot: &Snapshot) -> Vec<Line> {
     let pipeline = &snapshot.pipeline;
-    let mut lines = conditions::judge(pipeline);
-    lines.extend(secrets::judge(pipeline, &snapshot.found, false));
+    let mut lines = secrets::judge(pipeline, &snapshot.found, false);
     let shared = snapshot.shares_with.as_deref().map(Finding::redis_shared);
     lines.extend(shared.map(|finding| Line::of(Level::Error, "Redis", &finding)));
     match &snapshot.children {
@@ -67,20 +66,10 @@ pub(super) fn judge(snapshot: &Snapshot) -> Vec<Line> {
             lines.push(Line::warning("pods", "you may not list them", fix));
         }
     }
-    without_repeats(lines)
-}
-
-/// The operator's conditions say what the check finds too; then they say it once.
-fn without_repeats(lines: Vec<Line>) -> Vec<Line> {
-    let mut kept: Vec<Line> = Vec::new();
-    for line in lines {
-        if line.level == Level::Ok
-            || !kept.iter().any(|other| other.level >= line.level && other.message.ends_with(&line.message))
-        {
-            kept.push(line);
-        }
-    }
-    kept
+    let told = conditions::judge(pipeline);
+    // The operator's conditions say some of it too; then they say it once.
+    lines.retain(|line| line.level == Level::Ok || !told.iter().any(|other| other.message.ends_with(&line.message)));
+    told.into_iter().chain(lines).collect()
 }
 
 fn children(pipeline: &SignupPipeline, found: &[(Kind, String, Seen<DynamicObject>)]) -> Vec<Line> {

@@ -67,8 +67,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The API server may never answer (kube has no read timeout), and the pipeline has to be looked at again.
 const RECONCILE_LIMIT: Duration = Duration::from_secs(60);
 
-/// Reconciles at once. Most of a reconcile is waiting, for Redis up to a second when it is down.
-const CONCURRENCY: u16 = 32;
+/// Reconciles at once, each with a connection to the API server. Most of a reconcile is waiting, for Redis up to a second when
+/// it is down.
+const CONCURRENCY: u16 = 16;
 
 /// What an operator is told at its start.
 #[derive(Debug, Clone)]

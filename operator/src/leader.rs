@@ -116,7 +116,10 @@ impl Leader {
     }
 
     async fn renew(&mut self) -> Result<bool, kube::Error> {
-        let lease = self.leases.get(&self.name).await?;
+        let Some(lease) = self.leases.get_opt(&self.name).await? else {
+            // Deleted by hand: whoever makes it anew leads, and that may be somebody else already.
+            return won(self.leases.create(&PostParams::default(), &self.renewed(None)).await);
+        };
         if holder(&lease) != Some(&self.identity) {
             return Ok(false);
         }

@@ -9,6 +9,7 @@ use operator::{
     render, run,
 };
 use std::process::ExitCode;
+use tokio::runtime::Builder;
 
 /// Runs SignupPipeline resources, in a cluster or on this machine.
 #[derive(Debug, Parser)]
@@ -26,11 +27,20 @@ enum Command {
     Local(Options),
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+fn main() -> anyhow::Result<ExitCode> {
     // Fails only when a provider is installed already, and then there is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match Command::parse() {
+    let command = Command::parse();
+    let mut runtime = match &command {
+        Command::Local(_) => Builder::new_multi_thread(),
+        // Nearly all of the time is waiting, and each thread more would have memory of its own that it never gives back.
+        _ => Builder::new_current_thread(),
+    };
+    runtime.enable_all().build()?.block_on(perform(command))
+}
+
+async fn perform(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Crd => print!("{}", operator::crd::to_yaml()?),
         Command::Run(options) => run::run(options).await?,
         Command::Render(options) => print!("{}", render::run(&options)?),

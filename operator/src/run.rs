@@ -15,11 +15,16 @@ use std::{
     net::SocketAddr,
     sync::Arc,
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 use tokio::net::TcpListener;
 
 /// Image of api and worker when neither the pipeline nor the operator is told one.
 pub const IMAGE: &str = concat!("localhost/signup:", env!("CARGO_PKG_VERSION"));
+
+/// How long reconciles under way may take to end after SIGTERM, so that time is left to give the Lease up before the kubelet
+/// kills the pod (30 s): an API server that does not answer would hold them for longer.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Flags of `operator run`.
 #[derive(Debug, clap::Args)]
@@ -124,7 +129,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     tokio::select! {
         ended = controller::run(client, scope, stop.clone().cancelled_owned()) => ended?,
         () = leader.hold() => return Err(RunError::LeaseLost),
-        () = shutdown.hard().cancelled_owned() => {}
+        () = shutdown.limit(STOP_WITHIN) => {}
     }
     leader.release().await;
     Ok(())

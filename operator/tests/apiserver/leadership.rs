@@ -46,6 +46,19 @@ async fn a_holder_whose_lease_was_taken_stops() {
 }
 
 #[tokio::test]
+async fn a_holder_makes_a_deleted_lease_anew_and_a_candidate_does_not_get_it_beside_it() {
+    let run = Run::new().await;
+    let (mut first, mut second) = (candidate(&run, "first"), candidate(&run, "second"));
+    first.acquire().await;
+    let before = run.wait::<Lease>("lease", |_| true).await.metadata.uid;
+    run.api::<Lease>().delete("lease", &Default::default()).await.expect("it is there");
+    let holding = tokio::spawn(async move { first.hold().await });
+    run.wait::<Lease>("lease", |lease| lease.metadata.uid != before).await;
+    let taking = tokio::time::timeout(FAST.lease * 2, second.acquire()).await;
+    assert!(taking.is_err() && !holding.is_finished());
+}
+
+#[tokio::test]
 async fn two_candidates_at_once_get_one_leader() {
     let run = Run::new().await;
     let tasks = ["first", "second"].map(|identity| {

@@ -86,7 +86,7 @@ fn configuration(pipeline: &SignupPipeline) -> Option<Line> {
         return Some(Line::warning("configuration", message, "use the program of the operator's image"));
     }
     // Otherwise condition ConfigApplied tells it.
-    (applied == total).then(|| Line::ok("configuration", format!("{applied} of {total} pods run {hash}")))
+    (applied == total && total > 0).then(|| Line::ok("configuration", format!("{applied} of {total} pods run {hash}")))
 }
 
 #[cfg(test)]

@@ -33,7 +33,11 @@ pub(super) fn deployment(pipeline: &str, part: Part, deployment: &DynamicObject)
 pub(super) fn pods(namespace: &str, pods: &[Arc<Pod>]) -> Vec<Line> {
     let live = || pods.iter().filter(|pod| is_live(pod));
     let lines: Vec<Line> = live().filter_map(|pod| judge(namespace, pod)).collect();
-    if lines.is_empty() { vec![Line::ok("pods", format!("{} are ready", live().count()))] } else { lines }
+    match (lines.is_empty(), live().count()) {
+        (false, _) => lines,
+        (true, 0) => vec![Line::ok("pods", "there are none")],
+        (true, count) => vec![Line::ok("pods", format!("{count} are ready"))],
+    }
 }
 
 fn judge(namespace: &str, pod: &Arc<Pod>) -> Option<Line> {

@@ -28,6 +28,9 @@ pub(super) fn scaling_active(facts: &Facts<'_>) -> Draft {
         (AutoscalingMode::Auto, Ok(_)) => {
             active(Holds::True, reason::FOLLOWS_QUEUE, "the number of workers follows the work that is due")
         }
+        (AutoscalingMode::Auto, Err(_)) if !facts.findings.is_empty() => {
+            active(Holds::Unknown, reason::NOT_KNOWN, "nobody could look yet")
+        }
         (AutoscalingMode::Auto, Err(finding)) => Draft::from_finding(kind::SCALING_ACTIVE, Holds::False, finding),
         (AutoscalingMode::DryRun, _) => {
             active(Holds::False, reason::MODE, "mode DryRun: what would be done is in status.autoscaling only")

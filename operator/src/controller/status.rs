@@ -123,11 +123,16 @@ fn paused(pipeline: &SignupPipeline) -> Draft {
 
 /// The first thing that is wrong, the cause before its effects.
 fn wrong(facts: &Facts<'_>) -> Option<Finding> {
-    let found = facts.findings.first().cloned();
-    let pods = || facts.api.trouble.clone().or_else(|| facts.worker.trouble.clone());
     let leaf = || facts.leaves.first().map(|(_, finding)| finding.clone());
     let rest = || facts.scaling.trouble.clone().or_else(leaf).or_else(|| facts.outdated.cloned());
-    found.or_else(pods).or_else(|| pod_trouble(&facts.observed.pods)).or_else(rest)
+    blocking(facts).or_else(rest)
+}
+
+/// The first thing that keeps pods from running.
+fn blocking(facts: &Facts<'_>) -> Option<Finding> {
+    let found = facts.findings.first().cloned();
+    let pods = || facts.api.trouble.clone().or_else(|| facts.worker.trouble.clone());
+    found.or_else(pods).or_else(|| pod_trouble(&facts.observed.pods))
 }
 
 fn ready(facts: &Facts<'_>, wrong: Option<&Finding>) -> Draft {
@@ -135,13 +140,15 @@ fn ready(facts: &Facts<'_>, wrong: Option<&Finding>) -> Draft {
     if serves(&facts.api) && serves(&facts.worker) && facts.findings.is_empty() {
         return Draft::new(kind::READY, Holds::True, reason::AS_DESIRED, "signups are accepted and mails are sent");
     }
-    if let Some(wrong) = wrong {
-        return Draft::from_finding(kind::READY, Holds::False, wrong);
+    if let Some(blocking) = blocking(facts) {
+        return Draft::from_finding(kind::READY, Holds::False, &blocking);
     }
-    let [database, migrations] = database(facts);
-    match [database, migrations].into_iter().find(|draft| draft.holds == Holds::False) {
-        Some(cause) => Draft { condition: kind::READY, ..cause },
-        None => {
+    // What else is wrong keeps no pod from being ready, but the database does.
+    let store = database(facts).into_iter().find(|draft| draft.holds == Holds::False);
+    match (store, wrong) {
+        (Some(cause), _) => Draft { condition: kind::READY, ..cause },
+        (None, Some(wrong)) => Draft::from_finding(kind::READY, Holds::False, wrong),
+        (None, None) => {
             let finding = Finding::usual(reason::ROLLING_OUT, "no pod of api or worker is ready yet");
             Draft::from_finding(kind::READY, Holds::False, &finding)
         }

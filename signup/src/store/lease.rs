@@ -5,7 +5,7 @@
 //! counted in the same statement (I7).
 
 use super::{Store, StoreError, milliseconds, rows};
-use crate::{Intent, State, store::sweeper::EXPIRE_LEASES};
+use crate::{Code, Intent, Keys, State, store::sweeper::EXPIRE_LEASES};
 use sqlx::{Row as _, postgres::PgRow};
 use std::{fmt, time::Duration};
 use uuid::Uuid;
@@ -121,7 +121,28 @@ impl Store {
         .await?;
         Ok(done.rows_affected() == 1)
     }
+
+    /// Gives a leased mail a code of the current key, for when the key of its own code is gone; gives the code, or `None` when
+    /// the lease is lost. A copy that was accepted before, and not recorded, has a link that works no more.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`]; the mail has its old code then.
+    pub async fn renew_code(&self, id: Uuid, epoch: i64, keys: &Keys) -> Result<Option<Code>, StoreError> {
+        let code = keys.current_code(id);
+        let renewing = sqlx::query(RENEW_CODE).bind(id).bind(epoch).bind(keys.current_id()).bind(code.hash().to_vec());
+        let done = renewing.execute(&self.pool).await?;
+        Ok((done.rows_affected() == 1).then_some(code))
+    }
 }
+
+const RENEW_CODE: &str = "
+WITH mine AS (
+    UPDATE email_intents SET key_id = $3
+    WHERE id = $1 AND lease_epoch = $2 AND state = 'sending' AND lease_until > clock_timestamp()
+    RETURNING id
+)
+UPDATE verify_emails SET key_id = $3, secret_hash = $4 FROM mine WHERE verify_emails.intent_id = mine.id";
 
 fn leased(row: &PgRow) -> Result<Leased, sqlx::Error> {
     Ok(Leased {

@@ -11,7 +11,7 @@ use crate::{
 };
 use futures::FutureExt as _;
 use pipeline::Document;
-use signup::Leased;
+use signup::{Code, Leased};
 use std::{panic::AssertUnwindSafe, time::SystemTime};
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +41,7 @@ impl VerificationEmail {
         stop: &CancellationToken,
     ) -> Outcome {
         let attempt = AssertUnwindSafe(async {
-            match self.write(document, leased) {
+            match self.code(leased).await.and_then(|code| self.write(document, leased, &code)) {
                 Ok(ready) => self.send(document, &ready, lease, stop).await,
                 Err(ended) => ended,
             }
@@ -63,11 +63,27 @@ impl VerificationEmail {
         self.record(document, leased, lease, ended).await
     }
 
-    fn write(&self, document: &Document, leased: &Leased) -> Result<Ready, Ended> {
-        let materials = self.materials.now();
-        let Some(code) = materials.keys.code(&leased.key_id, leased.intent.id) else {
+    /// The code of every copy (I6). At the first attempt a missing key may only not have reached this worker yet. Later it is
+    /// gone (deleted with its pipeline, say), and a mail with a new code is better than none.
+    async fn code(&self, leased: &Leased) -> Result<Code, Ended> {
+        let (id, materials) = (leased.intent.id, self.materials.now());
+        if let Some(code) = materials.keys.code(&leased.key_id, id) {
+            return Ok(code);
+        }
+        if leased.attempts < 2 {
             return Err(misconfigured("the verification key of this mail is missing; put it back into its Secret"));
-        };
+        }
+        let renewed = self.store.renew_code(id, leased.epoch, &materials.keys).await.unwrap_or_else(|error| {
+            tracing::warn!(intent = %id, %error, "the code could not be renewed");
+            None
+        });
+        let code = renewed.ok_or(Ended::Withheld)?;
+        tracing::warn!(intent = %id, key = leased.key_id, "the key of this mail is gone; its link is made with the current one");
+        Ok(code)
+    }
+
+    fn write(&self, document: &Document, leased: &Leased, code: &Code) -> Result<Ready, Ended> {
+        let materials = self.materials.now();
         let mail = message::Mail {
             from: &document.mail.from,
             to: &leased.email,

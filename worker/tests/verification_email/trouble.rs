@@ -148,6 +148,28 @@ async fn a_missing_key_waits_for_the_operator_and_nothing_is_used_up() {
 }
 
 #[tokio::test]
+async fn a_key_that_stays_missing_is_replaced_and_the_new_link_verifies() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    bench.set("key_id = 'deadbeef'", created.intent.id).await;
+    retry(bench.run(&created).await);
+    bench.set("next_attempt_at = NULL", created.intent.id).await;
+    assert_eq!(bench.run(&created).await, Ok(()));
+    let mail = bench.inbox.messages().pop().expect("it is sent");
+    let text = mail.text.as_deref().expect("it has a text");
+    let code = text.split("secret_code=").nth(1).expect("a link").split_whitespace().next().expect("a code");
+    let hash = "encode(sha256(convert_to($1, 'UTF8')), 'hex') = encode(secret_hash, 'hex')";
+    let known = format!("SELECT {hash} FROM verify_emails WHERE intent_id = $2 AND key_id <> 'deadbeef'");
+    let known: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(known))
+        .bind(code)
+        .bind(created.intent.id)
+        .fetch_one(&bench.sql)
+        .await
+        .expect("a row");
+    assert!(known);
+}
+
+#[tokio::test]
 async fn causes_for_the_queue_hold_no_address_even_if_the_server_repeats_it() {
     let bench = Bench::new().await;
     let created = bench.sign_up("alice1").await;

@@ -1,7 +1,7 @@
 //! Clients that sign up, and what they were told.
 //!
 //! Takes: the addresses of the apis, or of an ingress and the host name behind it. Gives: signups with unique users, one at a
-//! time, many, or on and on in the background, as fast as the answers come or at a steady rate.
+//! time, many, or on and on in the background, as fast as the answers come or with pauses.
 //! Does not: repeat a signup that failed: the checker has to know what each client believes.
 
 use crate::{canary::MARK, pipeline::PATIENCE};
@@ -18,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 /// A client's pause after a failure, so that an outage does not become a flood of attempts.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
+
+/// Clients of a steady load.
+const STEADY_CLIENTS: u32 = 2;
 
 /// What one client was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,18 +148,18 @@ impl Signups {
         Load { stop, clients }
     }
 
-    /// Signs one user up every `pause`, however long the answers take, until the load is stopped.
+    /// Signs a user up about every `pause` until the load is stopped: two clients in turn, each of which waits for its answer,
+    /// so that a slow machine gets a smaller load instead of a growing one.
     pub fn steadily(self: &Arc<Self>, pause: Duration) -> Load {
         let (stop, mut clients) = (CancellationToken::new(), JoinSet::new());
-        let (signups, stopped) = (Arc::clone(self), stop.clone());
-        clients.spawn(async move {
-            let (mut tick, mut open) = (tokio::time::interval(pause), JoinSet::new());
-            while stopped.run_until_cancelled(tick.tick()).await.is_some() {
-                let signups = Arc::clone(&signups);
-                open.spawn(async move { signups.one().await });
-            }
-            open.join_all().await;
-        });
+        for _ in 0..STEADY_CLIENTS {
+            let (signups, stop) = (Arc::clone(self), stop.clone());
+            clients.spawn(async move {
+                while stop.run_until_cancelled(tokio::time::sleep(pause * STEADY_CLIENTS)).await.is_some() {
+                    signups.one().await;
+                }
+            });
+        }
         Load { stop, clients }
     }
 }

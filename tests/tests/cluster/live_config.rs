@@ -24,7 +24,7 @@ fn edits() -> [[Value; 2]; 10] {
         [json!({"task": {"delay": "2s"}}), json!({"task": {"delay": "1s"}})],
         [json!({"task": {"maxRetries": 2}}), json!({"task": {"maxRetries": 5}})],
         [queues(7, 3, false), queues(1, 9, false)],
-        [queues(1, 9, true), queues(1, 9, false)],
+        [queues(1, 9, true), queues(2, 9, false)],
         [json!({"signup": {"perMinutePerIP": 100_000}}), json!({"signup": {"perMinutePerIP": 0}})],
         [json!({"mail": {"smtp": {"maxPerSecond": 100}}}), json!({"mail": {"smtp": {"maxPerSecond": 200}}})],
         [json!({"worker": {"concurrency": 4}}), json!({"worker": {"concurrency": 8}})],
@@ -90,7 +90,7 @@ async fn time_until_logged(
     start.elapsed()
 }
 
-/// A ConfigMap with the subject of the mails.
+/// A ConfigMap with the texts of the mails.
 async fn write_texts(namespace: &Namespace, subject: &str) {
     use k8s_openapi::api::core::v1::ConfigMap;
     use kube::{
@@ -98,7 +98,8 @@ async fn write_texts(namespace: &Namespace, subject: &str) {
         api::{Patch, PatchParams},
     };
     let maps: Api<ConfigMap> = Api::namespaced(namespace.cluster.client.clone(), &namespace.name);
-    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "texts"}, "data": {"subject.txt": subject}});
+    let data = json!({"subject.txt": subject, "body.txt": "{{link}}", "body.html": "<a href=\"{{link}}\">verify</a>"});
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "texts"}, "data": data});
     maps.patch("texts", &PatchParams::apply("tests").force(), &Patch::Apply(map)).await.expect("it is taken");
 }
 

@@ -6,7 +6,7 @@ use pipeline_tests::Signups;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-/// A signup every 100 ms: a third of what two cores can hash, so that the roll-outs have the rest.
+/// About 10 signups a second: most of two cores are for the pods that start and stop.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Signs up before, during and after `change`, and then looks at every signup and every mail.

@@ -7,8 +7,8 @@ use pipeline_tests::Signups;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
-/// A signup every 150 ms.
-const PAUSE: Duration = Duration::from_millis(150);
+/// About 10 signups a second: most of two cores are for the pods that start and stop.
+const PAUSE: Duration = Duration::from_millis(100);
 
 async fn more_signups(clients: &Arc<Signups>) {
     let before = acknowledged(clients);

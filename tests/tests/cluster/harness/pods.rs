@@ -16,6 +16,8 @@ use std::{
 
 /// Port of health, metrics and the configuration in force.
 const ADMIN_PORT: u16 = 8081;
+/// A pod that ends while it is asked does not answer.
+const ANSWER: Duration = Duration::from_secs(5);
 
 impl Pipeline {
     /// Its pods, without those that are about to end; `component` is `api`, `worker`, or both when absent.
@@ -40,10 +42,11 @@ impl Pipeline {
 
     /// What the admin port of each pod says at `path`; `None` of a pod that does not answer.
     pub(crate) async fn admin(&self, path: &str) -> BTreeMap<String, Option<String>> {
+        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER).build().expect("a client");
         let mut pages = BTreeMap::new();
         for pod in self.pods(None).await {
             let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();
-            pages.insert(pod.name_any(), get(&format!("http://{address}:{ADMIN_PORT}{path}")).await);
+            pages.insert(pod.name_any(), get(&client, &format!("http://{address}:{ADMIN_PORT}{path}")).await);
         }
         pages
     }
@@ -74,6 +77,6 @@ impl Pipeline {
     }
 }
 
-async fn get(url: &str) -> Option<String> {
-    reqwest::get(url).await.ok()?.text().await.ok()
+async fn get(client: &reqwest::Client, url: &str) -> Option<String> {
+    client.get(url).send().await.ok()?.text().await.ok()
 }

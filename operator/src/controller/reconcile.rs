@@ -3,6 +3,8 @@
 //! Takes: the resource. Gives: observe, validate, build, apply, configure pods, scale, report, in this order; trouble in a
 //! step is reported in the status before it is an error. Does not: apply anything while something is missing.
 
+mod restarts;
+
 use super::{
     Context,
     apply::{self, ApplyError},
@@ -14,12 +16,12 @@ use super::{
     rollout::rollout,
     scaler::{Scaler, Scaling},
     status::{Facts, status},
-    validate::validate,
+    validate::{Lookup, validate},
 };
 use crate::{
     build::{
         self, Inputs,
-        checksum::{FIELDS, hash},
+        checksum::hash,
         child::{Child, Kind},
         names::{Part, selector_text},
     },
@@ -32,6 +34,7 @@ use kube::{ResourceExt, runtime::events::EventType};
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     applied: apply::Memory,
+    templates: restarts::Templates,
     version: Option<Version>,
     scaler: Scaler,
     written: Written,
@@ -67,7 +70,7 @@ pub(super) async fn reconcile(
     let image = observed.image.as_ref().unwrap_or(&context.image);
     let inputs = endpoints::inputs(pipeline, &observed.secrets(), image);
     let version = version(pipeline, &observed);
-    let mut applied = apply_children(context, pipeline, &observed, &inputs, &mut memory.applied).await;
+    let mut applied = apply_children(context, pipeline, &observed, &inputs, memory).await;
     let reports = context.pods.ask(&observed.pods).await;
     if applied.findings.is_empty() && !pipeline.spec.paused {
         let nudged = pods::nudge(client, &observed.pods, &reports, memory.version.as_ref(), &version).await;
@@ -108,7 +111,7 @@ async fn apply_children(
     pipeline: &SignupPipeline,
     observed: &Observed,
     inputs: &Inputs,
-    memory: &mut apply::Memory,
+    memory: &mut Memory,
 ) -> Applied {
     let findings = validate(observed.found.iter().map(|(demand, lookup)| (demand, lookup)));
     let mut applied = Applied { findings, ..Applied::default() };
@@ -120,9 +123,12 @@ async fn apply_children(
         }
     };
     if applied.findings.is_empty() && !pipeline.spec.paused {
-        tell_restarts(context, pipeline, observed, &desired).await;
-        match apply::apply(&context.client, &desired, &observed.children, memory).await {
-            Ok(leaves) => applied.leaves = leaves,
+        tell_restarts(context, pipeline, observed, &desired, &memory.templates).await;
+        match apply::apply(&context.client, &desired, &observed.children, &mut memory.applied).await {
+            Ok(leaves) => {
+                applied.leaves = leaves;
+                memory.templates = restarts::templates(&desired);
+            }
             Err(error) => {
                 applied.findings.push(error.finding());
                 applied.failure = Some(ReconcileError::Apply(error));
@@ -137,31 +143,37 @@ fn newer_image<'a>(pipeline: &SignupPipeline, kept: &str, own: &'a str) -> Optio
     (pipeline.spec.image.is_none() && kept != own).then_some(own)
 }
 
+/// Covers all files of the pods but the document: Secrets, and the ConfigMap with the texts of the mails.
 fn version(pipeline: &SignupPipeline, observed: &Observed) -> Version {
     let uid = pipeline.uid().unwrap_or_default();
-    let secrets = observed.secrets();
-    let parts = secrets.values().flat_map(|content| content.iter()).flat_map(|(key, value)| [key.as_bytes(), value]);
+    let content = observed.found.iter().filter_map(|(_, lookup)| match lookup {
+        Lookup::Found(content) => Some(content),
+        Lookup::Missing | Lookup::Forbidden => None,
+    });
+    let parts = content.flat_map(|content| content.iter()).flat_map(|(key, value)| [key.as_bytes(), value]);
     // A document that cannot be built is a finding already.
     let config = build::configuration(pipeline).map(|(_, hash)| hash).unwrap_or_default();
     Version { config, secrets: hash(std::iter::once(uid.as_bytes()).chain(parts)) }
 }
 
 /// Before pods are replaced, an event names the field that running processes cannot take.
-async fn tell_restarts(context: &Context, pipeline: &SignupPipeline, observed: &Observed, desired: &[Child]) {
-    for child in desired.iter().filter(|child| child.kind == Kind::Deployment) {
+async fn tell_restarts(
+    context: &Context,
+    pipeline: &SignupPipeline,
+    observed: &Observed,
+    desired: &[Child],
+    before: &restarts::Templates,
+) {
+    for (part, child) in restarts::deployments(desired) {
         let Some(seen) = observed.child(Kind::Deployment, child.name()) else { continue };
-        for (annotation, field) in FIELDS {
-            let value =
-                |data: &serde_json::Value| data["spec"]["template"]["metadata"]["annotations"][annotation].clone();
-            let (old, new) = (value(&seen.data), value(&child.object.data));
-            if old == new || old.is_null() {
-                continue;
-            }
-            let note = format!("pods of {} are replaced, because {field} changed", child.name());
-            let action = format!("Restart{}{}", child.name(), new.as_str().unwrap_or_default());
-            report::tell(&context.recorder, pipeline, EventType::Normal, reason::RESTARTING.name(), &action, note)
-                .await;
+        let (template, observed) = (restarts::template(&child.object), restarts::template(seen));
+        let causes = restarts::causes(part, template, before.get(&part), observed);
+        if causes.is_empty() {
+            continue;
         }
+        let note = format!("pods of {} are replaced, because {} changed", child.name(), causes.join(" and "));
+        let action = format!("Restart{}{}", child.name(), hash([template.to_string().as_bytes()]));
+        report::tell(&context.recorder, pipeline, EventType::Normal, reason::RESTARTING.name(), &action, note).await;
     }
 }
 

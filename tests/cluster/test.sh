@@ -158,6 +158,16 @@ nothing_of_the_pipeline_is_left() {
     --selector app.kubernetes.io/instance=demo --output name)" ]
 }
 
+# What the tests of tests/tests/cluster say, each in a namespace of its own: edits, roll-outs and faults under load.
+what_must_hold_holds() {
+  local log=$root/target/cluster-tests.log
+  cargo test --manifest-path "$root/Cargo.toml" --package pipeline-tests --features cluster-tests --test cluster >"$log" 2>&1
+  local result=$?
+  grep -E '^(test |thread|not within|assertion| +left:| +right:)' "$log"
+  echo "all they say: $log"
+  return $result
+}
+
 the_cluster_goes_down_and_leaves_nothing() { "$source_dir/down.sh"; }
 
 check a_cluster_comes_up
@@ -178,6 +188,7 @@ if [ "$failed" -eq 0 ]; then
   check without_the_operator_signups_go_on
   check an_operator_installed_again_takes_the_pipeline_up
   check deleting_the_pipeline_leaves_none_of_its_objects
+  check what_must_hold_holds
 fi
 check the_cluster_goes_down_and_leaves_nothing
 finish

@@ -14,7 +14,7 @@ use pipeline_tests::Database;
 use serde_json::{Value, json};
 
 impl Stores {
-    /// A user `name` with the rights of the database's owner; gives the URI for pods.
+    /// A user `name` who acts as the database's owner, whose tables then are; gives the URI for pods.
     ///
     /// # Panics
     ///
@@ -28,7 +28,8 @@ impl Stores {
         let database = Database::new(&format!("postgres://postgres:{}@{server_here}", superuser.trim()));
         // What an earlier run's database holds of the user's went with that database.
         let statements = format!(
-            "DROP ROLE IF EXISTS {name}; CREATE ROLE {name} LOGIN PASSWORD '{password}'; GRANT {owner} TO {name}"
+            "DROP ROLE IF EXISTS {name}; CREATE ROLE {name} LOGIN PASSWORD '{password}'; GRANT {owner} TO {name};
+             ALTER ROLE {name} SET role = {owner}"
         );
         database.expect("a valid URI").run(&statements).await.expect("PostgreSQL answers");
         format!("postgres://{name}:{password}@{server}")

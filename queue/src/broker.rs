@@ -7,7 +7,7 @@ mod maintain;
 mod produce;
 mod settle;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::ops::Deref;
 

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::active_wait::wait_actively;
 use crate::broker::Broker;
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::gather::Gather;
 use crate::task::{Enqueued, Task};
 
 /// A queue's name is added to the registry again after this long, so that a queue removed by a tool, or lost with Redis' data,
@@ -19,6 +19,7 @@ const REGISTRATION_LASTS: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct Client {
     broker: Broker,
+    gather: Gather,
     registered: Arc<Mutex<HashMap<String, Registration>>>,
 }
 
@@ -32,10 +33,12 @@ struct Registration {
 impl Client {
     /// A producer on `connection`.
     pub fn new(connection: Connection) -> Self {
-        Self { broker: Broker::new(connection), registered: Arc::default() }
+        let broker = Broker::new(connection);
+        Self { gather: Gather::new(broker.clone()), broker, registered: Arc::default() }
     }
 
-    /// Enqueues a task, or schedules it when its time is in the future (by the Redis clock).
+    /// Enqueues a task, or schedules it when its time is in the future (by the Redis clock). Tasks that concurrent callers
+    /// bring while one is on its way share the next round trip. Needs a Tokio runtime.
     ///
     /// # Errors
     /// [`Error`]; after [`Error::Unreachable`] the task may be there or not, and the same call may be repeated.
@@ -45,7 +48,7 @@ impl Client {
     pub async fn enqueue(&self, task: &Task) -> Result<Enqueued, Error> {
         task.check()?;
         self.register([&*task.queue].into_iter()).await?;
-        wait_actively(self.broker.enqueue(task, self.broker.now())).await
+        self.gather.enqueue(task).await
     }
 
     /// Enqueues or schedules many tasks in one round trip; results are in the order of the tasks. Not a transaction.

@@ -4,7 +4,7 @@
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 /// Failure of one call to the queue.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The connection URI or CA certificate cannot be used. Never contains the URI, which may hold a password.
     #[error(

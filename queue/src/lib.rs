@@ -26,7 +26,7 @@
 //! - [`Task`], [`Handler`], [`Settings`], [`RetryPolicy`], [`Error`]: the words of the interface
 //! - [`Client`] puts tasks in, [`Server`] runs them, [`Inspector`] looks, [`Connection`] is what all three share
 //! - `message` and `keys`: the wire format; `scripts`: one Lua file per transition; `broker`: runs them
-//! - `active_wait`: how a caller waits for one task to be written
+//! - `active_wait`: how a caller waits for one task to be written; `gather`: how several share that
 //! - `clock`: Redis' time without asking; `random`: choices that need no secrecy
 
 mod active_wait;
@@ -35,6 +35,7 @@ mod client;
 mod clock;
 mod connection;
 mod error;
+mod gather;
 mod handler;
 mod inspector;
 mod keys;

@@ -144,7 +144,8 @@ async fn a_stalled_worker_learns_that_its_lease_is_lost_and_its_result_is_refuse
     bench.client.enqueue(&task("a")).await.unwrap();
     let lost = first_jobs.next().await;
     let (second, mut second_jobs) = bench.server(|_| {}, answer(|_| std::future::pending()));
-    let_leases_expire(&bench).await;
+    // Not its own record of it: a holder that is in time with an extension keeps an expired lease, and should.
+    bench.redis::<i64>(&["ZADD", "asynq:{default}:lease", "XX", "CH", "1000", "a"]).await;
     assert_eq!(second_jobs.next().await.retried, 1);
     tokio::time::timeout(harness::DEADLINE, lost.cancelled.cancelled()).await.expect("the stalled worker learns of it");
     release.add_permits(1);

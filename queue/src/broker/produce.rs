@@ -38,22 +38,22 @@ impl Broker {
 
     /// Enqueues or schedules many tasks in one round trip.
     pub(crate) async fn enqueue_many(&self, tasks: &[Task], now: Now) -> Result<Vec<Enqueued>, Error> {
+        self.enqueue_each(tasks, now).await.into_iter().collect()
+    }
+
+    /// As [`enqueue_many`](Self::enqueue_many), with a result for each: tasks of the same queue and form share their errors.
+    pub(crate) async fn enqueue_each(&self, tasks: &[Task], now: Now) -> Vec<Result<Enqueued, Error>> {
         let groups = group(tasks, now);
-        let mut results = vec![Enqueued::Added; tasks.len()];
         let calls = groups.iter().map(|places| self.group_call(tasks, places, now)).collect();
-        for (places, reply) in groups.iter().zip(self.run_all(calls).await?) {
-            let codes = match reply? {
-                Value::Int(code) => vec![code],
-                other => parse::<Vec<i64>>("enqueue", other)?,
-            };
-            if codes.len() != places.len() {
-                return Err(Error::UnexpectedReply { script: "enqueue" });
-            }
-            for (&place, code) in places.iter().zip(codes) {
-                results[place] = enqueued(code)?;
+        let replies = self.run_all(calls).await.unwrap_or_else(|error| vec![Err(error); groups.len()]);
+        let mut results = vec![Ok(Enqueued::Added); tasks.len()];
+        for (places, reply) in groups.iter().zip(replies) {
+            match reply.and_then(|reply| codes(reply, places.len())) {
+                Ok(codes) => places.iter().zip(codes).for_each(|(&place, code)| results[place] = enqueued(code)),
+                Err(error) => places.iter().for_each(|&place| results[place] = Err(error.clone())),
             }
         }
-        Ok(results)
+        results
     }
 
     fn group_call(&self, tasks: &[Task], places: &[usize], now: Now) -> Call {
@@ -212,6 +212,15 @@ fn by_queue(tasks: &[Task]) -> std::collections::BTreeMap<&str, Vec<&Task>> {
         queues.entry(&task.queue).or_default().push(task);
     }
     queues
+}
+
+/// One code per task, from a script for one task or for many.
+fn codes(reply: Value, tasks: usize) -> Result<Vec<i64>, Error> {
+    let codes = match reply {
+        Value::Int(code) => vec![code],
+        other => parse::<Vec<i64>>("enqueue", other)?,
+    };
+    if codes.len() == tasks { Ok(codes) } else { Err(Error::UnexpectedReply { script: "enqueue" }) }
 }
 
 fn enqueued(code: i64) -> Result<Enqueued, Error> {

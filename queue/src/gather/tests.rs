@@ -1,0 +1,94 @@
+//! Callers at once, against a real Redis: nobody's task is lost, told twice, or mistaken for another's.
+
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
+
+use super::*;
+use crate::broker::tests::{Fixture, t1, with_id};
+
+fn gather(fixture: &Fixture) -> Gather {
+    Gather::new(fixture.broker.clone())
+}
+
+async fn pending(fixture: &Fixture) -> BTreeSet<String> {
+    fixture.read::<Vec<String>>(&["LRANGE", &fixture.keys.pending, "0", "-1"]).await.into_iter().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_task_of_callers_at_once_is_written_under_its_own_name() {
+    let fixture = Fixture::new();
+    let gather = gather(&fixture);
+    let callers = (0..8).map(|caller| {
+        let gather = gather.clone();
+        tokio::spawn(async move {
+            for number in 0..50 {
+                let added = gather.enqueue(&with_id(&format!("{caller}-{number}"))).await;
+                assert_eq!(added.expect("written"), Enqueued::Added);
+            }
+        })
+    });
+    for caller in join_all(callers).await {
+        caller.expect("no panic");
+    }
+    let all = (0..8).flat_map(|caller| (0..50).map(move |number| format!("{caller}-{number}")));
+    assert_eq!(pending(&fixture).await, all.collect());
+    assert!(!gather.line().under_way, "the next caller goes at once");
+}
+
+#[tokio::test]
+async fn of_callers_with_one_task_a_single_one_adds_it() {
+    let fixture = Fixture::new();
+    let gather = gather(&fixture);
+    let task = t1();
+    let results = join_all((0..5).map(|_| gather.enqueue(&task))).await;
+    let added = results.iter().filter(|result| matches!(result, Ok(Enqueued::Added))).count();
+    let there = results.iter().filter(|result| matches!(result, Ok(Enqueued::AlreadyThere))).count();
+    assert_eq!((added, there), (1, 4), "{results:?}");
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_amid_its_call_leaves_the_way_to_the_others() {
+    let fixture = Fixture::new();
+    let gather = gather(&fixture);
+    let (first, second) = (with_id("first"), with_id("second"));
+    let mut leaving = Box::pin(gather.enqueue(&first));
+    assert!(futures::poll!(leaving.as_mut()).is_pending());
+    let mut staying = Box::pin(gather.enqueue(&second));
+    assert!(futures::poll!(staying.as_mut()).is_pending());
+    drop(leaving);
+    assert_eq!(staying.await.expect("written"), Enqueued::Added);
+    assert!(pending(&fixture).await.contains("second"));
+}
+
+#[tokio::test]
+async fn an_error_reaches_those_whose_queue_it_is_and_nobody_else() {
+    let fixture = Fixture::new();
+    let gather = gather(&fixture);
+    fixture.redis(&["SET", &fixture.keys.pending, "not a list"]).await;
+    let broken = [with_id("one"), with_id("two"), with_id("three")];
+    let sound = Task { queue: "sound".to_owned(), ..t1() };
+    let tasks = broken.iter().chain([&sound]);
+    let results = join_all(tasks.map(|task| gather.enqueue(task))).await;
+    assert!(results[..3].iter().all(|result| matches!(result, Err(Error::Refused(_)))), "{results:?}");
+    assert_eq!(results[3].as_ref().expect("written"), &Enqueued::Added);
+}
+
+#[test]
+fn a_runtime_that_ends_amid_a_call_does_not_block_the_next_one() {
+    let fixture = Fixture::new();
+    let gather = gather(&fixture);
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let ending = runtime();
+    ending.spawn({
+        let gather = gather.clone();
+        async move {
+            let task = t1();
+            join_all((0..3).map(|_| gather.enqueue(&task))).await
+        }
+    });
+    ending.block_on(tokio::task::yield_now());
+    assert!(gather.line().under_way);
+    drop(ending);
+    assert!(!gather.line().under_way && gather.line().waiting.is_empty());
+}

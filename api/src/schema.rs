@@ -4,7 +4,7 @@
 //! PostgreSQL stays away; and the answer for readiness probes. Does not: let Redis or the mail server decide readiness: a
 //! signup needs neither.
 
-use pipeline::document::Migrations;
+use pipeline::{Unready, document::Migrations};
 use signup::Store;
 use std::{error::Error as _, time::Duration};
 use tokio::sync::watch;
@@ -50,9 +50,11 @@ async fn try_once(store: &Store, migrations: Migrations) -> bool {
 ///
 /// What is missing, without addresses or other secrets.
 pub(crate) async fn readiness(store: &Store, ready: &watch::Receiver<bool>) -> Result<(), String> {
-    match tokio::time::timeout(PING, store.ping()).await {
-        Ok(Ok(())) if *ready.borrow() => Ok(()),
-        Ok(Ok(())) => Err("the database lacks the schema".into()),
-        Ok(Err(_)) | Err(_) => Err("PostgreSQL does not answer".into()),
-    }
+    let unready = match tokio::time::timeout(PING, store.ping()).await {
+        Ok(Ok(())) if *ready.borrow() => return Ok(()),
+        Ok(Ok(())) => Unready::NoSchema,
+        Ok(Err(error)) => error.unready(),
+        Err(_) => Unready::Silent,
+    };
+    Err(unready.to_string())
 }

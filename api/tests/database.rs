@@ -43,6 +43,24 @@ async fn without_postgresql_the_program_lives_unready_and_recovers_by_itself() {
     assert_eq!(api.stored(), (2, 2));
 }
 
+#[tokio::test]
+async fn readiness_tells_a_wrong_password_and_a_missing_database_apart_without_naming_them() {
+    let uri = servers::postgres().create_database().expect("a database");
+    let (_, place) = uri.split_once('@').expect("our servers have passwords");
+    let (server, _) = uri.rsplit_once('/').expect("a database");
+    for (uri, expected) in [
+        (format!("postgres://postgres:canary@{place}"), "not ready: PostgreSQL refuses the user or the password\n"),
+        (format!("{server}/absent"), "not ready: PostgreSQL has no database of that name\n"),
+        (
+            format!("{uri}?sslmode=require"),
+            "not ready: PostgreSQL offers no TLS, and its URI or authority demands it\n",
+        ),
+    ] {
+        let api = TestApi::start(Setup::on(uri)).await;
+        assert_eq!(api.readyz().await, (503, expected.to_owned()));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_starts_before_postgresql_migrates_when_it_comes() {
     let mut postgres = Postgres::start().expect("a server of its own");

@@ -11,12 +11,15 @@
 //! - [`duration`]: `10s`, `15m`, `72h`: parse and print
 //! - [`secret`]: values that live in files and never in logs
 //! - [`live`]: load, watch, and say which version is in force
+//! - [`unready`]: what `api` says on its readiness when it cannot work, and the operator reads
 
 mod check;
 pub mod document;
 pub mod duration;
 pub mod live;
 pub mod secret;
+pub mod unready;
 
 pub use document::Document;
 pub use live::{Live, Loaded};
+pub use unready::Unready;

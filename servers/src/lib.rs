@@ -8,14 +8,17 @@
 //! # Layout
 //!
 //! - `postgres`, `redis`: one server each, with the levers tests need (stop, kill, pause, start again)
+//! - `authority`: certificates, for servers with TLS
 //! - `process`: a server process and the guard that outlives us to clean up
 //! - `shared`: one server per test process
 
+mod authority;
 mod postgres;
 mod process;
 mod redis;
 mod shared;
 
+pub use authority::Authority;
 pub use postgres::Postgres;
 pub use process::{Process, ServerError};
 pub use redis::Redis;

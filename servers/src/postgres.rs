@@ -4,6 +4,7 @@
 //! Gives: a server with password authentication and as many empty databases as asked for.
 //! Does not: survive a crash of the machine (`fsync` is off: the data goes with the run anyway; a killed server loses nothing).
 
+use crate::authority::Authority;
 use crate::process::{Process, ServerError, free_port, random_hex, run};
 use rustix::process::Signal;
 use std::{
@@ -25,6 +26,7 @@ pub struct Postgres {
     port: u16,
     password: String,
     databases: AtomicU32,
+    settings: Vec<String>,
 }
 
 impl Postgres {
@@ -38,8 +40,32 @@ impl Postgres {
         let process = Process::new("postgres", Signal::QUIT)?;
         let owner = unprivileged_owner(process.folder())?;
         let (port, password) = (free_port()?, random_hex()?);
-        let mut server = Self { process, programs, owner, port, password, databases: AtomicU32::new(0) };
+        let mut server =
+            Self { process, programs, owner, port, password, databases: AtomicU32::new(0), settings: Vec::new() };
         server.initialise()?;
+        server.start_again()?;
+        Ok(server)
+    }
+
+    /// As [`Self::start`], with TLS offered, or demanded of every client.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_with_tls(authority: &Authority, demanded: bool) -> Result<Self, ServerError> {
+        let io = |source| ServerError::Io { action: "give the server its certificate", source };
+        let mut server = Self::start()?;
+        server.stop();
+        let data = server.process.folder().join("data");
+        for (from, name) in [(authority.certificate(), "server.crt"), (authority.key(), "server.key")] {
+            std::fs::copy(from, data.join(name)).map_err(io)?;
+            let (uid, gid) = server.owner.unzip();
+            std::os::unix::fs::chown(data.join(name), uid, gid).map_err(io)?;
+        }
+        if demanded {
+            std::fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n").map_err(io)?;
+        }
+        server.settings = vec!["ssl=on".to_owned()];
         server.start_again()?;
         Ok(server)
     }
@@ -94,6 +120,7 @@ impl Postgres {
         for setting in ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=300", "log_min_messages=warning"] {
             command.args(["-c", setting]);
         }
+        command.args(self.settings.iter().flat_map(|setting| ["-c", setting]));
         self.process.spawn(command)?;
         let pg_isready = self.programs.join("pg_isready");
         let port = self.port;

@@ -11,6 +11,7 @@
 //! - `record`: what came of it
 //! - `sweeper`: what nobody finished
 //! - `verify`: a click on the link
+//! - `unready`: what a failure to use the database means
 //! - `intents`: an intent for a task without one; how many there are
 
 mod intents;
@@ -19,6 +20,7 @@ mod record;
 mod relay;
 mod rows;
 mod sweeper;
+mod unready;
 mod users;
 mod verify;
 

@@ -1,0 +1,74 @@
+//! Why `api` cannot do its job: the words of its readiness, which the operator reads.
+//!
+//! Takes: nothing. Gives: [`Unready`], written and read as text. Does not: hold an address, a user or a password: the text is
+//! shown to anyone who can reach the admin port.
+
+use std::fmt;
+
+/// What PostgreSQL lacks for the api.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unready {
+    /// It does not answer.
+    Silent,
+    /// It refuses the user or the password.
+    Credentials,
+    /// The URI or an authority demands TLS, and the server offers none.
+    TlsNotOffered,
+    /// The server demands TLS, and the URI forbids it.
+    TlsDemanded,
+    /// Its certificate is not trusted, or does not bear its name.
+    Certificate,
+    /// It has no database of that name.
+    NoDatabase,
+    /// The database lacks the schema.
+    NoSchema,
+}
+
+impl Unready {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Silent,
+        Self::Credentials,
+        Self::TlsNotOffered,
+        Self::TlsDemanded,
+        Self::Certificate,
+        Self::NoDatabase,
+        Self::NoSchema,
+    ];
+
+    /// Reads the text back; `None`: the words of another version.
+    pub fn read(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|unready| unready.text() == text)
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Silent => "PostgreSQL does not answer",
+            Self::Credentials => "PostgreSQL refuses the user or the password",
+            Self::TlsNotOffered => "PostgreSQL offers no TLS, and its URI or authority demands it",
+            Self::TlsDemanded => "PostgreSQL demands TLS, and its URI forbids it",
+            Self::Certificate => "PostgreSQL's certificate is not trusted",
+            Self::NoDatabase => "PostgreSQL has no database of that name",
+            Self::NoSchema => "the database lacks the schema",
+        }
+    }
+}
+
+impl fmt::Display for Unready {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_reads_back_as_itself_and_other_words_as_none() {
+        for unready in Unready::ALL {
+            assert_eq!(Unready::read(&unready.to_string()), Some(unready));
+        }
+        assert_eq!(Unready::read("neither PostgreSQL nor Redis answers"), None);
+    }
+}

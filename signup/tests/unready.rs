@@ -1,0 +1,61 @@
+//! Why the database cannot be used, as real servers answer.
+
+use pipeline::Unready;
+use servers::{Authority, Postgres};
+use signup::Store;
+use std::path::Path;
+
+async fn unready(uri: &str, ca: Option<&Path>) -> Option<Unready> {
+    let store = Store::connect(uri, ca, 1).expect("a valid URI");
+    store.ping().await.err().map(|error| error.unready())
+}
+
+fn database() -> String {
+    servers::postgres().create_database().expect("a database")
+}
+
+fn with_password(uri: &str, password: &str) -> String {
+    let (_, place) = uri.split_once('@').expect("our servers have passwords");
+    format!("postgres://postgres:{password}@{place}")
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_user_are_refused_credentials() {
+    let uri = database();
+    assert_eq!(unready(&uri, None).await, None);
+    assert_eq!(unready(&with_password(&uri, "wrong"), None).await, Some(Unready::Credentials));
+    let nobody = uri.replace("postgres://postgres:", "postgres://nobody:");
+    assert_eq!(unready(&nobody, None).await, Some(Unready::Credentials));
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_exist_is_told_as_such() {
+    let uri = database();
+    let (server, _) = uri.rsplit_once('/').expect("a URI");
+    assert_eq!(unready(&format!("{server}/absent"), None).await, Some(Unready::NoDatabase));
+}
+
+#[tokio::test]
+async fn nobody_at_the_address_is_silence() {
+    assert_eq!(unready("postgres://app:secret@127.0.0.1:1/app", None).await, Some(Unready::Silent));
+}
+
+#[tokio::test]
+async fn tls_that_is_demanded_of_a_server_without_it_is_not_offered() {
+    let uri = database();
+    assert_eq!(unready(&format!("{uri}?sslmode=require"), None).await, Some(Unready::TlsNotOffered));
+    let authority =
+        tokio::task::spawn_blocking(|| Authority::make().expect("openssl")).await.expect("it does not panic");
+    assert_eq!(unready(&uri, Some(&authority.ca())).await, Some(Unready::TlsNotOffered), "a CA file demands it too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_tls_is_trusted_by_its_authority_alone_and_may_demand_it() {
+    let (ours, other) = (Authority::make().expect("openssl"), Authority::make().expect("openssl"));
+    let server = Postgres::start_with_tls(&ours, true).expect("a server of its own");
+    let uri = server.create_database().expect("a database");
+    assert_eq!(unready(&uri, Some(&ours.ca())).await, None);
+    assert_eq!(unready(&uri, Some(&other.ca())).await, Some(Unready::Certificate));
+    assert_eq!(unready(&format!("{uri}?sslmode=verify-full"), None).await, Some(Unready::Certificate));
+    assert_eq!(unready(&format!("{uri}?sslmode=disable"), None).await, Some(Unready::TlsDemanded));
+}

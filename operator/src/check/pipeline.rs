@@ -3,7 +3,7 @@
 //! Takes: a [`Snapshot`] of the cluster. Gives: lines, the cause before its effects. Pure. Does not: look.
 
 use super::{
-    conditions,
+    advice, conditions,
     line::{Level, Line},
     look::Seen,
     offers::Class,
@@ -58,6 +58,7 @@ pub(super) fn judge(snapshot: &Snapshot) -> Vec<Line> {
         Err(finding) => lines.push(Line::of(Level::Error, "configuration", finding)),
     }
     lines.extend(class(pipeline, &snapshot.classes));
+    lines.extend(advice::judge(pipeline));
     let namespace = pipeline.namespace().unwrap_or_default();
     match &snapshot.pods {
         Seen::There(found) => lines.extend(pods::pods(&namespace, found)),

@@ -98,8 +98,9 @@ fn unusable(pipeline: &SignupPipeline, demand: &Demand, content: &Content) -> Op
             let fix = "write it like redis://:password@host:6379/0 (rediss:// for TLS)";
             Line::of(Level::Error, "", &Finding::new(reason::URI_INVALID, problem, fix))
         }),
-        "spec.verification.keySecretRef" if value.len() < KEY_BYTES => {
-            let problem = format!("the key `current` has {} bytes, and {KEY_BYTES} are needed", value.len());
+        "spec.verification.keySecretRef" if value.trim_ascii_end().len() < KEY_BYTES => {
+            let bytes = value.trim_ascii_end().len();
+            let problem = format!("the key `current` has {bytes} bytes, and {KEY_BYTES} are needed");
             Some(Line::error("", problem, "make one with `openssl rand -hex 32`"))
         }
         field if field.ends_with("caSecretRef") && !text.contains("-----BEGIN CERTIFICATE-----") => {

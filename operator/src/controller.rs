@@ -9,7 +9,7 @@
 //! - [`validate`], [`endpoints`]: can it work (pure)
 //! - [`apply`], [`drift`]: children
 //! - [`pods`]: live configuration
-//! - [`scaler`]: number of workers
+//! - [`scaler`]: number of workers; `redis`: why it cannot be asked
 //! - [`rollout`], [`exposure`], `reachability`, `configuration`, `figures`, [`condition`], [`status`], [`reason`]: what to tell
 //!   (pure); [`definition`]: whether the resource's own definition is as new as the operator
 //! - `reconcile`: all of it in this order, and [`report`] with `events`, which tell it
@@ -30,6 +30,7 @@ pub mod pods;
 mod reachability;
 pub mod reason;
 mod reconcile;
+mod redis;
 pub mod report;
 pub mod rollout;
 pub mod scaler;

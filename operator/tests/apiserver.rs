@@ -31,5 +31,7 @@ mod rules;
 mod scaling;
 #[path = "apiserver/start.rs"]
 mod start;
+#[path = "apiserver/stores.rs"]
+mod stores;
 #[path = "apiserver/trouble.rs"]
 mod trouble;

@@ -135,14 +135,22 @@ impl Mailer {
     }
 
     fn observe(&self, sent: &Sent) {
-        let (works, code) = match sent {
-            Sent::Accepted(reply) => (Some(true), Some(reply.code)),
-            Sent::Failed(failure) => (failure.relay_works(), failure.code()),
+        let (works, code, phase) = match sent {
+            Sent::Accepted(reply) => (Some(true), Some(reply.code), Phase::Dot),
+            Sent::Failed(failure) => (failure.relay_works(), failure.code(), failure.phase),
             Sent::Withheld => return,
         };
         if let Some(works) = works {
             self.breaker.record(works);
             metrics::gauge!("signup_mail_reachable").set(if works { 1.0 } else { 0.0 });
+            for other in Phase::ALL {
+                let fails_here = !works && other == phase;
+                metrics::gauge!("signup_mail_failing", "phase" => other.label()).set(if fails_here {
+                    1.0
+                } else {
+                    0.0
+                });
+            }
         }
         if let Some(code) = code {
             metrics::gauge!("signup_mail_last_reply_code").set(f64::from(code));

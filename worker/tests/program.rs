@@ -118,6 +118,7 @@ async fn the_admin_port_tells_readiness_metrics_and_the_configuration_in_force()
     for expected in [
         "signup_mail_sent_total 1",
         "signup_mail_reachable 1",
+        "signup_mail_failing{phase=\"tls\"} 0",
         "signup_mail_breaker_open 0",
         "signup_mail_last_reply_code 250",
         "signup_mail_outcomes_total{class=\"permanent\"} 0",
@@ -129,6 +130,23 @@ async fn the_admin_port_tells_readiness_metrics_and_the_configuration_in_force()
     bench.edit("name: critical, priority: 10", "name: critical, priority: 11").await;
     let hash = bench.live.now().hash;
     eventually("the edit", || async { get(&address, "/config").contains(&hash) }).await;
+}
+
+#[tokio::test]
+async fn the_metrics_name_the_step_at_which_the_mail_server_fails() {
+    let bench = Bench::new().await;
+    bench.edit("tls: None", "tls: Implicit").await;
+    let mut program = Program::start(&bench);
+    let address = program.line("listening")["admin"].as_str().expect("an address").to_owned();
+    let created = bench.sign_up("alice1").await;
+    bench.client().enqueue(&task(&created)).await.expect("Redis answers");
+    program.line("process task failed");
+    let metrics = get(&address, "/metrics");
+    for expected in
+        ["signup_mail_reachable 0", "signup_mail_failing{phase=\"tls\"} 1", "signup_mail_failing{phase=\"auth\"} 0"]
+    {
+        assert!(metrics.contains(expected), "{expected} in {metrics}");
+    }
 }
 
 #[tokio::test]

@@ -42,8 +42,17 @@ pub struct Report {
     pub refused: Option<String>,
     /// Whether it can do its job, or what is missing; `None` when the pod does not answer.
     pub ready: Option<Result<(), String>>,
-    /// Whether the last dialogue found a working mail server; `None` before the first one.
-    pub mail: Option<bool>,
+    /// What the last dialogue with the mail server came to; `None` before the first one.
+    pub mail: Option<Mail>,
+}
+
+/// A worker's last dialogue with the mail server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mail {
+    /// The server works.
+    Works,
+    /// It does not, and the dialogue ended at that step: `connect`, `greeting`, `tls`, `auth`, `mail`, ...; empty when unknown.
+    Fails(String),
 }
 
 /// Asks pods on their admin ports.
@@ -57,7 +66,9 @@ impl Pods {
     ///
     /// The HTTP client's, when it cannot be set up.
     pub fn new() -> Result<Self, reqwest::Error> {
-        Ok(Self(reqwest::Client::builder().timeout(ANSWER_LIMIT).no_proxy().build()?))
+        // Connections that waited for the next look would be most of the memory: two of each pod.
+        let client = reqwest::Client::builder().timeout(ANSWER_LIMIT).pool_max_idle_per_host(0).no_proxy();
+        Ok(Self(client.build()?))
     }
 
     /// Asks all pods at once.
@@ -86,15 +97,21 @@ impl Pods {
         if part == Some(Part::Worker)
             && let Ok(response) = get("/metrics").await
         {
-            report.mail = mail_reachable(&response.text().await.unwrap_or_default());
+            report.mail = mail(&response.text().await.unwrap_or_default());
         }
         report
     }
 }
 
-fn mail_reachable(metrics: &str) -> Option<bool> {
-    let value = metrics.lines().find_map(|line| line.strip_prefix("signup_mail_reachable "))?;
-    value.trim().parse::<f64>().ok().map(|value| value > 0.0)
+fn mail(metrics: &str) -> Option<Mail> {
+    let value = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+    if value("signup_mail_reachable ")? > 0.0 {
+        return Some(Mail::Works);
+    }
+    let phases =
+        metrics.lines().filter_map(|line| line.strip_prefix("signup_mail_failing{phase=\"")?.split_once("\"} "));
+    let failing = phases.into_iter().find(|(_, value)| value.trim().parse::<f64>().is_ok_and(|value| value > 0.0));
+    Some(Mail::Fails(failing.map(|(phase, _)| phase.to_owned()).unwrap_or_default()))
 }
 
 /// Neither ended nor about to end.
@@ -147,4 +164,19 @@ pub async fn nudge(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metrics_of_a_worker_tell_whether_the_mail_server_works_and_at_which_step_it_fails() {
+        assert_eq!(mail("signup_mail_sent_total 0\n"), None);
+        assert_eq!(mail("signup_mail_reachable 1\nsignup_mail_failing{phase=\"tls\"} 0\n"), Some(Mail::Works));
+        let failing =
+            "signup_mail_reachable 0\nsignup_mail_failing{phase=\"auth\"} 0\nsignup_mail_failing{phase=\"tls\"} 1\n";
+        assert_eq!(mail(failing), Some(Mail::Fails("tls".into())));
+        assert_eq!(mail("signup_mail_reachable 0\n"), Some(Mail::Fails(String::new())), "an older worker");
+    }
 }

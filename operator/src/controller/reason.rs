@@ -103,8 +103,12 @@ reasons! {
         CREDENTIALS_REFUSED "CredentialsRefused" "It refuses the user or the password of the Secret."
             "correct the URI in that Secret";
         TLS_MISMATCH "TlsMismatch" "One side speaks TLS and the other does not, or the certificate is not trusted."
-            "write rediss:// only for a port with TLS, and name the server's authority in caSecretRef";
+            "agree with the server on TLS (sslmode, rediss://, spec.mail.smtp.tls), and name its authority in caSecretRef";
         NOT_KNOWN "NotKnown" "Nobody could look yet.";
+        SENDER_REFUSED "SenderRefused" "The mail server refuses the sender, or demands credentials."
+            "set spec.mail.from to an address that the server accepts, or name credentials in spec.mail.smtp.authSecretRef";
+        DATABASE_MISSING "DatabaseMissing" "PostgreSQL has no database of the name that the URI gives."
+            "create it, or correct the end of the URI";
         SCHEMA_PRESENT "SchemaPresent" "The database has the schema.";
         SCHEMA_MISSING "SchemaMissing" "The database does not have the schema."
             "with migrations Manual apply the files of migrations/; with Auto see the api's log for why it cannot";

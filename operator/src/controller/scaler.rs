@@ -7,6 +7,7 @@
 use super::{
     observe::Observed,
     reason::{self, Finding},
+    redis,
 };
 use crate::{
     build::{
@@ -14,7 +15,11 @@ use crate::{
         child::Kind,
         names::{Part, SCALER_FIELD_MANAGER},
     },
-    crd::{SignupPipeline, autoscaling::AutoscalingMode, stores::Redis},
+    crd::{
+        SignupPipeline,
+        autoscaling::AutoscalingMode,
+        stores::{Redis, UriSecret},
+    },
     manifest::objects::Content,
     scaling::{Decision, Depth, Limits, Recommendations, decide},
 };
@@ -27,7 +32,6 @@ use queue::{Connection, Inspector, QueueState};
 use serde_json::json;
 use std::{
     collections::BTreeMap,
-    error::Error as _,
     time::{Duration, Instant},
 };
 
@@ -102,28 +106,19 @@ impl Scaler {
         for queue in &spec.queues {
             match inspector.queue(&queue.name, ahead).await {
                 Ok(state) => states.push((queue.name.clone(), state)),
-                Err(error) => return Err(unreachable(&spec.redis, &error)),
+                Err(error) => return Err(redis::trouble(&spec.redis, uri(&spec.redis, secrets), &error).await),
             }
         }
         Ok(states)
     }
 
     /// One connection per pipeline, opened anew when the Secret changes.
-    fn inspector(&mut self, redis: &Redis, secrets: &BTreeMap<String, Content>) -> Result<&Inspector, Finding> {
-        let value = |name: &str, key: &str| secrets.get(name).and_then(|content| content.get(key));
-        let uri = value(&redis.secret_ref.name, &redis.secret_ref.key).unwrap_or_default();
-        let ca = redis.ca_secret_ref.as_ref().and_then(|ca| value(&ca.name, &ca.key));
-        let version = hash([uri, b"\n", ca.unwrap_or_default()]);
+    fn inspector(&mut self, settings: &Redis, secrets: &BTreeMap<String, Content>) -> Result<&Inspector, Finding> {
+        let uri = uri(settings, secrets);
+        let ca = settings.ca_secret_ref.as_ref().and_then(|ca| secrets.get(&ca.name)?.get(&ca.key));
+        let version = hash([uri.as_bytes(), b"\n", ca.unwrap_or_default()]);
         if self.redis.as_ref().is_none_or(|(known, _)| *known != version) {
-            let text = String::from_utf8_lossy(uri);
-            let connection = Connection::open(text.trim(), ca).map_err(|_| {
-                let problem = format!("the Redis URI in Secret {} cannot be used", redis.secret_ref.name);
-                Finding::new(
-                    reason::URI_INVALID,
-                    problem,
-                    "write it like redis://:password@host:6379/0 (rediss:// for TLS)",
-                )
-            })?;
+            let connection = Connection::open(uri, ca).map_err(|_| redis::unusable(settings, uri))?;
             self.redis = Some((version, Inspector::new(connection)));
         }
         self.redis.as_ref().map(|(_, inspector)| inspector).ok_or_else(|| Finding::new(reason::NO_ANSWER, "", ""))
@@ -169,6 +164,12 @@ impl Scaler {
     }
 }
 
+fn uri<'a>(redis: &Redis, secrets: &'a BTreeMap<String, Content>) -> &'a str {
+    let UriSecret { name, key } = &redis.secret_ref;
+    let uri = secrets.get(name).and_then(|content| content.get(key)).unwrap_or_default();
+    std::str::from_utf8(uri).unwrap_or_default().trim()
+}
+
 /// A person's `kubectl scale` is overridden, as any foreign change to a child is; an autoscaler would write again at once.
 async fn write(api: &Api<Deployment>, name: &str, wanted: u32) -> Result<(), kube::Error> {
     let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": name}, "spec": {"replicas": wanted}});
@@ -196,31 +197,6 @@ fn trouble(name: &str, error: &kube::Error) -> Finding {
         ),
         _ => Finding::usual(reason::API_ERROR, format!("Deployment {name} could not be scaled")),
     }
-}
-
-/// The words of the cause may hold an address, so they are looked at and not shown.
-fn unreachable(redis: &Redis, error: &queue::Error) -> Finding {
-    let secret = &redis.secret_ref.name;
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    let cause: String = causes.map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    let says = |words: &[&str]| words.iter().any(|word| cause.contains(word));
-    let effect = "signups go on, mails wait, and the number of workers is kept";
-    if says(&["WRONGPASS", "NOAUTH", "invalid username-password"]) {
-        let problem = format!("Redis refuses the user or password of Secret {secret}; {effect}");
-        return Finding::usual(reason::CREDENTIALS_REFUSED, problem);
-    }
-    if says(&["certificate", "corrupt message", "InvalidContentType", "HandshakeFailure"]) {
-        let problem = format!("no TLS connection to Redis can be made; {effect}");
-        let fix = format!(
-            "write rediss:// in Secret {secret} only for a port with TLS, and name the server's authority in spec.redis.caSecretRef"
-        );
-        return Finding::new(reason::TLS_MISMATCH, problem, fix);
-    }
-    let problem = format!("Redis does not answer the operator as it should ({error}); {effect}");
-    let fix = format!(
-        "check that Redis runs, that the URI in Secret {secret} names its host, port and TLS (rediss://), and that network policies let the operator reach it"
-    );
-    Finding::new(reason::NO_ANSWER, problem, fix)
 }
 
 fn depths(pipeline: &SignupPipeline, queues: &[(String, QueueState)]) -> Vec<Depth> {

@@ -158,6 +158,18 @@ impl Run {
         until(&format!("{kind} is {status} ({reason})"), async || found(api.get("demo").await.ok()?)).await
     }
 
+    /// Waits for a condition with that status whose message holds these words.
+    pub(crate) async fn condition_saying(&self, kind: &str, status: &str, words: &str) -> Condition {
+        let api = self.api::<SignupPipeline>();
+        let found = |pipeline: SignupPipeline| {
+            let mut all = pipeline.status?.conditions.into_iter();
+            all.find(|condition| {
+                condition.type_ == kind && condition.status == status && condition.message.contains(words)
+            })
+        };
+        until(&format!("{kind} is {status}, saying {words}"), async || found(api.get("demo").await.ok()?)).await
+    }
+
     /// Makes a pod from a Deployment's template, as the Deployment controller would, that answers by `fake`.
     pub(crate) async fn pod(&self, deployment: &str, fake: &FakePod) -> String {
         let deployment: Deployment = self.wait(deployment, |_| true).await;

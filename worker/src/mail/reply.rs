@@ -33,6 +33,10 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All steps, in their order.
+    pub const ALL: [Self; 8] =
+        [Self::Connect, Self::Greeting, Self::Tls, Self::Auth, Self::Mail, Self::Rcpt, Self::Data, Self::Dot];
+
     /// The name used as a metric label and in log lines.
     pub fn label(self) -> &'static str {
         match self {

@@ -18,6 +18,10 @@ pub(crate) fn begin() {
     metrics::describe_gauge!("signup_mail_breaker_open", "1 while no tasks are taken because the mail server is down.");
     metrics::describe_gauge!("signup_mail_reachable", "1 when the last dialogue found a working mail server, else 0.");
     metrics::describe_gauge!(
+        "signup_mail_failing",
+        "1 at the step that ended the last dialogue when the mail server does not work, else 0."
+    );
+    metrics::describe_gauge!(
         "signup_mail_last_reply_code",
         "Code of the mail server's last reply that ended a dialogue."
     );

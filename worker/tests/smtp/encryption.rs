@@ -36,6 +36,13 @@ async fn a_certificate_nobody_vouches_for_is_refused() {
 }
 
 #[tokio::test]
+async fn tls_from_the_first_byte_with_a_server_that_greets_in_clear_fails_at_tls() {
+    let inbox = inbox(Settings::default());
+    let failure = fail(&mailer(), &settings(&inbox, SmtpTls::Implicit)).await;
+    assert_eq!((failure.phase.label(), failure.class()), ("tls", Class::RelayDown));
+}
+
+#[tokio::test]
 async fn a_server_without_starttls_gets_neither_mail_nor_password() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     write(folder.path(), "username", "relay-user");

@@ -1,7 +1,7 @@
 //! The SMTP dialogue against a real, scripted mail server: every class of failure, encryption, sign-in, and reuse.
 
-mod encryption;
 mod dialogue;
+mod encryption;
 
 use inbox::{Action, Certificates, Credentials, Inbox, Phase, Rule, Settings, Tls};
 use lettre::{Address, address::Envelope};

@@ -21,7 +21,7 @@ use crate::{
 use axum::Router;
 use lifecycle::{admin::Admin, logs::Logs};
 use pipeline::{Live, document::Migrations};
-use signup::{Hashing, Store};
+use signup::{GroupCommit, Hashing, Store};
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -80,6 +80,7 @@ fn service(parts: &Parts, relay: Arc<Relay>, schema_ready: watch::Receiver<bool>
     Service {
         live: parts.live.clone(),
         store: parts.store.clone(),
+        groups: GroupCommit::new(parts.store.clone()),
         hashing: parts.hashing.clone(),
         keyring: Arc::clone(&parts.keyring),
         relay,

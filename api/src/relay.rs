@@ -15,7 +15,9 @@ use std::time::Duration;
 use tokio::{sync::Notify, time};
 use tokio_util::sync::CancellationToken;
 
-/// How often rows are looked for when nobody wakes the relay: what a commit of another replica waits at most.
+/// How often rows are looked for when nobody wakes the relay: what a commit of another replica waits at most, and one of
+/// this replica whose mail has time. Each look costs as much as several signups besides their hashes, so it should find
+/// many rows.
 const POLL: Duration = Duration::from_millis(300);
 
 /// Time between two looks at least, however many commits there are: one look takes all of them along, and what is due at

@@ -5,7 +5,7 @@
 
 use crate::{error::ApiError, keyring::Keyring, relay::Relay, signup_limit::SignupLimit};
 use pipeline::Live;
-use signup::{Store, password::Hashing};
+use signup::{GroupCommit, Store, password::Hashing};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
@@ -18,6 +18,8 @@ pub(crate) struct Service {
     pub(crate) live: Live,
     /// PostgreSQL.
     pub(crate) store: Store,
+    /// Signups that are committed together.
+    pub(crate) groups: GroupCommit,
     /// The bounded pool that hashes passwords.
     pub(crate) hashing: Hashing,
     /// The keys that verification codes are derived from.

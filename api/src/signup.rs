@@ -1,8 +1,8 @@
 //! One signup.
 //!
 //! Takes: a `CreateUserRequest` and the client's address. Gives: the user, stored together with the intent of one
-//! verification mail. Order: rules, limit, hash, one transaction, answer; Redis hears of it after the commit and nobody
-//! waits for that. Does not: send anything, or tell by its time whether an address was taken (the hash comes first,
+//! verification mail. Order: rules, limit, hash, one transaction (shared with others while hashes queue up), answer; Redis
+//! hears of it after the commit and nobody waits for that. Does not: send anything, or tell by its time whether an address was taken (the hash comes first,
 //! and a hidden refusal waits for the disk as a commit does).
 
 use crate::{error::ApiError, pb, service::Service};
@@ -11,10 +11,13 @@ use signup::{
     CreateError, EmailAddress, FullName, Intent, NewUser, Password, Policy, User, Username, Violation,
     password::HashError,
 };
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// Seconds of 0001-01-01T00:00:00Z: a password that was never changed.
 const NEVER: i64 = -62_135_596_800;
+
+/// Mails due earlier than this are worth waking the relay for; it looks by itself three times as often.
+const SOON: Duration = Duration::from_secs(1);
 
 /// The fields of a signup that keep their rules.
 struct Form {
@@ -49,29 +52,43 @@ impl Service {
             error @ HashError::Failed(_) => ApiError::Internal(Some(Box::new(error))),
         })?;
         let user = NewUser { username, full_name, email, hashed_password };
-        match self.store.create_user(&user, &Policy::from(document), &self.keyring.now()).await {
+        let (policy, keys) = (Policy::from(document), self.keyring.now());
+        let created = if document.signup.hide_existing_accounts {
+            // Never in a group: its time would tell a taken address from a free one.
+            match self.store.create_user(&user, &policy, &keys).await {
+                Err(CreateError::EmailTaken) => return self.hide_refusal(&user).await,
+                created => created,
+            }
+        } else {
+            self.groups.create_user(user, policy, keys, self.hashing.is_crowded()).await
+        };
+        match created {
             Ok(created) => {
                 self.announce(created.intent, document);
                 Ok(shown(&created.user))
             }
             Err(CreateError::UsernameTaken) => Err(ApiError::UsernameTaken),
-            Err(CreateError::EmailTaken) if document.signup.hide_existing_accounts => {
-                self.store.imitate_commit().await.map_err(|error| ApiError::Unavailable(Some(Box::new(error))))?;
-                Ok(as_if_created(&user))
-            }
             Err(CreateError::EmailTaken) => Err(ApiError::EmailTaken),
             Err(error) => Err(ApiError::Unavailable(Some(Box::new(error)))),
         }
     }
 
-    /// Tells the relay of a committed intent. With delay 0 the task is also handed over at once, best effort, beside the
-    /// answer; whatever comes of it, the relay finds the committed row.
+    /// Answers as if the address were free, after as long as that would take.
+    async fn hide_refusal(&self, user: &NewUser) -> Result<pb::User, ApiError> {
+        self.store.imitate_commit().await.map_err(|error| ApiError::Unavailable(Some(Box::new(error))))?;
+        Ok(as_if_created(user))
+    }
+
+    /// Tells the relay of a committed intent, unless there is time until its next look. With delay 0 the task is also
+    /// handed over at once, best effort, beside the answer; whatever comes of it, the relay finds the committed row.
     fn announce(&self, intent: Intent, document: &Document) {
         if document.task.delay.is_zero() {
             let relay = Arc::clone(&self.relay);
             tokio::spawn(async move { relay.hand_over(&intent).await });
         }
-        self.relay.wake();
+        if document.task.delay < SOON {
+            self.relay.wake();
+        }
     }
 }
 

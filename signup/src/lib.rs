@@ -25,9 +25,11 @@
 //! - [`verification`]: [`Keys`] and the derived codes
 //! - [`task`]: the payload that travels through Redis
 //! - [`store`]: every SQL statement, one function per query
+//! - [`GroupCommit`]: signups that come close together, in one transaction
 
 mod email_address;
 mod full_name;
+mod group_commit;
 pub mod intent;
 pub mod password;
 pub mod store;
@@ -38,6 +40,7 @@ mod violation;
 
 pub use email_address::{EmailAddress, mask};
 pub use full_name::FullName;
+pub use group_commit::GroupCommit;
 pub use intent::{Intent, Policy, State};
 pub use password::{HashError, Hashing, Password};
 pub use store::{

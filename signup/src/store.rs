@@ -5,7 +5,7 @@
 //!
 //! # Layout
 //!
-//! - `users`: a signup, in one statement
+//! - `users`: a signup, in one statement; `users_together`: several in one
 //! - `relay`: committed intents on their way to Redis
 //! - `lease`: the exclusive right to send one mail
 //! - `record`: what came of it
@@ -22,6 +22,7 @@ mod rows;
 mod sweeper;
 mod unready;
 mod users;
+mod users_together;
 mod verify;
 
 pub use intents::{Counts, IntentFor};
@@ -67,6 +68,9 @@ pub enum StoreError {
     /// A statement or connection failed.
     #[error("failed to use the database")]
     Database(#[from] sqlx::Error),
+    /// The statement that several calls shared failed.
+    #[error("failed to use the database")]
+    Group(#[source] std::sync::Arc<sqlx::Error>),
     /// The schema could not be brought up to date.
     #[error("failed to apply the database schema")]
     Migrate(#[from] sqlx::migrate::MigrateError),

@@ -98,16 +98,12 @@ impl Sums {
 }
 
 impl Besides {
-    /// Processor time so far of api without its hashing threads, of PostgreSQL and of Redis.
-    ///
-    /// Tokio's runtime starts its workers, one per core, before anything else; threads of that name that came later run
-    /// blocking work, which in api is hashing.
+    /// Processor time so far of api without its hashing threads, which are named so, of PostgreSQL and of Redis.
     fn so_far(api: &Program) -> anyhow::Result<Self> {
         let threads = usage::threads(api.pid()?)?;
-        let (runtime, others): (Vec<_>, Vec<_>) =
-            threads.into_iter().partition(|thread| thread.name.starts_with("tokio-rt"));
-        ensure!(runtime.len() >= cores(), "the threads of api are named otherwise than expected");
-        let api = runtime.iter().take(cores()).chain(&others).map(|thread| thread.on_processor).sum();
+        let (hashing, others): (Vec<_>, Vec<_>) = threads.into_iter().partition(|thread| thread.name == "hashing");
+        ensure!(hashing.len() == cores(), "the threads of api are named otherwise than expected");
+        let api = others.iter().map(|thread| thread.on_processor).sum();
         let own = std::process::id();
         let (mut postgresql, mut redis) = (Duration::ZERO, Duration::ZERO);
         for server in usage::children_named(own, "postgres")? {

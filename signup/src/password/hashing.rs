@@ -1,16 +1,22 @@
 //! A bounded place for hashing: the only work of a signup that is measured in milliseconds of a core.
 //!
-//! Takes: passwords, as many at a time as it has permits (one per core); a bounded number wait, the rest is told
+//! Takes: passwords, as many at a time as it has threads (one per core); a bounded number wait, the rest is told
 //! [`HashError::Busy`] at once, so memory cannot grow. Gives: PHC strings. Does not: allocate per hash; the 19 MiB argon2
 //! works on are kept and used again, because allocators give such blocks back late or never.
+//!
+//! The threads are its own (see [`threads`]): each takes the next password itself, so that no core waits between two hashes
+//! for the runtime to notice that the first one is done.
 
+mod threads;
+
+use self::threads::Threads;
 use super::{Password, stored};
 use argon2::{
     Algorithm, Argon2, Block, Params, Version,
     password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// argon2id with m = 19 MiB, t = 2, p = 1: the first choice of OWASP's password storage cheat sheet.
 const PARAMS: Params = Params::DEFAULT;
@@ -21,13 +27,13 @@ const SALT_BYTES: usize = 16;
 /// The memory of one hash.
 type Memory = Vec<Block>;
 
-/// Hashes and compares passwords, one per permit. Clones share the permits and the memory.
+/// Hashes and compares passwords, one per thread. Clones share the threads and the memory.
 #[derive(Clone)]
 pub struct Hashing {
     /// Permits to be here at all: running and waiting.
     places: Arc<Semaphore>,
-    /// Permits to run.
-    running: Arc<Semaphore>,
+    waiting_limit: usize,
+    threads: Threads,
     memory: Arc<Mutex<Kept>>,
 }
 
@@ -68,9 +74,9 @@ pub enum HashFailure {
     /// The stored hash asks for more than this service is willing to spend, or is of an unknown kind.
     #[error("the stored password hash is of an unknown kind or costs too much to verify")]
     Unsupported,
-    /// The thread that hashed was stopped.
+    /// The hash panicked, or no thread could be started.
     #[error("the hashing thread ended early")]
-    Interrupted(#[source] tokio::task::JoinError),
+    Interrupted,
 }
 
 impl Hashing {
@@ -79,9 +85,15 @@ impl Hashing {
         let workers = workers.max(1);
         Self {
             places: Arc::new(Semaphore::new(workers + waiting_limit)),
-            running: Arc::new(Semaphore::new(workers)),
+            waiting_limit,
+            threads: Threads::start(workers),
             memory: Arc::default(),
         }
+    }
+
+    /// Whether passwords wait because every thread has one: more hashes end within milliseconds.
+    pub fn is_crowded(&self) -> bool {
+        self.places.available_permits() < self.waiting_limit
     }
 
     /// Hashes a password into a PHC string, `$argon2id$v=19$m=19456,t=2,p=1$...`.
@@ -92,7 +104,7 @@ impl Hashing {
     ///
     /// # Cancel safety
     ///
-    /// A hash that started runs to its end and keeps its permit until then.
+    /// A hash that started runs to its end and keeps its place until then; one that waits is left out.
     pub async fn hash(&self, password: Password) -> Result<String, HashError> {
         self.run(move |memory| argon2id(&password, memory)).await
     }
@@ -121,19 +133,23 @@ impl Hashing {
         work: impl FnOnce(&mut Memory) -> Result<T, HashFailure> + Send + 'static,
     ) -> Result<T, HashError> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| HashError::Busy)?;
-        let permit = Arc::clone(&self.running).acquire_owned().await.map_err(|_| HashError::Busy)?;
+        let (sender, receiver) = oneshot::channel();
         let shared = Arc::clone(&self.memory);
-        let task = tokio::task::spawn_blocking(move || {
+        self.threads.run(Box::new(move || {
+            if sender.is_closed() {
+                return;
+            }
             let mut memory = kept(&shared).free.pop().unwrap_or_default();
             let result = work(&mut memory);
             let mut kept = kept(&shared);
             kept.free.push(memory);
             kept.used = true;
             drop(kept);
-            drop((permit, place));
-            result
-        });
-        let result = task.await.map_err(|error| HashError::Failed(HashFailure::Interrupted(error)))?;
+            drop(place);
+            // Whoever asked may have left meanwhile.
+            let _ = sender.send(result);
+        }));
+        let result = receiver.await.map_err(|_| HashError::Failed(HashFailure::Interrupted))?;
         result.map_err(HashError::Failed)
     }
 }
@@ -145,7 +161,7 @@ fn kept(memory: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
 
 impl std::fmt::Debug for Hashing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hashing").field("free", &self.running.available_permits()).finish_non_exhaustive()
+        f.debug_struct("Hashing").field("free_places", &self.places.available_permits()).finish_non_exhaustive()
     }
 }
 
@@ -183,73 +199,4 @@ pub(super) fn fill(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn password(text: &str) -> Password {
-        Password::parse(text, 6).expect("a valid test password")
-    }
-
-    #[tokio::test]
-    async fn a_hash_names_the_parameters_and_verifies() {
-        let hashing = Hashing::new(1, 4);
-        let hash = hashing.hash(password("secret")).await.expect("hash");
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert!(hashing.verify(password("secret"), &hash).await.expect("verify"));
-        assert!(!hashing.verify(password("secreT"), &hash).await.expect("verify"));
-    }
-
-    #[tokio::test]
-    async fn two_hashes_of_one_password_differ_and_use_the_same_memory() {
-        let hashing = Hashing::new(1, 4);
-        let first = hashing.hash(password("secret")).await.expect("hash");
-        let second = hashing.hash(password("secret")).await.expect("hash");
-        assert_ne!(first, second);
-        assert_eq!(sizes(&hashing), [PARAMS.block_count()]);
-    }
-
-    #[tokio::test]
-    async fn memory_is_given_back_once_nobody_used_it_between_two_calls() {
-        let hashing = Hashing::new(1, 4);
-        hashing.hash(password("secret")).await.expect("hash");
-        hashing.release_unused();
-        assert_eq!(sizes(&hashing), [PARAMS.block_count()]);
-        hashing.release_unused();
-        assert!(sizes(&hashing).is_empty());
-        hashing.hash(password("secret")).await.expect("hash");
-    }
-
-    fn sizes(hashing: &Hashing) -> Vec<usize> {
-        kept(&hashing.memory).free.iter().map(Vec::len).collect()
-    }
-
-    #[tokio::test]
-    async fn when_the_places_are_taken_the_next_is_told_busy() {
-        let hashing = Hashing::new(1, 1);
-        let running = hashing.running.clone().acquire_owned().await.expect("permit");
-        let mut waiting = Box::pin(hashing.hash(password("secret")));
-        let second_place = hashing.places.clone().acquire_owned().await.expect("place");
-        assert!(futures_poll_once(&mut waiting).is_none(), "the first waits for the permit");
-        assert!(matches!(hashing.hash(password("secret")).await, Err(HashError::Busy)));
-        drop((running, second_place));
-        assert!(waiting.await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_hash_whose_caller_left_still_gives_its_permit_back() {
-        let hashing = Hashing::new(1, 0);
-        let mut started = Box::pin(hashing.hash(password("secret")));
-        assert!(futures_poll_once(&mut started).is_none());
-        drop(started);
-        let permit = hashing.running.clone().acquire_owned().await.expect("given back");
-        drop(permit);
-    }
-
-    fn futures_poll_once<F: Future>(future: &mut std::pin::Pin<Box<F>>) -> Option<F::Output> {
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        match future.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(output) => Some(output),
-            std::task::Poll::Pending => None,
-        }
-    }
-}
+mod tests;

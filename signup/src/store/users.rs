@@ -120,7 +120,7 @@ pub(super) fn message_id(intent: Uuid, policy: &Policy) -> String {
     format!("<{intent}@{}>", policy.message_id_domain)
 }
 
-fn created(row: &PgRow) -> Result<Created, sqlx::Error> {
+pub(super) fn created(row: &PgRow) -> Result<Created, sqlx::Error> {
     let user = User {
         username: row.try_get("username")?,
         full_name: row.try_get("full_name")?,

@@ -1,0 +1,90 @@
+//! Hashes, places, memory, and what becomes of both when a caller leaves or a hash panics.
+
+use super::*;
+
+fn password(text: &str) -> Password {
+    Password::parse(text, 6).expect("a valid test password")
+}
+
+#[tokio::test]
+async fn a_hash_names_the_parameters_and_verifies() {
+    let hashing = Hashing::new(1, 4);
+    let hash = hashing.hash(password("secret")).await.expect("hash");
+    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+    assert!(hashing.verify(password("secret"), &hash).await.expect("verify"));
+    assert!(!hashing.verify(password("secreT"), &hash).await.expect("verify"));
+}
+
+#[tokio::test]
+async fn two_hashes_of_one_password_differ_and_use_the_same_memory() {
+    let hashing = Hashing::new(1, 4);
+    let first = hashing.hash(password("secret")).await.expect("hash");
+    let second = hashing.hash(password("secret")).await.expect("hash");
+    assert_ne!(first, second);
+    assert_eq!(sizes(&hashing), [PARAMS.block_count()]);
+}
+
+#[tokio::test]
+async fn memory_is_given_back_once_nobody_used_it_between_two_calls() {
+    let hashing = Hashing::new(1, 4);
+    hashing.hash(password("secret")).await.expect("hash");
+    hashing.release_unused();
+    assert_eq!(sizes(&hashing), [PARAMS.block_count()]);
+    hashing.release_unused();
+    assert!(sizes(&hashing).is_empty());
+    hashing.hash(password("secret")).await.expect("hash");
+}
+
+fn sizes(hashing: &Hashing) -> Vec<usize> {
+    kept(&hashing.memory).free.iter().map(Vec::len).collect()
+}
+
+/// Holds the only thread of `hashing` until the sender is used or dropped.
+fn held(hashing: &Hashing) -> std::sync::mpsc::Sender<()> {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    hashing.threads.run(Box::new(move || held.recv().unwrap_or(())));
+    release
+}
+
+#[tokio::test]
+async fn when_the_places_are_taken_the_next_is_told_busy() {
+    let hashing = Hashing::new(1, 1);
+    let release = held(&hashing);
+    let mut first = Box::pin(hashing.hash(password("secret")));
+    assert!(futures_poll_once(&mut first).is_none(), "the first waits for the thread");
+    assert!(!hashing.is_crowded());
+    let mut second = Box::pin(hashing.hash(password("secret")));
+    assert!(futures_poll_once(&mut second).is_none(), "the second waits for the first");
+    assert!(hashing.is_crowded());
+    assert!(matches!(hashing.hash(password("secret")).await, Err(HashError::Busy)));
+    drop(release);
+    assert!(first.await.is_ok() && second.await.is_ok());
+}
+
+#[tokio::test]
+async fn a_hash_whose_caller_left_gives_its_place_back_without_being_made() {
+    let hashing = Hashing::new(1, 0);
+    let release = held(&hashing);
+    let mut waiting = Box::pin(hashing.hash(password("secret")));
+    assert!(futures_poll_once(&mut waiting).is_none());
+    drop((waiting, release));
+    drop(hashing.places.clone().acquire_owned().await.expect("given back"));
+    assert!(sizes(&hashing).is_empty());
+}
+
+#[tokio::test]
+async fn a_panic_is_told_to_its_caller_and_the_thread_goes_on() {
+    let hashing = Hashing::new(1, 0);
+    let panicked = hashing.run(|_| -> Result<(), HashFailure> { panic!("a test panic") }).await;
+    assert!(matches!(panicked, Err(HashError::Failed(HashFailure::Interrupted))), "{panicked:?}");
+    drop(hashing.places.clone().acquire_owned().await.expect("given back"));
+    assert!(hashing.hash(password("secret")).await.is_ok());
+}
+
+fn futures_poll_once<F: Future>(future: &mut std::pin::Pin<Box<F>>) -> Option<F::Output> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}

@@ -4,6 +4,8 @@
 
 #[path = "harness/api_server.rs"]
 mod api_server;
+#[path = "harness/fake_pod.rs"]
+mod fake_pod;
 #[path = "harness/operator_run.rs"]
 mod operator_run;
 #[path = "harness/spec_cases.rs"]
@@ -29,6 +31,8 @@ mod refused;
 mod rules;
 #[path = "apiserver/scaling.rs"]
 mod scaling;
+#[path = "apiserver/security.rs"]
+mod security;
 #[path = "apiserver/start.rs"]
 mod start;
 #[path = "apiserver/stores.rs"]

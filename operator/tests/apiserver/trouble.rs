@@ -1,12 +1,16 @@
 //! What is wrong is said with its fix, and what runs runs on.
 
-use super::operator_run::{MINIMAL, Run};
+use super::operator_run::{FakePod, MINIMAL, Run};
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{ConfigMap, Service},
+    core::v1::{ConfigMap, Pod, Service},
     events::v1::Event,
+    networking::v1::Ingress,
 };
-use kube::{ResourceExt, api::PostParams};
+use kube::{
+    ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
 use serde_json::json;
 
 #[tokio::test]
@@ -66,6 +70,42 @@ async fn a_cluster_without_the_gateway_api_is_told_and_the_rest_works() {
     let degraded = run.condition("Degraded", "True", "GatewayApiMissing").await;
     assert!(degraded.message.contains("expose.ingress"), "{}", degraded.message);
     run.wait::<Deployment>("demo-worker", |_| true).await;
+}
+
+#[tokio::test]
+async fn an_ingress_that_nobody_takes_is_told_with_its_class_or_that_it_names_none() {
+    let expose = "spec:\n  expose: {host: app.example.com, ingress: {}}\n";
+    let run = Run::with_pipeline(&MINIMAL.replace("spec:\n", expose)).await;
+    let fix = "it names no class. Fix: set spec.expose.ingress.className to one of `kubectl get ingressclass`";
+    let exposed = run.condition_saying("Exposed", "False", fix).await;
+    assert_eq!(exposed.reason, "AddressPending");
+    run.edit(json!({"expose": {"ingress": {"className": "absent"}}})).await;
+    run.condition_saying("Exposed", "False", "Fix: see that IngressClass absent exists").await;
+    let address = Patch::Merge(json!({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}));
+    run.api::<Ingress>().patch_status("demo", &PatchParams::default(), &address).await.expect("it is there");
+    run.condition("Exposed", "True", "AddressAssigned").await;
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_pulled_is_told_with_its_pod_and_its_fix() {
+    let run = Run::with_pipeline(MINIMAL).await;
+    let name = run.pod("demo-api", &FakePod::new().await).await;
+    let waiting = json!({"reason": "ImagePullBackOff", "message": "Back-off pulling image"});
+    let container = json!({"name": "api", "image": "signup:test", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"waiting": waiting}});
+    let status = Patch::Merge(json!({"status": {"phase": "Pending", "containerStatuses": [container]}}));
+    run.api::<Pod>().patch_status(&name, &PatchParams::default(), &status).await.expect("it is there");
+    let degraded = run.condition("Degraded", "True", "ImagePullFailed").await;
+    assert!(
+        degraded.message.contains(&format!("pod {name} cannot fetch the image signup:test")),
+        "{}",
+        degraded.message
+    );
+    assert!(
+        degraded.message.contains("Fix: correct spec.image, or name the registry's credentials"),
+        "{}",
+        degraded.message
+    );
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
-//! The pages of docs/ that are generated from code, and what has to hold between both.
+//! The pages of docs/ that are generated from code, and what has to hold between pages and code.
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p operator --test docs` writes the pages.
 
 #[path = "docs/conditions.rs"]
 mod conditions;
+#[path = "docs/pages.rs"]
+mod pages;
 #[path = "docs/reference.rs"]
 mod reference;
 #[path = "docs/sources.rs"]
@@ -51,4 +53,15 @@ fn every_reason_and_condition_that_the_code_uses_is_on_the_page_and_no_other() {
 #[test]
 fn no_condition_and_no_event_is_named_outside_the_table() {
     assert_eq!(sources::spelled_out(), Vec::<String>::new(), "use a constant of controller/reason.rs");
+}
+
+#[test]
+fn every_link_of_a_page_leads_to_a_file_and_a_heading_that_are_there() {
+    assert_eq!(pages::broken_links(), Vec::<String>::new());
+}
+
+#[test]
+fn the_page_about_deploying_sets_values_that_the_charts_have_and_names_metrics_that_are_counted() {
+    assert_eq!(pages::unknown_values(), Vec::<String>::new());
+    assert_eq!(pages::unknown_metrics(), Vec::<String>::new());
 }

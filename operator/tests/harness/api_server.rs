@@ -27,7 +27,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 const TOKEN: &str = "test-token";
 
 /// A user as a service account of the chart is one, so that the API server shares its time out as in a cluster.
-const OPERATOR_TOKEN: &str = "operator-token";
+pub(crate) const OPERATOR_TOKEN: &str = "operator-token";
 const OPERATOR: &str = ",system:serviceaccount:signup-system:signup-operator,2,\"system:serviceaccounts,operators\"\n";
 
 /// One server, with the etcd it keeps everything in.

@@ -1,7 +1,7 @@
 //! An upgrade of the operator by itself restarts no pod.
 
 use super::operator_run::{MINIMAL, Run};
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, events::v1::Event};
 use kube::{
     ResourceExt,
     api::{Patch, PatchParams},
@@ -51,6 +51,9 @@ async fn the_kept_image_is_given_up_by_the_resource_or_by_removing_its_annotatio
     }
     let api: Deployment = run.wait("demo-api", |api: &Deployment| !api.annotations().contains_key(ANNOTATION)).await;
     assert_eq!(image(&api), Some("signup:mine"));
+    let events = run.api::<Event>().list(&Default::default()).await.expect("it answers").items;
+    let note = "pods of demo-worker are replaced, because spec.image changed";
+    assert!(events.iter().any(|event| event.note.as_deref() == Some(note)), "an event names the field");
 }
 
 #[tokio::test]

@@ -190,7 +190,7 @@ async fn pipelines(
     for pipeline in found.iter().filter(wanted) {
         let snapshot = snapshot::snapshot(client, pipeline, &classes, &shares).await?;
         let title = format!("{}/{}", pipeline.namespace().unwrap_or_default(), pipeline.name_any());
-        report.add_about(&title, pipeline::judge(&snapshot));
+        report.add_about(&title, pipeline::judge(&snapshot, Timestamp::now()));
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ mod configuration;
 pub mod definition;
 pub mod drift;
 pub mod endpoints;
-mod events;
+pub(crate) mod events;
 pub mod exposure;
 mod figures;
 mod known;

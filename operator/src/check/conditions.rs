@@ -1,24 +1,31 @@
 //! What does the status of a pipeline say?
 //!
 //! Takes: the resource. Gives: lines: conditions that are not as they should be, one per cause, and whether the operator has seen
-//! the newest edit. Pure. Does not: repeat a cause for each condition that it spoils.
+//! the newest edit. Pure: the time is a parameter. Does not: repeat a cause for each condition that it spoils.
 
 use super::line::{Level, Line};
 use crate::{
     build,
-    controller::reason::{self, Finding, condition},
+    controller::{
+        events::PATIENCE,
+        reason::{self, Finding, condition},
+    },
     crd::SignupPipeline,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-/// Reasons that pass by themselves.
-const PASSING: [reason::Reason; 4] = [reason::ROLLING_OUT, reason::SPREADING, reason::API_ERROR, reason::PAUSED];
+/// Reasons that pass by themselves; what lasts longer than [`PATIENCE`] does not.
+const PASSING: [reason::Reason; 4] =
+    [reason::ROLLING_OUT, reason::SPREADING, reason::API_ERROR, reason::ADDRESS_PENDING];
 
 /// Judges the status.
-pub(super) fn judge(pipeline: &SignupPipeline) -> Vec<Line> {
+pub(super) fn judge(pipeline: &SignupPipeline, now: Timestamp) -> Vec<Line> {
     let Some(status) = &pipeline.status else {
         let fix = "see that an operator runs and serves this namespace: `operator check`";
-        return vec![Line::error("status", "the operator has not looked at it", fix)];
+        let line = Line::error("status", "the operator has not looked at it", fix);
+        let is_new = is_recent(pipeline.metadata.creation_timestamp.as_ref(), now);
+        return vec![Line { level: if is_new { Level::Warning } else { Level::Error }, ..line }];
     };
     let mut lines = Vec::new();
     let (seen, newest) = (status.observed_generation.unwrap_or(0), pipeline.metadata.generation.unwrap_or(0));
@@ -32,7 +39,7 @@ pub(super) fn judge(pipeline: &SignupPipeline) -> Vec<Line> {
             "see that an operator runs and serves this namespace (`operator check`); an edit is seen within seconds",
         ));
     }
-    lines.extend(spoiled(&status.conditions));
+    lines.extend(spoiled(&status.conditions, now));
     if lines.is_empty() {
         let ready = status.conditions.iter().find(|condition| condition.type_ == condition::READY);
         let words = ready.map_or("no condition is bad", |ready| ready.message.as_str());
@@ -43,7 +50,7 @@ pub(super) fn judge(pipeline: &SignupPipeline) -> Vec<Line> {
 }
 
 /// Conditions that are not as they should be, those with the same message in one line.
-fn spoiled(conditions: &[Condition]) -> Vec<Line> {
+fn spoiled(conditions: &[Condition], now: Timestamp) -> Vec<Line> {
     let mut groups: Vec<(Vec<&str>, &Condition)> = Vec::new();
     for condition in conditions.iter().filter(|condition| is_spoiled(condition)) {
         match groups.iter_mut().find(|(_, first)| first.message == condition.message) {
@@ -51,12 +58,18 @@ fn spoiled(conditions: &[Condition]) -> Vec<Line> {
             None => groups.push((vec![&condition.type_], condition)),
         }
     }
-    groups.into_iter().map(|(types, condition)| line(&types, condition)).collect()
+    groups.into_iter().map(|(types, condition)| line(&types, condition, now)).collect()
 }
 
-fn line(types: &[&str], condition: &Condition) -> Line {
+/// Whether that happened within [`PATIENCE`]; what has no time has not.
+pub(super) fn is_recent(at: Option<&Time>, now: Timestamp) -> bool {
+    at.is_some_and(|at| now.duration_since(at.0).unsigned_abs() < PATIENCE)
+}
+
+fn line(types: &[&str], condition: &Condition, now: Timestamp) -> Line {
     let (message, fix) = Finding::parts(&condition.message);
-    let passes = PASSING.iter().any(|reason| reason.name() == condition.reason);
+    let is = |reason: &reason::Reason| reason.name() == condition.reason;
+    let passes = PASSING.iter().any(is) && is_recent(Some(&condition.last_transition_time), now) || is(&reason::PAUSED);
     Line {
         level: if passes { Level::Warning } else { Level::Error },
         subject: format!("{} {}", if types.len() == 1 { "condition" } else { "conditions" }, types.join(", ")),
@@ -93,6 +106,15 @@ fn configuration(pipeline: &SignupPipeline) -> Option<Line> {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    /// A minute after every condition of these tests changed.
+    fn judge(pipeline: &SignupPipeline) -> Vec<Line> {
+        super::judge(pipeline, at("2026-01-01T00:01:00Z"))
+    }
 
     fn pipeline(generation: i64, conditions: Value) -> SignupPipeline {
         let mut pipeline =
@@ -131,10 +153,15 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_by_itself_is_a_warning() {
+    fn what_passes_by_itself_is_a_warning_until_it_has_lasted() {
         let lines =
             judge(&pipeline(2, json!([condition("ConfigApplied", "False", "Spreading", "some pods. Fix: none.")])));
         assert_eq!(lines[0], Line::warning("condition ConfigApplied", "Spreading: some pods", "none"));
+        let starting = pipeline(2, json!([condition("Ready", "False", "RollingOut", "no pod is ready. Fix: none.")]));
+        assert_eq!(judge(&starting)[0].level, Level::Warning);
+        assert_eq!(super::judge(&starting, at("2026-01-01T00:04:00Z"))[0].level, Level::Error);
+        let paused = pipeline(2, json!([condition("Paused", "True", "PausedBySpec", "left alone. Fix: remove it.")]));
+        assert_eq!(super::judge(&paused, at("2026-02-01T00:00:00Z"))[0].level, Level::Warning);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is wrong with one pipeline?
 //!
-//! Takes: a [`Snapshot`] of the cluster. Gives: lines, the cause before its effects. Pure. Does not: look.
+//! Takes: a [`Snapshot`] of the cluster. Gives: lines, the cause before its effects. Pure: the time is a parameter.
+//! Does not: look.
 
 use super::{
     advice, conditions,
@@ -17,6 +18,7 @@ use crate::{
     },
     crd::SignupPipeline,
 };
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, api::DynamicObject};
 use std::sync::Arc;
@@ -48,7 +50,7 @@ pub(super) fn none(namespace: Option<&str>, name: Option<&str>, found: &[SignupP
 }
 
 /// Judges a pipeline.
-pub(super) fn judge(snapshot: &Snapshot) -> Vec<Line> {
+pub(super) fn judge(snapshot: &Snapshot, now: Timestamp) -> Vec<Line> {
     let pipeline = &snapshot.pipeline;
     let mut lines = secrets::judge(pipeline, &snapshot.found, false);
     let shared = snapshot.shares_with.as_deref().map(Finding::redis_shared);
@@ -61,13 +63,13 @@ pub(super) fn judge(snapshot: &Snapshot) -> Vec<Line> {
     lines.extend(advice::judge(pipeline));
     let namespace = pipeline.namespace().unwrap_or_default();
     match &snapshot.pods {
-        Seen::There(found) => lines.extend(pods::pods(&namespace, found)),
+        Seen::There(found) => lines.extend(pods::pods(&namespace, found, now)),
         Seen::Absent | Seen::Forbidden => {
             let fix = format!("look with an account that may list pods in namespace {namespace}");
             lines.push(Line::warning("pods", "you may not list them", fix));
         }
     }
-    let told = conditions::judge(pipeline);
+    let told = conditions::judge(pipeline, now);
     // The operator's conditions say some of it too; then they say it once.
     lines.retain(|line| line.level == Level::Ok || !told.iter().any(|other| other.message.ends_with(&line.message)));
     told.into_iter().chain(lines).collect()
@@ -142,6 +144,10 @@ fn class(pipeline: &SignupPipeline, classes: &Seen<Vec<Class>>) -> Option<Line> 
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn judge(snapshot: &Snapshot) -> Vec<Line> {
+        super::judge(snapshot, "2026-01-01T00:01:00Z".parse().expect("a time"))
+    }
 
     fn snapshot(more: &str) -> Snapshot {
         let text = include_str!("../../../samples/minimal.yaml").replace("spec:\n", &format!("spec:\n  {more}\n"));

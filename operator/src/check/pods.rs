@@ -1,12 +1,16 @@
 //! How are a pipeline's pods?
 //!
-//! Takes: its Deployments and pods. Gives: lines: what is not ready, and why. Pure. Does not: read logs.
+//! Takes: its Deployments and pods. Gives: lines: what is not ready, and why. Pure: the time is a parameter. Does not: read logs.
 
-use super::line::{Level, Line};
+use super::{
+    conditions::is_recent,
+    line::{Level, Line},
+};
 use crate::{
     build::names::{Part, selector_text},
     controller::{pods::is_live, rollout},
 };
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::{ResourceExt, api::DynamicObject};
 use std::sync::Arc;
@@ -30,9 +34,9 @@ pub(super) fn deployment(pipeline: &str, part: Part, deployment: &DynamicObject)
 }
 
 /// Judges the pods, each one that is not as it should be; one line when all are.
-pub(super) fn pods(namespace: &str, pods: &[Arc<Pod>]) -> Vec<Line> {
+pub(super) fn pods(namespace: &str, pods: &[Arc<Pod>], now: Timestamp) -> Vec<Line> {
     let live = || pods.iter().filter(|pod| is_live(pod));
-    let lines: Vec<Line> = live().filter_map(|pod| judge(namespace, pod)).collect();
+    let lines: Vec<Line> = live().filter_map(|pod| judge(namespace, pod, now)).collect();
     match (lines.is_empty(), live().count()) {
         (false, _) => lines,
         (true, 0) => vec![Line::ok("pods", "there are none")],
@@ -40,7 +44,7 @@ pub(super) fn pods(namespace: &str, pods: &[Arc<Pod>]) -> Vec<Line> {
     }
 }
 
-fn judge(namespace: &str, pod: &Arc<Pod>) -> Option<Line> {
+fn judge(namespace: &str, pod: &Arc<Pod>, now: Timestamp) -> Option<Line> {
     let name = pod.name_any();
     let subject = format!("Pod {name}");
     if let Some(trouble) = rollout::pod_trouble(std::slice::from_ref(pod)) {
@@ -63,12 +67,14 @@ fn judge(namespace: &str, pod: &Arc<Pod>) -> Option<Line> {
     });
     restarted.or_else(|| {
         let conditions = || pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        let is_ready = conditions().any(|condition| condition.type_ == "Ready" && condition.status == "True");
-        (!is_ready).then(|| {
+        let ready = conditions().find(|condition| condition.type_ == "Ready");
+        let since = ready.and_then(|condition| condition.last_transition_time.as_ref());
+        ready.is_none_or(|condition| condition.status != "True").then(|| {
             let waiting = statuses().filter(|container| !container.ready).map(why_waiting).collect::<Vec<_>>().join(", ");
             let why = if waiting.is_empty() { "its containers are not started".to_owned() } else { waiting };
             let fix = format!("none while it starts; else `kubectl -n {namespace} describe pod {name}` and `kubectl -n {namespace} logs {name}`");
-            Line::warning(subject.as_str(), format!("is not ready: {why}"), fix)
+            let line = Line::warning(subject.as_str(), format!("is not ready: {why}"), fix);
+            Line { level: if since.is_none() || is_recent(since, now) { Level::Warning } else { Level::Error }, ..line }
         })
     })
 }
@@ -98,8 +104,12 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
+    fn pods(namespace: &str, found: &[Arc<Pod>]) -> Vec<Line> {
+        super::pods(namespace, found, "2026-01-01T00:01:00Z".parse().expect("a time"))
+    }
+
     fn pod(ready: bool, container: Value) -> Arc<Pod> {
-        let ready = json!([{"type": "Ready", "status": if ready { "True" } else { "False" }}]);
+        let ready = json!([{"type": "Ready", "lastTransitionTime": "2026-01-01T00:00:00Z", "status": if ready { "True" } else { "False" }}]);
         let mut status = json!({"name": "worker", "image": "i", "imageID": "", "ready": false, "restartCount": 0});
         status.as_object_mut().expect("an object").extend(container.as_object().expect("an object").clone());
         let pod = json!({"metadata": {"name": "demo-worker-1"}, "status": {"conditions": ready, "containerStatuses": [status]}});
@@ -125,6 +135,15 @@ mod tests {
             assert!(line.level == Level::Warning && line.message.contains(said), "{}", line.message);
             assert!(line.fix.expect("a fix").contains("kubectl -n shop logs demo-worker-1"));
         }
+    }
+
+    #[test]
+    fn a_pod_that_stays_unready_is_an_error() {
+        let unready = [pod(false, json!({"state": {"running": {}}}))];
+        assert_eq!(
+            super::pods("shop", &unready, "2026-01-01T00:04:00Z".parse().expect("a time"))[0].level,
+            Level::Error
+        );
     }
 
     #[test]

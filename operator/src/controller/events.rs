@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use std::{collections::BTreeMap, time::Duration};
 
 /// So long may a start take before it is trouble; a cloud's balancer needs about two minutes for an address.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What every roll-out, edit or new address goes through.
 const PASSING: [Reason; 4] = [reason::ROLLING_OUT, reason::SPREADING, reason::ADDRESS_PENDING, reason::API_ERROR];

@@ -101,7 +101,9 @@ async fn a_new_image_and_new_labels_fail_no_signup_and_cut_no_mail() {
     let pods = pipeline.pods(None).await;
     let images = pods.iter().filter_map(|pod| pod.spec.as_ref()?.containers.first()?.image.clone());
     assert_eq!(images.collect::<BTreeSet<_>>(), BTreeSet::from([image]));
-    told(&namespace, "spec.image").await;
+    for field in ["spec.image", "spec.api.pod.labels", "spec.worker.pod.labels"] {
+        told(&namespace, field).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -51,4 +51,9 @@ async fn no_log_event_object_or_metric_shows_what_a_secret_holds() {
     }
     assert!(leaks.is_empty(), "{} lines show a secret: {leaks:#?}", leaks.len());
     namespace.check(&clients).await.assert_exactly_one_mail_each();
+    // The search does find what is shown.
+    let careless = format!("--from-literal=copy={}", password("smtp"));
+    namespace.kubectl(&["create", "configmap", "careless", &careless]);
+    let leaks = shown.collect(&namespace, &pipeline).await.leaks();
+    assert!(leaks.iter().any(|leak| leak.contains("configmaps")), "{leaks:#?}");
 }

@@ -50,7 +50,9 @@ an_upgrade_changes_and_a_rollback_restores_the_pipeline() {
 without_the_operator_its_definition_and_pipelines_stay() {
   local before
   before=$(kubectl -n shop get signuppipeline demo --output 'jsonpath={.metadata.uid}') &&
+    kubectl -n signup-system get lease signup-operator &&
     helm uninstall signup-operator --namespace signup-system || return
+  ! kubectl -n signup-system get lease signup-operator || { echo "the next operator would wait for this Lease"; return 1; }
   [ "$(kubectl -n shop get signuppipeline demo --output 'jsonpath={.metadata.uid}')" = "$before" ] || return
   versions_of signup-operator | grep -v '^CustomResourceDefinition/' && { echo "is left"; return 1; }
   kubectl get $crd

@@ -4,7 +4,7 @@
 //! Does not: look.
 
 use super::{
-    advice, conditions,
+    advice, conditions, exposure,
     line::{Level, Line},
     look::Seen,
     offers::Class,
@@ -59,7 +59,7 @@ pub(super) fn judge(snapshot: &Snapshot, now: Timestamp) -> Vec<Line> {
         Ok(found) => lines.extend(children(pipeline, found)),
         Err(finding) => lines.push(Line::of(Level::Error, "configuration", finding)),
     }
-    lines.extend(class(pipeline, &snapshot.classes));
+    lines.extend(exposure::judge(snapshot));
     lines.extend(advice::judge(pipeline));
     let namespace = pipeline.namespace().unwrap_or_default();
     match &snapshot.pods {
@@ -113,31 +113,6 @@ fn children(pipeline: &SignupPipeline, found: &[(Kind, String, Seen<DynamicObjec
     }
     lines.extend(deployments);
     lines
-}
-
-/// Whether the Ingress will find a controller.
-fn class(pipeline: &SignupPipeline, classes: &Seen<Vec<Class>>) -> Option<Line> {
-    let ingress = pipeline.spec.expose.as_ref()?.ingress.as_ref()?;
-    let Seen::There(classes) = classes else { return None };
-    let names = || match classes.iter().map(|class| class.name.as_str()).collect::<Vec<_>>() {
-        names if names.is_empty() => "the cluster has none".to_owned(),
-        names => format!("the cluster has {}", names.join(", ")),
-    };
-    let (subject, field) = ("ingress class", "spec.expose.ingress.className");
-    match &ingress.class_name {
-        Some(name) if classes.iter().any(|class| class.name == *name) => {
-            Some(Line::ok(subject, format!("{name} is there")))
-        }
-        Some(name) => {
-            let fix = format!("install its ingress controller, or name another class in {field}");
-            Some(Line::error(subject, format!("IngressClass {name} does not exist ({})", names()), fix))
-        }
-        None if classes.iter().any(|class| class.is_default) => Some(Line::ok(subject, "the cluster's default")),
-        None => {
-            let message = format!("the pipeline names none, and no class is the cluster's default ({})", names());
-            Some(Line::error(subject, message, format!("name one in {field}")))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -205,16 +180,5 @@ mod tests {
         snapshot.pipeline.status = serde_json::from_value(json!({"conditions": [condition]})).expect("a status");
         let lines = judge(&snapshot);
         assert_eq!(lines.iter().filter(|line| line.message.contains("shop/other")).count(), 1, "{lines:?}");
-    }
-
-    #[test]
-    fn an_ingress_class_that_is_not_there_is_told_with_those_that_are() {
-        let class = |ingress: &str| {
-            let snapshot = snapshot(&format!("expose: {{host: a.test, ingress: {ingress}}}"));
-            line(&judge(&snapshot), "ingress class")
-        };
-        assert_eq!(class("{className: contour}").level, Level::Ok);
-        assert!(class("{className: nginx}").message.contains("nginx does not exist (the cluster has contour)"));
-        assert!(class("{}").message.contains("names none"));
     }
 }

@@ -1,0 +1,122 @@
+//! Does anybody take a pipeline's Ingress or route?
+//!
+//! Takes: a snapshot. Gives: lines about its ingress class, or about each of its Gateways. Pure. Does not: try the address.
+
+use super::{line::Line, look::Seen, offers::Class, pipeline::Snapshot};
+use crate::{
+    build::child::Kind,
+    crd::exposure::{Gateway, Ingress, ParentReference},
+};
+use kube::{ResourceExt, api::DynamicObject};
+use serde_json::Value;
+
+/// Judges the exposure that the resource asks for.
+pub(super) fn judge(snapshot: &Snapshot) -> Vec<Line> {
+    let Some(expose) = &snapshot.pipeline.spec.expose else { return Vec::new() };
+    let mut lines: Vec<Line> =
+        expose.ingress.as_ref().and_then(|ingress| class(ingress, &snapshot.classes)).into_iter().collect();
+    let children = snapshot.children.iter().flatten();
+    let route = children.filter(|(kind, ..)| *kind == Kind::HttpRoute).find_map(|(_, _, seen)| match seen {
+        Seen::There(route) => Some(route),
+        Seen::Absent | Seen::Forbidden => None,
+    });
+    if let (Some(gateway), Some(route)) = (&expose.gateway, route) {
+        lines.extend(gateways(gateway, &snapshot.pipeline.namespace().unwrap_or_default(), route));
+    }
+    lines
+}
+
+/// Whether the Ingress will find a controller.
+fn class(ingress: &Ingress, classes: &Seen<Vec<Class>>) -> Option<Line> {
+    let Seen::There(classes) = classes else { return None };
+    let names = || match classes.iter().map(|class| class.name.as_str()).collect::<Vec<_>>() {
+        names if names.is_empty() => "the cluster has none".to_owned(),
+        names => format!("the cluster has {}", names.join(", ")),
+    };
+    let (subject, field) = ("ingress class", "spec.expose.ingress.className");
+    match &ingress.class_name {
+        Some(name) if classes.iter().any(|class| class.name == *name) => {
+            Some(Line::ok(subject, format!("{name} is there")))
+        }
+        Some(name) => {
+            let fix = format!("install its ingress controller, or name another class in {field}");
+            Some(Line::error(subject, format!("IngressClass {name} does not exist ({})", names()), fix))
+        }
+        None if classes.iter().any(|class| class.is_default) => Some(Line::ok(subject, "the cluster's default")),
+        None => {
+            let message = format!("the pipeline names none, and no class is the cluster's default ({})", names());
+            Some(Line::error(subject, message, format!("name one in {field}")))
+        }
+    }
+}
+
+/// What each Gateway's controller says about the route.
+fn gateways(gateway: &Gateway, namespace: &str, route: &DynamicObject) -> Vec<Line> {
+    let told = route.data.pointer("/status/parents").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut lines = Vec::new();
+    for parent in &gateway.parent_refs {
+        let subject = format!("Gateway {}/{}", parent.namespace.as_deref().unwrap_or(namespace), parent.name);
+        let answer = told.iter().find(|answer| is_about(parent, namespace, &answer["parentRef"]));
+        let conditions = answer.and_then(|answer| answer["conditions"].as_array());
+        let Some(conditions) = conditions else {
+            let fix = "see that this Gateway exists (`kubectl get gateways -A`) and that its controller runs";
+            lines.push(Line::error(subject, "no controller has answered for it", fix));
+            continue;
+        };
+        let refused = conditions.iter().find(|condition| {
+            (condition["type"] == "Accepted" || condition["type"] == "ResolvedRefs") && condition["status"] == "False"
+        });
+        lines.push(match refused {
+            None => Line::ok(subject, "takes the route"),
+            Some(condition) => {
+                let text = |field: &str| condition[field].as_str().unwrap_or_default().trim_end_matches('.').to_owned();
+                let fix = "have a listener of it allow routes of this namespace (`allowedRoutes`) and this host, or name another Gateway in spec.expose.gateway.parentRefs";
+                Line::error(subject, format!("does not take the route: {}: {}", text("reason"), text("message")), fix)
+            }
+        });
+    }
+    lines
+}
+
+fn is_about(parent: &ParentReference, namespace: &str, told: &Value) -> bool {
+    let own = parent.namespace.as_deref().unwrap_or(namespace);
+    told["name"] == parent.name.as_str()
+        && told["namespace"].as_str().unwrap_or(namespace) == own
+        && told["sectionName"].as_str() == parent.section_name.as_deref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::line::Level;
+    use serde_json::json;
+
+    #[test]
+    fn an_ingress_class_that_is_not_there_is_told_with_those_that_are() {
+        let classes = Seen::There(vec![Class { name: "contour".into(), is_default: false }]);
+        let judged = |ingress: Value| {
+            class(&serde_json::from_value(ingress).expect("an Ingress"), &classes).expect("classes are known")
+        };
+        assert_eq!(judged(json!({"className": "contour"})).level, Level::Ok);
+        assert!(
+            judged(json!({"className": "nginx"})).message.contains("nginx does not exist (the cluster has contour)")
+        );
+        assert!(judged(json!({})).message.contains("names none"));
+    }
+
+    #[test]
+    fn each_gateway_is_told_with_what_its_controller_says() {
+        let names = json!([{"name": "edge", "namespace": "infra"}, {"name": "inner"}, {"name": "silent"}]);
+        let gateway: Gateway = serde_json::from_value(json!({"parentRefs": names})).expect("a Gateway");
+        let condition = |status: &str| json!([{"type": "Accepted", "status": status, "reason": "NotAllowedByListeners", "message": "no."}]);
+        let parents = json!([
+            {"parentRef": {"name": "edge", "namespace": "infra"}, "conditions": condition("False")},
+            {"parentRef": {"name": "inner"}, "conditions": condition("True")},
+        ]);
+        let route = json!({"apiVersion": "v1", "kind": "HTTPRoute", "metadata": {}, "status": {"parents": parents}});
+        let lines = gateways(&gateway, "shop", &serde_json::from_value(route).expect("an object"));
+        assert_eq!(lines[0].message, "does not take the route: NotAllowedByListeners: no");
+        assert_eq!(lines[1], Line::ok("Gateway shop/inner", "takes the route"));
+        assert_eq!((lines[2].level, lines[2].subject.as_str()), (Level::Error, "Gateway shop/silent"));
+    }
+}

@@ -168,6 +168,11 @@ what_must_hold_holds() {
   return $result
 }
 
+# The operator built for release, with an API server of its own, when the cluster leaves the machine to it.
+two_hundred_pipelines_at_once_are_served() {
+  cargo test --manifest-path "$root/Cargo.toml" --package operator --features release-tests --test many -- --nocapture
+}
+
 the_cluster_goes_down_and_leaves_nothing() { "$source_dir/down.sh"; }
 
 check a_cluster_comes_up
@@ -191,4 +196,5 @@ if [ "$failed" -eq 0 ]; then
   check what_must_hold_holds
 fi
 check the_cluster_goes_down_and_leaves_nothing
+check two_hundred_pipelines_at_once_are_served
 finish

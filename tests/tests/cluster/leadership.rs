@@ -6,7 +6,10 @@ use crate::harness::{Namespace, OPERATOR, Operator, Pipeline, Write, assert_all_
 use jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 const PAUSE: Duration = Duration::from_millis(400);
 
@@ -78,7 +81,9 @@ async fn of_two_operators_started_at_once_one_acts_and_writes_each_child_once() 
     // The standby takes over when the leader goes.
     let leader = operator.leads(None).await;
     operator.delete_pod_of(&leader).await;
+    let deleted = Instant::now();
     let next = operator.leads(Some(&leader)).await;
+    println!("the other leads {:.1} s after the pod was deleted", deleted.elapsed().as_secs_f64());
     pipeline.patch(json!({"task": {"delay": "1s"}})).await;
     pipeline.wait_for("ConfigApplied", "True").await;
     operator.scale(1).await;

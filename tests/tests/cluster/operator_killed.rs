@@ -11,7 +11,10 @@ use kube::{
     api::{WatchEvent, WatchParams},
 };
 use serde_json::{Value, json};
-use std::{fmt::Debug, time::Duration};
+use std::{
+    fmt::Debug,
+    time::{Duration, Instant},
+};
 
 /// What the operator has done last when it is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +60,12 @@ async fn an_operator_killed_at_any_step_of_a_roll_out_leaves_it_to_the_next_one(
             Fault::ProcessKilled => kill(process),
             Fault::PodDeleted => operator.delete_pods().await,
         }
+        let killed = Instant::now();
         operator.leads(Some(&holder)).await;
+        let led = killed.elapsed().as_secs_f64();
         is_rolled_out(&pipeline, number).await;
+        let rolled_out = killed.elapsed().as_secs_f64();
+        println!("{step:?}, {fault:?}: leads after {led:.1} s, rolled out after {rolled_out:.1} s");
     }
     load.stop().await;
     assert_all_acknowledged(&clients);

@@ -45,19 +45,14 @@ pub(super) async fn start(
     files.write(&manifest.pipeline, &plan, &stores, stand_in.as_ref())?;
     let mut fleet = Fleet::start(programs, files.config(), options.api_addr, options.grpc_addr)?;
     let api_at = wait::listening(fleet.api()).await?;
-    if let (Some(stand_in), Some(http)) = (&mut stand_in, api_at.http) {
-        // Known only now when the port was left open.
-        stand_in.api = reachable(http);
-    }
+    // Known only now when the port was left open.
+    stand_in.iter_mut().zip(api_at.http).for_each(|(stand_in, http)| stand_in.api = reachable(http));
     let hash = files.write(&manifest.pipeline, &plan, &stores, stand_in.as_ref())?;
     wait::ready(fleet.api(), &client, &hash).await?;
     start_workers(&mut fleet, spec, &client, &hash).await?;
-    let (question, asked) = watch::channel(Question::default());
-    let (answers, figures) = watch::channel(Figures::default());
-    tokio::spawn(figures::watch(inspector(&plan, &stores)?, client.clone(), asked, answers));
+    let (question, figures) = begin_to_look(&plan, &stores, &client)?;
     let addresses = addresses(options, api_at, inbox_at, &stores);
     screen::ready(manifest.pipeline.metadata.name.as_deref().unwrap_or_default(), &addresses, spec);
-    let (send_mail, recommendations, screen) = (options.send_mail, Recommendations::default(), Screen::default());
     Ok(Running {
         fleet,
         inbox,
@@ -65,14 +60,26 @@ pub(super) async fn start(
         files,
         manifest,
         plan,
-        send_mail,
+        send_mail: options.send_mail,
         client,
         stand_in,
         question,
         figures,
-        recommendations,
-        screen,
+        recommendations: Recommendations::default(),
+        screen: Screen::default(),
     })
+}
+
+/// Asks the queue and the processes from now on; gives where to ask and where the answers are.
+fn begin_to_look(
+    plan: &Plan,
+    stores: &Stores,
+    client: &reqwest::Client,
+) -> Result<(watch::Sender<Question>, watch::Receiver<Figures>), LocalError> {
+    let (question, asked) = watch::channel(Question::default());
+    let (answers, figures) = watch::channel(Figures::default());
+    tokio::spawn(figures::watch(inspector(plan, stores)?, client.clone(), asked, answers));
+    Ok((question, figures))
 }
 
 async fn start_stores(plan: Plan) -> Result<Stores, LocalError> {

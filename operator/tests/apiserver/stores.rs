@@ -68,37 +68,28 @@ async fn each_trouble_with_the_mail_server_has_its_reason_and_its_fix() {
     run.condition("MailReachable", "True", "Answers").await;
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("it is bound").port()
+/// A server with a plain port and one with TLS, and the URIs of both.
+fn redis_with_tls(authority: &Authority) -> (Redis, String, String) {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+    let path = |path: std::path::PathBuf| path.display().to_string();
+    let (ca, certificate, key) = (path(authority.ca()), path(authority.certificate()), path(authority.key()));
+    let mut arguments = vec!["--tls-auth-clients", "no", "--tls-ca-cert-file", &ca, "--tls-cert-file", &certificate];
+    let tls_port = port.to_string();
+    arguments.extend(["--tls-key-file", &key, "--tls-port", &tls_port]);
+    let redis = Redis::start_with(&arguments).expect("a server of its own");
+    let plain = redis.uri(0);
+    let (credentials, _) = plain.split_once("@127").expect("our servers have passwords");
+    let through_tls = format!("{}@127.0.0.1:{port}/0", credentials.replace("redis://", "rediss://"));
+    (redis, plain, through_tls)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_mismatch_of_tls_with_redis_is_told_as_such() {
     let (ours, other) = (Authority::make().expect("openssl"), Authority::make().expect("openssl"));
-    let port = free_port();
-    let path = |path: std::path::PathBuf| path.display().to_string();
-    let arguments = [
-        "--tls-port",
-        &port.to_string(),
-        "--tls-auth-clients",
-        "no",
-        "--tls-ca-cert-file",
-        &path(ours.ca()),
-        "--tls-cert-file",
-        &path(ours.certificate()),
-        "--tls-key-file",
-        &path(ours.key()),
-    ];
-    let redis = Redis::start_with(&arguments).expect("a server of its own");
-    let plain = redis.uri(0);
-    let (credentials, _) = plain.split_once("@127").expect("our servers have passwords");
-    let through_tls = format!("{}@127.0.0.1:{port}/0", credentials.replace("redis://", "rediss://"));
+    let (_redis, plain, through_tls) = redis_with_tls(&ours);
     let pem = |authority: &Authority| std::fs::read_to_string(authority.ca()).expect("a PEM file");
-    let run = Run::with_pipeline(
-        &MINIMAL
-            .replace("{secretRef: {name: app-redis}}", "{secretRef: {name: app-redis}, caSecretRef: {name: app-ca}}"),
-    )
-    .await;
+    let with_ca = "{secretRef: {name: app-redis}, caSecretRef: {name: app-ca}}";
+    let run = Run::with_pipeline(&MINIMAL.replace("{secretRef: {name: app-redis}}", with_ca)).await;
     run.secret("app-ca", &[("ca.crt", &pem(&ours))]).await;
     run.secret("app-redis", &[("uri", &through_tls)]).await;
     run.condition("RedisReachable", "True", "Answers").await;

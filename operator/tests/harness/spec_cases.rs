@@ -38,7 +38,10 @@ pub(crate) fn spec(changes: Value) -> String {
 
 /// A change of the spec that a rule over several fields refuses, a part of its message, and the nearest change that passes.
 pub(crate) fn rules() -> Vec<(Value, &'static str, Value)> {
-    let auth = json!({"name": "app-smtp"});
+    [task_rules(), worker_rules(), other_rules()].concat()
+}
+
+fn task_rules() -> Vec<(Value, &'static str, Value)> {
     vec![
         (json!({"task": {"queue": "mail"}}), "one of queues", json!({"task": {"queue": "default"}})),
         (
@@ -58,17 +61,16 @@ pub(crate) fn rules() -> Vec<(Value, &'static str, Value)> {
             "verification": {"linkTTL": "61s"}, "task": {"delay": "60s"}}),
         ),
         (
-            json!({"verification": null}),
-            "set verification.publicURL or expose.host",
-            json!({
-            "verification": null, "expose": {"host": "app.example.com", "ingress": {}}}),
-        ),
-        (
             json!({"task": {"timeout": "41s"}}),
             "shutdownGracePeriod must be task.timeout or longer",
             json!({
             "task": {"timeout": "40s"}}),
         ),
+    ]
+}
+
+fn worker_rules() -> Vec<(Value, &'static str, Value)> {
+    vec![
         (
             json!({"worker": {"replicas": 3}}),
             "set worker.autoscaling.mode to Off",
@@ -84,6 +86,18 @@ pub(crate) fn rules() -> Vec<(Value, &'static str, Value)> {
             json!({"worker": {"autoscaling": {"fallback": {"replicas": 11}}}}),
             "fallback.replicas must not exceed",
             json!({"worker": {"autoscaling": {"fallback": {"replicas": 10}}}}),
+        ),
+    ]
+}
+
+fn other_rules() -> Vec<(Value, &'static str, Value)> {
+    let auth = json!({"name": "app-smtp"});
+    vec![
+        (
+            json!({"verification": null}),
+            "set verification.publicURL or expose.host",
+            json!({
+            "verification": null, "expose": {"host": "app.example.com", "ingress": {}}}),
         ),
         (
             json!({"mail": {"smtp": {"authSecretRef": auth, "tls": "None"}}}),

@@ -117,12 +117,13 @@ pub(crate) fn holds(object: &Value, condition: &str, status: &str) -> bool {
     named.any(|known| known["status"] == status && known["observedGeneration"].as_i64() >= generation)
 }
 
-/// Small requests, so that the namespaces of many tests fit on one node; no limit on signups, for all come from one address.
+/// Small requests and few connections, so that the namespaces of many tests fit on one node and one PostgreSQL; no limit on
+/// signups, for all come from one address.
 fn usual(host: &str) -> Value {
     let resources = json!({"requests": {"cpu": "5m", "memory": "32Mi"}, "limits": {"memory": "512Mi"}});
     json!({
         "task": {"delay": "1s"},
-        "database": {"secretRef": {"name": "app-db"}},
+        "database": {"secretRef": {"name": "app-db"}, "maxConnectionsPerPod": 5},
         "redis": {"secretRef": {"name": "app-redis"}},
         "mail": {"from": "no-reply@example.com", "smtp": {"host": inbox::NAME, "port": inbox::SMTP_PORT, "tls": "None"}},
         "verification": {"publicURL": format!("http://{host}")},

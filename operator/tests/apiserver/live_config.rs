@@ -1,8 +1,17 @@
 //! An edit reaches running pods: they are nudged, and the status counts those that have it.
 
-use super::operator_run::{FakePod, MINIMAL, Run};
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
-use kube::ResourceExt;
+use super::{
+    api_server::until,
+    operator_run::{FakePod, MINIMAL, Run},
+};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Event, Pod},
+};
+use kube::{
+    ResourceExt,
+    api::{Patch, PatchParams},
+};
 use operator::crd::{SignupPipeline, status::ConfigStatus};
 use serde_json::json;
 
@@ -60,4 +69,46 @@ async fn a_rotated_secret_nudges_the_pods_too() {
     run.condition("ConfigApplied", "True", "AsDesired").await;
     run.secret("app-smtp", &[("username", "u"), ("password", "two")]).await;
     run.wait::<Pod>(&pod, |pod| pod.annotations().contains_key(SYNC)).await;
+}
+
+#[tokio::test]
+async fn an_edit_of_the_mails_texts_nudges_the_pods_too() {
+    let text =
+        MINIMAL.replace("from: no-reply@example.com,", "from: no-reply@example.com, templatesRef: {name: texts},");
+    let mut run = Run::new().await;
+    run.secrets().await;
+    let write = async |run: &Run, subject: &str| {
+        let data = json!({"subject.txt": subject, "body.txt": "{{link}}", "body.html": "{{link}}"});
+        let texts = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "texts"}, "data": data});
+        let params = PatchParams::apply("test").force();
+        run.api::<ConfigMap>().patch("texts", &params, &Patch::Apply(texts)).await.expect("the ConfigMap is valid");
+    };
+    write(&run, "one").await;
+    run.pipeline(&text).await;
+    run.start();
+    let hash = config(&run.wait("demo", |pipeline| config(pipeline).is_some()).await).expect("it is there").hash;
+    let worker = FakePod::new().await;
+    worker.runs(&hash);
+    let pod = run.pod("demo-worker", &worker).await;
+    run.condition("ConfigApplied", "True", "AsDesired").await;
+    write(&run, "two").await;
+    run.wait::<Pod>(&pod, |pod| pod.annotations().contains_key(SYNC)).await;
+}
+
+#[tokio::test]
+async fn an_event_names_the_fields_that_replace_pods() {
+    let run = Run::with_pipeline(MINIMAL).await;
+    run.wait::<Deployment>("demo-worker", |_| true).await;
+    run.edit(json!({"image": "signup:other", "api": {"pod": {"labels": {"team": "signup"}}}})).await;
+    for words in [
+        "demo-api are replaced, because spec.image and spec.api.pod.labels changed",
+        "demo-worker are replaced, because spec.image changed",
+    ] {
+        until(words, async || {
+            let events = run.api::<Event>().list(&Default::default()).await.ok()?.items;
+            let told = |event: &Event| event.message.as_deref().is_some_and(|message| message.ends_with(words));
+            events.iter().any(told).then_some(())
+        })
+        .await;
+    }
 }

@@ -21,7 +21,7 @@ use crate::{
 use axum::Router;
 use lifecycle::{admin::Admin, logs::Logs};
 use pipeline::{Live, document::Migrations};
-use signup::{GroupCommit, Hashing, Store};
+use signup::{GroupCommit, Store};
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -29,9 +29,6 @@ use tonic_health::server::HealthReporter;
 
 /// How often the gRPC health service learns of a change.
 const HEALTH_POLL: Duration = Duration::from_secs(2);
-
-/// How long the hashing pool may be unused before its memory (19 MiB a core) is given back; up to twice that.
-const HASHING_REST: Duration = Duration::from_secs(2);
 
 /// Time relay and sweeper get to end what they hold; PostgreSQL rolls back what they leave.
 const BACKGROUND_DRAIN: Duration = Duration::from_secs(5);
@@ -50,13 +47,12 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let (grpc_routes, health) = grpc::routes(service)?;
     grpc::report(&health, false).await;
 
-    let Parts { live, logs, metrics, shutdown, listeners, store, client, keyring, hashing } = parts;
+    let Parts { live, logs, metrics, shutdown, listeners, store, client, keyring, .. } = parts;
     let migrations = live.document().database.migrations;
     let (admin_stop, background_stop) = (CancellationToken::new(), CancellationToken::new());
     let admin = Admin::new(live.clone(), metrics, readiness(store.clone(), schema_ready.clone()));
     tokio::spawn(admin.serve(listeners.admin, admin_stop.clone()));
     tokio::spawn(follow(live, logs, keyring));
-    tokio::spawn(release_memory(hashing));
     tokio::spawn(report_health(readiness(store.clone(), schema_ready), health));
     let background = TaskTracker::new();
     background.spawn(prepare_and_relay(store, client, relay, migrations, schema_sender, background_stop.clone()));
@@ -142,14 +138,6 @@ async fn follow(mut live: Live, logs: Logs, keyring: Arc<Keyring>) {
         if let Err(error) = logs.set_level(&loaded.document.observability.log_level) {
             tracing::error!(%error, "failed to apply observability.logLevel, the previous level stays");
         }
-    }
-}
-
-async fn release_memory(hashing: Hashing) {
-    let mut tick = tokio::time::interval(HASHING_REST);
-    loop {
-        tick.tick().await;
-        hashing.release_unused();
     }
 }
 

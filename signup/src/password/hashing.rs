@@ -15,7 +15,7 @@ use argon2::{
     Algorithm, Argon2, Block, Params, Version,
     password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, oneshot};
 
 /// argon2id with m = 19 MiB, t = 2, p = 1: the first choice of OWASP's password storage cheat sheet.
@@ -24,25 +24,20 @@ const PARAMS: Params = Params::DEFAULT;
 /// Bytes of a salt (RFC 9106, section 3.1).
 const SALT_BYTES: usize = 16;
 
+/// A thread without work for this long is small again; a busy process never waits for memory.
+const REST: Duration = Duration::from_secs(2);
+
 /// The memory of one hash.
 type Memory = Vec<Block>;
 
-/// Hashes and compares passwords, one per thread. Clones share the threads and the memory.
+/// Hashes and compares passwords, one per thread, each in memory that its thread keeps until it has been without work for two
+/// seconds. Clones share the threads.
 #[derive(Clone)]
 pub struct Hashing {
     /// Permits to be here at all: running and waiting.
     places: Arc<Semaphore>,
     waiting_limit: usize,
     threads: Threads,
-    memory: Arc<Mutex<Kept>>,
-}
-
-/// Memory of hashes that ended, for the next ones.
-#[derive(Default)]
-struct Kept {
-    free: Vec<Memory>,
-    /// Whether a hash ended since [`Hashing::release_unused`] looked last.
-    used: bool,
 }
 
 /// A password could not be hashed or compared.
@@ -86,8 +81,7 @@ impl Hashing {
         Self {
             places: Arc::new(Semaphore::new(workers + waiting_limit)),
             waiting_limit,
-            threads: Threads::start(workers),
-            memory: Arc::default(),
+            threads: Threads::start(workers, REST),
         }
     }
 
@@ -119,32 +113,17 @@ impl Hashing {
         self.run(move |memory| stored::verify(&password, &stored, memory)).await
     }
 
-    /// Gives the kept memory back to the system, unless a hash ended since the last call: call it now and then, and a
-    /// process at rest is small while a busy one never waits for memory.
-    pub fn release_unused(&self) {
-        let mut kept = kept(&self.memory);
-        if !std::mem::take(&mut kept.used) {
-            kept.free = Vec::new();
-        }
-    }
-
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Memory) -> Result<T, HashFailure> + Send + 'static,
     ) -> Result<T, HashError> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| HashError::Busy)?;
         let (sender, receiver) = oneshot::channel();
-        let shared = Arc::clone(&self.memory);
-        self.threads.run(Box::new(move || {
+        self.threads.run(Box::new(move |memory| {
             if sender.is_closed() {
                 return;
             }
-            let mut memory = kept(&shared).free.pop().unwrap_or_default();
-            let result = work(&mut memory);
-            let mut kept = kept(&shared);
-            kept.free.push(memory);
-            kept.used = true;
-            drop(kept);
+            let result = work(memory);
             drop(place);
             // Whoever asked may have left meanwhile.
             let _ = sender.send(result);
@@ -152,11 +131,6 @@ impl Hashing {
         let result = receiver.await.map_err(|_| HashError::Failed(HashFailure::Interrupted))?;
         result.map_err(HashError::Failed)
     }
-}
-
-/// No code panics while it holds the lock.
-fn kept(memory: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
-    memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Debug for Hashing {

@@ -21,28 +21,31 @@ async fn two_hashes_of_one_password_differ_and_use_the_same_memory() {
     let first = hashing.hash(password("secret")).await.expect("hash");
     let second = hashing.hash(password("secret")).await.expect("hash");
     assert_ne!(first, second);
-    assert_eq!(sizes(&hashing), [PARAMS.block_count()]);
+    assert_eq!(kept(&hashing).await, PARAMS.block_count());
 }
 
 #[tokio::test]
-async fn memory_is_given_back_once_nobody_used_it_between_two_calls() {
-    let hashing = Hashing::new(1, 4);
+async fn a_thread_that_rests_gives_its_memory_back() {
+    let hashing = Hashing { threads: Threads::start(1, Duration::from_millis(1)), ..Hashing::new(1, 0) };
     hashing.hash(password("secret")).await.expect("hash");
-    hashing.release_unused();
-    assert_eq!(sizes(&hashing), [PARAMS.block_count()]);
-    hashing.release_unused();
-    assert!(sizes(&hashing).is_empty());
+    let rested = async {
+        while kept(&hashing).await > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), rested).await.expect("given back");
     hashing.hash(password("secret")).await.expect("hash");
 }
 
-fn sizes(hashing: &Hashing) -> Vec<usize> {
-    kept(&hashing.memory).free.iter().map(Vec::len).collect()
+/// Blocks of memory that the only thread keeps.
+async fn kept(hashing: &Hashing) -> usize {
+    hashing.run(|memory| Ok(memory.len())).await.expect("a size")
 }
 
 /// Holds the only thread of `hashing` until the sender is used or dropped.
 fn held(hashing: &Hashing) -> std::sync::mpsc::Sender<()> {
     let (release, held) = std::sync::mpsc::channel::<()>();
-    hashing.threads.run(Box::new(move || held.recv().unwrap_or(())));
+    hashing.threads.run(Box::new(move |_| held.recv().unwrap_or(())));
     release
 }
 
@@ -69,7 +72,7 @@ async fn a_hash_whose_caller_left_gives_its_place_back_without_being_made() {
     assert!(futures_poll_once(&mut waiting).is_none());
     drop((waiting, release));
     drop(hashing.places.clone().acquire_owned().await.expect("given back"));
-    assert!(sizes(&hashing).is_empty());
+    assert_eq!(kept(&hashing).await, 0);
 }
 
 #[tokio::test]

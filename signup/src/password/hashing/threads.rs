@@ -1,47 +1,104 @@
 //! The threads that hash.
 //!
-//! Takes: pieces of work that keep a core busy for milliseconds. Gives: each, in order, to the thread that is free first.
-//! Does not: bound how many wait; its caller does. The threads end with the last handle, after what was put in before.
+//! Takes: pieces of work that keep a core busy for milliseconds. Gives: each, in order, to the thread that is free first,
+//! together with the memory which that thread keeps. Does not: bound how many wait; its caller does.
+//!
+//! A thread without work for a while gives its memory back itself: what another thread frees, an allocator may keep until
+//! its owner allocates again. The threads end with the last handle, after what was put in before.
 
+use super::Memory;
 use std::{
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 /// What a thread runs.
-type Work = Box<dyn FnOnce() + Send>;
+type Work = Box<dyn FnOnce(&mut Memory) + Send>;
 
 /// A handle; clones share the threads.
 #[derive(Clone)]
-pub(super) struct Threads(mpsc::Sender<Work>);
+pub(super) struct Threads(Arc<Handle>);
+
+struct Handle(Arc<Line>);
+
+/// Work that waits for a thread.
+#[derive(Default)]
+struct Line {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Work>,
+    closed: bool,
+}
 
 impl Threads {
-    /// Starts `count` threads named `hashing`. Those the system does not give are missed, and told in the log.
-    pub(super) fn start(count: usize) -> Self {
-        let (sender, receiver) = mpsc::channel();
-        let receiver = Arc::new(Mutex::new(receiver));
+    /// Starts `count` threads named `hashing`, which keep their memory for `rest` without work. Those the system does not
+    /// give are missed, and told in the log.
+    pub(super) fn start(count: usize, rest: Duration) -> Self {
+        let line = Arc::<Line>::default();
         for _ in 0..count {
-            let receiver = Arc::clone(&receiver);
-            let started = std::thread::Builder::new().name("hashing".to_owned()).spawn(move || serve(&receiver));
+            let served = Arc::clone(&line);
+            let started = std::thread::Builder::new().name("hashing".to_owned()).spawn(move || served.serve(rest));
             if let Err(error) = started {
                 tracing::error!(%error, "failed to start a hashing thread");
             }
         }
-        Self(sender)
+        Self(Arc::new(Handle(line)))
     }
 
-    /// Runs `work` as soon as a thread is free. Without any thread it is dropped.
+    /// Runs `work` as soon as a thread is free.
     pub(super) fn run(&self, work: Work) {
-        let _ = self.0.send(work);
+        let Handle(line) = &*self.0;
+        line.state().waiting.push_back(work);
+        line.changed.notify_one();
     }
 }
 
-/// Runs what comes until the last handle is gone. A panic ends the piece of work, not the thread.
-fn serve(receiver: &Mutex<mpsc::Receiver<Work>>) {
-    loop {
-        let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(work) = next else { return };
-        // The panic's message is on standard error already; its caller learns of it because nothing is sent.
-        let _ = catch_unwind(AssertUnwindSafe(work));
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.state().closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Line {
+    /// Runs what comes until the last handle is gone. A panic ends the piece of work, not the thread.
+    fn serve(&self, rest: Duration) {
+        let mut memory = Memory::new();
+        while let Some(work) = self.next(&mut memory, rest) {
+            // The panic's message is on standard error already; its caller learns of it because nothing is sent.
+            let _ = catch_unwind(AssertUnwindSafe(|| work(&mut memory)));
+        }
+    }
+
+    fn next(&self, memory: &mut Memory, rest: Duration) -> Option<Work> {
+        let mut state = self.state();
+        loop {
+            if let Some(work) = state.waiting.pop_front() {
+                return Some(work);
+            }
+            if state.closed {
+                return None;
+            }
+            if memory.is_empty() {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let (woken, waited) = self.changed.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            if waited.timed_out() {
+                *memory = Memory::new();
+            }
+        }
+    }
+
+    /// No code panics while it holds the lock.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -69,6 +69,11 @@ impl Kind {
         ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind), plural)
     }
 
+    /// True when not every cluster has the kind.
+    pub fn is_optional(self) -> bool {
+        matches!(self, Self::HttpRoute | Self::PodMonitor)
+    }
+
     /// True when no other child and no pod needs it, so that its trouble holds up nothing.
     pub fn is_leaf(self) -> bool {
         matches!(self, Self::PodDisruptionBudget | Self::Ingress | Self::HttpRoute | Self::PodMonitor)

@@ -15,7 +15,7 @@ use crate::build::{
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions},
 };
 use serde_json::Value;
 use std::{
@@ -152,6 +152,10 @@ async fn apply_one(
             // The watch lags behind, or the kind came to the cluster after the operator did.
             Some(unseen) if drift::holds(&value(&child.object), &value(&unseen)) => return Ok(()),
             Some(_) => {}
+            // A read tells that there is no such kind, and at rest nothing is written.
+            None if kind.is_optional() => {
+                api.list_metadata(&ListParams::default().limit(1)).await.map_err(refused)?;
+            }
             None => begin_with_replicas(&mut object, child.first_replicas),
         }
     }

@@ -32,6 +32,10 @@ async fn an_operator_with_another_image_leaves_the_pods_of_a_pipeline_without_on
     assert_eq!(image(&api), Some("signup:test"));
     let worker: Deployment = run.wait("demo-worker", |_| true).await;
     assert_eq!((image(&worker), worker.metadata.generation), (Some("signup:test"), generations[1]));
+    for (name, pods) in [("demo-api", 3), ("demo-worker", 1)] {
+        run.deployment_is_complete(name, pods).await;
+    }
+    run.condition_saying("Progressing", "False", "newer than their image is the operator's own, signup:newer").await;
 }
 
 #[tokio::test]

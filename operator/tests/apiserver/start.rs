@@ -2,24 +2,13 @@
 
 use super::operator_run::{FakePod, MINIMAL, Run};
 use k8s_openapi::api::{apps::v1::Deployment, events::v1::Event};
-use kube::{
-    ResourceExt,
-    api::{Patch, PatchParams},
-};
+use kube::ResourceExt;
 use serde_json::json;
 
 async fn warnings(run: &Run) -> Vec<String> {
     let events = run.api::<Event>().list(&Default::default()).await.expect("it answers").items;
     let warnings = events.into_iter().filter(|event| event.type_.as_deref() == Some("Warning"));
     warnings.filter_map(|event| event.note).collect()
-}
-
-/// What the Deployment controller would write.
-async fn ready(run: &Run, name: &str, pods: i32) {
-    let generation = run.wait::<Deployment>(name, |_| true).await.metadata.generation;
-    let status = json!({"status": {"observedGeneration": generation, "replicas": pods, "updatedReplicas": pods, "readyReplicas": pods}});
-    let deployments = run.api::<Deployment>();
-    deployments.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.expect("it is there");
 }
 
 #[tokio::test]
@@ -42,7 +31,7 @@ async fn a_start_without_trouble_emits_no_warning() {
     run.condition("Exposed", "False", "AddressPending").await;
     api.is_ready();
     for (name, pods) in [("demo-api", 2), ("demo-worker", 1)] {
-        ready(&run, name, pods).await;
+        run.deployment_is_complete(name, pods).await;
     }
     run.condition("Ready", "True", "AsDesired").await;
     run.condition("MigrationsApplied", "True", "SchemaPresent").await;

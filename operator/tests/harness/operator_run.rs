@@ -163,6 +163,15 @@ impl Run {
         until(&format!("{kind} is {status}, saying {words}"), async || found(api.get("demo").await.ok()?)).await
     }
 
+    /// Writes what the Deployment controller would when all pods are ready.
+    pub(crate) async fn deployment_is_complete(&self, name: &str, pods: i32) {
+        let generation = self.wait::<Deployment>(name, |_| true).await.metadata.generation;
+        let status = json!({"status": {"observedGeneration": generation, "replicas": pods, "updatedReplicas": pods,
+            "readyReplicas": pods}});
+        let deployments = self.api::<Deployment>();
+        deployments.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.expect("it is there");
+    }
+
     /// Makes a pod from a Deployment's template, as the Deployment controller would, that answers by `fake`.
     pub(crate) async fn pod(&self, deployment: &str, fake: &FakePod) -> String {
         let deployment: Deployment = self.wait(deployment, |_| true).await;

@@ -155,6 +155,7 @@ async fn reconcile(pipeline: Arc<SignupPipeline>, context: Arc<Context>) -> Resu
     }
     let memory = context.known.memory(&uid);
     let mut memory = memory.lock().await;
+    context.view.filled().await;
     metrics::counter!("signup_operator_reconciles_total").increment(1);
     let done = tokio::time::timeout(RECONCILE_LIMIT, reconcile::reconcile(&pipeline, &context, &mut memory));
     done.await.map_err(|_| ReconcileError::TooSlow)??;

@@ -29,6 +29,8 @@ mod live_config;
 mod refused;
 #[path = "apiserver/rules.rs"]
 mod rules;
+#[path = "apiserver/restart.rs"]
+mod restart;
 #[path = "apiserver/scaling.rs"]
 mod scaling;
 #[path = "apiserver/security.rs"]

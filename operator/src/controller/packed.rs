@@ -7,7 +7,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Resource,
-    api::{ApiResource, DynamicObject},
+    api::{ApiResource, DynamicObject, TypeMeta},
     core::DynamicResourceScope,
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -21,14 +21,12 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// The whole object but for `managedFields`.
-    pub fn unpack(&self) -> DynamicObject {
+    /// The whole object but for `managedFields`, and with its kind, which the API server leaves out in lists.
+    pub fn unpack(&self, resource: &ApiResource) -> DynamicObject {
         // It was written by us from such an object; an empty one would be applied anew, which repairs it.
-        serde_json::from_slice(&self.text).unwrap_or_else(|_| DynamicObject {
-            types: None,
-            metadata: self.metadata.clone(),
-            data: serde_json::Value::Null,
-        })
+        let mut object = serde_json::from_slice(&self.text).unwrap_or_else(|_| DynamicObject::new("", resource));
+        object.types = Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() });
+        object
     }
 }
 
@@ -85,14 +83,18 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_unpacked_is_what_was_packed_but_for_managed_fields() {
+    fn what_is_unpacked_is_what_was_packed_with_its_kind_and_without_managed_fields() {
         let mut object = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"}, "metadata": {
             "name": "demo", "namespace": "app", "uid": "u", "resourceVersion": "7", "labels": {"team": "a"},
             "ownerReferences": [{"apiVersion": "v1", "kind": "Owner", "name": "o", "uid": "w"}]}});
         let expected = object.clone();
         object["metadata"]["managedFields"] = json!([{"manager": "somebody"}]);
+        for key in ["apiVersion", "kind"] {
+            object.as_object_mut().expect("it is one").remove(key);
+        }
         let packed: Packed = serde_json::from_value(object).expect("an object");
-        assert_eq!(serde_json::to_value(packed.unpack()).expect("JSON"), expected);
+        let unpacked = packed.unpack(&crate::build::child::Kind::ConfigMap.resource());
+        assert_eq!(serde_json::to_value(unpacked).expect("JSON"), expected);
         let meta = packed.meta();
         assert_eq!((meta.name.as_deref(), meta.resource_version.as_deref()), (Some("demo"), Some("7")));
         assert_eq!(meta.owner_references.as_ref().map(Vec::len), Some(1));

@@ -11,7 +11,7 @@ use crate::{
     },
     crd::SignupPipeline,
 };
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, future::join_all};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, ResourceExt,
@@ -22,10 +22,14 @@ use kube::{
         watcher,
     },
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::{sync::OnceCell, time::timeout};
 
 /// Objects of one page of a list: so many are in memory at a time as they are on the wire.
 pub(super) const PAGE: u32 = 50;
+
+/// Longest wait for the first lists.
+const FILL_LIMIT: Duration = Duration::from_secs(15);
 
 /// Objects of one kind, by name and namespace.
 type Objects = Store<Packed>;
@@ -34,15 +38,32 @@ type Objects = Store<Packed>;
 pub struct View {
     children: BTreeMap<Kind, Objects>,
     pods: Store<Pod>,
+    is_filled: OnceCell<()>,
 }
 
 impl View {
+    /// Waits until every kind that each cluster has was listed once. Before, pipelines that run would look as if nothing of them
+    /// did, and their status would say so. A kind that cannot be listed holds nobody up for longer than [`FILL_LIMIT`].
+    pub async fn filled(&self) {
+        let kinds = self.children.iter().filter(|(kind, _)| !kind.is_optional());
+        let all = async {
+            let children = join_all(kinds.map(|(_, store)| store.wait_until_ready()));
+            tokio::join!(children, self.pods.wait_until_ready())
+        };
+        let fill = async || {
+            if timeout(FILL_LIMIT, all).await.is_err() {
+                tracing::warn!("not every kind of child could be listed; going on without");
+            }
+        };
+        self.is_filled.get_or_init(fill).await;
+    }
+
     /// All children of the pipeline with this uid.
     pub fn children_of(&self, uid: &str) -> Vec<(Kind, Arc<DynamicObject>)> {
         let owned = |object: &Packed| object.owner_references().iter().any(|owner| owner.uid == uid);
         let of_kind = |(kind, store): (&Kind, &Objects)| {
-            let objects = store.state_filter(owned).into_iter();
-            objects.map(|object| (*kind, Arc::new(object.unpack()))).collect::<Vec<_>>()
+            let (objects, resource) = (store.state_filter(owned).into_iter(), kind.resource());
+            objects.map(|object| (*kind, Arc::new(object.unpack(&resource)))).collect::<Vec<_>>()
         };
         self.children.iter().flat_map(of_kind).collect()
     }
@@ -82,7 +103,7 @@ pub fn watch(
         let pipeline = pod.labels().get(INSTANCE)?;
         Some(ObjectRef::new(pipeline).within(&pod.namespace()?))
     });
-    (controller, View { children, pods })
+    (controller, View { children, pods, is_filled: OnceCell::new() })
 }
 
 fn own() -> watcher::Config {

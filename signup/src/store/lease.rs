@@ -23,6 +23,8 @@ pub struct Leased {
     pub failures: u32,
     /// Attempts that ended with the worker vanishing.
     pub crash_count: u32,
+    /// An attempt ended so that nobody knows whether a copy is out.
+    pub in_doubt: bool,
     /// Where the mail goes. Personal.
     pub email: String,
     /// Whom it greets. Personal.
@@ -123,7 +125,7 @@ impl Store {
     }
 
     /// Gives a leased mail a code of the current key, for when the key of its own code is gone; gives the code, or `None` when
-    /// the lease is lost. A copy that was accepted before, and not recorded, has a link that works no more.
+    /// the lease is lost or a copy with the old code may be out (I6).
     ///
     /// # Errors
     ///
@@ -139,7 +141,7 @@ impl Store {
 const RENEW_CODE: &str = "
 WITH mine AS (
     UPDATE email_intents SET key_id = $3
-    WHERE id = $1 AND lease_epoch = $2 AND state = 'sending' AND lease_until > clock_timestamp()
+    WHERE id = $1 AND lease_epoch = $2 AND state = 'sending' AND lease_until > clock_timestamp() AND NOT in_doubt
     RETURNING id
 )
 UPDATE verify_emails SET key_id = $3, secret_hash = $4 FROM mine WHERE verify_emails.intent_id = mine.id";
@@ -151,6 +153,7 @@ fn leased(row: &PgRow) -> Result<Leased, sqlx::Error> {
         attempts: rows::count(row, "attempts")?,
         failures: rows::count(row, "failures")?,
         crash_count: rows::count(row, "crash_count")?,
+        in_doubt: row.try_get("in_doubt")?,
         email: row.try_get("email")?,
         full_name: row.try_get("full_name")?,
         email_id: row.try_get("email_id")?,
@@ -172,7 +175,7 @@ WHERE intent.id = $1 AND users.username = intent.username AND code.intent_id = i
   AND NOT users.is_email_verified
 RETURNING intent.id, intent.username, intent.queue, intent.max_retries, intent.run_at, intent.next_attempt_at,
           intent.deadline, (extract(epoch FROM intent.timeout) * 1000)::bigint AS timeout_ms, intent.state,
-          intent.lease_epoch, intent.attempts, intent.failures, intent.crash_count, intent.email, users.full_name,
+          intent.lease_epoch, intent.attempts, intent.failures, intent.crash_count, intent.in_doubt, intent.email, users.full_name,
           code.id AS email_id, intent.key_id, intent.message_id, intent.public_url,
           (extract(epoch FROM intent.link_ttl) * 1000)::bigint AS link_ttl_ms";
 

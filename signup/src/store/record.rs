@@ -86,7 +86,7 @@ impl Store {
     }
 
     /// Records an attempt that failed and may be tried again `after` a while. A `counted` failure uses up a retry; trouble
-    /// of the provider's making is not counted.
+    /// of the provider's making is not counted. After the classes `unknown` and `internal` a copy may be out.
     ///
     /// # Errors
     ///
@@ -103,7 +103,8 @@ impl Store {
         let state = sqlx::query_scalar::<_, String>(
             "UPDATE email_intents
              SET state = CASE WHEN failures + $5::integer > max_retries THEN 'dead' ELSE 'dispatched' END,
-                 failures = failures + $5::integer, last_class = $3, last_reply = $4,
+                 failures = failures + $5::integer, in_doubt = in_doubt OR $3 IN ('unknown', 'internal'),
+                 last_class = $3, last_reply = $4,
                  next_attempt_at = clock_timestamp() + $6::bigint * interval '1 millisecond',
                  lease_owner = NULL, lease_until = NULL
              WHERE id = $1 AND lease_epoch = $2 AND state = 'sending'

@@ -64,13 +64,13 @@ impl VerificationEmail {
     }
 
     /// The code of every copy (I6). At the first attempt a missing key may only not have reached this worker yet. Later it is
-    /// gone (deleted with its pipeline, say), and a mail with a new code is better than none.
+    /// gone (deleted with its pipeline, say), and a mail with a new code is better than none, unless a copy may be out.
     async fn code(&self, leased: &Leased) -> Result<Code, Ended> {
         let (id, materials) = (leased.intent.id, self.materials.now());
         if let Some(code) = materials.keys.code(&leased.key_id, id) {
             return Ok(code);
         }
-        if leased.attempts < 2 {
+        if leased.attempts < 2 || leased.in_doubt {
             return Err(misconfigured("the verification key of this mail is missing; put it back into its Secret"));
         }
         let renewed = self.store.renew_code(id, leased.epoch, &materials.keys).await.unwrap_or_else(|error| {

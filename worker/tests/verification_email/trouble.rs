@@ -170,6 +170,21 @@ async fn a_key_that_stays_missing_is_replaced_and_the_new_link_verifies() {
 }
 
 #[tokio::test]
+async fn i6_a_missing_key_is_waited_for_while_a_copy_may_be_out() {
+    let bench = Bench::new().await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.rules([Rule::new(Phase::Accepted, Action::Close).times(1)]).expect("a good rule");
+    retry(bench.run(&created).await);
+    for _ in 0..2 {
+        bench.set("key_id = 'deadbeef', next_attempt_at = NULL", created.intent.id).await;
+        let (_, counted, _) = retry(bench.run(&created).await);
+        assert!(!counted);
+    }
+    assert_eq!(bench.value("last_class || ' ' || key_id", created.intent.id).await, "misconfigured deadbeef");
+    assert_eq!(bench.inbox.messages().len(), 1);
+}
+
+#[tokio::test]
 async fn causes_for_the_queue_hold_no_address_even_if_the_server_repeats_it() {
     let bench = Bench::new().await;
     let created = bench.sign_up("alice1").await;

@@ -8,7 +8,7 @@
 //! - [`watch`], [`observe`]: what is there
 //! - [`validate`], [`endpoints`]: can it work (pure)
 //! - [`apply`], [`drift`]: children
-//! - [`pods`]: live configuration
+//! - [`pods`], `nudge`: live configuration
 //! - [`scaler`]: number of workers; `redis`: why it cannot be asked
 //! - [`rollout`], [`exposure`], `reachability`, `configuration`, `figures`, [`condition`], [`status`], [`reason`]: what to tell
 //!   (pure); [`definition`]: whether the resource's own definition is as new as the operator
@@ -24,6 +24,7 @@ pub(crate) mod events;
 pub mod exposure;
 mod figures;
 mod known;
+mod nudge;
 pub mod observe;
 pub mod packed;
 pub mod pods;
@@ -127,10 +128,12 @@ pub async fn run(
         image: scope.image,
         known,
     });
-    // Told at the start, also when there is no pipeline to tell it.
-    context.definition.finding().await;
+    let look = Arc::clone(&context);
     let reconciled = controller.graceful_shutdown_on(stop).run(reconcile, error_policy, context);
-    reconciled.for_each(|_| std::future::ready(())).await;
+    tokio::select! {
+        () = reconciled.for_each(|_| std::future::ready(())) => {}
+        never = look.definition.watch() => match never {},
+    }
     Ok(())
 }
 

@@ -8,17 +8,21 @@ use super::reason::{self, Finding};
 use crate::crd::SignupPipeline;
 use kube::{Client, CustomResourceExt, api::GetParams, core::request::Request};
 use serde_json::Value;
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 use tokio::{
     sync::Mutex,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
-/// A definition that was outdated or could not be read is read again after this time.
+/// A definition that was outdated or could not be read is read again after this time. Only what is seen twice is told: the API server
+/// takes a moment to publish a definition that came together with the operator.
 const WAIT: Duration = Duration::from_secs(10);
 
 /// The API server may never answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Stands for every field.
+const WHOLE: &str = "SignupPipeline v1alpha1";
 
 /// Fields named in a message; the rest is counted.
 const NAMED: usize = 3;
@@ -32,6 +36,7 @@ pub struct Definition {
 #[derive(Debug, Default)]
 struct Known {
     is_current: bool,
+    seen: Option<Finding>,
     finding: Option<Finding>,
     at: Option<Instant>,
 }
@@ -48,8 +53,16 @@ impl Definition {
         self.known.lock().await.is_current
     }
 
+    /// Reads the definition until it is current, so that trouble is logged also when there is no pipeline to tell it; never returns.
+    pub async fn watch(&self) -> Infallible {
+        while !self.is_current().await {
+            sleep(WAIT).await;
+        }
+        std::future::pending().await
+    }
+
     /// What is wrong with the definition, read at most every 10 s and never again once it is current. Trouble is logged when
-    /// it is seen first.
+    /// it is told first.
     pub async fn finding(&self) -> Option<Finding> {
         let mut known = self.known.lock().await;
         if known.is_current || known.at.is_some_and(|at| at.elapsed() < WAIT) {
@@ -58,18 +71,22 @@ impl Definition {
         known.at = Some(Instant::now());
         let Ok(Ok(missing)) = timeout(ANSWER_LIMIT, missing(&self.client)).await else { return known.finding.clone() };
         let found = finding(&missing);
-        if let Some(found) = found.as_ref().filter(|found| known.finding.as_ref() != Some(found)) {
-            tracing::error!(reason = found.reason.name(), "{}", found.message);
-        }
+        let is_sure = found.is_none() || found == known.seen;
         known.is_current = found.is_none();
-        known.finding = found;
+        known.seen.clone_from(&found);
+        if is_sure && found != known.finding {
+            if let Some(found) = &found {
+                tracing::error!(reason = found.reason.name(), "{}", found.message);
+            }
+            known.finding = found;
+        }
         known.finding.clone()
     }
 }
 
-/// Fields of this program's schema that the served one lacks; the whole resource as `SignupPipeline` when it is not served.
+/// Fields of this program's schema that the served one lacks; [`WHOLE`] when none is served.
 pub(crate) async fn missing(client: &Client) -> Result<Vec<String>, kube::Error> {
-    let not_served = || vec!["SignupPipeline".to_owned()];
+    let not_served = || vec![WHOLE.to_owned()];
     let request = Request::new("/openapi/v3/apis/signup.dev").get("v1alpha1", &GetParams::default());
     let request = request.map_err(kube::Error::BuildRequest)?;
     let document: Value = match client.request(request).await {
@@ -111,6 +128,10 @@ fn compare(ours: &Value, served: &Value, path: &str, paths: &mut Vec<String>) {
 pub(crate) fn finding(missing: &[String]) -> Option<Finding> {
     if missing.is_empty() {
         return None;
+    }
+    if missing == [WHOLE] {
+        let problem = format!("the cluster has no definition of {WHOLE}");
+        return Some(Finding::usual(reason::CRD_OUTDATED, problem));
     }
     let named = missing.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = missing.len().saturating_sub(NAMED);

@@ -27,10 +27,10 @@ mod leadership;
 mod live_config;
 #[path = "apiserver/refused.rs"]
 mod refused;
-#[path = "apiserver/rules.rs"]
-mod rules;
 #[path = "apiserver/restart.rs"]
 mod restart;
+#[path = "apiserver/rules.rs"]
+mod rules;
 #[path = "apiserver/scaling.rs"]
 mod scaling;
 #[path = "apiserver/security.rs"]

@@ -1,18 +1,12 @@
-//! The running pods: what they run, and a nudge when their files have changed.
+//! The running pods: what they run.
 //!
-//! Takes: pods with their addresses. Gives: a [`Report`] per pod from its admin port; and, where a pod's configuration is
-//! old, a changed annotation, upon which the kubelet brings the mounted files up to date at once instead of within minutes.
-//! Does not: restart a pod.
+//! Takes: pods with their addresses. Gives: a [`Report`] per pod from its admin port. Does not: change a pod; `nudge` does.
 
-use crate::build::names::{ADMIN_PORT, COMPONENT, Part, SYNC};
+use crate::build::names::{ADMIN_PORT, COMPONENT, Part};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    Api, Client, ResourceExt,
-    api::{Patch, PatchParams},
-};
+use kube::ResourceExt;
 use serde::Deserialize;
-use serde_json::json;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -132,38 +126,6 @@ pub struct Version {
     pub config: String,
     /// Of all mounted Secrets, salted.
     pub secrets: String,
-}
-
-/// Patches the annotation of each pod that has to look at its files: all of them after a change since `before`, and those
-/// that report another configuration. A pod is patched once per version.
-///
-/// # Errors
-///
-/// The API server's, at the first pod that cannot be patched. A pod that is gone is no error.
-pub async fn nudge(
-    client: &Client,
-    pods: &[Arc<Pod>],
-    reports: &[Report],
-    before: Option<&Version>,
-    version: &Version,
-) -> Result<(), kube::Error> {
-    let token = format!("{}-{}", version.config, version.secrets);
-    for pod in pods.iter().filter(|pod| is_live(pod)) {
-        let report = reports.iter().find(|report| report.pod == pod.name_any());
-        let old = report.is_some_and(|report| report.hash.as_ref().is_some_and(|hash| *hash != version.config));
-        let changed = before.is_some_and(|before| before != version);
-        if !(old || changed) || pod.annotations().get(SYNC) == Some(&token) {
-            continue;
-        }
-        let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
-        let patch = Patch::Merge(json!({"metadata": {"annotations": {SYNC: token}}}));
-        match api.patch_metadata(&pod.name_any(), &PatchParams::default(), &patch).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.is_not_found() => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use super::{
     Context,
     apply::{self, ApplyError},
     endpoints,
+    nudge::nudge,
     observe::{ObserveError, Observed, observe},
-    pods::{self, Version},
+    pods::Version,
     reason::{self, Finding},
     report::{self, Written},
     rollout::rollout,
@@ -73,7 +74,7 @@ pub(super) async fn reconcile(
     let mut applied = apply_children(context, pipeline, &observed, &inputs, memory).await;
     let reports = context.pods.ask(&observed.pods).await;
     if applied.findings.is_empty() && !pipeline.spec.paused {
-        let nudged = pods::nudge(client, &observed.pods, &reports, memory.version.as_ref(), &version).await;
+        let nudged = nudge(client, &observed.pods, &reports, memory.version.as_ref(), &version).await;
         match nudged {
             Ok(()) => memory.version = Some(version.clone()),
             Err(error) => applied.failure = Some(ReconcileError::Nudge(Box::new(error))),

@@ -37,6 +37,9 @@ use line::Report;
 use look::Seen;
 use std::{error::Error as _, path::PathBuf, process::ExitCode, time::Duration};
 
+/// The operators, as far as the caller may see them.
+type Operators = Seen<Vec<process::Running>>;
+
 /// An API server that is slower does not work.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
@@ -97,15 +100,16 @@ pub async fn run(options: &Options) -> Result<Report, CheckError> {
     let client = client().await?;
     let mut report = Report::default();
     let version = look::version(&client).await?;
+    let operators = look::operators(&client, &options.operator_namespace).await?;
     if options.name.is_none() && options.namespace.is_none() {
         report.findings.push(offers::version(&version));
-        cluster(&client, options, &mut report).await?;
+        cluster(&client, options, &operators, &mut report).await?;
     }
     if options.all_namespaces {
-        pipelines(&client, None, None, &mut report).await?;
+        pipelines(&client, None, None, &operators, &mut report).await?;
     } else if options.name.is_some() || options.namespace.is_some() {
         let namespace = options.namespace.as_deref().unwrap_or(client.default_namespace()).to_owned();
-        pipelines(&client, Some(&namespace), options.name.as_deref(), &mut report).await?;
+        pipelines(&client, Some(&namespace), options.name.as_deref(), &operators, &mut report).await?;
     }
     Ok(report)
 }
@@ -139,26 +143,27 @@ async fn client() -> Result<Client, CheckError> {
     Client::try_from(config).map_err(|error| CheckError::Cluster(Box::new(error)))
 }
 
-async fn cluster(client: &Client, options: &Options, report: &mut Report) -> Result<(), CheckError> {
+async fn cluster(
+    client: &Client,
+    options: &Options,
+    operators: &Operators,
+    report: &mut Report,
+) -> Result<(), CheckError> {
     report.findings.push(match look::definition(client).await? {
         Seen::Forbidden => definition::judge_served(&look::missing_fields(client).await?),
         Seen::There(found) => definition::judge(Some(&found)),
         Seen::Absent => definition::judge(None),
     });
-    let own = &options.operator_namespace;
-    match look::operators(client, own).await? {
+    match operators {
         Seen::There(operators) if operators.is_empty() => report.findings.push(process::none()),
         Seen::There(operators) => {
-            for operator in &operators {
-                let pods = look::operator_pods(client, operator).await?;
-                report.findings.push(process::deployment(operator, &pods));
-                let lease = look::lease(client, operator).await?;
-                report.findings.push(process::lease(operator, &lease, Timestamp::now()));
-                let denied = look::denied(client, operator).await?;
-                report.findings.extend(rights::judge(operator, denied.as_deref()));
+            for running in operators {
+                report.findings.extend(process::judge(running, Timestamp::now()));
+                let denied = look::denied(client, &running.operator).await?;
+                report.findings.extend(rights::judge(&running.operator, denied.as_deref()));
             }
         }
-        Seen::Absent | Seen::Forbidden => report.findings.push(process::hidden(own)),
+        Seen::Absent | Seen::Forbidden => report.findings.push(process::hidden(&options.operator_namespace)),
     }
     for ((_, _, kind, needed_by), is_there) in offers::OPTIONAL.into_iter().zip(look::kinds(client).await) {
         report.findings.push(offers::kind(kind, needed_by, is_there));
@@ -171,6 +176,7 @@ async fn pipelines(
     client: &Client,
     namespace: Option<&str>,
     name: Option<&str>,
+    operators: &Operators,
     report: &mut Report,
 ) -> Result<(), CheckError> {
     let found = match look::list::<SignupPipeline>(client, namespace, "").await? {
@@ -190,8 +196,10 @@ async fn pipelines(
     let shares = snapshot::Shares::look(client, &found).await?;
     for pipeline in found.iter().filter(wanted) {
         let snapshot = snapshot::snapshot(client, pipeline, &classes, &shares).await?;
-        let title = format!("{}/{}", pipeline.namespace().unwrap_or_default(), pipeline.name_any());
-        report.add_about(&title, pipeline::judge(&snapshot, Timestamp::now()));
+        let (namespace, now) = (pipeline.namespace().unwrap_or_default(), Timestamp::now());
+        let mut lines = process::serving(operators, &namespace, now);
+        lines.extend(pipeline::judge(&snapshot, now));
+        report.add_about(&format!("{namespace}/{}", pipeline.name_any()), lines);
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 use super::{
     error::CheckError,
     offers::{Class, OPTIONAL},
-    process::Operator,
+    process::{Operator, Running},
     rights::{self, Right},
 };
 use crate::{controller::definition::missing, crd::SignupPipeline};
@@ -49,6 +49,17 @@ pub(super) enum Seen<T> {
     Forbidden,
 }
 
+impl<T> Seen<T> {
+    /// The same with what `change` makes of it.
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Seen<U> {
+        match self {
+            Self::There(found) => Seen::There(change(found)),
+            Self::Absent => Seen::Absent,
+            Self::Forbidden => Seen::Forbidden,
+        }
+    }
+}
+
 /// Waits for an answer; neither absence nor a missing right is an error.
 pub(super) async fn seen<T>(
     what: &str,
@@ -74,12 +85,7 @@ where
     };
     let what = format!("list {}", K::plural(&K::DynamicType::default()));
     let params = ListParams::default().labels(labels);
-    let answer = seen(&what, api.list(&params)).await?;
-    Ok(match answer {
-        Seen::There(list) => Seen::There(list.items),
-        Seen::Absent => Seen::Absent,
-        Seen::Forbidden => Seen::Forbidden,
-    })
+    Ok(seen(&what, api.list(&params)).await?.map(|list| list.items))
 }
 
 pub(super) async fn version(client: &Client) -> Result<Info, CheckError> {
@@ -116,36 +122,31 @@ pub(super) async fn classes(client: &Client) -> Result<Seen<Vec<Class>>, CheckEr
         name: class.name_any(),
         is_default: class.annotations().get(DEFAULT_CLASS).is_some_and(|value| value == "true"),
     };
-    Ok(match seen("list ingress classes", api.list(&ListParams::default())).await? {
-        Seen::There(list) => Seen::There(list.items.into_iter().map(class).collect()),
-        Seen::Absent => Seen::Absent,
-        Seen::Forbidden => Seen::Forbidden,
-    })
+    let answer = seen("list ingress classes", api.list(&ListParams::default())).await?;
+    Ok(answer.map(|list| list.items.into_iter().map(class).collect()))
 }
 
 /// The operators of all namespaces; when the caller may not see those, the ones of namespace `own`.
-pub(super) async fn operators(client: &Client, own: &str) -> Result<Seen<Vec<Operator>>, CheckError> {
+pub(super) async fn operators(client: &Client, own: &str) -> Result<Seen<Vec<Running>>, CheckError> {
     let mut found = list::<Deployment>(client, None, OPERATORS).await?;
     if found == Seen::Forbidden {
         found = list::<Deployment>(client, Some(own), OPERATORS).await?;
     }
-    Ok(match found {
-        Seen::There(deployments) => Seen::There(deployments.into_iter().map(Operator::new).collect()),
-        Seen::Absent => Seen::Absent,
-        Seen::Forbidden => Seen::Forbidden,
-    })
-}
-
-/// The pods of an operator; none when the caller may not see them.
-pub(super) async fn operator_pods(client: &Client, operator: &Operator) -> Result<Vec<Arc<Pod>>, CheckError> {
-    let pods = list::<Pod>(client, Some(&operator.namespace()), OPERATORS).await?;
-    let Seen::There(pods) = pods else { return Ok(Vec::new()) };
-    Ok(pods.into_iter().map(Arc::new).collect())
-}
-
-pub(super) async fn lease(client: &Client, operator: &Operator) -> Result<Seen<Lease>, CheckError> {
-    let api: Api<Lease> = Api::namespaced(client.clone(), &operator.namespace());
-    seen("read the Lease", api.get(&operator.lease)).await
+    let deployments = match found {
+        Seen::There(deployments) => deployments,
+        Seen::Absent => return Ok(Seen::Absent),
+        Seen::Forbidden => return Ok(Seen::Forbidden),
+    };
+    let mut running = Vec::new();
+    for operator in deployments.into_iter().map(Operator::new) {
+        let pods = list::<Pod>(client, Some(&operator.namespace()), OPERATORS).await?;
+        // Without the right to see them, the Deployment itself still tells how many are ready.
+        let pods = if let Seen::There(pods) = pods { pods.into_iter().map(Arc::new).collect() } else { Vec::new() };
+        let leases: Api<Lease> = Api::namespaced(client.clone(), &operator.namespace());
+        let lease = seen("read the Lease", leases.get(&operator.lease)).await?;
+        running.push(Running { operator, pods, lease });
+    }
+    Ok(Seen::There(running))
 }
 
 /// Rights that the operator needs and does not have; `None` when the caller may not ask. The operator's own account may ask

@@ -55,6 +55,33 @@ impl Operator {
     }
 }
 
+/// An operator, with what tells whether it works.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Running {
+    pub(super) operator: Operator,
+    pub(super) pods: Vec<Arc<Pod>>,
+    pub(super) lease: Seen<Lease>,
+}
+
+/// Judges an operator.
+pub(super) fn judge(Running { operator, pods, lease: seen }: &Running, now: Timestamp) -> [Line; 2] {
+    [deployment(operator, pods), lease(operator, seen, now)]
+}
+
+/// What is wrong with the operators that serve a namespace, and so makes the status of its pipelines old. Nothing when the
+/// caller may not look.
+pub(super) fn serving(operators: &Seen<Vec<Running>>, namespace: &str, now: Timestamp) -> Vec<Line> {
+    let Seen::There(operators) = operators else { return Vec::new() };
+    let serves = |running: &&Running| running.operator.serves.as_deref().is_none_or(|served| served == namespace);
+    let mut found = operators.iter().filter(serves).peekable();
+    if found.peek().is_none() {
+        let message = "no Deployment of an operator serves this namespace, so the status may be old";
+        let fix = "install the chart signup-operator, or add the namespace to its watchNamespaces";
+        return vec![Line::warning("operator", message, fix)];
+    }
+    found.flat_map(|running| judge(running, now)).filter(|line| line.level == Level::Error).collect()
+}
+
 /// No operator was found.
 pub(super) fn none() -> Line {
     let fix = "`helm install signup-operator charts/signup-operator --namespace signup-system --create-namespace`; when it is there, name its namespace with --operator-namespace";
@@ -62,7 +89,7 @@ pub(super) fn none() -> Line {
 }
 
 /// Judges the Deployment.
-pub(super) fn deployment(operator: &Operator, pods: &[Arc<Pod>]) -> Line {
+fn deployment(operator: &Operator, pods: &[Arc<Pod>]) -> Line {
     let (subject, name) = (format!("operator {}", operator.name()), operator.deployment.name_any());
     let namespace = operator.namespace();
     let wanted = operator.deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
@@ -87,7 +114,7 @@ pub(super) fn deployment(operator: &Operator, pods: &[Arc<Pod>]) -> Line {
 }
 
 /// Judges the Lease.
-pub(super) fn lease(operator: &Operator, lease: &Seen<Lease>, now: Timestamp) -> Line {
+fn lease(operator: &Operator, lease: &Seen<Lease>, now: Timestamp) -> Line {
     let (namespace, name) = (operator.namespace(), &operator.lease);
     let subject = format!("lease {namespace}/{name}");
     let logs = format!("see `kubectl -n {namespace} logs deployment/{}`", operator.deployment.name_any());
@@ -156,6 +183,18 @@ mod tests {
         assert_eq!(line.fix.as_deref(), Some("`kubectl -n system scale deployment op-shop --replicas 1`"));
         assert!(deployment(&operator(1, 0), &[]).message.contains("0 of 1 pods are ready"));
         assert_eq!(deployment(&operator(2, 1), &[]).level, Level::Ok);
+    }
+
+    #[test]
+    fn a_pipeline_is_told_of_the_operators_of_its_own_namespace_when_they_do_not_work() {
+        let now = Timestamp::from_second(1000).expect("a time");
+        let running =
+            |replicas| Running { operator: operator(replicas, replicas), pods: Vec::new(), lease: held("op-1_a", 999) };
+        let told = |operators: Vec<Running>, namespace: &str| serving(&Seen::There(operators), namespace, now);
+        assert_eq!(told(vec![running(1)], "shop"), []);
+        assert!(told(vec![running(0)], "shop")[0].message.contains("scaled to zero"));
+        assert!(told(vec![running(1)], "forum")[0].message.contains("serves this namespace"));
+        assert_eq!(serving(&Seen::Forbidden, "shop", now), []);
     }
 
     #[test]

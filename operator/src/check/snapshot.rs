@@ -97,11 +97,8 @@ pub(super) async fn snapshot(
     };
     let namespace = pipeline.namespace().unwrap_or_default();
     let labels = format!("{}={},{INSTANCE}={}", NAME.0, NAME.1, pipeline.name_any());
-    let pods = match look::list::<Pod>(client, Some(&namespace), &labels).await? {
-        Seen::There(pods) => Seen::There(pods.into_iter().map(Arc::new).collect()),
-        Seen::Absent => Seen::Absent,
-        Seen::Forbidden => Seen::Forbidden,
-    };
+    let pods = look::list::<Pod>(client, Some(&namespace), &labels).await?;
+    let pods = pods.map(|pods| pods.into_iter().map(Arc::new).collect());
     let shares_with = shares.other(pipeline);
     Ok(Snapshot { pipeline: pipeline.clone(), found, children, pods, classes: classes.clone(), shares_with })
 }

@@ -1,7 +1,7 @@
 //! What answers in the place of a pod, because no node runs one here.
 //!
-//! Takes: an address of its own in 127.0.77.0/24. Gives: the admin port of `api` or `worker`, with answers that a test chooses. Does
-//! not: sign anybody up or send mails.
+//! Takes: an address of its own in 127.0.0.0/8, by process, because every admin port is 8081. Gives: the admin port of `api` or
+//! `worker`, with answers that a test chooses. Does not: sign anybody up or send mails.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -44,7 +44,8 @@ impl Answers {
 impl FakePod {
     /// Serves at once, ready and without metrics.
     pub(crate) async fn new() -> Self {
-        let address = IpAddr::from([127, 0, 77, ADDRESSES.fetch_add(1, Ordering::Relaxed)]);
+        let [.., process_high, process_low] = std::process::id().to_be_bytes();
+        let address = IpAddr::from([127, process_high, process_low, ADDRESSES.fetch_add(1, Ordering::Relaxed)]);
         let listener = TcpListener::bind(SocketAddr::new(address, 8081)).await.expect("the address is free");
         let answers = Answers { hash: "0".to_owned(), missing: None, metrics: String::new() };
         let answers = Arc::new(Mutex::new(answers));

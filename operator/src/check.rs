@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //!
-//! - [`line`]: a finding and how it is printed
+//! - [`mod@line`]: a finding and how it is printed
 //! - `look`: reads the cluster, the only I/O (with [`run`], which puts snapshots together)
 //! - `offers`, `definition`, `process`, `rights`: judge the cluster (pure)
 //! - `pipeline`, with `conditions`, `secrets`, `exposure`, `pods`, `advice`: judge a pipeline (pure)

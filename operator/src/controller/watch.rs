@@ -43,7 +43,7 @@ pub struct View {
 
 impl View {
     /// Waits until every kind that each cluster has was listed once. Before, pipelines that run would look as if nothing of them
-    /// did, and their status would say so. A kind that cannot be listed holds nobody up for longer than [`FILL_LIMIT`].
+    /// did, and their status would say so. A kind that cannot be listed holds nobody up for longer than `FILL_LIMIT`.
     pub async fn filled(&self) {
         let kinds = self.children.iter().filter(|(kind, _)| !kind.is_optional());
         let all = async {

@@ -119,3 +119,22 @@ async fn children(
     });
     looks.buffered(AT_ONCE).try_collect().await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_other_pipeline_with_the_same_database_is_named_and_never_the_pipeline_itself() {
+        let mut pipeline =
+            crate::manifest::parse(include_str!("../../../samples/minimal.yaml")).expect("valid").pipeline;
+        pipeline.metadata.namespace = Some("shop".into());
+        let shares = |uses: &[(&str, &str)]| {
+            let uses = uses.iter().map(|(database, name)| ((*database).to_owned(), (*name).to_owned()));
+            Shares(uses.collect()).other(&pipeline)
+        };
+        assert_eq!(shares(&[("a", "shop/demo"), ("a", "forum/demo")]).as_deref(), Some("forum/demo"));
+        assert_eq!(shares(&[("a", "shop/demo"), ("b", "forum/demo")]), None);
+        assert_eq!(shares(&[("a", "forum/demo"), ("a", "forum/two")]), None, "its own database is not known");
+    }
+}

@@ -138,15 +138,6 @@ async fn create_empty(cluster: &Cluster, name: &str) {
     let mut object = Object::default();
     (object.metadata.name, object.metadata.labels) = (Some(name.to_owned()), Some(labels));
     namespaces.create(&PostParams::default(), &object).await.expect("the namespace is taken");
-    // Pods are refused before the controller manager has made it.
-    let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), name);
-    eventually("the namespace has its default ServiceAccount", PATIENCE, async || {
-        match accounts.get_opt("default").await {
-            Ok(Some(_)) => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
     // The controller manager makes it, which takes half a minute after the API server was gone; before, pods are refused.
     let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), name);
     eventually("the namespace has its ServiceAccount", PATIENCE, async || match accounts.get_opt("default").await {

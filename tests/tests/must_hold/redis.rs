@@ -49,7 +49,7 @@ async fn i9_a_full_redis_stops_no_signup_and_gets_the_tasks_when_it_has_room() {
 
 #[tokio::test]
 async fn i2_tasks_deleted_and_archived_by_hand_are_owed_all_the_same() {
-    let options = Options::new().with(|document| document.task.delay = Duration::from_secs(4));
+    let options = Options::new().with(|document| document.task.delay = Duration::from_secs(20));
     let pipeline = Pipeline::start(options).await;
     pipeline.sign_up(10, 4).await;
     until("Redis knows all of them", PATIENCE, async || {

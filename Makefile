@@ -57,8 +57,8 @@ cluster: ## Bring up a real single-node Kubernetes here (as root) with a pipelin
 cluster-down: ## Take that Kubernetes away without a trace
 	@tests/cluster/down.sh
 
-test-cluster: ## Test the whole thread on that Kubernetes, from its start to its end (as root)
-	@tests/cluster/test.sh
+test-cluster: ## Test all of it on that Kubernetes, from its start to its end (as root; ONLY=thread: a third of the time)
+	@ONLY=$(ONLY) tests/cluster/test.sh
 
 generate: ## Write again what is generated from code (the CRD, what the charts take from it)
 	UPDATE_GOLDEN=1 cargo test -p operator

@@ -5,6 +5,7 @@
 //! finished, but not longer than [`DRAIN`].
 //! Does not: know what is served.
 
+use crate::peer::Peer;
 use axum::{Router, body::Body};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -44,10 +45,6 @@ const STREAMS: u32 = 128;
 /// Wait after an accept that failed, e.g. for want of file descriptors, which only the end of a connection frees.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Who sent a request; in the extensions of every request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) IpAddr);
-
 /// What is spoken on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -74,7 +71,7 @@ pub(crate) async fn serve(
         let routes = routes.clone();
         tokio::spawn(async move {
             let heard = Arc::new(AtomicBool::new(false));
-            let service = TowerToHyperService::new(with_peer(routes, Peer(peer), Arc::clone(&heard)));
+            let service = TowerToHyperService::new(with_peer(routes, Peer::new(peer), Arc::clone(&heard)));
             let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
             tokio::select! {
                 _result = watcher.watch(connection) => {} // A broken connection is the client's affair.
@@ -150,6 +147,7 @@ type Routed = tower::util::BoxCloneSyncService<
 fn with_peer(routes: Router, peer: Peer, heard: Arc<AtomicBool>) -> Routed {
     let service = routes.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
         heard.store(true, Ordering::Relaxed);
+        let peer = peer.with(request.headers());
         request.extensions_mut().insert(peer);
         request.map(Body::new)
     });

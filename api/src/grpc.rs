@@ -4,7 +4,7 @@
 //! `grpc.health.v1`, whose answer follows the readiness of the process. Calls that are not listed in the proto file are
 //! answered UNIMPLEMENTED. Does not: have rules of its own.
 
-use crate::{accept::Peer, access_log, error::ApiError, pb, request_body, service::Service};
+use crate::{access_log, error::ApiError, pb, peer::Peer, request_body, service::Service};
 use axum::{
     Router,
     extract::Request as HttpRequest,
@@ -12,7 +12,7 @@ use axum::{
     response::Response as HttpResponse,
 };
 use pb::simple_bank_server::{SimpleBank, SimpleBankServer};
-use std::{any::Any, net::IpAddr, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{any::Any, net::Ipv4Addr, sync::Arc, time::Duration};
 use tonic::{Code, Request, Response, Status, body::Body, service::Routes};
 use tonic_health::server::HealthReporter;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -71,8 +71,8 @@ impl SimpleBank for Calls {
         &self,
         request: Request<pb::CreateUserRequest>,
     ) -> Result<Response<pb::CreateUserResponse>, Status> {
-        let client = client(&request);
-        Ok(Response::new(self.0.create_user(request.into_inner(), client).await?))
+        let peer = peer(&request);
+        Ok(Response::new(self.0.create_user(request.into_inner(), peer).await?))
     }
 
     async fn verify_email(
@@ -84,8 +84,8 @@ impl SimpleBank for Calls {
 }
 
 /// The accept loop names the peer of every request; without it all clients would share one limit.
-fn client<T>(request: &Request<T>) -> IpAddr {
-    request.extensions().get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0)
+fn peer<T>(request: &Request<T>) -> Peer {
+    request.extensions().get().copied().unwrap_or_else(|| Peer::new(Ipv4Addr::UNSPECIFIED.into()))
 }
 
 async fn bounded(request: HttpRequest, next: Next) -> HttpResponse {

@@ -12,7 +12,7 @@
 //! - both interfaces: [`accept`], [`access_log`], [`error`], [`service`]
 //! - HTTP: [`router`], [`request_body`], [`protojson`], [`query`], [`page`]
 //! - gRPC: [`grpc`], [`pb`]
-//! - the work: [`signup`], [`signup_limit`], [`verification`]
+//! - the work: [`signup`], [`signup_limit`], [`peer`], [`verification`]
 //! - after the commit: [`relay`], [`sweeper`], [`refusal`]
 #![allow(rustdoc::private_intra_doc_links, reason = "the layout is for those who read the source")]
 
@@ -24,6 +24,7 @@ mod grpc;
 mod keyring;
 mod page;
 mod parts;
+mod peer;
 mod program;
 mod protojson;
 mod query;

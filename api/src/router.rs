@@ -3,7 +3,7 @@
 //! Takes: the [`Service`]. Gives: the router: access log outermost, then a net for panics, then the routes.
 //! Does not: listen; that is [`crate::accept`].
 
-use crate::{accept::Peer, access_log, error::ApiError, page, protojson, query, request_body, service::Service};
+use crate::{access_log, error::ApiError, page, peer::Peer, protojson, query, request_body, service::Service};
 use axum::{
     Extension, Json, Router,
     extract::{Request, State},
@@ -37,7 +37,7 @@ async fn create_user(
 ) -> Result<Json<Value>, ApiError> {
     let (parts, body) = request.into_parts();
     let body = request_body::read(&parts.headers, body).await?;
-    let response = service.create_user(protojson::create_user_request(&body)?, peer.0).await?;
+    let response = service.create_user(protojson::create_user_request(&body)?, peer).await?;
     Ok(Json(protojson::create_user_response(&response)))
 }
 

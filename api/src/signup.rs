@@ -5,13 +5,13 @@
 //! hears of it after the commit and nobody waits for that. Does not: send anything, or tell by its time whether an address was taken (the hash comes first,
 //! and a hidden refusal waits for the disk as a commit does).
 
-use crate::{error::ApiError, pb, service::Service};
-use pipeline::Document;
+use crate::{error::ApiError, pb, peer::Peer, service::Service};
+use pipeline::{Document, document::Signup};
 use signup::{
     CreateError, EmailAddress, FullName, Intent, NewUser, Password, Policy, User, Username, Violation,
     password::HashError,
 };
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// Seconds of 0001-01-01T00:00:00Z: a password that was never changed.
 const NEVER: i64 = -62_135_596_800;
@@ -36,11 +36,12 @@ impl Service {
     pub(crate) async fn create_user(
         &self,
         request: pb::CreateUserRequest,
-        client: IpAddr,
+        peer: Peer,
     ) -> Result<pb::CreateUserResponse, ApiError> {
         let document = self.live.document();
         let form = Form::parse(&request, document.signup.password_min_length as usize)?;
-        self.limit.admit(client, document.signup.per_minute_per_ip)?;
+        let Signup { behind_proxy, per_minute_per_ip, .. } = document.signup;
+        self.limit.admit(peer.client(behind_proxy), per_minute_per_ip)?;
         let user = self.bounded(self.store_user(form, &document)).await?;
         Ok(pb::CreateUserResponse { user: Some(user) })
     }

@@ -1,8 +1,8 @@
 //! Signups per minute and client address, in this process.
 //!
 //! Takes: the address of a client and the limit in force. Gives: admission, or the time until the next one.
-//! Does not: believe `X-Forwarded-For` (anybody can write it), limit loopback clients (tests, sidecars, port-forwards), or
-//! share its counts with other replicas: the limit grows with the number of `api` processes.
+//! Does not: find out who the client is (`peer` does), limit loopback clients (tests, sidecars, port-forwards), or share its
+//! counts with other replicas: the limit grows with the number of `api` processes.
 
 use crate::error::ApiError;
 use governor::{Quota, RateLimiter, clock::Clock, clock::DefaultClock, state::keyed::DashMapStateStore};

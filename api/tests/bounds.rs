@@ -131,6 +131,23 @@ async fn one_address_gets_its_signups_per_minute_and_loopback_any_number() {
 }
 
 #[tokio::test]
+async fn behind_a_proxy_each_client_it_names_has_a_limit_of_its_own() {
+    let setup = Setup::new().with(|document| {
+        document.signup.per_minute_per_ip = 1;
+        document.signup.behind_proxy = true;
+    });
+    let api = TestApi::spawn_with(setup).await;
+    for (name, forwarded, status) in [
+        ("alice", "192.0.2.1", 200),
+        ("bobby", "192.0.2.2", 200),
+        ("carol", "192.0.2.1", 429),
+        ("david", "192.0.2.9, 192.0.2.2", 429),
+    ] {
+        assert_eq!(api.signup_through(forwarded, name).await.status, status, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn the_memory_of_the_hashing_pool_is_given_back_at_rest() {
     let api = TestApi::spawn().await;
     let idle = api.resident_kib();

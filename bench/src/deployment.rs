@@ -149,7 +149,12 @@ fn document(folder: &Path, smtp_port: u16, variation: Variation) -> Document {
             link_ttl: Duration::from_secs(24 * 3600),
             keys_dir: folder.join("keys"),
         },
-        signup: Signup { password_min_length: 6, hide_existing_accounts: false, per_minute_per_ip: 10 },
+        signup: Signup {
+            password_min_length: 6,
+            hide_existing_accounts: false,
+            per_minute_per_ip: 10,
+            behind_proxy: false,
+        },
         worker: Worker { concurrency: variation.concurrency, shutdown_grace_period: Duration::from_secs(40) },
         observability: Observability {
             log_level: "info".to_owned(),

@@ -9,11 +9,10 @@
 //! - [`mod@line`]: a finding and how it is printed
 //! - `look`: reads the cluster, the only I/O (with [`run`], which puts snapshots together)
 //! - `offers`, `definition`, `process`, `rights`: judge the cluster (pure)
-//! - `pipeline`, with `conditions`, `secrets`, `exposure`, `pods`, `advice`: judge a pipeline (pure)
+//! - `pipeline`, with `conditions`, `secrets`, `exposure`, `pods`: judge a pipeline (pure)
 //! - `file`: judges a file (pure)
 //! - [`error`]: why nobody could look
 
-mod advice;
 mod conditions;
 mod definition;
 pub mod error;

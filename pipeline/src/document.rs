@@ -121,6 +121,9 @@ pub struct Signup {
     /// Signups per minute and client address in one api process; 0: no limit. Loopback clients are not limited.
     #[serde(rename = "perMinutePerIP")]
     pub per_minute_per_ip: u32,
+    /// True: a proxy stands before `api`, whose entry in `X-Forwarded-For` is the client's address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub behind_proxy: bool,
 }
 
 /// Settings of each worker process.

@@ -81,6 +81,12 @@ impl TestApi {
         self.post(form(username).to_string()).await
     }
 
+    /// Signs up as a proxy does that speaks for these addresses.
+    pub(crate) async fn signup_through(&self, forwarded: &str, username: &str) -> Answer {
+        let request = self.client.post(format!("http://{}/v1/create_user", self.http)).json(&form(username));
+        Answer::read(request.header("x-forwarded-for", forwarded).send().await.expect("an answer")).await
+    }
+
     /// Posts a form.
     pub(crate) async fn post_form(&self, path: &str, form: String) -> Answer {
         self.send(Method::POST, path, "application/x-www-form-urlencoded", form).await

@@ -46,7 +46,7 @@ pub fn document(name: &str, namespace: &str, spec: &SignupPipelineSpec, paths: &
         redis: document::Redis { uri_file: paths.redis_uri.clone(), ca_file: paths.redis_ca.clone() },
         mail: mail(&spec.mail, paths),
         verification: verification(spec, paths),
-        signup: signup(&spec.signup),
+        signup: signup(&spec.signup, spec.expose.is_some()),
         worker: worker(&spec.worker),
         observability: observability(&spec.observability),
     }
@@ -121,11 +121,13 @@ fn verification(spec: &SignupPipelineSpec, paths: &MountedPaths) -> document::Ve
     }
 }
 
-fn signup(Signup { password_min_length, hide_existing_accounts, per_minute_per_ip }: &Signup) -> document::Signup {
+fn signup(signup: &Signup, behind_proxy: bool) -> document::Signup {
+    let Signup { password_min_length, hide_existing_accounts, per_minute_per_ip } = signup;
     document::Signup {
         password_min_length: password_min_length.unsigned_abs(),
         hide_existing_accounts: *hide_existing_accounts,
         per_minute_per_ip: per_minute_per_ip.unsigned_abs(),
+        behind_proxy,
     }
 }
 

@@ -4,7 +4,6 @@
 //! `operator local` and the API server do. Does not: ask a cluster.
 
 use super::{
-    advice,
     line::{Level, Line, Report},
     secrets,
 };
@@ -36,7 +35,6 @@ pub(super) fn judge(text: &str) -> Report {
     let found: Vec<(Demand, Lookup)> =
         secrets::named(pipeline).into_iter().map(|demand| with(objects, demand)).collect();
     lines.extend(secrets::judge(pipeline, &found, true));
-    lines.extend(advice::judge(pipeline));
     report.add_about(name, lines);
     report
 }

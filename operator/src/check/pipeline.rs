@@ -4,7 +4,7 @@
 //! Does not: look.
 
 use super::{
-    advice, conditions, exposure,
+    conditions, exposure,
     line::{Level, Line},
     look::Seen,
     offers::Class,
@@ -60,7 +60,6 @@ pub(super) fn judge(snapshot: &Snapshot, now: Timestamp) -> Vec<Line> {
         Err(finding) => lines.push(Line::of(Level::Error, "configuration", finding)),
     }
     lines.extend(exposure::judge(snapshot));
-    lines.extend(advice::judge(pipeline));
     let namespace = pipeline.namespace().unwrap_or_default();
     match &snapshot.pods {
         Seen::There(found) => lines.extend(pods::pods(&namespace, found, now)),

@@ -99,7 +99,8 @@ pub struct Signup {
     /// True: a signup with a taken e-mail address is answered like any other. The owner is not told yet, and whoever repeats
     /// a request still sees whether its user name was created.
     pub hide_existing_accounts: bool,
-    /// Signups per minute and client address that each api process accepts; 0 (no limit) to 100000.
+    /// Signups per minute and client address that each api process accepts; 0 (no limit) to 100000. With `expose` the
+    /// client is whom the proxy names last in X-Forwarded-For.
     #[serde(rename = "perMinutePerIP")]
     #[schemars(range(min = 0, max = 100_000))]
     pub per_minute_per_ip: i32,

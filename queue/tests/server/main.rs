@@ -1,8 +1,8 @@
 //! The worker server against a real Redis: what runs, when, how often, and what its settings, pauses, cancellations, panics and
 //! shutdown do.
 
-mod order;
 mod endings;
+mod order;
 
 #[path = "../harness/mod.rs"]
 mod harness;

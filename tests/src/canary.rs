@@ -2,7 +2,7 @@
 //!
 //! Takes: everything the programs printed and serve, and every secret of the pipeline. Gives: the lines that show one.
 //! Does not: know which line belongs to whom. Users' names may be shown; everything else that a client sends carries
-//! [`MARK`], so one search finds addresses, passwords and full names.
+//! `MARK`, so one search finds addresses, passwords and full names.
 
 use std::collections::HashSet;
 

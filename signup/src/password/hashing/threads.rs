@@ -4,15 +4,22 @@
 //! together with the memory which that thread keeps. Does not: bound how many wait; its caller does.
 //!
 //! A thread without work for a while gives its memory back itself: what another thread frees, an allocator may keep until
-//! its owner allocates again. The threads end with the last handle, after what was put in before.
+//! its owner allocates again. Even then mimalloc (the allocator of `api`) hands memory to the system only when something
+//! large is freed a second or more later, so the thread does that too. The threads end with the last handle, after what was
+//! put in before.
 
 use super::Memory;
 use std::{
     collections::VecDeque,
+    hint::black_box,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+/// Bytes whose release makes mimalloc look for memory that was freed long enough ago (`purge_delay`: one second in version
+/// 3): too many for it to keep, and never touched, so that they cost nothing.
+const LARGE: usize = 1 << 20;
 
 /// What a thread runs.
 type Work = Box<dyn FnOnce(&mut Memory) + Send>;
@@ -78,6 +85,7 @@ impl Line {
 
     fn next(&self, memory: &mut Memory, rest: Duration) -> Option<Work> {
         let mut state = self.state();
+        let mut freed = false;
         loop {
             if let Some(work) = state.waiting.pop_front() {
                 return Some(work);
@@ -85,14 +93,18 @@ impl Line {
             if state.closed {
                 return None;
             }
-            if memory.is_empty() {
+            if memory.is_empty() && !freed {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             let (woken, waited) = self.changed.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner);
             state = woken;
-            if waited.timed_out() {
+            if waited.timed_out() && freed {
+                drop(black_box(Vec::<u8>::with_capacity(LARGE)));
+                freed = false;
+            } else if waited.timed_out() {
                 *memory = Memory::new();
+                freed = true;
             }
         }
     }

@@ -62,7 +62,9 @@ async fn link_to(namespace: &Namespace, address: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_smtp_password_under_load_costs_no_retry_and_the_right_one_needs_no_restart() {
     let namespace = Namespace::with_smtp_login("smtp-login", "app", "right", "wrong").await;
-    let pipeline = Pipeline::apply(&namespace, json!({"mail": smtp_with_login()})).await;
+    // The mails that wait would bring more workers, which are no restart either, and take them away again.
+    let worker = json!({"replicas": 2, "autoscaling": {"mode": "Off"}});
+    let pipeline = Pipeline::apply(&namespace, json!({"mail": smtp_with_login(), "worker": worker})).await;
     pipeline.ready().await;
     let (containers, clients) = (pipeline.containers().await, pipeline.clients());
     let load = clients.steadily(PAUSE);

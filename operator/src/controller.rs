@@ -10,7 +10,7 @@
 //! - [`apply`], [`drift`]: children
 //! - [`pods`], `nudge`: live configuration
 //! - [`scaler`]: number of workers; `redis`: why it cannot be asked
-//! - [`rollout`], [`exposure`], `reachability`, `configuration`, `figures`, [`condition`], [`status`], [`reason`]: what to tell
+//! - [`rollout`], [`exposure`], `reachability`, `readiness`, `configuration`, `figures`, [`condition`], [`status`], [`reason`]: what to tell
 //!   (pure); [`definition`]: whether the resource's own definition is as new as the operator
 //! - `reconcile`: all of it in this order, and [`report`] with `events`, which tell it
 
@@ -29,6 +29,7 @@ pub mod observe;
 pub mod packed;
 pub mod pods;
 mod reachability;
+mod readiness;
 pub mod reason;
 mod reconcile;
 mod redis;

@@ -64,6 +64,8 @@ reasons! {
         AS_DESIRED "AsDesired" "All is as the resource says.";
         ROLLING_OUT "RollingOut" "Pods are starting or being replaced."
             "none while pods start; else see `kubectl describe pods`";
+        NO_PODS_WANTED "NoPodsWanted" "The resource asks for no pods of api or worker."
+            "set spec.api.replicas or spec.worker.replicas to 1 or more";
         FORBIDDEN "Forbidden" "RBAC forbids the operator what it needs."
             "grant its ServiceAccount what the message names";
         QUOTA_EXCEEDED "QuotaExceeded" "A ResourceQuota leaves no room."

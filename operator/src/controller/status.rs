@@ -11,8 +11,9 @@ use super::{
     observe::Observed,
     pods::Report,
     reachability::{database, mail, redis},
+    readiness::{ready, wrong},
     reason::{self, Finding, condition as kind},
-    rollout::{Rollout, pod_trouble},
+    rollout::Rollout,
     scaler::Scaling,
 };
 use crate::{
@@ -55,7 +56,7 @@ pub fn status(facts: &Facts<'_>, now: Timestamp) -> SignupPipelineStatus {
     let previous = facts.pipeline.status.as_ref();
     let (exposed, url) = exposure(facts.pipeline, facts.observed, facts.leaves);
     let generation = facts.pipeline.metadata.generation;
-    let drafts = drafts(facts, exposed);
+    let drafts = drafts(facts, exposed, now);
     let before = previous.map(|status| status.conditions.as_slice()).unwrap_or_default();
     let queues: Vec<QueueStatus> = facts.scaling.queues.iter().flatten().map(queue_status).collect();
     let figures = facts.scaling.queues.is_ok();
@@ -72,7 +73,7 @@ pub fn status(facts: &Facts<'_>, now: Timestamp) -> SignupPipelineStatus {
     }
 }
 
-fn drafts(facts: &Facts<'_>, exposed: Draft) -> Vec<Draft> {
+fn drafts(facts: &Facts<'_>, exposed: Draft, now: Timestamp) -> Vec<Draft> {
     let wrong = wrong(facts);
     let state = |condition, finding: Option<&Finding>, otherwise: &str| match finding {
         Some(finding) => Draft::from_finding(condition, Holds::True, finding),
@@ -81,7 +82,7 @@ fn drafts(facts: &Facts<'_>, exposed: Draft) -> Vec<Draft> {
     let waits = facts.findings.first().filter(|finding| finding.reason != reason::API_ERROR);
     let [database, migrations] = database(facts);
     vec![
-        ready(facts, wrong.as_ref()),
+        ready(facts, wrong.as_ref(), now),
         progressing(facts),
         state(kind::DEGRADED, wrong.as_ref(), "nothing is known to be wrong"),
         state(kind::STALLED, waits, "nothing waits for a person"),
@@ -119,38 +120,4 @@ fn paused(pipeline: &SignupPipeline) -> Draft {
     }
     let message = "the operator keeps the children as the resource says";
     Draft::new(kind::PAUSED, Holds::False, reason::NOT_PAUSED, message)
-}
-
-/// The first thing that is wrong, the cause before its effects.
-fn wrong(facts: &Facts<'_>) -> Option<Finding> {
-    let leaf = || facts.leaves.first().map(|(_, finding)| finding.clone());
-    let rest = || facts.scaling.trouble.clone().or_else(leaf).or_else(|| facts.outdated.cloned());
-    blocking(facts).or_else(rest)
-}
-
-/// The first thing that keeps pods from running.
-fn blocking(facts: &Facts<'_>) -> Option<Finding> {
-    let found = facts.findings.first().cloned();
-    let pods = || facts.api.trouble.clone().or_else(|| facts.worker.trouble.clone());
-    found.or_else(pods).or_else(|| pod_trouble(&facts.observed.pods))
-}
-
-fn ready(facts: &Facts<'_>, wrong: Option<&Finding>) -> Draft {
-    let serves = |rollout: &Rollout| rollout.replicas.ready_replicas > 0 || rollout.wanted == 0;
-    if serves(&facts.api) && serves(&facts.worker) && facts.findings.is_empty() {
-        return Draft::new(kind::READY, Holds::True, reason::AS_DESIRED, "signups are accepted and mails are sent");
-    }
-    if let Some(blocking) = blocking(facts) {
-        return Draft::from_finding(kind::READY, Holds::False, &blocking);
-    }
-    // What else is wrong keeps no pod from being ready, but the database does.
-    let store = database(facts).into_iter().find(|draft| draft.holds == Holds::False);
-    match (store, wrong) {
-        (Some(cause), _) => Draft { condition: kind::READY, ..cause },
-        (None, Some(wrong)) => Draft::from_finding(kind::READY, Holds::False, wrong),
-        (None, None) => {
-            let finding = Finding::usual(reason::ROLLING_OUT, "no pod of api or worker is ready yet");
-            Draft::from_finding(kind::READY, Holds::False, &finding)
-        }
-    }
 }

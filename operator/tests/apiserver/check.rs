@@ -138,7 +138,12 @@ async fn what_happens_while_no_operator_looks_is_told() {
     checked.assert("error", &about("children"), "missing: Service demo-api", "the operator makes them");
     let crash = "container worker of pod demo-worker";
     checked.assert("error", &about(&format!("Pod {pod}")), crash, "--previous");
-    checked.assert("error", &about("conditions RedisReachable, ScalingActive"), "NoAnswer", "Secret app-redis");
+    checked.assert(
+        "error",
+        &about("conditions Ready, Degraded, RedisReachable, ScalingActive"),
+        "NoAnswer",
+        "Secret app-redis",
+    );
     checked.assert("ok", &about("Secret app-db"), "has uri", "");
     assert_eq!(checked.code, Some(1));
     assert!(!checked.everything.contains("canary"), "{}", checked.everything);

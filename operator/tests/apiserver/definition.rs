@@ -45,7 +45,8 @@ async fn a_definition_older_than_the_operator_is_told_with_its_fix_until_it_is_r
     pipelines.create(&PostParams::default(), &pipeline).await.expect("it is accepted");
     let scope = Scope { namespace: Some("default".into()), image: "signup:test".into(), identity: "test".into() };
     let operator = tokio::spawn(controller::run(client.clone(), scope, std::future::pending()));
-    for (name, uri) in [("app-db", "postgres://app@db.test/app"), ("app-redis", "redis://127.0.0.1:1/0")] {
+    let redis = tokio::task::spawn_blocking(|| servers::redis().fresh_database()).await.expect("Redis starts");
+    for (name, uri) in [("app-db", "postgres://app@db.test/app"), ("app-redis", &redis)] {
         let secret = serde_json::json!({"metadata": {"name": name}, "stringData": {"uri": uri}});
         let secret: k8s_openapi::api::core::v1::Secret = serde_json::from_value(secret).expect("a Secret");
         Api::default_namespaced(client.clone()).create(&PostParams::default(), &secret).await.expect("it is new");

@@ -56,7 +56,7 @@ async fn a_missing_kind_holds_up_nothing_and_is_used_once_it_comes() {
     let server = tokio::task::spawn_blocking(start).await.expect("it starts");
     let client = client_of(server.config(), SignupPipeline::crd()).await;
     let mut run = Run::on(client).await;
-    run.secrets().await;
+    run.secrets_with_redis().await;
     run.pipeline(&MINIMAL.replace("spec:\n", BOTH)).await;
     run.start();
     run.wait::<Deployment>("demo-worker", |_| true).await;

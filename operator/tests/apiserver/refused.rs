@@ -107,7 +107,7 @@ async fn a_secret_that_the_operator_may_not_read_is_told_as_such() {
 #[tokio::test]
 async fn an_ingress_that_may_not_be_made_holds_up_nothing() {
     let mut run = Run::new().await;
-    run.secrets().await;
+    run.secrets_with_redis().await;
     let expose =
         "spec:\n  expose: {host: app.example.com, ingress: {}}\n  worker: {autoscaling: {mode: 'Off'}, replicas: 3}\n";
     run.pipeline(&MINIMAL.replace("spec:\n", expose)).await;

@@ -11,10 +11,8 @@ use serde_json::json;
 
 /// A pipeline that is Ready, with pods that run its configuration.
 async fn ready_pipeline() -> Run {
-    let redis = tokio::task::spawn_blocking(|| servers::redis().fresh_database()).await.expect("Redis starts");
     let mut run = Run::new().await;
-    run.secret("app-db", &[("uri", "postgres://app:canary@db.test/app")]).await;
-    run.secret("app-redis", &[("uri", &redis)]).await;
+    run.secrets_with_redis().await;
     run.pipeline(MINIMAL).await;
     run.start();
     let hash = |pipeline: &SignupPipeline| Some(pipeline.status.as_ref()?.config.as_ref()?.hash.clone());

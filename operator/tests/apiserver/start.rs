@@ -13,10 +13,8 @@ async fn warnings(run: &Run) -> Vec<String> {
 
 #[tokio::test]
 async fn a_start_without_trouble_emits_no_warning() {
-    let redis = tokio::task::spawn_blocking(|| servers::redis().fresh_database()).await.expect("Redis starts");
     let mut run = Run::new().await;
-    run.secret("app-db", &[("uri", "postgres://app:canary@db.test/app")]).await;
-    run.secret("app-redis", &[("uri", &redis)]).await;
+    run.secrets_with_redis().await;
     let expose = "spec:\n  expose: {host: app.example.com, ingress: {}}\n";
     run.pipeline(&MINIMAL.replace("spec:\n", expose)).await;
     run.start();
@@ -47,10 +45,8 @@ async fn a_start_without_trouble_emits_no_warning() {
 
 #[tokio::test]
 async fn workers_begin_with_their_number_and_an_edit_of_the_template_keeps_it() {
-    let redis = tokio::task::spawn_blocking(|| servers::redis().fresh_database()).await.expect("Redis starts");
     let mut run = Run::new().await;
-    run.secret("app-db", &[("uri", "postgres://app:canary@db.test/app")]).await;
-    run.secret("app-redis", &[("uri", &redis)]).await;
+    run.secrets_with_redis().await;
     run.pipeline(&MINIMAL.replace("spec:\n", "spec:\n  worker: {autoscaling: {minReplicas: 3}}\n")).await;
     run.start();
     let replicas = |worker: &Deployment| worker.spec.as_ref().and_then(|spec| spec.replicas);

@@ -66,7 +66,7 @@ async fn an_object_of_somebody_else_is_not_taken_over() {
 #[tokio::test]
 async fn a_cluster_without_the_gateway_api_is_told_and_the_rest_works() {
     let expose = "expose: {host: app.example.com, gateway: {parentRefs: [{name: edge}]}}";
-    let run = Run::with_pipeline(&MINIMAL.replace("spec:\n", &format!("spec:\n  {expose}\n"))).await;
+    let run = Run::with_pipeline_and_redis(&MINIMAL.replace("spec:\n", &format!("spec:\n  {expose}\n"))).await;
     let degraded = run.condition("Degraded", "True", "GatewayApiMissing").await;
     assert!(degraded.message.contains("expose.ingress"), "{}", degraded.message);
     run.wait::<Deployment>("demo-worker", |_| true).await;
@@ -109,7 +109,7 @@ async fn an_image_that_cannot_be_pulled_is_told_with_its_pod_and_its_fix() {
 }
 
 #[tokio::test]
-async fn redis_that_does_not_answer_is_a_condition_and_nothing_else() {
+async fn redis_that_does_not_answer_is_told_by_every_condition_that_it_spoils_and_stops_nothing() {
     let run = Run::with_pipeline(MINIMAL).await;
     let condition = run.condition("RedisReachable", "False", "NoAnswer").await;
     assert!(
@@ -118,6 +118,38 @@ async fn redis_that_does_not_answer_is_a_condition_and_nothing_else() {
         condition.message
     );
     run.condition("ScalingActive", "False", "NoAnswer").await;
+    assert_eq!(run.condition("Degraded", "True", "NoAnswer").await.message, condition.message);
+    run.condition("Stalled", "False", "AsDesired").await;
+    // The api goes on, and the workers cannot.
+    let (api, worker) = (FakePod::new().await, FakePod::new().await);
+    worker.is_not_ready("Redis does not answer");
+    run.pod("demo-api", &api).await;
+    run.pod("demo-worker", &worker).await;
+    run.deployment_is_complete("demo-api", 2).await;
+    run.condition("DatabaseReachable", "True", "Answers").await;
+    let ready = run.condition("Ready", "False", "NoAnswer").await;
+    assert!(ready.message.contains("Redis does not answer"), "{}", ready.message);
+    assert!(ready.message.contains("signups go on, mails wait"), "{}", ready.message);
+}
+
+#[tokio::test]
+async fn a_mail_server_that_takes_nothing_ends_ready_until_it_works_again() {
+    let run = Run::with_pipeline_and_redis(MINIMAL).await;
+    let (api, worker) = (FakePod::new().await, FakePod::new().await);
+    run.pod("demo-api", &api).await;
+    run.pod("demo-worker", &worker).await;
+    for (name, pods) in [("demo-api", 2), ("demo-worker", 1)] {
+        run.deployment_is_complete(name, pods).await;
+    }
+    run.condition("Ready", "True", "AsDesired").await;
+    worker.measures("signup_mail_reachable 0\nsignup_mail_failing{phase=\"auth\"} 1\n");
+    for (kind, status) in [("Ready", "False"), ("Degraded", "True")] {
+        let told = run.condition(kind, status, "CredentialsRefused").await;
+        assert!(told.message.contains("the mail server smtp.example.com:587 refuses"), "{}", told.message);
+        assert!(told.message.contains("mails are kept and tried again"), "{}", told.message);
+    }
+    worker.measures("signup_mail_reachable 1\n");
+    run.condition("Ready", "True", "AsDesired").await;
     run.condition("Degraded", "False", "AsDesired").await;
 }
 
@@ -179,7 +211,7 @@ async fn a_wrong_password_of_redis_is_told_as_such() {
 
 #[tokio::test]
 async fn two_pipelines_in_one_redis_database_are_told() {
-    let run = Run::with_pipeline(MINIMAL).await;
+    let run = Run::with_pipeline_and_redis(MINIMAL).await;
     run.condition("Progressing", "True", "RollingOut").await;
     run.pipeline_named("second", MINIMAL).await;
     let degraded = run.condition("Degraded", "True", "RedisShared").await;

@@ -72,6 +72,23 @@ impl Run {
         self.secret("app-redis", &[("uri", "redis://:canary-redis@127.0.0.1:1/0")]).await;
     }
 
+    /// The same, with a Redis that answers; gives its URI.
+    pub(crate) async fn secrets_with_redis(&self) -> String {
+        let uri = tokio::task::spawn_blocking(|| servers::redis().fresh_database()).await.expect("Redis starts");
+        self.secrets().await;
+        self.secret("app-redis", &[("uri", &uri)]).await;
+        uri
+    }
+
+    /// As [`Run::with_pipeline`], with a Redis that answers.
+    pub(crate) async fn with_pipeline_and_redis(text: &str) -> Self {
+        let mut run = Self::new().await;
+        run.secrets_with_redis().await;
+        run.pipeline(text).await;
+        run.start();
+        run
+    }
+
     pub(crate) fn start(&mut self) {
         self.start_with(self.client.clone(), "signup:test");
     }

@@ -1,10 +1,10 @@
-//! Single tasks that come while another one is on its way to Redis, sent together.
+//! Single tasks that come while others are on their way to Redis, sent together.
 //!
 //! Takes: tasks of concurrent callers, one each. Gives: each its own result. Does not: wait for company: a task goes at once
-//! unless another one is under way, and right after its reply otherwise.
+//! unless two round trips are under way, and right after the next reply otherwise.
 //!
 //! Redis spends about as long on calling a script as on three tasks in it, and both sides spend as long again on the round
-//! trip; eight callers at work share both.
+//! trip; eight callers at work share both. Two round trips, so that Redis works on one while this side prepares the other.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,10 +23,14 @@ pub(crate) struct Gather {
     line: Arc<Mutex<Line>>,
 }
 
+/// Round trips under way at the same time: one for either side to work on.
+const AT_ONCE: usize = 2;
+
 /// Who is under way, and who waits.
 #[derive(Debug, Default)]
 struct Line {
-    under_way: bool,
+    /// Round trips, at most [`AT_ONCE`].
+    under_way: usize,
     waiting: Vec<Waiting>,
 }
 
@@ -53,10 +57,11 @@ impl Gather {
         }
     }
 
-    /// `None`: nobody is under way, and now the caller is.
+    /// `None`: there was room, and now the caller is under way.
     fn stand_in_line(&self, task: &Task) -> Option<oneshot::Receiver<Result<Enqueued, Error>>> {
         let mut line = self.line();
-        if !std::mem::replace(&mut line.under_way, true) {
+        if line.under_way < AT_ONCE {
+            line.under_way += 1;
             return None;
         }
         let (answer, result) = oneshot::channel();
@@ -96,7 +101,7 @@ impl Others {
     fn next(&mut self) -> Option<Vec<Waiting>> {
         let mut line = self.gather.line();
         if line.waiting.is_empty() {
-            line.under_way = false;
+            line.under_way -= 1;
             self.served = true;
             return None;
         }
@@ -126,7 +131,7 @@ impl Drop for Others {
     fn drop(&mut self) {
         if !self.served {
             let mut line = self.gather.line();
-            line.under_way = false;
+            line.under_way -= 1;
             line.waiting.clear();
         }
     }

@@ -33,7 +33,7 @@ async fn every_task_of_callers_at_once_is_written_under_its_own_name() {
     }
     let all = (0..8).flat_map(|caller| (0..50).map(move |number| format!("{caller}-{number}")));
     assert_eq!(pending(&fixture).await, all.collect());
-    assert!(!gather.line().under_way, "the next caller goes at once");
+    assert_eq!(gather.line().under_way, 0, "the next caller goes at once");
 }
 
 #[tokio::test]
@@ -51,14 +51,17 @@ async fn of_callers_with_one_task_a_single_one_adds_it() {
 async fn a_caller_that_leaves_amid_its_call_leaves_the_way_to_the_others() {
     let fixture = Fixture::new();
     let gather = gather(&fixture);
-    let (first, second) = (with_id("first"), with_id("second"));
-    let mut leaving = Box::pin(gather.enqueue(&first));
-    assert!(futures::poll!(leaving.as_mut()).is_pending());
-    let mut staying = Box::pin(gather.enqueue(&second));
+    let (first, second, third) = (with_id("first"), with_id("second"), with_id("third"));
+    let mut leaving = [Box::pin(gather.enqueue(&first)), Box::pin(gather.enqueue(&second))];
+    for call in &mut leaving {
+        assert!(futures::poll!(call.as_mut()).is_pending());
+    }
+    let mut staying = Box::pin(gather.enqueue(&third));
     assert!(futures::poll!(staying.as_mut()).is_pending());
+    assert_eq!(gather.line().waiting.len(), 1, "two are under way, the third waits");
     drop(leaving);
     assert_eq!(staying.await.expect("written"), Enqueued::Added);
-    assert!(pending(&fixture).await.contains("second"));
+    assert!(pending(&fixture).await.contains("third"));
 }
 
 #[tokio::test]
@@ -88,7 +91,11 @@ fn a_runtime_that_ends_amid_a_call_does_not_block_the_next_one() {
         }
     });
     ending.block_on(tokio::task::yield_now());
-    assert!(gather.line().under_way);
+    let counts = || {
+        let line = gather.line();
+        (line.under_way, line.waiting.len())
+    };
+    assert_eq!(counts(), (AT_ONCE, 1));
     drop(ending);
-    assert!(!gather.line().under_way && gather.line().waiting.is_empty());
+    assert_eq!(counts(), (0, 0));
 }

@@ -9,7 +9,7 @@
 //! - [`validate`], [`endpoints`]: can it work (pure)
 //! - [`apply`], [`drift`]: children
 //! - [`pods`], `nudge`: live configuration
-//! - [`scaler`]: number of workers; `redis`: why it cannot be asked
+//! - [`scaler`], `replicas`: number of workers; `redis`: why it cannot be asked
 //! - [`rollout`], [`exposure`], `reachability`, `readiness`, `configuration`, `figures`, [`condition`], [`status`], [`reason`]: what to tell
 //!   (pure); [`definition`]: whether the resource's own definition is as new as the operator
 //! - `reconcile`: all of it in this order, and [`report`] with `events`, which tell it
@@ -33,6 +33,7 @@ mod readiness;
 pub mod reason;
 mod reconcile;
 mod redis;
+mod replicas;
 pub mod report;
 pub mod rollout;
 pub mod scaler;

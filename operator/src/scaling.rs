@@ -78,6 +78,14 @@ pub struct Decision {
     pub explanation: String,
 }
 
+impl Decision {
+    /// Turns into one that changes nothing, and says why.
+    pub(crate) fn keep(&mut self, running: u32, explanation: &str) {
+        (self.desired, self.limited_by) = (running, None);
+        explanation.clone_into(&mut self.explanation);
+    }
+}
+
 /// Decides. `depths` is `None` when Redis does not answer; `recent` is the most that was recommended within the cool-down.
 pub fn decide(depths: Option<&[Depth]>, limits: &Limits, running: u32, recent: u32) -> Decision {
     let recommended = depths.map(|depths| workers_for(work(depths), limits));

@@ -27,6 +27,10 @@ Server-side apply needs create and patch. Only what an edit of the pipeline take
 - apiGroups: [apps]
   resources: [deployments/scale]
   verbs: [patch]
+# Whether somebody else sets that number still.
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [list]
 # The patch of an annotation makes the kubelet bring a changed ConfigMap to the pod at once.
 - apiGroups: [""]
   resources: [pods]

@@ -4,13 +4,13 @@
 
 use super::{
     condition::{Draft, Holds, whole_second},
-    reason::{self, condition as kind},
+    reason::{self, Finding, condition as kind},
     status::Facts,
 };
 use crate::{
     crd::{
         autoscaling::AutoscalingMode,
-        status::{AutoscalingStatus, QueueStatus, SignupPipelineStatus, TaskCounts},
+        status::{AutoscalingStatus, QueueStatus, TaskCounts},
     },
     scaling::{Decision, LimitedBy},
 };
@@ -21,6 +21,9 @@ use queue::QueueState;
 pub(super) fn scaling_active(facts: &Facts<'_>) -> Draft {
     let active = |holds, reason, message: &str| Draft::new(kind::SCALING_ACTIVE, holds, reason, message);
     let mode = facts.pipeline.spec.worker.autoscaling.mode;
+    if facts.pipeline.spec.paused {
+        return Draft::from_finding(kind::SCALING_ACTIVE, Holds::False, &Finding::paused());
+    }
     if let Some(finding) = &facts.scaling.trouble {
         return Draft::from_finding(kind::SCALING_ACTIVE, Holds::False, finding);
     }
@@ -44,15 +47,13 @@ pub(super) fn scaling_active(facts: &Facts<'_>) -> Draft {
     }
 }
 
-pub(super) fn autoscaling(
-    decision: &Decision,
-    previous: Option<&SignupPipelineStatus>,
-    now: Timestamp,
-) -> AutoscalingStatus {
+/// `None` when somebody else decides.
+pub(super) fn autoscaling(facts: &Facts<'_>, now: Timestamp) -> Option<AutoscalingStatus> {
+    let decision: &Decision = facts.scaling.decision.as_ref()?;
     let count = |workers: u32| i32::try_from(workers).unwrap_or(i32::MAX);
-    let before = previous.and_then(|status| status.autoscaling.as_ref());
+    let before = facts.pipeline.status.as_ref().and_then(|status| status.autoscaling.as_ref());
     let last_scale_time = match before {
-        Some(before) if before.desired == count(decision.desired) => before.last_scale_time.clone(),
+        Some(before) if facts.scaling.changed.is_none() => before.last_scale_time.clone(),
         _ => Some(Time(whole_second(now))),
     };
     let limited_by = decision.limited_by.map(|limit| match limit {
@@ -61,13 +62,13 @@ pub(super) fn autoscaling(
         LimitedBy::Cooldown => "cooldownPeriod",
         LimitedBy::Busy => "busy",
     });
-    AutoscalingStatus {
+    Some(AutoscalingStatus {
         desired: count(decision.desired),
         recommended: count(decision.recommended),
         limited_by: limited_by.map(str::to_owned),
         explanation: decision.explanation.clone(),
         last_scale_time,
-    }
+    })
 }
 
 pub(super) fn queue_status((name, state): &(String, QueueState)) -> QueueStatus {

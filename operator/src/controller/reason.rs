@@ -205,6 +205,11 @@ impl Finding {
         Self::new(reason, problem, reason.fix.unwrap_or("none"))
     }
 
+    /// The resource is paused; the same words for all that follows from it.
+    pub fn paused() -> Self {
+        Self::usual(PAUSED, "the operator leaves the children as they are")
+    }
+
     /// `other` (namespace/name) uses the same Redis database: the two would take each other's tasks.
     pub fn redis_shared(other: &str) -> Self {
         let effect = "so each takes the other's mails for its own";

@@ -80,8 +80,7 @@ pub(super) async fn reconcile(
             Err(error) => applied.failure = Some(ReconcileError::Nudge(Box::new(error))),
         }
     }
-    let hold = pipeline.spec.paused || !applied.findings.is_empty();
-    let mut scaling = memory.scaler.scale(client, pipeline, &observed, hold).await;
+    let mut scaling = memory.scaler.scale(client, pipeline, &observed).await;
     tell_scaling(context, pipeline, &scaling).await;
     scaling.trouble = scaling.trouble.or_else(|| shared_redis(context, pipeline, &observed));
     let outdated = context.definition.finding().await;

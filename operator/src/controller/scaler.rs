@@ -1,53 +1,41 @@
 //! The number of workers in a cluster.
 //!
-//! Takes: the depth of the queues from Redis, and `scaling`'s decision. Gives: the replicas of the workers' Deployment,
-//! written through its scale subresource by a field manager of its own. Does not: shrink anything while Redis does not
-//! answer, or fight with a HorizontalPodAutoscaler.
+//! Takes: the depth of the queues from Redis, and `scaling`'s decision. Gives: the replicas of the workers' Deployment, which
+//! `replicas` writes. Does not: shrink anything while Redis does not answer, before a cool-down that began with the first look,
+//! or while the pipeline is paused.
 
 use super::{
     observe::Observed,
     reason::{self, Finding},
     redis,
+    replicas::{Replicas, Target},
 };
 use crate::{
-    build::{
-        checksum::hash,
-        child::Kind,
-        names::{Part, SCALER_FIELD_MANAGER},
-    },
+    build::{checksum::hash, child::Kind, names::Part},
     crd::{
         SignupPipeline,
         autoscaling::AutoscalingMode,
         stores::{Redis, UriSecret},
+        workload::Worker,
     },
     manifest::objects::Content,
     scaling::{Decision, Depth, Limits, Recommendations, decide},
 };
-use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry};
-use kube::{
-    Api, Client, ResourceExt,
-    api::{Patch, PatchParams},
-};
+use kube::{Client, ResourceExt};
 use queue::{Connection, Inspector, QueueState};
-use serde_json::json;
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
-
-/// A watch may lag behind our own write; within this time the write is believed.
-const SETTLE: Duration = Duration::from_secs(3);
-
-/// Name under which the HorizontalPodAutoscaler writes.
-const HPA_MANAGER: &str = "kube-controller-manager";
 
 /// What is remembered of one pipeline between looks.
 #[derive(Debug, Default)]
 pub struct Scaler {
     redis: Option<(String, Inspector)>,
     recommendations: Recommendations,
-    written: Option<(u32, Instant)>,
-    owns: bool,
+    replicas: Replicas,
+    /// The mode was Auto at the last look.
+    decides: bool,
 }
 
 /// What a look gave.
@@ -64,33 +52,57 @@ pub struct Scaling {
 }
 
 impl Scaler {
-    /// Looks, decides and writes. Without a Deployment, or with `hold`, nothing is written.
-    pub async fn scale(
-        &mut self,
-        client: &Client,
-        pipeline: &SignupPipeline,
-        observed: &Observed,
-        hold: bool,
-    ) -> Scaling {
+    /// Looks, decides and writes. Without a Deployment, or while the pipeline is paused, nothing is written.
+    pub async fn scale(&mut self, client: &Client, pipeline: &SignupPipeline, observed: &Observed) -> Scaling {
         let spec = &pipeline.spec;
         let queues = self.look(pipeline, &observed.secrets()).await;
         let depths: Option<Vec<Depth>> = queues.as_ref().ok().map(|queues| depths(pipeline, queues));
         let name = Part::Worker.child_name(&pipeline.name_any());
         let running = observed.child(Kind::Deployment, &name).and_then(replicas);
-        let recent = self.recommendations.most_within(spec.worker.autoscaling.cooldown_period.get(), Instant::now());
-        let limits = Limits::from(&spec.worker);
-        let decision = decide(depths.as_deref(), &limits, running.unwrap_or(limits.min), recent);
-        if depths.is_some() {
-            self.recommendations.add(decision.recommended, Instant::now());
-        }
-        let given_away = limits.mode == AutoscalingMode::External && spec.worker.replicas.is_none();
+        let decision = self.decide(&spec.worker, depths.as_deref(), running, Instant::now());
+        let given_away = spec.worker.autoscaling.mode == AutoscalingMode::External && spec.worker.replicas.is_none();
         let decision = (!given_away).then_some(decision);
         let mut scaling = Scaling { queues, decision, changed: None, trouble: None };
-        let wanted = scaling.decision.as_ref().map(|decision| decision.desired);
-        if let (Some(running), Some(wanted), false) = (running, wanted, hold) {
-            self.write(client, pipeline, &name, (running, wanted), &mut scaling).await;
+        if let (Some(running), Some(decision)) = (running, &mut scaling.decision) {
+            if spec.paused {
+                decision.keep(running, "the pipeline is paused, so the number stays as it is");
+                return scaling;
+            }
+            let target = Target { client, namespace: pipeline.namespace().unwrap_or_default(), name };
+            match self.replicas.keep(&target, running, decision.desired).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    let (pipeline, to) = (pipeline.name_any(), decision.desired);
+                    tracing::info!(pipeline, from = running, to, "workers scaled");
+                    scaling.changed = Some((running, to));
+                }
+                Err(finding) => {
+                    if finding.reason == reason::FOREIGN_WRITER {
+                        decision.keep(running, "an autoscaler sets the number, so it stays as it is");
+                    }
+                    scaling.trouble = Some(finding);
+                }
+            }
         }
         scaling
+    }
+
+    /// What runs when the operator begins to decide, or while Redis does not answer, counts as needed until the cool-down is over.
+    fn decide(&mut self, worker: &Worker, depths: Option<&[Depth]>, running: Option<u32>, now: Instant) -> Decision {
+        let limits = Limits::from(worker);
+        let begins = limits.mode == AutoscalingMode::Auto && !self.decides;
+        if let Some(running) = running {
+            self.decides = limits.mode == AutoscalingMode::Auto;
+            if begins || depths.is_none() {
+                self.recommendations.add(running, now);
+            }
+        }
+        let recent = self.recommendations.most_within(worker.autoscaling.cooldown_period.get(), now);
+        let decision = decide(depths, &limits, running.unwrap_or(limits.min), recent);
+        if depths.is_some() {
+            self.recommendations.add(decision.recommended, now);
+        }
+        decision
     }
 
     async fn look(
@@ -123,80 +135,12 @@ impl Scaler {
         }
         self.redis.as_ref().map(|(_, inspector)| inspector).ok_or_else(|| Finding::new(reason::NO_ANSWER, "", ""))
     }
-
-    async fn write(
-        &mut self,
-        client: &Client,
-        pipeline: &SignupPipeline,
-        name: &str,
-        (running, wanted): (u32, u32),
-        scaling: &mut Scaling,
-    ) {
-        let believed = self.written.is_some_and(|(written, at)| written == wanted && at.elapsed() < SETTLE);
-        let api: Api<Deployment> = Api::namespaced(client.clone(), &pipeline.namespace().unwrap_or_default());
-        if believed || (running == wanted && self.has_settled(&api, name, running).await) {
-            return;
-        }
-        match write(&api, name, wanted).await {
-            Ok(()) => {
-                (self.written, self.owns) = (Some((wanted, Instant::now())), true);
-                if running != wanted {
-                    tracing::info!(pipeline = pipeline.name_any(), from = running, to = wanted, "workers scaled");
-                    scaling.changed = Some((running, wanted));
-                }
-            }
-            Err(error) => scaling.trouble = Some(trouble(name, &error)),
-        }
-    }
-}
-
-impl Scaler {
-    /// A Deployment that began with another number than Kubernetes' own got it from the manager of its other fields, which gives
-    /// it up at its next apply; the field must have its owner by then. Looked up once.
-    async fn has_settled(&mut self, api: &Api<Deployment>, name: &str, running: u32) -> bool {
-        if !self.owns && running != 1 {
-            let Ok(deployment) = api.get_metadata(name).await else { return true };
-            let ours = |entry: &ManagedFieldsEntry| entry.manager.as_deref() == Some(SCALER_FIELD_MANAGER);
-            self.owns = deployment.managed_fields().iter().any(ours);
-            return self.owns;
-        }
-        true
-    }
 }
 
 fn uri<'a>(redis: &Redis, secrets: &'a BTreeMap<String, Content>) -> &'a str {
     let UriSecret { name, key } = &redis.secret_ref;
     let uri = secrets.get(name).and_then(|content| content.get(key)).unwrap_or_default();
     std::str::from_utf8(uri).unwrap_or_default().trim()
-}
-
-/// A person's `kubectl scale` is overridden, as any foreign change to a child is; an autoscaler would write again at once.
-async fn write(api: &Api<Deployment>, name: &str, wanted: u32) -> Result<(), kube::Error> {
-    let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": name}, "spec": {"replicas": wanted}});
-    let params = PatchParams::apply(SCALER_FIELD_MANAGER);
-    match api.patch_scale(name, &params, &Patch::Apply(&scale)).await {
-        Err(kube::Error::Api(status)) if status.is_conflict() && !status.message.contains(HPA_MANAGER) => {
-            api.patch_scale(name, &params.force(), &Patch::Apply(&scale)).await.map(|_| ())
-        }
-        written => written.map(|_| ()),
-    }
-}
-
-fn trouble(name: &str, error: &kube::Error) -> Finding {
-    match error {
-        kube::Error::Api(status) if status.is_conflict() => Finding::usual(
-            reason::FOREIGN_WRITER,
-            format!(
-                "a HorizontalPodAutoscaler also sets the replicas of Deployment {name}, so the operator leaves them alone"
-            ),
-        ),
-        kube::Error::Api(status) if status.is_forbidden() => Finding::new(
-            reason::FORBIDDEN,
-            format!("the operator may not scale Deployment {name}"),
-            "grant its ServiceAccount `patch` on deployments/scale in this namespace",
-        ),
-        _ => Finding::usual(reason::API_ERROR, format!("Deployment {name} could not be scaled")),
-    }
 }
 
 fn depths(pipeline: &SignupPipeline, queues: &[(String, QueueState)]) -> Vec<Depth> {
@@ -213,4 +157,54 @@ fn depths(pipeline: &SignupPipeline, queues: &[(String, QueueState)]) -> Vec<Dep
 /// `spec.replicas` of a Deployment.
 pub fn replicas(deployment: &kube::api::DynamicObject) -> Option<u32> {
     deployment.data.pointer("/spec/replicas")?.as_u64()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scaling::LimitedBy;
+
+    const IDLE: &[Depth] = &[Depth { pending: 0, active: 0, due_soon: 0, paused: false }];
+
+    /// Workers wanted of 5 that run, at each second with what Redis told.
+    fn wanted(scaler: &mut Scaler, worker: &Worker, start: Instant, looks: &[(u64, Option<&[Depth]>)]) -> Vec<u32> {
+        let mut look =
+            |second, depths| scaler.decide(worker, depths, Some(5), start + Duration::from_secs(second)).desired;
+        looks.iter().map(|(second, depths)| look(*second, *depths)).collect()
+    }
+
+    #[test]
+    fn an_operator_that_starts_anew_lets_the_cool_down_pass_first() {
+        let (mut scaler, worker, start) = (Scaler::default(), Worker::default(), Instant::now());
+        assert_eq!(worker.autoscaling.cooldown_period.get(), Duration::from_secs(60));
+        let looks = [(0, Some(IDLE)), (2, Some(IDLE)), (59, Some(IDLE)), (60, Some(IDLE))];
+        assert_eq!(wanted(&mut scaler, &worker, start, &looks), [5, 5, 5, 1]);
+        let first = Scaler::default().decide(&worker, Some(IDLE), Some(5), start);
+        assert_eq!(first.limited_by, Some(LimitedBy::Cooldown));
+    }
+
+    #[test]
+    fn the_cool_down_begins_again_when_redis_is_back() {
+        let (mut scaler, worker, start) = (Scaler::default(), Worker::default(), Instant::now());
+        let looks =
+            [(0, Some(IDLE)), (100, None), (200, None), (202, Some(IDLE)), (259, Some(IDLE)), (260, Some(IDLE))];
+        assert_eq!(wanted(&mut scaler, &worker, start, &looks), [5, 5, 5, 5, 5, 1]);
+    }
+
+    #[test]
+    fn the_cool_down_begins_when_the_mode_becomes_auto() {
+        let (mut scaler, auto, start) = (Scaler::default(), Worker::default(), Instant::now());
+        let mut off = Worker { replicas: Some(5), ..Worker::default() };
+        off.autoscaling.mode = AutoscalingMode::Off;
+        assert_eq!(wanted(&mut scaler, &off, start, &[(0, Some(IDLE)), (100, Some(IDLE))]), [5, 5]);
+        let looks = [(102, Some(IDLE)), (161, Some(IDLE)), (162, Some(IDLE))];
+        assert_eq!(wanted(&mut scaler, &auto, start, &looks), [5, 5, 1]);
+    }
+
+    #[test]
+    fn a_deployment_that_is_not_there_yet_begins_no_cool_down() {
+        let (mut scaler, worker, start) = (Scaler::default(), Worker::default(), Instant::now());
+        assert_eq!(scaler.decide(&worker, Some(IDLE), None, start).desired, 1);
+        assert_eq!(wanted(&mut scaler, &worker, start, &[(50, Some(IDLE)), (60, Some(IDLE))]), [5, 5]);
+    }
 }

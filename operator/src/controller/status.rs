@@ -67,7 +67,7 @@ pub fn status(facts: &Facts<'_>, now: Timestamp) -> SignupPipelineStatus {
         worker: Some(facts.worker.replicas.clone()),
         tasks: if figures { Some(sum(&queues)) } else { previous.and_then(|status| status.tasks.clone()) },
         queues: if figures { queues } else { previous.map(|status| status.queues.clone()).unwrap_or_default() },
-        autoscaling: facts.scaling.decision.as_ref().map(|decision| autoscaling(decision, previous, now)),
+        autoscaling: autoscaling(facts, now),
         config: Some(config_status(facts)),
         url,
     }
@@ -115,8 +115,7 @@ fn progressing(facts: &Facts<'_>) -> Draft {
 
 fn paused(pipeline: &SignupPipeline) -> Draft {
     if pipeline.spec.paused {
-        let finding = Finding::usual(reason::PAUSED, "the operator leaves the children as they are");
-        return Draft::from_finding(kind::PAUSED, Holds::True, &finding);
+        return Draft::from_finding(kind::PAUSED, Holds::True, &Finding::paused());
     }
     let message = "the operator keeps the children as the resource says";
     Draft::new(kind::PAUSED, Holds::False, reason::NOT_PAUSED, message)

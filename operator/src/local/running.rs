@@ -123,9 +123,9 @@ impl Running {
         let recent = self.recommendations.most_within(worker.autoscaling.cooldown_period.get(), now);
         let running = self.fleet.worker_count();
         let decision = scaling::decide(figures.depths.as_deref(), &worker.into(), running, recent);
-        if figures.depths.is_some() {
-            self.recommendations.add(decision.recommended, now);
-        }
+        // What runs while Redis does not answer counts as needed until the cool-down is over.
+        let needed = if figures.depths.is_some() { decision.recommended } else { running };
+        self.recommendations.add(needed, now);
         if decision.desired == running {
             return;
         }

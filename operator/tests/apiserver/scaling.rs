@@ -1,10 +1,16 @@
 //! The number of workers follows a real Redis.
 
-use super::operator_run::{MINIMAL, Run};
-use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v1::Scale};
+use super::{
+    api_server::audit,
+    operator_run::{MINIMAL, Run},
+};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    autoscaling::{v1::Scale, v2::HorizontalPodAutoscaler},
+};
 use kube::{
     ResourceExt,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use operator::crd::SignupPipeline;
 use queue::{Client, Connection, Task};
@@ -72,17 +78,99 @@ async fn a_manual_scale_is_overridden_in_mode_auto() {
     run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(2)).await;
 }
 
-#[tokio::test]
-async fn beside_an_autoscaler_the_operator_stands_down_and_says_so() {
-    let uri = redis().await;
-    let run = with_redis(&uri, "{minReplicas: 2, maxReplicas: 5}").await;
-    run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(2)).await;
-    let patch = Patch::Merge(json!({"spec": {"replicas": 4}}));
+/// Writes, refused ones too, to the workers' Deployment so far.
+fn writes(run: &Run) -> usize {
+    let to_workers = |(verb, resource, name): &(String, String, String)| {
+        verb == "patch" && resource == "deployments" && name == "demo-worker"
+    };
+    audit(&run.namespace).iter().filter(|request| to_workers(request)).count()
+}
+
+async fn autoscaler(run: &Run, workers: i32) {
+    let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "demo-worker"});
+    let autoscaler = json!({"metadata": {"name": "workers"},
+        "spec": {"scaleTargetRef": target, "minReplicas": workers, "maxReplicas": 5}});
+    let autoscaler: HorizontalPodAutoscaler = serde_json::from_value(autoscaler).expect("an autoscaler");
+    run.api().create(&PostParams::default(), &autoscaler).await.expect("it is new");
+    // What the controller does that works for it.
+    let patch = Patch::Merge(json!({"spec": {"replicas": workers}}));
     let params = PatchParams { field_manager: Some("kube-controller-manager".into()), ..PatchParams::default() };
     run.api::<Deployment>().patch_scale("demo-worker", &params, &patch).await.expect("it is accepted");
+}
+
+#[tokio::test]
+async fn beside_an_autoscaler_the_operator_stands_down_and_says_so_until_it_is_gone() {
+    let uri = redis().await;
+    let run = with_redis(&uri, "{minReplicas: 2, maxReplicas: 5, cooldownPeriod: 0s}").await;
+    run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(2)).await;
+    autoscaler(&run, 4).await;
     let condition = run.condition("ScalingActive", "False", "ForeignWriter").await;
     assert!(condition.message.contains("autoscaling.mode to External"), "{}", condition.message);
+    let before = writes(&run);
+    // Numbers that agree change nothing, and neither do those that differ again.
+    for min in [4, 3] {
+        run.edit(json!({"worker": {"autoscaling": {"minReplicas": min}}})).await;
+        run.condition("ScalingActive", "False", "ForeignWriter").await;
+    }
+    let pipeline: SignupPipeline = run.wait("demo", |_| true).await;
+    let told = pipeline.status.and_then(|status| status.autoscaling).expect("it is there");
+    assert_eq!((told.desired, told.explanation.as_str()), (4, "an autoscaler sets the number, so it stays as it is"));
+    assert_eq!(writes(&run), before, "it tried again");
     assert_eq!(replicas(&run.wait("demo-worker", |_| true).await), Some(4));
+    run.api::<HorizontalPodAutoscaler>().delete("workers", &DeleteParams::default()).await.expect("it was there");
+    run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(3)).await;
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+}
+
+#[tokio::test]
+async fn workers_follow_the_queue_also_while_something_else_waits_for_a_person() {
+    let uri = redis().await;
+    let run = with_redis(&uri, "{minReplicas: 0, maxReplicas: 5, cooldownPeriod: 0s}").await;
+    run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(0)).await;
+    run.edit(json!({"mail": {"templatesRef": {"name": "absent"}}})).await;
+    run.condition("Stalled", "True", "ConfigMapMissing").await;
+    enqueue(&uri, 25).await;
+    run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(3)).await;
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+}
+
+#[tokio::test]
+async fn a_paused_pipeline_keeps_its_workers_and_says_so() {
+    let uri = redis().await;
+    let run = with_redis(&uri, "{minReplicas: 1, maxReplicas: 5, cooldownPeriod: 0s}").await;
+    let told = |pipeline: &SignupPipeline| pipeline.status.as_ref().and_then(|status| status.autoscaling.clone());
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+    let before = told(&run.wait("demo", |pipeline| told(pipeline).is_some()).await).expect("it is there");
+    run.edit(json!({"paused": true})).await;
+    run.condition("ScalingActive", "False", "PausedBySpec").await;
+    enqueue(&uri, 25).await;
+    let recommended = |pipeline: &SignupPipeline| told(pipeline).is_some_and(|told| told.recommended == 3);
+    let held = told(&run.wait("demo", recommended).await).expect("it is there");
+    assert_eq!((held.desired, held.last_scale_time), (1, before.last_scale_time));
+    assert_eq!(held.explanation, "the pipeline is paused, so the number stays as it is");
+    assert_eq!(replicas(&run.wait("demo-worker", |_| true).await), Some(1));
+    run.edit(json!({"paused": false})).await;
+    run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(3)).await;
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+}
+
+#[tokio::test]
+async fn an_operator_that_starts_anew_stops_no_worker_before_the_cool_down_is_over() {
+    let busy = redis().await;
+    let mut run = with_redis(&busy, "{minReplicas: 1, maxReplicas: 5, cooldownPeriod: 1h}").await;
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+    enqueue(&busy, 25).await;
+    run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(3)).await;
+    run.kill().await;
+    // A queue in which nothing is due.
+    run.secret("app-redis", &[("uri", &redis().await)]).await;
+    run.start();
+    let idle = |pipeline: &SignupPipeline| {
+        pipeline.status.as_ref()?.autoscaling.clone().filter(|decision| decision.recommended == 0)
+    };
+    let decision = idle(&run.wait("demo", |pipeline| idle(pipeline).is_some()).await).expect("it is there");
+    assert_eq!((decision.desired, decision.limited_by.as_deref()), (3, Some("cooldownPeriod")));
+    assert_eq!(replicas(&run.wait("demo-worker", |_| true).await), Some(3));
 }
 
 #[tokio::test]

@@ -1,0 +1,137 @@
+//! The workers' `replicas`, which have a field manager of their own.
+//!
+//! Takes: how many workers run and how many are wanted. Gives: the number, written through the Deployment's scale subresource.
+//! A person's `kubectl scale` is overridden, as any foreign change to a child is; before a HorizontalPodAutoscaler, which would
+//! write again at once, the operator stands down until that is gone. Does not: decide the number.
+
+use super::reason::{self, Finding};
+use crate::build::names::SCALER_FIELD_MANAGER;
+use k8s_openapi::{
+    api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler},
+    apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// A watch may lag behind our own write; within this time the write is believed.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// Time between looks whether an autoscaler is still there.
+const AUTOSCALER_LOOK: Duration = Duration::from_secs(10);
+
+/// Name under which the HorizontalPodAutoscaler writes.
+const HPA_MANAGER: &str = "kube-controller-manager";
+
+/// What is remembered of one Deployment between looks.
+#[derive(Debug, Default)]
+pub(super) struct Replicas {
+    written: Option<(u32, Instant)>,
+    owns: bool,
+    /// When an autoscaler was last seen; `None` while the number is ours.
+    autoscaler: Option<Instant>,
+}
+
+/// The Deployment of the workers.
+pub(super) struct Target<'a> {
+    pub(super) client: &'a Client,
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
+impl Replicas {
+    /// Makes `running` workers `wanted`; true when that changed the number.
+    ///
+    /// # Errors
+    ///
+    /// Why the number is not the operator's, or could not be written.
+    pub(super) async fn keep(&mut self, target: &Target<'_>, running: u32, wanted: u32) -> Result<bool, Finding> {
+        self.stand_down(target).await?;
+        let believed = self.written.is_some_and(|(written, at)| written == wanted && at.elapsed() < SETTLE);
+        if believed || (running == wanted && self.has_settled(target, running).await) {
+            return Ok(false);
+        }
+        match target.write(wanted, false).await {
+            Err(kube::Error::Api(status)) if status.is_conflict() => {
+                if status.message.contains(HPA_MANAGER) {
+                    self.autoscaler = target.is_autoscaled().await.then(Instant::now);
+                    self.stand_down(target).await?;
+                }
+                target.write(wanted, true).await
+            }
+            written => written,
+        }
+        .map_err(|error| target.trouble(&error))?;
+        (self.written, self.owns) = (Some((wanted, Instant::now())), true);
+        Ok(running != wanted)
+    }
+
+    /// An autoscaler that was seen is looked for now and then, and nothing is written while it is there: its number and ours may
+    /// agree for a while.
+    async fn stand_down(&mut self, target: &Target<'_>) -> Result<(), Finding> {
+        let Some(seen) = self.autoscaler else { return Ok(()) };
+        if seen.elapsed() >= AUTOSCALER_LOOK {
+            self.autoscaler = target.is_autoscaled().await.then(Instant::now);
+        }
+        self.autoscaler.map_or(Ok(()), |_| Err(target.autoscaled()))
+    }
+
+    /// A Deployment that began with another number than Kubernetes' own got it from the manager of its other fields, which gives
+    /// it up at its next apply; the field must have its owner by then. Looked up once.
+    async fn has_settled(&mut self, target: &Target<'_>, running: u32) -> bool {
+        if !self.owns && running != 1 {
+            let Ok(deployment) = target.deployments().get_metadata(&target.name).await else { return true };
+            let ours = |entry: &ManagedFieldsEntry| entry.manager.as_deref() == Some(SCALER_FIELD_MANAGER);
+            self.owns = deployment.managed_fields().iter().any(ours);
+            return self.owns;
+        }
+        true
+    }
+}
+
+impl Target<'_> {
+    fn deployments(&self) -> Api<Deployment> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    async fn write(&self, wanted: u32, force: bool) -> Result<(), kube::Error> {
+        let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": self.name},
+            "spec": {"replicas": wanted}});
+        let params = PatchParams { force, ..PatchParams::apply(SCALER_FIELD_MANAGER) };
+        self.deployments().patch_scale(&self.name, &params, &Patch::Apply(&scale)).await.map(|_| ())
+    }
+
+    /// Whether an autoscaler sets the number. Its mark on the field outlives it, so the mark alone does not tell; where the
+    /// operator may not look, it does.
+    async fn is_autoscaled(&self) -> bool {
+        let autoscalers: Api<HorizontalPodAutoscaler> = Api::namespaced(self.client.clone(), &self.namespace);
+        let Ok(autoscalers) = autoscalers.list(&ListParams::default()).await else { return true };
+        let mut targets = autoscalers.items.into_iter().filter_map(|autoscaler| autoscaler.spec);
+        targets.any(|spec| spec.scale_target_ref.kind == "Deployment" && spec.scale_target_ref.name == self.name)
+    }
+
+    fn autoscaled(&self) -> Finding {
+        Finding::usual(
+            reason::FOREIGN_WRITER,
+            format!(
+                "a HorizontalPodAutoscaler also sets the replicas of Deployment {}, so the operator leaves them alone",
+                self.name
+            ),
+        )
+    }
+
+    fn trouble(&self, error: &kube::Error) -> Finding {
+        let name = &self.name;
+        match error {
+            kube::Error::Api(status) if status.is_forbidden() => Finding::new(
+                reason::FORBIDDEN,
+                format!("the operator may not scale Deployment {name}"),
+                "grant its ServiceAccount `patch` on deployments/scale in this namespace",
+            ),
+            _ => Finding::usual(reason::API_ERROR, format!("Deployment {name} could not be scaled")),
+        }
+    }
+}

@@ -94,7 +94,7 @@ async fn an_autoscaler_of_the_deployment_decides_in_mode_external() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_mode_auto_the_operator_stands_down_before_an_autoscaler_and_says_so() {
+async fn in_mode_auto_the_operator_stands_down_before_an_autoscaler_until_that_is_gone() {
     let namespace = Namespace::create("autoscaler-in-the-way").await;
     let pipeline = Pipeline::apply(&namespace, mode("Auto")).await;
     pipeline.ready().await;
@@ -104,4 +104,7 @@ async fn in_mode_auto_the_operator_stands_down_before_an_autoscaler_and_says_so(
     let told = object["status"]["conditions"].to_string();
     assert!(told.contains("HorizontalPodAutoscaler") && told.contains("ForeignWriter"), "{told}");
     assert_nobody_fights(&namespace, &pipeline).await;
+    namespace.kubectl(&["delete", "horizontalpodautoscaler", "workers"]);
+    until_wanted(&namespace, 1).await;
+    pipeline.wait_for("ScalingActive", "True").await;
 }

@@ -1,6 +1,7 @@
 //! Is the pipeline reached from outside?
 //!
-//! Takes: the resource, its observed Ingress or HTTPRoute, and what kept that from being applied. Gives: condition `Exposed` and the URL. Pure. Does not: try it.
+//! Takes: the resource, its observed Ingress or HTTPRoute, and what kept that from being applied. Gives: condition `Exposed` and
+//! the URL of the api, which need not be that of the links in mails. Pure. Does not: try it.
 
 use super::{
     condition::{Draft, Holds},
@@ -8,7 +9,7 @@ use super::{
     reason::{self, Finding, condition::EXPOSED},
 };
 use crate::{
-    build::{child::Kind, document::public_url},
+    build::child::Kind,
     crd::{SignupPipeline, exposure::Expose},
 };
 use kube::{ResourceExt, api::DynamicObject};
@@ -34,7 +35,20 @@ pub fn exposure(pipeline: &SignupPipeline, observed: &Observed, leaves: &[(Kind,
         }
         None => Draft::from_finding(EXPOSED, Holds::False, &pending(kind, &name, expose)),
     };
-    (draft, Some(public_url(&pipeline.spec)))
+    (draft, Some(url(expose, pipeline.spec.verification.public_url.as_deref())))
+}
+
+/// TLS may end before the Ingress, or at a listener of a Gateway: a `publicURL` of the same host tells.
+fn url(expose: &Expose, public_url: Option<&str>) -> String {
+    let Expose { host, path, ingress, gateway: _ } = expose;
+    let same_host = |(_, rest): &(&str, &str)| rest.split('/').next() == Some(host);
+    let is_plain = ingress.as_ref().is_some_and(|ingress| ingress.tls_secret_name.is_none());
+    let scheme = match public_url.and_then(|url| url.split_once("://")).filter(same_host) {
+        Some((scheme, _)) => scheme,
+        None if is_plain => "http",
+        None => "https",
+    };
+    format!("{scheme}://{host}{path}").trim_end_matches('/').to_owned()
 }
 
 fn pending(kind: Kind, name: &str, expose: &Expose) -> Finding {
@@ -66,4 +80,28 @@ fn is_accepted(route: &DynamicObject) -> bool {
     let accepted = |condition: &Value| condition["type"] == "Accepted" && condition["status"] == "True";
     let parents = route.data.pointer("/status/parents").and_then(Value::as_array);
     parents.into_iter().flatten().filter_map(|parent| parent["conditions"].as_array()).flatten().any(accepted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_url_is_the_apis_wherever_the_links_in_mails_lead() {
+        let (plain, tls) = (json!({}), json!({"tlsSecretName": "certificate"}));
+        let gateway = json!({"parentRefs": [{"name": "edge"}]});
+        for (way, settings, public_url, expected) in [
+            ("ingress", &plain, None, "http://api.example.com/signup"),
+            ("ingress", &tls, None, "https://api.example.com/signup"),
+            ("gateway", &gateway, None, "https://api.example.com/signup"),
+            ("ingress", &plain, Some("https://app.example.com"), "http://api.example.com/signup"),
+            ("ingress", &plain, Some("https://api.example.com/verify"), "https://api.example.com/signup"),
+            ("gateway", &gateway, Some("http://api.example.com"), "http://api.example.com/signup"),
+        ] {
+            let expose = json!({"host": "api.example.com", "path": "/signup/", way: settings});
+            let expose: Expose = serde_json::from_value(expose).expect("it is valid");
+            assert_eq!(url(&expose, public_url), expected, "{way} {settings} {public_url:?}");
+        }
+    }
 }

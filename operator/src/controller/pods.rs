@@ -76,7 +76,9 @@ impl Pods {
         let mut report = Report { pod: pod.name_any(), part, ..Report::default() };
         let Some(address) = address(pod) else { return report };
         let get = |path: &str| self.0.get(format!("http://{address}{path}")).send();
-        let (config, ready) = tokio::join!(get("/config"), get("/readyz"));
+        // All at once: a pod on a node that is gone lets each of them wait until its end.
+        let metrics = async || if part == Some(Part::Worker) { get("/metrics").await.ok() } else { None };
+        let (config, ready, metrics) = tokio::join!(get("/config"), get("/readyz"), metrics());
         if let Ok(response) = config
             && let Ok(config) = response.json::<Config>().await
         {
@@ -88,9 +90,7 @@ impl Pods {
             let missing = text.trim().trim_start_matches("not ready: ").chars().take(200).collect();
             report.ready = Some(if works { Ok(()) } else { Err(missing) });
         }
-        if part == Some(Part::Worker)
-            && let Ok(response) = get("/metrics").await
-        {
+        if let Some(response) = metrics {
             report.mail = mail(&response.text().await.unwrap_or_default());
         }
         report
@@ -131,6 +131,11 @@ pub struct Version {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
 
     #[test]
     fn the_metrics_of_a_worker_tell_whether_the_mail_server_works_and_at_which_step_it_fails() {
@@ -140,5 +145,46 @@ mod tests {
             "signup_mail_reachable 0\nsignup_mail_failing{phase=\"auth\"} 0\nsignup_mail_failing{phase=\"tls\"} 1\n";
         assert_eq!(mail(failing), Some(Mail::Fails("tls".into())));
         assert_eq!(mail("signup_mail_reachable 0\n"), Some(Mail::Fails(String::new())), "an older worker");
+    }
+    /// Answers nothing before it was asked for everything.
+    async fn answer_all_at_once(listener: TcpListener) {
+        let mut asked = Vec::new();
+        while asked.len() < 3 {
+            let (mut stream, _) = listener.accept().await.expect("it listens");
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).await.expect("a request");
+            asked.push((stream, String::from_utf8_lossy(&request[..length]).into_owned()));
+        }
+        for (mut stream, request) in asked {
+            let body = match request.split(' ').nth(1) {
+                Some("/config") => "{\"hash\":\"1\"}",
+                Some("/metrics") => "signup_mail_reachable 1\n",
+                _ => "ok\n",
+            };
+            let answer =
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(answer.as_bytes()).await.expect("it is read");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worker_is_asked_for_everything_at_once_so_that_a_dead_one_costs_one_wait() {
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let address = IpAddr::from([127, high, low, 1]);
+        let listener = TcpListener::bind((address, ADMIN_PORT)).await.expect("the address is free");
+        let pod = json!({"metadata": {"name": "demo-worker-1", "labels": {COMPONENT: "worker"}}, "status": {"podIP": address}});
+        let pod: Arc<Pod> = serde_json::from_value(pod).map(Arc::new).expect("a pod");
+        let pods = Pods::new().expect("a client");
+        let asked = [pod];
+        let (reports, ()) = tokio::join!(pods.ask(&asked), answer_all_at_once(listener));
+        let expected = Report {
+            pod: "demo-worker-1".to_owned(),
+            part: Some(Part::Worker),
+            hash: Some("1".to_owned()),
+            refused: None,
+            ready: Some(Ok(())),
+            mail: Some(Mail::Works),
+        };
+        assert_eq!(reports, [expected]);
     }
 }

@@ -68,7 +68,7 @@ pub fn status(facts: &Facts<'_>, now: Timestamp) -> SignupPipelineStatus {
         tasks: if figures { Some(sum(&queues)) } else { previous.and_then(|status| status.tasks.clone()) },
         queues: if figures { queues } else { previous.map(|status| status.queues.clone()).unwrap_or_default() },
         autoscaling: autoscaling(facts, now),
-        config: Some(config_status(facts)),
+        config: Some(config_status(facts, now)),
         url,
     }
 }

@@ -121,6 +121,9 @@ pub struct ConfigStatus {
     pub applied_pods: i32,
     /// Pods in all.
     pub total_pods: i32,
+    /// When all pods first ran it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_at: Option<Time>,
 }
 
 /// meta/v1 Condition with descriptions of a length that leaves room for the rest of the CRD.

@@ -41,10 +41,12 @@ async fn an_edit_nudges_every_pod_once_and_counts_those_that_have_it() {
     let newest = config(&run.wait("demo", |pipeline| config(pipeline).is_some_and(|config| config.hash != hash)).await);
     let newest = newest.expect("it is there").hash;
     api.runs(&newest);
-    let half = ConfigStatus { hash: newest.clone(), applied_pods: 1, total_pods: 2 };
+    let half = ConfigStatus { hash: newest.clone(), applied_pods: 1, total_pods: 2, applied_at: None };
     run.wait("demo", |pipeline| config(pipeline).as_ref() == Some(&half)).await;
     worker.runs(&newest);
-    run.condition("ConfigApplied", "True", "AsDesired").await;
+    let applied = run.condition("ConfigApplied", "True", "AsDesired").await;
+    let told = config(&run.wait("demo", |_| true).await).expect("it is there");
+    assert_eq!(told.applied_at, Some(applied.last_transition_time));
     assert_eq!(
         run.wait::<Deployment>("demo-api", |_| true).await.metadata.generation,
         generation,

@@ -104,7 +104,7 @@ pub(super) fn mail(facts: &Facts<'_>) -> Draft {
 /// By the step at which dialogues end (the worker's words).
 fn mail_trouble(phase: &str, smtp: &Smtp) -> Finding {
     let Smtp { host, port, tls, .. } = smtp;
-    let effect = "mails are kept and tried again";
+    let effect = "signups go on, mails are kept and tried again";
     let secret = smtp.auth_secret_ref.as_ref().map(|secret| format!("Secret {}", secret.name));
     match phase {
         "tls" => Finding::new(

@@ -146,7 +146,7 @@ async fn a_mail_server_that_takes_nothing_ends_ready_until_it_works_again() {
     for (kind, status) in [("Ready", "False"), ("Degraded", "True")] {
         let told = run.condition(kind, status, "CredentialsRefused").await;
         assert!(told.message.contains("the mail server smtp.example.com:587 refuses"), "{}", told.message);
-        assert!(told.message.contains("mails are kept and tried again"), "{}", told.message);
+        assert!(told.message.contains("signups go on, mails are kept and tried again"), "{}", told.message);
     }
     worker.measures("signup_mail_reachable 1\n");
     run.condition("Ready", "True", "AsDesired").await;

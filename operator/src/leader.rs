@@ -15,6 +15,9 @@ use kube::{Api, Client, api::PostParams};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
+#[cfg(test)]
+mod tests;
+
 /// Times of a Lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
@@ -40,6 +43,8 @@ pub struct Leader {
     identity: String,
     timing: Timing,
     seen: Option<Seen>,
+    /// The moment before the request that made the Lease ours, or renewed it last.
+    renewed: Option<Instant>,
 }
 
 /// Another's Lease as we saw it, and when.
@@ -53,13 +58,13 @@ impl Leader {
     /// A candidate for Lease `namespace/name`. `identity` must be unique among all processes, restarts included.
     pub fn new(client: Client, namespace: &str, name: &str, identity: &str, timing: Timing) -> Self {
         let leases = Api::namespaced(client, namespace);
-        Self { leases, name: name.to_owned(), identity: identity.to_owned(), timing, seen: None }
+        Self { leases, name: name.to_owned(), identity: identity.to_owned(), timing, seen: None, renewed: None }
     }
 
     /// Returns when the Lease is ours. Trouble with the API server is logged and tried again.
     pub async fn acquire(&mut self) {
         loop {
-            match timeout(self.timing.renew_within, self.try_acquire(Instant::now())).await {
+            match timeout(self.timing.renew_within, self.try_acquire()).await {
                 Ok(Ok(true)) => return,
                 Ok(Ok(false)) => {}
                 Ok(Err(error)) => tracing::warn!(%error, lease = self.name, "the Lease could not be acquired"),
@@ -71,22 +76,23 @@ impl Leader {
 
     /// Renews until renewing has failed for too long, or somebody else holds the Lease.
     pub async fn hold(&mut self) {
-        let mut renewed = Instant::now();
-        loop {
-            sleep(self.timing.retry).await;
-            let began = Instant::now();
-            let left = self.timing.renew_within.saturating_sub(renewed.elapsed());
-            match timeout(left, self.renew()).await {
-                // Counted from before the request: the API server may have stamped it then.
-                Ok(Ok(true)) => renewed = began,
-                Ok(Ok(false)) => return,
+        // Counted from before the request that was answered: others may have seen the Lease change at any time since.
+        while let Some(left) = self.renewed.and_then(|renewed| self.left(renewed)) {
+            let next = timeout(left, async {
+                sleep(self.timing.retry).await;
+                self.renew().await
+            });
+            match next.await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) | Err(_) => return,
                 Ok(Err(error)) => tracing::warn!(%error, lease = self.name, "the Lease could not be renewed"),
-                Err(_) => return,
-            }
-            if renewed.elapsed() >= self.timing.renew_within {
-                return;
             }
         }
+    }
+
+    /// How long the Lease is surely ours without another renewal.
+    fn left(&self, renewed: Instant) -> Option<Duration> {
+        self.timing.renew_within.checked_sub(renewed.elapsed()).filter(|left| !left.is_zero())
     }
 
     /// Gives the Lease up, so that the next leader need not wait.
@@ -105,28 +111,43 @@ impl Leader {
         }
     }
 
-    async fn try_acquire(&mut self, now: Instant) -> Result<bool, kube::Error> {
-        let Some(lease) = self.leases.get_opt(&self.name).await? else {
-            return won(self.leases.create(&PostParams::default(), &self.renewed(None)).await);
-        };
-        if holder(&lease).is_some_and(|holder| *holder != self.identity) && !self.has_run_out(&lease, now) {
+    async fn try_acquire(&mut self) -> Result<bool, kube::Error> {
+        let lease = self.leases.get_opt(&self.name).await?;
+        let ours = |lease: &Lease| holder(lease).is_none_or(|holder| *holder == self.identity);
+        if let Some(lease) = lease.as_ref().filter(|lease| !ours(lease))
+            && !self.has_run_out(lease, Instant::now())
+        {
             return Ok(false);
         }
-        won(self.leases.replace(&self.name, &PostParams::default(), &self.renewed(Some(lease))).await)
+        self.write(lease).await
     }
 
     async fn renew(&mut self) -> Result<bool, kube::Error> {
-        let Some(lease) = self.leases.get_opt(&self.name).await? else {
-            // Deleted by hand: whoever makes it anew leads, and that may be somebody else already.
-            return won(self.leases.create(&PostParams::default(), &self.renewed(None)).await);
-        };
-        if holder(&lease) != Some(&self.identity) {
+        let lease = self.leases.get_opt(&self.name).await?;
+        // Deleted by hand: whoever makes it anew leads, and that may be somebody else already.
+        if lease.as_ref().is_some_and(|lease| holder(lease) != Some(&self.identity)) {
             return Ok(false);
         }
-        won(self.leases.replace(&self.name, &PostParams::default(), &self.renewed(Some(lease))).await)
+        self.write(lease).await
     }
 
-    /// True when the Lease has not changed for as long as it says it lasts, on our clock.
+    /// Makes the Lease ours, or ours for longer. False: somebody else was faster.
+    async fn write(&mut self, before: Option<Lease>) -> Result<bool, kube::Error> {
+        let (is_new, began) = (before.is_none(), Instant::now());
+        let (lease, params) = (self.renewal(before), PostParams::default());
+        let written = if is_new {
+            self.leases.create(&params, &lease).await
+        } else {
+            self.leases.replace(&self.name, &params, &lease).await
+        };
+        let won = won(written)?;
+        if won {
+            self.renewed = Some(began);
+        }
+        Ok(won)
+    }
+
+    /// True when the Lease has not changed for as long as it says it lasts, on our clock: `now` is after `lease` was answered.
     fn has_run_out(&mut self, lease: &Lease, now: Instant) -> bool {
         let version = lease.metadata.resource_version.clone();
         let seen = match &self.seen {
@@ -141,7 +162,7 @@ impl Leader {
         now.duration_since(seen) > lasts.map_or(self.timing.lease, Duration::from_secs)
     }
 
-    fn renewed(&self, before: Option<Lease>) -> Lease {
+    fn renewal(&self, before: Option<Lease>) -> Lease {
         let now = MicroTime(Timestamp::now());
         let mut lease = before.unwrap_or_else(|| Lease {
             metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },

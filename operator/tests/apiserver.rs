@@ -39,5 +39,7 @@ mod security;
 mod start;
 #[path = "apiserver/stores.rs"]
 mod stores;
+#[path = "apiserver/taken_back.rs"]
+mod taken_back;
 #[path = "apiserver/trouble.rs"]
 mod trouble;

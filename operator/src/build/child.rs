@@ -74,6 +74,11 @@ impl Kind {
         matches!(self, Self::HttpRoute | Self::PodMonitor)
     }
 
+    /// True when it gives the api an address outside the cluster.
+    pub fn is_exposure(self) -> bool {
+        matches!(self, Self::Ingress | Self::HttpRoute)
+    }
+
     /// True when no other child and no pod needs it, so that its trouble holds up nothing.
     pub fn is_leaf(self) -> bool {
         matches!(self, Self::PodDisruptionBudget | Self::Ingress | Self::HttpRoute | Self::PodMonitor)

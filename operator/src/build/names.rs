@@ -25,6 +25,9 @@ pub const SYNC: &str = "signup.dev/sync";
 /// annotation the operator's own is taken.
 pub const IMAGE: &str = "signup.dev/image";
 
+/// Annotation of every child: a hash of all that was desired when it was applied.
+pub const DESIRED: &str = "signup.dev/desired";
+
 /// Port of the HTTP interface inside a pod.
 pub const HTTP_PORT: u16 = 8080;
 /// Port of the gRPC interface inside a pod.

@@ -4,14 +4,15 @@
 //! deleted; a finding for each leaf (a child that no other needs) that could not be applied, which is tried again now and then,
 //! because its API may come to the cluster later. Does not: take over an object of the same name that is somebody else's.
 
-use super::{
-    drift,
-    reason::{self, Finding},
-};
+mod failure;
+
+pub use self::failure::ApplyError;
+
+use super::{drift, reason::Finding};
 use crate::build::{
     checksum::hash,
     child::{Child, Kind},
-    names::{FIELD_MANAGER, MANAGED_BY},
+    names::{DESIRED, FIELD_MANAGER, MANAGED_BY},
 };
 use kube::{
     Api, Client, ResourceExt,
@@ -35,6 +36,7 @@ const LEAF_WAIT: Duration = Duration::from_secs(10);
 struct Applied {
     hash: String,
     resource_version: Option<String>,
+    generation: Option<i64>,
     at: Instant,
 }
 
@@ -53,27 +55,12 @@ pub struct Memory {
     failed: BTreeMap<(Kind, String), Failed>,
 }
 
-/// A child that could not be applied.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// The API server refused it.
-    #[error("failed to apply {kind:?} {name}")]
-    Refused {
-        /// Its kind.
-        kind: Kind,
-        /// Its name.
-        name: String,
-        /// What the API server says.
-        source: Box<kube::Error>,
-    },
-    /// Somebody else's object has the name.
-    #[error("failed to apply {kind:?} {name}: the name is taken")]
-    Taken {
-        /// Its kind.
-        kind: Kind,
-        /// The name.
-        name: String,
-    },
+impl Memory {
+    /// True when `observed` is from before our last write of its spec.
+    pub fn is_ahead_of(&self, kind: Kind, observed: &DynamicObject) -> bool {
+        let applied = self.applied.get(&(kind, observed.name_any()));
+        applied.is_some_and(|applied| observed.metadata.generation < applied.generation)
+    }
 }
 
 /// Applies what differs and deletes what is no longer desired. Stops at the first child that fails and is no leaf, so that
@@ -89,7 +76,8 @@ pub async fn apply(
     memory: &mut Memory,
 ) -> Result<Vec<(Kind, Finding)>, ApplyError> {
     let mut findings = Vec::new();
-    for child in desired {
+    for child in desired.iter().map(marked) {
+        let child = &child;
         let seen = observed.iter().find(|(kind, object)| *kind == child.kind && object.name_any() == child.name());
         let seen = seen.map(|(_, object)| object.as_ref());
         if child.kind.is_leaf() {
@@ -99,13 +87,24 @@ pub async fn apply(
             apply_one(client, child, seen, memory).await?;
         }
     }
+    // An address that works is kept until the one that takes its place is there.
+    let exposure_failed = findings.iter().any(|(kind, _)| kind.is_exposure());
     for (kind, object) in observed {
         let wanted = desired.iter().any(|child| child.kind == *kind && child.name() == object.name_any());
-        if !wanted && object.metadata.deletion_timestamp.is_none() {
+        let stays = kind.is_exposure() && exposure_failed;
+        if !wanted && !stays && object.metadata.deletion_timestamp.is_none() {
             delete(client, *kind, object, memory).await?;
         }
     }
     Ok(findings)
+}
+
+/// With a mark of all that is desired. An object from which a setting is to be taken holds everything that is desired, and more,
+/// just as one to which others added something; only the mark tells them apart.
+fn marked(child: &Child) -> Child {
+    let (mut child, mark) = (child.clone(), hash_of(child));
+    child.object.annotations_mut().insert(DESIRED.to_owned(), mark);
+    child
 }
 
 /// What keeps a leaf from being applied is told until an attempt succeeds, and not tried at every look.
@@ -162,8 +161,8 @@ async fn apply_one(
     let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
     let applied = api.patch(&name, &params, &Patch::Apply(&object)).await.map_err(refused)?;
     tracing::info!(kind = ?kind, name, namespace, "applied");
-    let resource_version = applied.metadata.resource_version;
-    memory.applied.insert(key, Applied { hash, resource_version, at: Instant::now() });
+    let (resource_version, generation) = (applied.metadata.resource_version, applied.metadata.generation);
+    memory.applied.insert(key, Applied { hash, resource_version, generation, at: Instant::now() });
     Ok(())
 }
 
@@ -211,42 +210,4 @@ async fn delete(client: &Client, kind: Kind, object: &DynamicObject, memory: &mu
     }
     memory.applied.remove(&(kind, name));
     Ok(())
-}
-
-impl ApplyError {
-    /// The failure in words, with its fix.
-    pub fn finding(&self) -> Finding {
-        let (kind, name, source) = match self {
-            Self::Taken { kind, name } => {
-                let kind = kind.resource().kind;
-                let problem = format!("{kind} {name} exists and is not this pipeline's");
-                return Finding::usual(reason::NAME_TAKEN, problem);
-            }
-            Self::Refused { kind, name, source } => (kind, name, source),
-        };
-        let resource = kind.resource();
-        let kube::Error::Api(status) = source.as_ref() else {
-            let problem = format!("{} {name} could not be applied: the API server does not answer", resource.kind);
-            return Finding::usual(reason::API_ERROR, problem);
-        };
-        let problem =
-            format!("{} {name} could not be applied: {}", resource.kind, status.message.trim_end_matches('.'));
-        let missing = match kind {
-            Kind::HttpRoute => Some(reason::GATEWAY_API_MISSING),
-            Kind::PodMonitor => Some(reason::MONITORING_API_MISSING),
-            _ => None,
-        };
-        if let (Some(missing), 404) = (missing, status.code) {
-            return Finding::usual(missing, format!("the cluster has no {}", resource.kind));
-        }
-        if status.is_forbidden() && status.message.contains("exceeded quota") {
-            return Finding::usual(reason::QUOTA_EXCEEDED, problem);
-        }
-        if status.is_forbidden() {
-            let verbs =
-                format!("grant the operator's ServiceAccount get, create, patch and delete on {}", resource.plural);
-            return Finding::new(reason::FORBIDDEN, problem, verbs);
-        }
-        Finding::usual(reason::CHILD_REFUSED, problem)
-    }
 }

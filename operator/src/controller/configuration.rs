@@ -47,6 +47,7 @@ pub(super) fn config_applied(facts: &Facts<'_>) -> Draft {
         (applied, total) if applied == total => {
             Draft::new(kind::CONFIG_APPLIED, Holds::True, reason::AS_DESIRED, "all pods run the newest configuration")
         }
+        _ if facts.pipeline.spec.paused => Draft::from_finding(kind::CONFIG_APPLIED, Holds::False, &Finding::paused()),
         _ => {
             let problem = "some pods do not report the newest configuration yet; status.config counts them";
             Draft::from_finding(kind::CONFIG_APPLIED, Holds::False, &Finding::usual(reason::SPREADING, problem))

@@ -14,7 +14,7 @@ use super::{
     pods::Version,
     reason::{self, Finding},
     report::{self, Written},
-    rollout::rollout,
+    rollout::{Rollout, rollout},
     scaler::{Scaler, Scaling},
     status::{Facts, status},
     validate::{Lookup, validate},
@@ -91,7 +91,7 @@ pub(super) async fn reconcile(
         newer_image: newer_image(pipeline, image, &context.image),
         reports: &reports,
         config: &version.config,
-        ..facts(pipeline, &observed, &scaling)
+        ..facts(pipeline, &observed, &memory.applied, &scaling)
     };
     write_status(context, pipeline, &facts, &mut memory.written).await?;
     applied.failure.map_or(Ok(()), Err)
@@ -192,12 +192,19 @@ async fn tell_scaling(context: &Context, pipeline: &SignupPipeline, scaling: &Sc
     }
 }
 
-/// What the cluster tells; the rest is empty.
-fn facts<'a>(pipeline: &'a SignupPipeline, observed: &'a Observed, scaling: &'a Scaling) -> Facts<'a> {
+/// What the cluster tells; the rest is empty. A Deployment whose spec was written since is not complete, whatever it was.
+fn facts<'a>(
+    pipeline: &'a SignupPipeline,
+    observed: &'a Observed,
+    applied: &apply::Memory,
+    scaling: &'a Scaling,
+) -> Facts<'a> {
     let name = pipeline.name_any();
     let state = |part: Part| {
         let deployment = observed.child(Kind::Deployment, &part.child_name(&name));
-        rollout(deployment, part, selector_text(&name, part))
+        let state = rollout(deployment, part, selector_text(&name, part));
+        let is_behind = deployment.is_some_and(|observed| applied.is_ahead_of(Kind::Deployment, observed));
+        Rollout { is_complete: state.is_complete && !is_behind, ..state }
     };
     Facts {
         pipeline,

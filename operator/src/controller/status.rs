@@ -98,6 +98,9 @@ fn drafts(facts: &Facts<'_>, exposed: Draft, now: Timestamp) -> Vec<Draft> {
 }
 
 fn progressing(facts: &Facts<'_>) -> Draft {
+    if facts.pipeline.spec.paused {
+        return Draft::from_finding(kind::PROGRESSING, Holds::False, &Finding::paused());
+    }
     let is_rolling = !(facts.api.is_complete && facts.worker.is_complete);
     match (is_rolling, facts.findings.first()) {
         (_, Some(finding)) => Draft::from_finding(kind::PROGRESSING, Holds::False, finding),

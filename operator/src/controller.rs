@@ -46,7 +46,7 @@ use definition::Definition;
 use futures::{StreamExt, TryStreamExt};
 use known::Known;
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     runtime::{
         Config, Controller, WatchStreamExt,
         controller::Action,
@@ -118,6 +118,7 @@ pub async fn run(
     let pipelines = pipelines.inspect_ok(forget_the_gone(Arc::clone(&known), reader.clone())).applied_objects();
     // Our own writes to the status are no news.
     let changes = pipelines.predicate_filter(predicates::generation, Default::default());
+    let changes = watch::working(changes, &SignupPipeline::plural(&()));
     let controller = Controller::for_stream(changes, reader).with_config(Config::default().concurrency(CONCURRENCY));
     let (controller, view) = watch::watch(controller, &client, scope.namespace.as_deref());
     let reporter = Reporter { controller: "signup-operator".into(), instance: Some(scope.identity) };

@@ -3,7 +3,7 @@
 //! Takes: what holds now, and the status as it was. Gives: conditions whose transition time changes with their status only.
 //! Pure: the time is a parameter. Does not: decide what holds.
 
-use super::reason::{Finding, Reason};
+use super::reason::{Finding, Reason, condition::STALLED};
 use crate::crd::status::SignupPipelineStatus;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -104,11 +104,14 @@ fn without_figures(status: &SignupPipelineStatus) -> SignupPipelineStatus {
     status
 }
 
-/// Conditions whose status or reason is another than before.
+/// Conditions whose status or reason is another than before. What a person has to mend is told with other words, too: the next
+/// missing Secret has the reason of the one before.
 pub fn transitions<'a>(previous: &[Condition], new: &'a [Condition]) -> Vec<&'a Condition> {
     let same = |condition: &Condition| {
         let known = |other: &Condition| {
-            other.type_ == condition.type_ && other.status == condition.status && other.reason == condition.reason
+            let same_words = condition.type_ != STALLED || other.message == condition.message;
+            let same_state = other.status == condition.status && other.reason == condition.reason;
+            other.type_ == condition.type_ && same_state && same_words
         };
         previous.iter().any(known)
     };

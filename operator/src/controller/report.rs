@@ -5,7 +5,7 @@
 
 use super::{condition::is_worth_writing, events::Waiting};
 use crate::{
-    build::names::FIELD_MANAGER,
+    build::{checksum::hash, names::FIELD_MANAGER},
     crd::{SignupPipeline, status::SignupPipelineStatus},
 };
 use jiff::Timestamp;
@@ -76,7 +76,8 @@ pub async fn tell_transitions(
     }
 }
 
-/// Publishes one event.
+/// Publishes one event. One with the same reason and action as another of the last minutes is told as its repetition, with the
+/// words of the first, so other words are another action.
 pub async fn tell(
     recorder: &Recorder,
     pipeline: &SignupPipeline,
@@ -86,12 +87,13 @@ pub async fn tell(
     note: String,
 ) {
     // events.k8s.io/v1: at most 1 kB of note and 128 characters of action.
-    let note = note.chars().take(900).collect();
+    let note: String = note.chars().take(900).collect();
+    let words = hash([note.as_bytes()]);
     let event = Event {
         type_,
         reason: reason.to_owned(),
         note: Some(note),
-        action: action.chars().take(128).collect(),
+        action: action.chars().take(111).chain(['-']).chain(words.chars()).collect(),
         secondary: None,
     };
     if let Err(error) = recorder.publish(&event, &pipeline.object_ref(&())).await {

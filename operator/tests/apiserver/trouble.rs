@@ -31,6 +31,32 @@ async fn a_missing_secret_is_named_and_its_creation_is_enough() {
     run.condition("Stalled", "False", "AsDesired").await;
 }
 
+/// Waits for an event that begins with these words.
+async fn event(run: &Run, words: &str) {
+    super::api_server::until(words, async || {
+        let events = run.api::<Event>().list(&Default::default()).await.ok()?.items;
+        let told = |event: &Event| event.note.as_deref().is_some_and(|note| note.starts_with(words));
+        events.iter().any(told).then_some(())
+    })
+    .await;
+}
+
+/// Equal events of some minutes are a series, which keeps its first words, and these differ in their words alone.
+#[tokio::test]
+async fn each_missing_secret_has_an_event_that_names_it() {
+    let mut run = Run::new().await;
+    run.secret("app-redis", &[("uri", "redis://127.0.0.1:1/0")]).await;
+    run.pipeline(&MINIMAL.replace("example.com}}", "example.com, authSecretRef: {name: app-smtp}}}")).await;
+    run.start();
+    event(&run, "Stalled is True: Secret app-db").await;
+    run.secret("app-db", &[("uri", "postgres://app:canary@db.test/app")]).await;
+    event(&run, "Stalled is True: Secret app-smtp").await;
+    run.secret("app-smtp", &[("username", "app"), ("password", "canary")]).await;
+    run.condition("Stalled", "False", "AsDesired").await;
+    run.edit(json!({"redis": {"secretRef": {"name": "absent"}}})).await;
+    event(&run, "Ready is False: Secret absent").await;
+}
+
 #[tokio::test]
 async fn a_missing_key_is_told_with_the_keys_that_exist_and_what_runs_is_not_touched() {
     let run = Run::with_pipeline(MINIMAL).await;

@@ -33,6 +33,7 @@ const EVENTS: &str = "
 
 A condition that changes is an event of the pipeline with the condition's reason: of type Warning when it turned bad, else Normal.
 A start is no trouble: what belongs to one is told as a Warning only when it lasts. While nothing changes no event is repeated.
+`Stalled` is told anew when its message is another: what a person has to mend next has an event of its own, also with the same reason.
 ";
 
 /// The page.

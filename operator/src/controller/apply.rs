@@ -16,7 +16,7 @@ use crate::build::{
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, Preconditions},
 };
 use serde_json::Value;
 use std::{
@@ -35,6 +35,7 @@ const LEAF_WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 struct Applied {
     hash: String,
+    uid: Option<String>,
     resource_version: Option<String>,
     generation: Option<i64>,
     at: Instant,
@@ -59,7 +60,8 @@ impl Memory {
     /// True when `observed` is from before our last write of its spec.
     pub fn is_ahead_of(&self, kind: Kind, observed: &DynamicObject) -> bool {
         let applied = self.applied.get(&(kind, observed.name_any()));
-        applied.is_some_and(|applied| observed.metadata.generation < applied.generation)
+        let same = applied.filter(|applied| applied.uid == observed.metadata.uid);
+        same.is_some_and(|applied| observed.metadata.generation < applied.generation)
     }
 }
 
@@ -161,8 +163,8 @@ async fn apply_one(
     let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
     let applied = api.patch(&name, &params, &Patch::Apply(&object)).await.map_err(refused)?;
     tracing::info!(kind = ?kind, name, namespace, "applied");
-    let (resource_version, generation) = (applied.metadata.resource_version, applied.metadata.generation);
-    memory.applied.insert(key, Applied { hash, resource_version, generation, at: Instant::now() });
+    let ObjectMeta { uid, resource_version, generation, .. } = applied.metadata;
+    memory.applied.insert(key, Applied { hash, uid, resource_version, generation, at: Instant::now() });
     Ok(())
 }
 

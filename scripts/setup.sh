@@ -7,7 +7,8 @@
 #   scripts/setup.sh image   what building the image needs: a C compiler, buildah
 #   scripts/setup.sh cluster what `run` needs, Go, and a container runtime with its network: what tests/cluster builds and starts
 #
-# Gives: nothing to do, or the packages installed. Does not: touch packages that are there, nor start any service.
+# Gives: nothing to do, or the packages installed. Does not: touch or remove packages that are there, nor start any service now
+# (Debian enables PostgreSQL and Redis for the next boot: systemctl disable postgresql redis-server).
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -29,11 +30,22 @@ install_packages() {
     as_root=(sudo)
   fi
   say "installing ${missing[*]}"
-  # RUNLEVEL=1 keeps the packages from starting services: the project starts its own servers, in temporary folders.
-  "${as_root[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive sh -c '
-    log=$(mktemp); { apt-get -q update && apt-get -qy install --no-install-recommends "$@"; } >"$log" 2>&1 || { cat "$log"; exit 1; }
-    rm -f "$log"' sh "${missing[@]}"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive sh -c "$apt_script" sh "${missing[@]}"
 }
+
+# What runs as root. A policy-rc.d keeps the packages from starting services, for the project starts its own servers, in temporary
+# folders; one that is there is left alone. Nothing that is installed is removed: apt fails instead.
+# shellcheck disable=SC2016 # expanded by the sh that runs it
+apt_script='
+  policy=/usr/sbin/policy-rc.d ours= log=$(mktemp)
+  trap "rm -f \"\$log\" \$ours" EXIT
+  trap "exit 130" INT
+  trap "exit 143" TERM
+  if [ ! -e $policy ] && [ ! -L $policy ]; then
+    ours=$policy
+    printf "#!/bin/sh\nexit 101\n" >$policy && chmod 755 $policy || exit
+  fi
+  { apt-get -q update && apt-get -qy install --no-remove --no-install-recommends "$@"; } >"$log" 2>&1 || { cat "$log"; exit 1; }'
 
 require_cargo() {
   command -v cargo >/dev/null || { say "Rust is missing; install it with rustup (1.95 or newer), then run again"; exit 1; }
@@ -69,7 +81,9 @@ fi
 install_packages gcc libc6-dev postgresql redis-server
 [ "$need" = run ] && exit
 if [ "$need" = cluster ]; then
-  install_packages containerd runc containernetworking-plugins buildah iproute2 iptables nftables conntrack procps util-linux \
+  # Debian's containerd and runc exclude Docker's containerd.io, which brings both programs.
+  if ! command -v containerd >/dev/null || ! command -v runc >/dev/null; then install_packages containerd runc; fi
+  install_packages containernetworking-plugins buildah iproute2 iptables nftables conntrack procps util-linux \
     openssl unzip curl python3-venv
   install_go
   exit

@@ -74,7 +74,7 @@ take_the_lock() {
 }
 
 require_root() {
-  [ "$(id -u)" -eq 0 ] || fail "must run as root: it makes a network bridge, mounts and containers. Fix: sudo make cluster, or set KUBECONFIG to a cluster of your own"
+  [ "$(id -u)" -eq 0 ] || fail "must run as root: it makes a network bridge, mounts and containers. Fix: run it as root (not by sudo, which hides cargo), with Rust on root's PATH, in a clone of root's own; or set KUBECONFIG to a cluster of your own"
 }
 
 kubectl() { "$bin/kubectl" --kubeconfig "$kubeconfig" "$@"; }

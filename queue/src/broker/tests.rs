@@ -31,6 +31,7 @@ const PRIVATE: [&str; 3] = ["lease_token", "lease_score", "process_at_ms"];
 
 /// An empty database and access to it.
 pub(crate) struct Fixture {
+    uri: String,
     pub(crate) broker: Broker,
     pub(crate) keys: QueueKeys,
 }
@@ -67,8 +68,15 @@ pub(crate) fn again(message: &[u8], delay: Duration, counted: bool) -> Again<'_>
 
 impl Fixture {
     pub(crate) fn new() -> Self {
-        let connection = Connection::open(&servers::redis().fresh_database(), None).unwrap();
-        Self { broker: Broker::new(connection), keys: QueueKeys::new("q") }
+        let uri = servers::redis().fresh_database();
+        let connection = Connection::open(&uri, None).unwrap();
+        Self { uri, broker: Broker::new(connection), keys: QueueKeys::new("q") }
+    }
+
+    /// Access to the same database as another user of Redis, who needs no password.
+    pub(crate) fn as_user(&self, user: &str) -> Broker {
+        let address = self.uri.rsplit_once('@').unwrap().1;
+        Broker::new(Connection::open(&format!("redis://{user}:none@{address}"), None).unwrap())
     }
 
     /// A database in which T1 is active, taken under the token `A`.

@@ -3,33 +3,50 @@
 -- ARGV[1] task key prefix, [2] lease expiry (s), [3] fencing token, [4] N
 -- Returns id, message, id, message, ... ; empty when paused or nothing is pending.
 -- The token and the expiry stay in private hash fields: whoever writes back later must know the token and find the lease at
--- that expiry, or somebody else (Go's workers included) has had the task in between. An id without a message is dropped.
--- The first write is an RPOP because Redis lets a script that began with it finish even when memory is short.
+-- that expiry, or somebody else (Go's workers included) has had the task in between. An id without a message, or whose key is
+-- no hash, is dropped.
+-- Redis takes nothing back when a script fails in the middle, so everything is read before the first write, and no step leaves
+-- an id outside of all containers: LMOVE takes and gives at once, and active without a lease is repaired.
+-- The first write is a harmless ZREM because Redis lets a script that began with one finish even when memory is short; with
+-- the harmless ZADD it shows before anything is moved that a lease can be written.
 if redis.call("EXISTS", KEYS[2]) == 1 then
   return {}
 end
-local ids = redis.call("RPOP", KEYS[1], ARGV[4])
-if not ids then
+local ids = redis.call("LRANGE", KEYS[1], -tonumber(ARGV[4]), -1)
+if #ids == 0 then
   return {}
 end
-local taken, active, lease = {}, {}, {}
-for _, id in ipairs(ids) do
+local messages = {}
+for i, id in ipairs(ids) do
+  local message = redis.pcall("HGET", ARGV[1] .. id, "msg")
+  if type(message) == "table" then
+    if not string.find(message.err, "WRONGTYPE", 1, true) then
+      return message
+    end
+    message = false
+  end
+  messages[i] = message
+end
+redis.call("ZREM", KEYS[4], "")
+redis.call("ZADD", KEYS[4], "XX", ARGV[2], "")
+local taken, lease = {}, {}
+for i = #ids, 1, -1 do
+  local id, message = ids[i], messages[i]
   local key = ARGV[1] .. id
-  local message = redis.call("HGET", key, "msg")
   if message then
     redis.call("HSET", key, "state", "active", "lease_token", ARGV[3], "lease_score", ARGV[2])
     redis.call("HDEL", key, "pending_since")
-    active[#active + 1] = id
+    redis.call("LMOVE", KEYS[1], KEYS[3], "RIGHT", "LEFT")
     lease[#lease + 1] = ARGV[2]
     lease[#lease + 1] = id
     taken[#taken + 1] = id
     taken[#taken + 1] = message
   else
+    redis.call("RPOP", KEYS[1])
     redis.call("DEL", key)
   end
 end
-if #active > 0 then
-  redis.call("LPUSH", KEYS[3], unpack(active))
+if #lease > 0 then
   redis.call("ZADD", KEYS[4], unpack(lease))
 end
 return taken

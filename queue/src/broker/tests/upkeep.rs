@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::{Fixture, M0, NOW, stored, t1, with_id};
 use crate::Task;
-use crate::broker::Guard;
 use crate::broker::maintain::Forwarded;
+use crate::broker::{Dequeue, Guard};
 use crate::clock::Now;
+use crate::keys::QueueKeys;
 
 fn after_ms(ms: i64) -> Now {
     Now(NOW.0 + ms * 1_000_000)
@@ -95,6 +96,36 @@ async fn an_id_without_a_hash_is_dropped_wherever_it_is_met() {
     let (expired, _) = fixture.broker.list_expired(&fixture.keys, NOW).await.unwrap();
     assert!(expired.is_empty());
     assert!(fixture.dump().await.is_empty(), "{:?}", fixture.dump().await);
+}
+
+#[tokio::test]
+async fn a_task_key_of_another_type_is_dropped_and_its_neighbours_are_taken() {
+    let fixture = Fixture::new();
+    fixture.broker.enqueue_many(&[with_id("a"), with_id("odd"), with_id("b")], NOW).await.unwrap();
+    fixture.redis(&["DEL", "asynq:{q}:t:odd"]).await;
+    fixture.redis(&["SET", "asynq:{q}:t:odd", "no hash"]).await;
+    let ids: Vec<String> = fixture.dequeue("A", 5, NOW).await.into_iter().map(|taken| taken.id).collect();
+    assert_eq!(ids, ["a", "b"]);
+    assert_eq!(fixture.dump().await[0], "active [\"b\", \"a\"]");
+    assert_eq!(fixture.read::<i64>(&["EXISTS", "asynq:{q}:t:odd", "asynq:{q}:pending"]).await, 0);
+}
+
+#[tokio::test]
+async fn a_dequeue_that_redis_refuses_in_the_middle_leaves_the_tasks_where_they_are() {
+    // For the commands a dequeue needs one after the other: whichever is not allowed, no task leaves pending.
+    for command in ["hget", "zrem", "zadd", "hset", "hdel", "lmove"] {
+        let fixture = Fixture::new();
+        fixture.broker.enqueue_many(&[with_id("a"), with_id("b")], NOW).await.unwrap();
+        let user = uuid::Uuid::new_v4().to_string();
+        let forbid = format!("-{command}");
+        fixture.redis(&["ACL", "SETUSER", &user, "on", "nopass", "~*", "&*", "+@all", &forbid]).await;
+        let stand_in = fixture.as_user(&user);
+        let wish = Dequeue { keys: QueueKeys::new("q").into(), token: "A".into(), count: 2 };
+        assert!(stand_in.dequeue(&[wish], NOW).await.unwrap().remove(0).is_err(), "without {command}");
+        fixture.redis(&["ACL", "DELUSER", &user]).await;
+        let ids = fixture.dequeue("B", 2, NOW).await.into_iter().map(|taken| taken.id).collect::<Vec<_>>();
+        assert_eq!(ids, ["a", "b"], "without {command}");
+    }
 }
 
 #[tokio::test]

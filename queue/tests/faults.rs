@@ -7,7 +7,7 @@ mod harness;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::{Bench, answer, ok};
 use queue::{Error, Task, TaskError};
@@ -109,6 +109,49 @@ async fn after_redis_came_back_empty_the_running_task_ends_and_new_ones_run() {
     assert_eq!(bench.inspector.queues().await.unwrap(), ["default"]);
     server.shutdown().await;
     assert_eq!(bench.task_keys("default").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_whose_lease_ran_out_during_an_outage_of_redis_stays_with_its_living_holder() {
+    let mut redis = Redis::start_with(&["--appendonly", "yes"]).unwrap();
+    let bench = Bench::at(redis.uri(0));
+    let release = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&release);
+    let waiting = answer(move |_| {
+        let gate = Arc::clone(&gate);
+        async move {
+            drop(gate.acquire().await);
+            Ok(())
+        }
+    });
+    let started = Instant::now();
+    let (holder, mut jobs) = bench.server(|_| {}, waiting);
+    bench.client.enqueue(&tasks(1)[0]).await.unwrap();
+    let job = jobs.next().await;
+    let (there_before, mut others) = bench.server(|_| {}, ok());
+    // As if the holder had last extended its lease 29 s ago.
+    let ending = (jiff::Timestamp::now().as_second() + 1).to_string();
+    bench.redis::<i64>(&["HSET", "asynq:{default}:t:0000", "lease_score", &ending]).await;
+    bench.redis::<i64>(&["ZADD", "asynq:{default}:lease", "XX", "CH", &ending, "0000"]).await;
+    redis.kill();
+    // Its heartbeat of 5 s after the start fails; the lease is over.
+    bench.until("a heartbeat failed", async |_| started.elapsed() > Duration::from_millis(5_700)).await;
+    redis.start_again().unwrap();
+    let (new, mut new_jobs) = bench.server(|_| {}, ok());
+    let ending = ending.parse::<i64>().unwrap();
+    bench
+        .until("extended or recovered", async |bench| {
+            bench.redis::<Option<i64>>(&["ZSCORE", "asynq:{default}:lease", "0000"]).await != Some(ending)
+        })
+        .await;
+    release.add_permits(1);
+    bench.until("acked", async |bench| bench.state("default").await.processed >= 1).await;
+    let state = bench.state("default").await;
+    assert_eq!((state.processed, state.failed, state.active, job.cancelled.is_cancelled()), (1, 0, 0, false));
+    assert!(others.try_next().is_none() && new_jobs.try_next().is_none());
+    for server in [holder, there_before, new] {
+        server.shutdown().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

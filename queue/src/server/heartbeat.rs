@@ -1,5 +1,5 @@
-//! Every 5 s: extends the leases of running attempts, publishes what this server is and runs, registers its queues again, and
-//! measures the clock. An attempt whose lease is lost is cancelled.
+//! Every 5 s: extends the leases of running attempts (sooner after a failure), publishes what this server is and runs, registers
+//! its queues again, and measures the clock. An attempt whose lease is lost is cancelled.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ use crate::message::{self, Stored, wire};
 
 /// asynq's interval (v0.26.0, `heartbeat.go`); its tools believe in a server for 10 s.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// A failed extension is tried again this soon: after an outage nobody else may be quicker.
+const EXTEND_AGAIN: Duration = Duration::from_millis(500);
 /// Leases that end later than this are left for the next beat.
 const EXTEND_BELOW: Duration = Duration::from_secs(26);
 /// Most leases in one call.
@@ -25,31 +27,38 @@ const LEASES_PER_CALL: usize = 250;
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut beat = tokio::time::interval(INTERVAL);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut extended = true;
     loop {
         tokio::select! {
             () = shared.quit.cancelled() => return,
-            _ = beat.tick() => {}
-        }
-        extend(&shared).await;
-        if let Err(error) = publish(&shared).await {
-            shared.log_trouble("failed to publish the heartbeat", &error);
+            _ = beat.tick() => {
+                extended = extend(&shared).await;
+                if let Err(error) = publish(&shared).await {
+                    shared.log_trouble("failed to publish the heartbeat", &error);
+                }
+            }
+            () = tokio::time::sleep(EXTEND_AGAIN), if !extended => extended = extend(&shared).await,
         }
     }
 }
 
-async fn extend(shared: &Shared) {
+/// Extends the leases that need it; false when Redis did not answer for all of them.
+async fn extend(shared: &Shared) -> bool {
     let mut by_queue: HashMap<usize, Vec<(u64, Attempt)>> = HashMap::new();
     for (number, attempt) in shared.running.lease_ends_within(EXTEND_BELOW) {
         by_queue.entry(attempt.queue.number).or_default().push((number, attempt));
     }
+    let mut answered = true;
     for attempts in by_queue.values() {
         for chunk in attempts.chunks(LEASES_PER_CALL) {
             if let Err(error) = extend_chunk(shared, chunk).await {
                 shared.log_trouble("failed to extend leases", &error);
                 cancel_expired(chunk);
+                answered = false;
             }
         }
     }
+    answered
 }
 
 async fn extend_chunk(shared: &Shared, attempts: &[(u64, Attempt)]) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! Gives tasks of dead workers to living ones: an active task whose lease ran out becomes due for retry at once (counted, so
 //! that a task that kills its worker comes to an end), or is archived when its retries are used up.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,26 +19,27 @@ use crate::message::Stored;
 const MARGIN: Duration = Duration::from_secs(2);
 /// Longest sleep.
 const SAFETY_POLL: Duration = Duration::from_secs(5);
-/// After an outage of Redis holders first get this long to write their results and extend their leases.
-const AFTER_OUTAGE: Duration = Duration::from_secs(3);
+/// Nobody's task is taken in a queue before Redis has written to it for so long: after an outage holders first write their
+/// results and extend their leases, Go's at their next heartbeat, which is at most 5 s away.
+const AFTER_OUTAGE: Duration = Duration::from_secs(6);
+/// Pause after an error.
+const AFTER_ERROR: Duration = Duration::from_millis(500);
 /// What the task's error text says; asynq's words (v0.26.0, `recoverer.go`).
 const CAUSE: &str = "asynq: task lease expired";
 
+/// From when on tasks of a queue (by its number) may be recovered; a queue that last failed, or was never asked, is not in it.
+/// A server that has just started cannot know whether an outage has just ended.
+type Trusted = HashMap<usize, Instant>;
+
 /// Runs until the server's loops end.
 pub(crate) async fn run(shared: Arc<Shared>) {
-    let mut after_outage = false;
+    let mut trusted = Trusted::new();
     loop {
-        let pause = if after_outage && shared.broker.connection().measure_clock().await.is_ok() {
-            after_outage = false;
-            AFTER_OUTAGE
-        } else {
-            match recover(&shared).await {
-                Ok(pause) => pause,
-                Err(error) => {
-                    shared.log_trouble("failed to recover tasks", &error);
-                    after_outage = error.is_unreachable();
-                    Duration::from_millis(500)
-                }
+        let pause = match recover(&shared, &mut trusted).await {
+            Ok(pause) => pause,
+            Err(error) => {
+                shared.log_trouble("failed to recover tasks", &error);
+                AFTER_ERROR
             }
         };
         tokio::select! {
@@ -48,25 +50,44 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 /// Recovers what is lost in all queues; returns how long to sleep.
-async fn recover(shared: &Shared) -> Result<Duration, Error> {
+async fn recover(shared: &Shared, trusted: &mut Trusted) -> Result<Duration, Error> {
     let queues = shared.queues.of(&shared.settings.borrow());
     let mut pause = SAFETY_POLL;
     for queue in queues {
-        let now = shared.broker.now();
-        let cutoff = Now(now.0 - MARGIN.as_nanos() as i64);
-        let (expired, next) = shared.broker.list_expired(&queue.keys, cutoff).await?;
-        for expired in expired.into_iter().filter(|expired| !shared.running.holds(&queue.keys.name, &expired.id)) {
-            if recover_one(shared, &queue, &expired, now).await? == Settled::Done {
-                queue.recovered.increment(1);
-                tracing::warn!(task.id = expired.id, queue.name = queue.keys.name, "recovered a task of a dead worker");
+        match recover_queue(shared, &queue, trusted).await {
+            Ok(next) => pause = pause.min(next),
+            Err(error) => {
+                // Any error may mean that holders could not extend their leases either.
+                trusted.remove(&queue.number);
+                return Err(error);
             }
-        }
-        if let Some(next) = next {
-            let nanos = Now(next * 1_000_000_000).plus(MARGIN).0.saturating_sub(now.0);
-            pause = pause.min(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)) + Duration::from_millis(1));
         }
     }
     Ok(pause)
+}
+
+/// Recovers what is lost in one queue; returns when to look again.
+async fn recover_queue(shared: &Shared, queue: &Queue, trusted: &mut Trusted) -> Result<Duration, Error> {
+    let now = shared.broker.now();
+    let cutoff = Now(now.0 - MARGIN.as_nanos() as i64);
+    let (expired, next) = shared.broker.list_expired(&queue.keys, cutoff).await?;
+    let from = *trusted.entry(queue.number).or_insert_with(|| Instant::now() + AFTER_OUTAGE);
+    let distrusted = from.saturating_duration_since(Instant::now());
+    if !distrusted.is_zero() {
+        // Not longer than the pause after an error: a failure in between must be seen.
+        return Ok(distrusted.min(AFTER_ERROR));
+    }
+    for expired in expired.into_iter().filter(|expired| !shared.running.holds(&queue.keys.name, &expired.id)) {
+        if recover_one(shared, queue, &expired, now).await? == Settled::Done {
+            queue.recovered.increment(1);
+            tracing::warn!(task.id = expired.id, queue.name = queue.keys.name, "recovered a task of a dead worker");
+        }
+    }
+    let wait = |next: i64| {
+        let nanos = Now(next * 1_000_000_000).plus(MARGIN).0.saturating_sub(now.0);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)) + Duration::from_millis(1)
+    };
+    Ok(next.map_or(SAFETY_POLL, wait))
 }
 
 async fn recover_one(shared: &Shared, queue: &Queue, expired: &Expired, now: Now) -> Result<Settled, Error> {

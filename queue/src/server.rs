@@ -39,7 +39,7 @@ use shared::{Shared, changed};
 
 /// After the grace period handlers are cancelled and get this long to return before they are aborted.
 const CANCELLED_HANDLERS_GET: Duration = Duration::from_secs(2);
-/// How long the last results may take to be written, and aborted handlers to be gone.
+/// How long the last results may take to be written when the grace period is over, and aborted handlers to be gone.
 const LAST_WRITES_GET: Duration = Duration::from_secs(2);
 
 /// A running worker server. Dropping it without [`Server::shutdown`] stops its loops and leaves running tasks to recovery.
@@ -112,7 +112,7 @@ impl Server {
         self.shared.broker.connection().number().is_some()
     }
 
-    /// Takes no more tasks, lets running ones finish within the grace period, then cancels them and, two seconds later, aborts
+    /// Takes no more tasks, lets running ones finish and their results be written within the grace period, then cancels them and, two seconds later, aborts
     /// and requeues them; requeues what never started. Blocking code cannot be aborted: its task is left to recovery.
     pub async fn shutdown(self) -> ShutdownReport {
         let before = self.shared.handlers_ended();
@@ -127,7 +127,9 @@ impl Server {
         abort_and_requeue(&self.shared).await;
         self.shared.close_settler();
         let mut settler = self.settler;
-        if tokio::time::timeout(LAST_WRITES_GET, &mut settler).await.is_err() {
+        // What is left of the grace period serves the results: a task whose success is not written runs again.
+        let written_by = grace_over.max(Instant::now() + LAST_WRITES_GET);
+        if tokio::time::timeout_at(written_by, &mut settler).await.is_err() {
             tracing::warn!(
                 left = self.shared.running.len(),
                 "results not written before the end, their tasks will be recovered"

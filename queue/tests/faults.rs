@@ -178,6 +178,32 @@ async fn a_success_that_redis_did_not_hear_of_is_told_again_and_the_task_does_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_uses_its_whole_grace_to_tell_a_silent_redis_of_a_success() {
+    let redis = Arc::new(Redis::start().unwrap());
+    let bench = Bench::at(redis.uri(0));
+    let silenced = Arc::clone(&redis);
+    let silencing = answer(move |_| {
+        let redis = Arc::clone(&silenced);
+        async move {
+            redis.pause();
+            Ok(())
+        }
+    });
+    let (server, mut jobs) = bench.server(|_| {}, silencing);
+    bench.client.enqueue(&tasks(1)[0]).await.unwrap();
+    jobs.next().await;
+    let asked = Instant::now();
+    let silence = async {
+        // More than twice the time for last writes after the grace; the grace of this server is 10 s.
+        bench.until("silent for long", async |_| asked.elapsed() > Duration::from_secs(5)).await;
+        redis.resume();
+    };
+    let (report, ()) = tokio::join!(server.shutdown(), silence);
+    let state = bench.state("default").await;
+    assert_eq!((report.finished, state.active, state.processed, state.failed), (1, 0, 1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_redis_refuses_new_tasks_by_name_and_lets_the_old_ones_end() {
     let redis = Redis::start().unwrap();
     let bench = Bench::at(redis.uri(0));

@@ -28,8 +28,8 @@ const LOOKS_FOR_LOST: u32 = 10;
 const MOST_UNSETTLED: usize = 10_000;
 
 /// Runs until the server stops taking tasks.
-pub(crate) async fn run<H: Handler>(shared: Arc<Shared>, mut settings: watch::Receiver<Settings>, handler: Arc<H>) {
-    let mut dispatcher = Dispatcher {
+pub(crate) async fn run<H: Handler>(shared: Arc<Shared>, settings: watch::Receiver<Settings>, handler: Arc<H>) {
+    let dispatcher = Dispatcher {
         shared,
         handler,
         empty: HashSet::new(),
@@ -37,6 +37,11 @@ pub(crate) async fn run<H: Handler>(shared: Arc<Shared>, mut settings: watch::Re
         random: Random::from_system(),
         dequeues: 0,
     };
+    dispatch(dispatcher, settings).await;
+}
+
+/// Dequeues until the server stops taking tasks; then hands back what the last lost replies brought.
+async fn dispatch<H: Handler>(mut dispatcher: Dispatcher<H>, mut settings: watch::Receiver<Settings>) {
     let mut back_off = BACK_OFF.0;
     let stop = dispatcher.shared.stop_taking.clone();
     let mut poll = tokio::time::interval(SAFETY_POLL);
@@ -61,6 +66,10 @@ pub(crate) async fn run<H: Handler>(shared: Arc<Shared>, mut settings: watch::Re
                 back_off = (back_off * 2).min(BACK_OFF.1);
             }
         }
+    }
+    dispatcher.lost.iter_mut().for_each(|lost| lost.look = Instant::now());
+    if let Err(error) = dispatcher.take_lost().await {
+        dispatcher.shared.log_trouble("failed to look for the tasks of lost replies before the end", &error);
     }
 }
 
@@ -192,6 +201,9 @@ impl<H: Handler> Dispatcher<H> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc;
+
+    use super::super::settler;
     use super::*;
     use crate::broker::Broker;
     use crate::{Connection, Job, QueuePriority, RetryPolicy, Task, TaskError};
@@ -204,8 +216,10 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn tasks_of_a_reply_lost_long_ago_start_under_a_fresh_lease() {
+    /// A dispatcher with one task in Redis that its dequeue took `age` ago and whose reply was lost; what it settles.
+    async fn with_lost_reply(
+        age: Duration,
+    ) -> (Dispatcher<Never>, watch::Receiver<Settings>, mpsc::UnboundedReceiver<settler::Result>) {
         let broker = Broker::new(Connection::open(&servers::redis().fresh_database(), None).expect("a good URI"));
         broker.connection().measure_clock().await.expect("Redis answers");
         let task = Task::new("greet", "{}");
@@ -213,20 +227,36 @@ mod tests {
         let queue = QueuePriority { name: task.queue, priority: 1, paused: false };
         let settings =
             Settings { queues: vec![queue], strict_priority: false, concurrency: 1, retry: RetryPolicy::default() };
-        let (results, _settler) = tokio::sync::mpsc::unbounded_channel();
-        let shared = Arc::new(Shared::new(broker.clone(), watch::channel(settings).1, results));
+        let (results, settled) = mpsc::unbounded_channel();
+        let settings = watch::channel(settings).1;
+        let shared = Arc::new(Shared::new(broker.clone(), settings.clone(), results));
         let (queue, token) = (shared.queues.get("default"), Arc::<str>::from("A"));
         let wish = Dequeue { keys: Arc::clone(&queue.keys), token: Arc::clone(&token), count: 1 };
-        let long_ago = crate::clock::Now(broker.now().0 - (LEASE.as_nanos() as i64 - 5_000_000_000));
-        broker.dequeue(&[wish], long_ago).await.expect("dequeued");
-        let lost = vec![Lost { queue: Arc::clone(&queue), token, look: Instant::now(), looks_left: 1 }];
+        let then = crate::clock::Now(broker.now().0 - age.as_nanos() as i64);
+        broker.dequeue(&[wish], then).await.expect("dequeued");
+        let lost = vec![Lost { queue, token, look: Instant::now(), looks_left: 1 }];
         let (empty, random) = (HashSet::new(), Random::from_seed(1));
-        let handler = Arc::new(Never);
-        let mut dispatcher = Dispatcher { shared: Arc::clone(&shared), handler, empty, lost, random, dequeues: 0 };
+        (Dispatcher { shared, handler: Arc::new(Never), empty, lost, random, dequeues: 0 }, settings, settled)
+    }
+
+    #[tokio::test]
+    async fn tasks_of_a_reply_lost_long_ago_start_under_a_fresh_lease() {
+        let (mut dispatcher, _settings, _settled) = with_lost_reply(LEASE - Duration::from_secs(5)).await;
         dispatcher.take_lost().await.expect("Redis answers");
+        let shared = &dispatcher.shared;
         assert_eq!(shared.running.len(), 1);
+        let (broker, keys) = (&shared.broker, &shared.queues.get("default").keys);
         let in_ten_seconds = broker.now().plus(Duration::from_secs(10));
-        let (expired, ends) = broker.list_expired(&queue.keys, in_ten_seconds).await.expect("Redis answers");
+        let (expired, ends) = broker.list_expired(keys, in_ten_seconds).await.expect("Redis answers");
         assert!(expired.is_empty() && ends.is_some(), "{expired:?}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stops_hands_back_the_tasks_of_a_reply_it_lost_just_before() {
+        let (mut dispatcher, settings, mut settled) = with_lost_reply(Duration::ZERO).await;
+        dispatcher.lost[0].look += SAFETY_POLL;
+        dispatcher.shared.stop_taking.cancel();
+        dispatch(dispatcher, settings).await;
+        assert!(matches!(settled.try_recv().expect("handed back").outcome, settler::Outcome::Requeue));
     }
 }

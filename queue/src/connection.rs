@@ -97,7 +97,13 @@ impl Connection {
     pub(crate) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Error> {
         let mut live = self.live().await?;
         let replies = live.connection.send_packed_commands(pipeline, 0, pipeline.len()).await;
-        replies.map_err(|error| self.note_failure(live.number, error))
+        let replies = replies.map_err(|error| self.note_failure(live.number, error))?;
+        for reply in &replies {
+            if let Value::ServerError(error) = reply {
+                self.note_failure(live.number, error.clone().into());
+            }
+        }
+        Ok(replies)
     }
 
     /// A connection of its own for subscriptions.

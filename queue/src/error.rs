@@ -52,9 +52,9 @@ impl Error {
 impl From<RedisError> for Error {
     fn from(error: RedisError) -> Self {
         match error.kind() {
-            ErrorKind::Server(ServerErrorKind::ReadOnly) => Self::ReadOnly(error),
             ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown) => Self::Unreachable(error),
-            _ if is_out_of_memory(&error) => Self::OutOfMemory(error),
+            _ if says(&error, "READONLY") => Self::ReadOnly(error),
+            _ if says(&error, "OOM") => Self::OutOfMemory(error),
             _ if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() => Self::Unreachable(error),
             _ if error.is_unrecoverable_error() => Self::Unreachable(error),
             _ => Self::Refused(error),
@@ -62,7 +62,37 @@ impl From<RedisError> for Error {
     }
 }
 
-/// `OOM command not allowed`, directly or (Redis 7) as the cause of a script's error.
-fn is_out_of_memory(error: &RedisError) -> bool {
-    error.code() == Some("OOM") || error.detail().is_some_and(|detail| detail.contains("OOM command not allowed"))
+/// True for a reply with this code: directly, or as the cause of a script's error, which Redis 6.2 words
+/// `ERR Error running script (call to f_...): @user_script:1: -READONLY You can't write ...`.
+fn says(error: &RedisError, code: &str) -> bool {
+    let is_cause = |detail: &str| {
+        detail.split_ascii_whitespace().any(|word| word.strip_prefix('-').is_some_and(|word| word == code))
+            || detail.contains(&format!("{code} command not allowed"))
+    };
+    error.code() == Some(code) || error.detail().is_some_and(is_cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Connection;
+
+    /// The error that Redis answers with.
+    async fn answered(reply: &str) -> Error {
+        let connection = Connection::open(&servers::redis().fresh_database(), None).expect("a good URI");
+        let script = "return redis.error_reply(ARGV[1])";
+        connection.command(redis::cmd("EVAL").arg(script).arg(0).arg(reply)).await.expect_err("told to fail")
+    }
+
+    #[tokio::test]
+    async fn the_cause_of_a_script_s_error_counts_as_redis_6_2_words_it() {
+        let worded =
+            |cause| format!("ERR Error running script (call to f_0a1b): @user_script:7: @user_script: 7: {cause}");
+        let replica = answered(&worded("-READONLY You can't write against a read only replica.")).await;
+        assert!(matches!(replica, Error::ReadOnly(_)), "{replica:?}");
+        let full = answered(&worded("-OOM command not allowed when used memory > 'maxmemory'.")).await;
+        assert!(matches!(full, Error::OutOfMemory(_)), "{full:?}");
+        let wrong = answered(&worded("-WRONGTYPE Operation against a key holding the wrong kind of value")).await;
+        assert!(matches!(wrong, Error::Refused(_)), "{wrong:?}");
+    }
 }

@@ -242,6 +242,22 @@ async fn a_replica_and_a_wrong_type_are_told_apart() {
     assert!(matches!(bench.client.enqueue(&Task::new("greet", "{}")).await, Err(Error::ReadOnly(_))));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_to_a_replica_is_given_up_whatever_showed_it() {
+    let redis = Redis::start().unwrap();
+    let bench = Bench::at(redis.uri(0));
+    let clients = async |bench: &Bench| {
+        let list = bench.redis::<String>(&["CLIENT", "LIST", "TYPE", "normal"]).await;
+        list.lines().filter(|line| line.contains("cmd=eval")).count()
+    };
+    bench.client.enqueue_many(&tasks(2)).await.unwrap();
+    bench.until("alone", async |bench| clients(bench).await == 1).await;
+    bench.redis::<String>(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    let refused = bench.client.enqueue_many(&tasks(4)[2..]).await;
+    assert!(matches!(refused, Err(Error::ReadOnly(_))), "{refused:?}");
+    bench.until("given up", async |bench| clients(bench).await == 0).await;
+}
+
 #[test]
 fn a_bad_uri_is_refused_without_repeating_it() {
     let error = queue::Connection::open("http://user:secret@example.com", None).unwrap_err();

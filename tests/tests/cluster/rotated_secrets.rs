@@ -100,7 +100,11 @@ async fn a_redis_password_replaced_under_load_rolls_the_pods_and_loses_nothing()
     namespace.secret("app-redis", &[("uri", &second)]).await;
     eventually("every pod is replaced", PATIENCE, async || {
         let now = pipeline.containers().await;
-        if now.keys().all(|pod| !old.contains_key(pod)) { Ok(()) } else { Err(format!("{:?}", now.keys())) }
+        if !now.is_empty() && now.keys().all(|pod| !old.contains_key(pod)) {
+            Ok(())
+        } else {
+            Err(format!("{:?}", now.keys()))
+        }
     })
     .await;
     pipeline.wait_for("Ready", "True").await;

@@ -1,10 +1,20 @@
 //! The canary test: what is in the Secrets of a namespace is shown nowhere else, also not in trouble.
 
-use crate::harness::{Namespace, Pipeline, Shown, smtp_with_login};
-use serde_json::json;
+use crate::harness::{Namespace, PATIENCE, Pipeline, Shown, smtp_with_login};
+use serde_json::{Value, json};
 
 /// Every password of this test is found by one search.
 const MARK: &str = "do-not-show";
+
+/// Waits until the operator cannot use Redis for this reason.
+async fn redis_is(pipeline: &Pipeline, reason: &str) {
+    let says_so = |object: &Value| {
+        let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+        conditions
+            .any(|known| known["type"] == "RedisReachable" && known["status"] == "False" && known["reason"] == reason)
+    };
+    pipeline.until(&format!("RedisReachable: {reason}"), PATIENCE, says_so).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_log_event_object_or_metric_shows_what_a_secret_holds() {
@@ -25,13 +35,16 @@ async fn no_log_event_object_or_metric_shows_what_a_secret_holds() {
     .await;
     let mut shown = Shown::default();
     pipeline.wait_for("DatabaseReachable", "False").await;
-    pipeline.wait_for("RedisReachable", "False").await;
+    redis_is(&pipeline, "CredentialsRefused").await;
     shown.collect(&namespace, &pipeline).await;
 
     for unreadable in ["redis://:PASSWORD@redis.test:port/0", "PASSWORD"] {
         namespace.secret("app-redis", &[("uri", &unreadable.replace("PASSWORD", &password("unreadable")))]).await;
-        pipeline.wait_for("Ready", "False").await;
+        redis_is(&pipeline, "UriInvalid").await;
         shown.collect(&namespace, &pipeline).await;
+        // So that the next UriInvalid is of the next URI.
+        namespace.secret("app-redis", &[("uri", &broken(&redis, "redis"))]).await;
+        redis_is(&pipeline, "CredentialsRefused").await;
     }
     namespace.secret("app-db", &[("uri", &database)]).await;
     namespace.secret("app-redis", &[("uri", &redis)]).await;

@@ -8,7 +8,7 @@
 //! Redis may lose its data at any time (I3). A random value of ours in it, its incarnation, then changes; everything that
 //! was handed to the old one goes again, within one poll. Every replica runs a relay; row locks make them share.
 
-use crate::refusal;
+use crate::{error::chain, refusal};
 use queue::{Client, Enqueued, Task};
 use signup::{Intent, Store, StoreError, task};
 use std::time::Duration;
@@ -32,6 +32,10 @@ const HORIZON: Duration = Duration::from_secs(60);
 
 /// Time Redis gets while rows are locked; then they are given back.
 const REDIS_TIME: Duration = Duration::from_secs(1);
+
+/// Time a look gets. A PostgreSQL that vanished without a word leaves its connections silent for a quarter of an hour, while
+/// new ones reach its successor.
+const LOOK_TIME: Duration = Duration::from_secs(10);
 
 /// Time Redis gets right after a commit.
 const HAND_OVER_TIME: Duration = Duration::from_millis(50);
@@ -58,13 +62,16 @@ pub(crate) enum RelayError {
     /// Redis did not answer in time.
     #[error("failed to hand intents to Redis within {} ms", REDIS_TIME.as_millis())]
     TooSlow,
+    /// PostgreSQL did not answer in time.
+    #[error("failed to read or mark committed intents within {} s", LOOK_TIME.as_secs())]
+    Silent,
 }
 
 impl RelayError {
     /// The part that failed, for metrics.
     fn part(&self) -> &'static str {
         match self {
-            Self::Store(_) => "postgresql",
+            Self::Store(_) | Self::Silent => "postgresql",
             Self::Queue(_) | Self::TooSlow => "redis",
         }
     }
@@ -96,7 +103,7 @@ impl Relay {
         let mut failures = 0;
         loop {
             let look = tokio::select! {
-                look = self.look(&mut incarnation) => look,
+                look = time::timeout(LOOK_TIME, self.look(&mut incarnation)) => look.unwrap_or(Err(RelayError::Silent)),
                 () = stop.cancelled() => return,
             };
             let pause = match look {
@@ -215,7 +222,7 @@ fn report_enqueued(intent: &Intent) {
 fn report_failure(error: &RelayError, failures_before: u32) {
     metrics::counter!("signup_relay_failures_total", "part" => error.part()).increment(1);
     if failures_before == 0 {
-        let cause = std::error::Error::source(error).map(ToString::to_string);
+        let cause = std::error::Error::source(error).map(chain);
         tracing::warn!(%error, cause, "intents stay in PostgreSQL until they can be handed over");
     }
 }

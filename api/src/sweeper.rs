@@ -4,7 +4,7 @@
 //! each its next state, and the figures of the intents to `/metrics`. Does not: hold anything in memory; every replica
 //! sweeps, and each row is put right by one of them.
 
-use crate::{refusal, relay::task_of};
+use crate::{error::chain, refusal, relay::task_of};
 use queue::{Client, Task};
 use signup::{Store, StoreError};
 use std::time::Duration;
@@ -19,6 +19,9 @@ const BATCH: u32 = 500;
 
 /// Time Redis gets in one sweep.
 const REDIS_TIME: Duration = Duration::from_secs(2);
+
+/// Time a sweep gets, counting included. A PostgreSQL that vanished without a word never answers.
+const SWEEP_TIME: Duration = Duration::from_secs(60);
 
 /// Counting reads an index of the whole table. It rests this many times as long as it took, which bounds it to 2 % of a
 /// core whatever the size.
@@ -39,6 +42,10 @@ enum SweepError {
     Queue(#[from] queue::Error),
     #[error("failed to make sure that Redis knows what is overdue within {} ms", REDIS_TIME.as_millis())]
     TooSlow,
+    #[error("failed to put intents right within {} s", SWEEP_TIME.as_secs())]
+    Silent,
+    #[error("failed to count intents; their figures are old")]
+    Count(#[source] StoreError),
 }
 
 impl Sweeper {
@@ -59,20 +66,16 @@ impl Sweeper {
                 () = stop.cancelled() => return,
             }
             let swept = tokio::select! {
-                swept = self.sweep(&mut next_count) => swept,
+                swept = time::timeout(SWEEP_TIME, self.sweep(&mut next_count)) => swept.unwrap_or(Err(SweepError::Silent)),
                 () = stop.cancelled() => return,
             };
-            if let Err(error) = &swept
-                && !failed
-            {
-                let cause = std::error::Error::source(error).map(ToString::to_string);
-                tracing::warn!(%error, cause, "unfinished intents wait for the next sweep");
-            }
+            report_failure(swept.as_ref().err(), failed);
             failed = swept.is_err();
         }
     }
 
-    /// One sweep. What needs PostgreSQL only comes first, so that it is done while Redis is away.
+    /// One sweep. What needs PostgreSQL only comes first, so that it is done while Redis is away; figures come last, because
+    /// nobody's mail waits for them.
     async fn sweep(&self, next_count: &mut Instant) -> Result<(), SweepError> {
         let expired = self.store.expire_leases().await?;
         report("signup_sweeper_expired_leases_total", expired, "workers vanished; their mails are owed again");
@@ -82,12 +85,14 @@ impl Sweeper {
             buried,
             "mails could not be sent before their deadline and were given up",
         );
+        let ensured = self.ensure_overdue().await;
         if Instant::now() >= *next_count {
             let start = Instant::now();
-            self.count().await?;
+            let counted = self.count().await;
             *next_count = start + start.elapsed() * REST;
+            return ensured.and(counted.map_err(SweepError::Count));
         }
-        self.ensure_overdue().await
+        ensured
     }
 
     /// Makes sure that Redis is going to run what is overdue: it may have lost single tasks, or somebody deleted or
@@ -106,7 +111,7 @@ impl Sweeper {
         }
     }
 
-    async fn count(&self) -> Result<(), SweepError> {
+    async fn count(&self) -> Result<(), StoreError> {
         let counts = self.store.counts().await?;
         for (state, intents) in counts.by_state {
             metrics::gauge!("signup_intents", "state" => state.as_str()).set(intents as f64);
@@ -119,6 +124,16 @@ impl Sweeper {
 
 async fn in_time(call: impl Future<Output = Result<(), queue::Error>>) -> Result<(), SweepError> {
     Ok(time::timeout(REDIS_TIME, call).await.map_err(|_| SweepError::TooSlow)??)
+}
+
+/// Counted each time, logged when it begins.
+fn report_failure(error: Option<&SweepError>, failed_before: bool) {
+    let Some(error) = error else { return };
+    metrics::counter!("signup_sweeper_failures_total").increment(1);
+    if !failed_before {
+        let cause = std::error::Error::source(error).map(chain);
+        tracing::warn!(%error, cause, "a sweep ended early; the next one goes on");
+    }
 }
 
 fn report(counter: &'static str, intents: u64, message: &str) {

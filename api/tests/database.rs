@@ -1,6 +1,6 @@
 //! PostgreSQL comes and goes, Redis may never come: what that means for readiness and for signups.
 
-use crate::harness::{Setup, TestApi, sql};
+use crate::harness::{Setup, TestApi, proxy::Proxy, sql, tasks::Tasks};
 use pipeline::document::Migrations;
 use servers::Postgres;
 
@@ -41,6 +41,22 @@ async fn without_postgresql_the_program_lives_unready_and_recovers_by_itself() {
     api.until("ready again", async || api.readyz().await.0 == 200).await;
     assert_eq!(api.signup("bobby").await.status, 200);
     assert_eq!(api.stored(), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_a_postgresql_that_vanished_without_a_word_signups_and_their_mails_turn_to_its_successor() {
+    let proxy = Proxy::before(&servers::postgres().create_database().expect("a database")).await;
+    // As many as wait for an answer that never comes.
+    let setup = Setup::on(proxy.uri()).with(|document| document.database.max_connections_per_pod = 2);
+    let tasks = Tasks::new(&setup.redis);
+    let api = TestApi::spawn_with(setup).await;
+    assert_eq!(api.signup("alice").await.status, 200);
+    tasks.until(&api, "the first mail is handed over", |queue| queue.scheduled == 1).await;
+
+    proxy.silence();
+    api.until("signups again", async || api.signup("bobby").await.status == 200).await;
+    tasks.until(&api, "the second mail is handed over", |queue| queue.scheduled == 2).await;
+    api.until("ready", async || api.readyz().await.0 == 200).await;
 }
 
 #[tokio::test]

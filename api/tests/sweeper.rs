@@ -60,6 +60,29 @@ async fn the_figures_are_in_the_metrics() {
     }
 }
 
+#[tokio::test]
+async fn a_task_that_redis_lost_is_made_sure_of_though_the_intents_cannot_be_counted() {
+    let (api, tasks) = handed_over("alice").await;
+    api.sql(
+        "ALTER TABLE email_intents DROP CONSTRAINT email_intents_state_check;
+         INSERT INTO email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries, deadline, timeout,
+                                    public_url, link_ttl, message_id, key_id, state)
+         SELECT gen_random_uuid(), kind, username, email, generation + 1, delay, run_at, queue, max_retries, deadline, timeout,
+                public_url, link_ttl, message_id || 'x', key_id, 'of a newer program'
+         FROM email_intents",
+    );
+    let uncounted = "failed to count intents; their figures are old";
+    api.until("told", async || {
+        api.lines("a sweep ended early; the next one goes on").iter().any(|line| line["error"] == uncounted)
+    })
+    .await;
+    let id = api.sql("SELECT id FROM email_intents WHERE state = 'dispatched'");
+    assert_eq!(tasks.run(&["ZREM", "asynq:{critical}:scheduled", &id]), "1");
+    assert_eq!(tasks.run(&["DEL", &format!("asynq:{{critical}}:t:{id}")]), "1");
+    make_overdue(&api);
+    tasks.until(&api, "pending", |queue| queue.pending == 1).await;
+}
+
 /// A signup whose task is in Redis and whose row says so.
 async fn handed_over(username: &str) -> (TestApi, Tasks) {
     let setup = Setup::new();

@@ -53,6 +53,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A connection that was idle longer than this is tested before use; a busy one is not, which saves a round trip.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
 
+/// What a connection gets to show that it works when it is given back. A statement that was given up may have left it waiting
+/// for an answer that never comes, and it would keep its place among the connections for as long as the kernel tries.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The database. Clones share one pool of connections.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -101,6 +105,12 @@ impl Store {
                         connection.ping().await?;
                     }
                     Ok(true)
+                })
+            })
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    let answer = tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await;
+                    answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
                 })
             })
             .connect_lazy_with(options);

@@ -109,3 +109,24 @@ async fn figures_count_every_state_and_the_age_of_what_is_due() {
     assert_eq!(counts.due, 1);
     assert!(counts.oldest_due_age >= Duration::from_secs(3600), "{:?}", counts.oldest_due_age);
 }
+
+#[tokio::test]
+async fn an_intent_made_while_the_address_changes_is_for_the_new_one() {
+    let fixture = Fixture::new().await;
+    go_user(&fixture).await;
+    let mut change = fixture.sql.begin().await.expect("a transaction");
+    sqlx::raw_sql("UPDATE users SET email = 'new@example.com'").execute(&mut *change).await.expect("changed");
+    let (store, policy, keys) = (fixture.store.clone(), fixture.policy.clone(), fixture.keys.clone());
+    let making = tokio::spawn(async move { store.intent_for("go", TASK, &policy, &keys).await });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let blocked = async {
+        while sqlx::query_scalar::<_, i64>(waits).fetch_one(&fixture.sql).await.expect("a number") == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), blocked).await.expect("it waits for the change");
+    change.commit().await.expect("committed");
+    let made = making.await.expect("no panic").expect("asked");
+    let IntentFor::Created(id) = made else { panic!("there was none, but {made:?}") };
+    assert_eq!(fixture.lease(id).await.email, "new@example.com");
+}

@@ -28,10 +28,12 @@ async fn a_claim_that_is_dropped_leaves_its_rows_waiting() {
     let fixture = Fixture::new().await;
     let id = fixture.sign_up("alice").await.intent.id;
     drop(fixture.store.claim_waiting(10, HORIZON).await.expect("claim"));
-    // The dropped transaction is rolled back in the background; a lease waits for that.
-    let leased = fixture.lease(id).await;
-    fixture.store.record_release(id, leased.epoch).await.expect("released");
-    fixture.set("state = 'waiting'", id).await;
+    // The dropped transaction is rolled back in the background; whoever wants the lock waits for that.
+    let state: String = sqlx::query_scalar("SELECT state FROM email_intents FOR UPDATE")
+        .fetch_one(&fixture.sql)
+        .await
+        .expect("the row");
+    assert_eq!(state, "waiting");
     let again = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
     assert_eq!(again.intents().len(), 1);
     again.dispatched("redis-1").await.expect("marked");
@@ -136,6 +138,22 @@ async fn what_another_incarnation_of_redis_was_told_waits_again() {
     assert_eq!(fixture.state(unmarked.intent.id).await, State::Waiting);
     assert_eq!(fixture.state(sending).await, State::Sending);
     assert_eq!(fixture.store.reset_incarnation("redis-2").await.expect("reset"), 0);
+}
+
+#[tokio::test]
+async fn a_row_that_somebody_holds_locked_does_not_keep_the_others_from_a_new_redis() {
+    let fixture = Fixture::new().await;
+    let [held, free] = [fixture.sign_up("held").await.intent.id, fixture.sign_up("free").await.intent.id];
+    fixture.store.claim_waiting(10, HORIZON).await.expect("claim").dispatched("redis-1").await.expect("marked");
+    let mut holder = fixture.sql.begin().await.expect("a transaction");
+    sqlx::query("SELECT FROM email_intents WHERE id = $1 FOR UPDATE")
+        .bind(held)
+        .execute(&mut *holder)
+        .await
+        .expect("locked");
+    let reset = tokio::time::timeout(Duration::from_secs(30), fixture.store.reset_incarnation("redis-2")).await;
+    assert_eq!(reset.expect("it waits for nobody").expect("reset"), 1);
+    assert_eq!((fixture.state(held).await, fixture.state(free).await), (State::Dispatched, State::Waiting));
 }
 
 #[tokio::test]

@@ -66,16 +66,37 @@ async fn a_wrong_id_and_a_wrong_code_are_told_the_same() {
 #[tokio::test]
 async fn an_expired_link_does_not_verify_and_a_mail_that_was_late_is_not_expired() {
     let fixture = Fixture::new().await;
-    let leased = fixture.leased("alice").await;
-    let code = fixture.code(&leased);
-    // Six hours before it was accepted: the link's time has not begun.
-    fixture.set("created_at = created_at - interval '60 hours'", leased.intent.id).await;
-    fixture.store.record_sent(leased.intent.id, leased.epoch, "250 ok").await.expect("sent");
-    fixture.execute("UPDATE verify_emails SET expired_at = clock_timestamp() - interval '1 millisecond'").await;
-    let result = fixture.store.verify_email(leased.email_id, &code).await;
+    let [late, expired] = [fixture.leased("alice").await, fixture.leased("bob").await];
+    // Far longer before they were accepted than a link lives: its time has not begun.
+    fixture.execute("UPDATE verify_emails SET created_at = created_at - interval '60 days'").await;
+    for leased in [&late, &expired] {
+        fixture.store.record_sent(leased.intent.id, leased.epoch, "250 ok").await.expect("sent");
+    }
+    fixture.store.verify_email(late.email_id, &fixture.code(&late)).await.expect("verified");
+    fixture.execute("UPDATE verify_emails SET expired_at = expired_at - interval '60 days' WHERE NOT is_used").await;
+    let result = fixture.store.verify_email(expired.email_id, &fixture.code(&expired)).await;
     assert!(matches!(result, Err(VerifyError::Expired)), "{result:?}");
-    fixture.execute("UPDATE verify_emails SET expired_at = clock_timestamp() + interval '1 hour'").await;
-    fixture.store.verify_email(leased.email_id, &code).await.expect("verified");
+}
+
+#[tokio::test]
+async fn the_link_of_a_mail_that_nobody_recorded_ends_once_its_intent_is_over() {
+    let mut fixture = Fixture::new().await;
+    fixture.policy.max_retries = 0;
+    let lost = fixture.leased("alice").await;
+    fixture.let_lease_expire(lost.intent.id).await;
+    assert_eq!(fixture.store.expire_leases().await.expect("swept"), 1);
+    assert_eq!(fixture.state(lost.intent.id).await, signup::State::Dead);
+    let lives =
+        "SELECT expired_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '100 years' FROM verify_emails";
+    assert!(
+        sqlx::query_scalar::<_, bool>(lives).fetch_one(&fixture.sql).await.expect("a row"),
+        "it lives, and not for ever"
+    );
+    fixture
+        .store
+        .verify_email(lost.email_id, &fixture.code(&lost))
+        .await
+        .expect("a copy may be out, and its link works");
 }
 
 #[tokio::test]

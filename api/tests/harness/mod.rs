@@ -4,6 +4,7 @@
 //! log is searched for what must never be in one. Does not: reach into the program; tests see what clients see.
 
 pub(crate) mod client;
+pub(crate) mod proxy;
 mod setup;
 pub(crate) mod tasks;
 

@@ -89,7 +89,8 @@ impl Store {
         Ok(is_verified.then_some(IntentFor::AlreadyVerified))
     }
 
-    /// The delay is over already: the producer's task waited for it.
+    /// The delay is over already: the producer's task waited for it. The lock waits for a change of the address under way, which
+    /// would not see the new intent, and then reads the new address.
     async fn create_intent(&self, id: Uuid, username: &str, policy: &Policy, keys: &Keys) -> Result<bool, StoreError> {
         let done = sqlx::query(
             "WITH new_intent AS (
@@ -105,6 +106,7 @@ impl Store {
                  WHERE username = $2 AND NOT EXISTS (
                      SELECT FROM email_intents
                      WHERE username = $2 AND state IN ('waiting', 'dispatched', 'sending'))
+                 FOR KEY SHARE OF users
                  ON CONFLICT DO NOTHING
                  RETURNING id, username, email
              )

@@ -4,8 +4,8 @@
 //! is handed to the caller, which makes sure that Redis knows.
 //!
 //! `clock_timestamp()` moves during a statement, so PostgreSQL would compare it with every row of an index; as a subquery
-//! it is read once and bounds the scan. Statements that change many rows skip locked ones or lock in the order of the ids:
-//! two of them never wait for each other in a circle.
+//! it is read once and bounds the scan. Statements that change many rows skip locked ones: they wait
+//! for nobody, least of all for each other in a circle.
 
 use super::{Store, StoreError, rows};
 use crate::Intent;
@@ -22,8 +22,8 @@ impl Store {
         Ok(sqlx::query(EXPIRE_LEASES).bind(None::<Uuid>).execute(&self.pool).await?.rows_affected())
     }
 
-    /// Makes everything waiting again that was handed to a Redis of another incarnation: that one lost its data. Gives the
-    /// number of intents.
+    /// Makes everything waiting again that was handed to a Redis of another incarnation: that one lost its data. What somebody
+    /// holds locked is left to [`overdue`](Self::overdue). Gives the number of intents.
     ///
     /// # Errors
     ///
@@ -33,8 +33,7 @@ impl Store {
             "UPDATE email_intents AS intent SET state = 'waiting'
              FROM (
                  SELECT id FROM email_intents WHERE state = 'dispatched' AND redis_epoch IS DISTINCT FROM $1
-                 ORDER BY id
-                 FOR UPDATE
+                 FOR UPDATE SKIP LOCKED
              ) AS lost
              WHERE intent.id = lost.id",
         )

@@ -39,7 +39,7 @@ check: ## Check format, lints, licences, documentation, and that what is generat
 	cargo deny --log-level error check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
-bench: ## Measure everything against its baselines (ROUNDS=5, ONLY=latency,signups, JSON=file): 20 minutes
+bench: ## Measure everything against its baselines (ROUNDS=5, ONLY=latency,signups, JSON=file): 25 minutes
 	@scripts/setup.sh test
 	cargo build --release -p api -p worker -p inbox -p pipeline-bench
 	@exec target/release/bench --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
@@ -57,7 +57,7 @@ cluster: ## Bring up a real single-node Kubernetes here (as root) with a pipelin
 cluster-down: ## Take that Kubernetes away without a trace
 	@tests/cluster/down.sh
 
-test-cluster: ## Test all of it on that Kubernetes, from its start to its end (as root; ONLY=thread: a third of the time)
+test-cluster: ## Test all of it on that Kubernetes, from its start to its end (as root; ONLY=thread: two minutes instead of twenty)
 	@ONLY=$(ONLY) tests/cluster/test.sh
 
 generate: ## Write again what is generated from code (the CRD, what the charts take from it)

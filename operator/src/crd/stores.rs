@@ -78,7 +78,7 @@ pub enum Migrations {
     Manual,
 }
 
-/// Redis 6 or newer. The operator does not provision it.
+/// Redis 6.2 or newer. The operator does not provision it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Redis {

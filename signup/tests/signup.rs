@@ -114,3 +114,9 @@ async fn the_link_does_not_expire_before_the_mail_is_sent_and_the_code_is_not_st
         .expect("text");
     assert!(!everything.contains(&code));
 }
+
+#[test]
+fn a_user_to_create_shows_neither_address_nor_hash() {
+    let shown = format!("{:?}", new_user("alice", "alice@example.com"));
+    assert!(shown.contains("alice") && !shown.contains("example.com") && !shown.contains("argon2"), "{shown}");
+}

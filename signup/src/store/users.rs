@@ -8,10 +8,10 @@ use crate::{EmailAddress, FullName, Intent, Policy, Username, verification::Keys
 use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use std::fmt;
 use uuid::Uuid;
 
 /// A user to create.
-#[derive(Debug)]
 pub struct NewUser {
     /// User name.
     pub username: Username,
@@ -21,6 +21,12 @@ pub struct NewUser {
     pub email: EmailAddress,
     /// PHC string of the password.
     pub hashed_password: String,
+}
+
+impl fmt::Debug for NewUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewUser").field("username", &self.username).finish_non_exhaustive()
+    }
 }
 
 /// A user as clients see it.

@@ -35,13 +35,7 @@ type Trusted = HashMap<usize, Instant>;
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut trusted = Trusted::new();
     loop {
-        let pause = match recover(&shared, &mut trusted).await {
-            Ok(pause) => pause,
-            Err(error) => {
-                shared.log_trouble("failed to recover tasks", &error);
-                AFTER_ERROR
-            }
-        };
+        let pause = recover(&shared, &mut trusted).await;
         tokio::select! {
             () = shared.quit.cancelled() => return,
             () = tokio::time::sleep_until(Instant::now() + pause) => {}
@@ -49,21 +43,22 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Recovers what is lost in all queues; returns how long to sleep.
-async fn recover(shared: &Shared, trusted: &mut Trusted) -> Result<Duration, Error> {
-    let queues = shared.queues.of(&shared.settings.borrow());
+/// Recovers what is lost in all queues, whatever is wrong with one of them; returns how long to sleep.
+async fn recover(shared: &Shared, trusted: &mut Trusted) -> Duration {
     let mut pause = SAFETY_POLL;
+    let queues = shared.queues.of(&shared.settings.borrow());
     for queue in queues {
-        match recover_queue(shared, &queue, trusted).await {
-            Ok(next) => pause = pause.min(next),
-            Err(error) => {
-                // Any error may mean that holders could not extend their leases either.
+        let next = recover_queue(shared, &queue, trusted).await.unwrap_or_else(|error| {
+            shared.log_trouble("failed to recover tasks", &error);
+            // Holders could not extend their leases either, perhaps; a reply that cannot be understood does not say so.
+            if !matches!(error, Error::UnexpectedReply { .. }) {
                 trusted.remove(&queue.number);
-                return Err(error);
             }
-        }
+            AFTER_ERROR
+        });
+        pause = pause.min(next);
     }
-    Ok(pause)
+    pause
 }
 
 /// Recovers what is lost in one queue; returns when to look again.

@@ -1,6 +1,7 @@
 //! Writes the results of attempts. Results that arrive while a write is under way go together in the next one, so batches form
 //! under load and a lone result waits for nothing. A write that gets no answer is repeated until Redis says yes or no: the
-//! fencing token makes the repetition harmless, and a task that succeeded must not run again for want of an answer.
+//! fencing token makes the repetition harmless, and a task that succeeded must not run again for want of an answer. A result
+//! that Redis refuses waits aside, so that the others do not wait for it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use crate::error::Error;
 const RESULTS_PER_WRITE: usize = 250;
 /// First and longest pause between repetitions.
 const REPEAT_AFTER: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// Results that Redis refuses are tried again this often, each by itself: a single one may be what is refused.
+const REFUSED_AGAIN: Duration = Duration::from_secs(1);
 /// A result that Redis refuses with an error (not the lease, not an outage) is given up after this long.
 const REFUSED_FOR: Duration = Duration::from_secs(30);
 
@@ -48,18 +51,32 @@ pub(crate) struct Result {
 
 /// Runs until the sending side is dropped and every result is written or given up. How long to wait for that is the shutdown's.
 pub(crate) async fn run(shared: Arc<Shared>, mut results: mpsc::UnboundedReceiver<Result>) {
-    let mut waiting: Vec<Result> = Vec::new();
-    let mut pause = REPEAT_AFTER.0;
+    let (mut waiting, mut refused) = (Vec::new(), Vec::new());
+    let (mut pause, mut refused_again, mut open) = (REPEAT_AFTER.0, Instant::now(), true);
     loop {
-        if waiting.is_empty() && results.recv_many(&mut waiting, RESULTS_PER_WRITE).await == 0 {
-            return;
+        if waiting.is_empty() {
+            tokio::select! {
+                received = results.recv_many(&mut waiting, RESULTS_PER_WRITE), if open => open = received > 0,
+                () = tokio::time::sleep_until(refused_again), if !refused.is_empty() => {}
+                else => return,
+            }
         }
         while waiting.len() < RESULTS_PER_WRITE
             && let Ok(result) = results.try_recv()
         {
             waiting.push(result);
         }
-        waiting = write(&shared, waiting).await;
+        if refused_again <= Instant::now() {
+            waiting.append(&mut refused);
+        }
+        let kept = write(&shared, std::mem::take(&mut waiting)).await;
+        let (aside, unanswered): (Vec<Result>, Vec<Result>) =
+            kept.into_iter().partition(|result| result.refused.is_some());
+        if !aside.is_empty() {
+            refused_again = Instant::now() + REFUSED_AGAIN;
+            refused.extend(aside);
+        }
+        waiting = unanswered;
         if waiting.is_empty() {
             pause = REPEAT_AFTER.0;
             continue;
@@ -69,12 +86,13 @@ pub(crate) async fn run(shared: Arc<Shared>, mut results: mpsc::UnboundedReceive
     }
 }
 
-/// Writes results and gives back those that got no answer.
+/// Writes results and gives back those that got no answer or were refused.
 async fn write(shared: &Shared, results: Vec<Result>) -> Vec<Result> {
     let mut batches: HashMap<(usize, bool), Vec<Result>> = HashMap::new();
     let mut single = Vec::new();
     for result in results {
         match result.outcome {
+            _ if result.refused.is_some() => single.push(result),
             Outcome::Ack => batches.entry((result.queue.number, true)).or_default().push(result),
             Outcome::Requeue => batches.entry((result.queue.number, false)).or_default().push(result),
             _ => single.push(result),

@@ -47,6 +47,16 @@ impl Error {
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable(_))
     }
+
+    /// True when the keys or the access list are what is wrong, and not the state of Redis: repeating is of no use before
+    /// somebody repairs them.
+    pub(crate) fn lies_with_data(&self) -> bool {
+        match self {
+            Self::Refused(error) => says(error, "WRONGTYPE") || says(error, "NOPERM"),
+            Self::UnexpectedReply { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 impl From<RedisError> for Error {

@@ -22,7 +22,7 @@ const RESULTS_PER_WRITE: usize = 250;
 const REPEAT_AFTER: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// Results that Redis refuses are tried again this often, each by itself: a single one may be what is refused.
 const REFUSED_AGAIN: Duration = Duration::from_secs(1);
-/// A result that Redis refuses with an error (not the lease, not an outage) is given up after this long.
+/// A result that Redis refuses because of the data or the access list is given up after this long.
 const REFUSED_FOR: Duration = Duration::from_secs(30);
 
 /// What shall become of a task.
@@ -167,7 +167,7 @@ fn note(shared: &Shared, result: &Result, settled: Settled) {
 /// Decides which results are tried again after an error.
 fn keep(shared: &Shared, mut results: Vec<Result>, error: &Error) -> Vec<Result> {
     shared.log_trouble("failed to write results, trying again", error);
-    if error.is_unreachable() {
+    if !error.lies_with_data() {
         return results;
     }
     let now = Instant::now();
@@ -184,4 +184,41 @@ fn keep(shared: &Shared, mut results: Vec<Result>, error: &Error) -> Vec<Result>
         kept
     });
     results
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Connection, RetryPolicy, Settings};
+
+    #[tokio::test]
+    async fn only_a_result_that_the_data_stands_against_is_ever_given_up() {
+        let connection = Connection::open(&servers::redis().fresh_database(), None).expect("a good URI");
+        let settings =
+            Settings { queues: Vec::new(), strict_priority: false, concurrency: 0, retry: RetryPolicy::default() };
+        let (results, _) = mpsc::unbounded_channel();
+        let broker = crate::broker::Broker::new(connection.clone());
+        let shared = Shared::new(broker, tokio::sync::watch::channel(settings).1, results);
+        let kept_after = async |reply: &str| {
+            let script = "return redis.error_reply(ARGV[1])";
+            let error = connection.command(redis::cmd("EVAL").arg(script).arg(0).arg(reply)).await;
+            let long_refused = Result {
+                number: 1,
+                queue: shared.queues.get("default"),
+                taken: Arc::new(Taken { id: "a".to_owned(), message: Vec::new() }),
+                token: "A".into(),
+                ended: shared.broker.now(),
+                outcome: Outcome::Ack,
+                refused: Instant::now().checked_sub(REFUSED_FOR),
+            };
+            assert!(long_refused.refused.is_some());
+            keep(&shared, vec![long_refused], &error.expect_err("told to fail")).len()
+        };
+        for passing in ["READONLY x", "OOM x", "MISCONF x", "NOREPLICAS x", "LOADING x", "NOAUTH x"] {
+            assert_eq!(kept_after(passing).await, 1, "{passing}");
+        }
+        for lasting in ["WRONGTYPE x", "NOPERM x", "ERR Error running script: @user_script:7: -WRONGTYPE x"] {
+            assert_eq!(kept_after(lasting).await, 0, "{lasting}");
+        }
+    }
 }

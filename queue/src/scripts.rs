@@ -39,5 +39,6 @@ scripts! {
     DROP_DANGLING = "drop_dangling";
     DELETE_EXPIRED = "delete_expired";
     WRITE_SERVER = "write_server";
+    LIST_SERVER = "list_server";
     QUEUE_STATE = "queue_state";
 }

@@ -229,6 +229,7 @@ async fn a_full_redis_refuses_new_tasks_by_name_and_lets_the_old_ones_end() {
     bench.until("settled", async |bench| bench.state("default").await.active == 0).await;
     let state = bench.state("default").await;
     assert_eq!((state.archived, state.retry, state.pending, state.processed), (1, 1, 0, 30));
+    bench.until("listed", async |bench| bench.inspector.servers().await.unwrap().len() == 1).await;
     server.shutdown().await;
 }
 

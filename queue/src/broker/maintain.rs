@@ -17,6 +17,8 @@ const ENTRIES_PER_FORWARD: usize = 2_000;
 const ENTRIES_PER_CALL: usize = 500;
 /// How long a server is believed to live after a heartbeat (asynq v0.26.0, `heartbeat.go`).
 const SERVER_LIFE: Duration = Duration::from_secs(10);
+/// Servers are taken out of the register this long after their end.
+const DEAD_SERVER_LISTED: Duration = Duration::from_secs(60);
 
 /// What one forward did to one container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +133,7 @@ impl Broker {
         }
     }
 
-    /// Publishes a server and its running tasks for 10 s. `workers` are ids and encoded `WorkerInfo`s.
+    /// Publishes a server and its running tasks for 10 s, and forgets servers that died without doing so themselves. `workers` are ids and encoded `WorkerInfo`s.
     pub(crate) async fn write_server(
         &self,
         identity: &str,
@@ -145,9 +147,12 @@ impl Broker {
         for (id, worker) in workers {
             call.arg(id).arg(worker);
         }
-        self.connection.command(redis::cmd("ZADD").arg(keys::SERVERS).arg(expiry).arg(&server)).await?;
-        self.connection.command(redis::cmd("ZADD").arg(keys::WORKERS).arg(expiry).arg(&running)).await?;
-        self.run::<i64>(call).await.map(drop)
+        let died = now.seconds() - DEAD_SERVER_LISTED.as_secs() as i64;
+        let list = |register: &str, entry: &str| {
+            Call::new(&scripts::LIST_SERVER, &[register]).with(expiry).with(died).with(entry)
+        };
+        let calls = vec![call, list(keys::SERVERS, &server), list(keys::WORKERS, &running)];
+        self.run_all(calls).await?.into_iter().try_for_each(|reply| reply.map(drop))
     }
 
     /// Removes a server's entry, as the last thing it does.

@@ -103,10 +103,12 @@ async fn publish(shared: &Shared) -> Result<(), Error> {
     };
     let workers: Vec<(String, Vec<u8>)> =
         attempts.iter().filter_map(|(_, attempt)| worker_info(shared, attempt)).collect();
-    shared.broker.write_server(&shared.identity(), &info.encode_to_vec(), &workers, now).await?;
     let names: Vec<&str> = settings.queues.iter().map(|queue| &*queue.name).collect();
-    shared.broker.register(&names).await?;
-    shared.broker.connection().measure_clock().await
+    // Each whatever became of the ones before: a full Redis refuses new names.
+    let published = shared.broker.write_server(&shared.identity(), &info.encode_to_vec(), &workers, now).await;
+    let registered = shared.broker.register(&names).await;
+    let measured = shared.broker.connection().measure_clock().await;
+    published.and(registered).and(measured)
 }
 
 fn worker_info(shared: &Shared, attempt: &Attempt) -> Option<(String, Vec<u8>)> {

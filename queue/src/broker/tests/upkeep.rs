@@ -222,3 +222,16 @@ async fn a_heartbeat_lives_ten_seconds_under_the_names_of_asynq() {
     fixture.broker.clear_server("pod-1:7:s1").await.unwrap();
     assert!(fixture.dump().await.is_empty());
 }
+
+#[tokio::test]
+async fn a_heartbeat_takes_out_servers_that_ended_more_than_a_minute_ago() {
+    let fixture = Fixture::new();
+    for register in ["asynq:servers", "asynq:workers"] {
+        fixture.redis(&["ZADD", register, "1699999940", "died", "1699999941", "dying"]).await;
+    }
+    fixture.broker.write_server("pod-1:7:s1", b"info", &[], NOW).await.unwrap();
+    for register in ["asynq:servers", "asynq:workers"] {
+        let entry = format!("{register}:{{pod-1:7:s1}}");
+        assert_eq!(fixture.read::<Vec<String>>(&["ZRANGE", register, "0", "-1"]).await, ["dying", &entry]);
+    }
+}

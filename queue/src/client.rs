@@ -119,9 +119,28 @@ impl Client {
         stale.sort_unstable();
         stale.dedup();
         self.broker.register(&stale).await?;
+        // As often, because it is the moment when this client asks Redis anyway: a machine's clock may be set at any time.
+        self.broker.connection().measure_clock().await?;
         let entry = Registration { at: Instant::now(), connection: self.broker.connection().number() };
         let mut registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
         registered.extend(stale.into_iter().map(|queue| (queue.to_owned(), entry)));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::tests::step_clock;
+
+    #[tokio::test]
+    async fn a_task_due_soon_is_scheduled_although_the_local_clock_has_jumped_ahead() {
+        let connection = Connection::open(&servers::redis().fresh_database(), None).expect("a good URI");
+        let client = Client::new(connection.clone());
+        step_clock(&connection, 3_600).await;
+        let due = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(600);
+        client.enqueue(&Task { process_at: Some(due), ..Task::new("greet", "{}") }).await.expect("enqueued");
+        let state = crate::Inspector::new(connection).queue("default", Duration::ZERO).await.expect("Redis answers");
+        assert_eq!((state.pending, state.scheduled), (0, 1));
     }
 }

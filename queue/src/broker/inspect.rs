@@ -41,6 +41,8 @@ impl Broker {
 
     /// What live servers last said of themselves; what does not decode is left out, as asynq does.
     pub(crate) async fn live_servers(&self) -> Result<Vec<wire::ServerInfo>, Error> {
+        // Not the offset known since the connection was opened: the machine's clock may have been set meanwhile.
+        self.connection.measure_clock().await?;
         let now = self.now().seconds();
         let mut list = redis::cmd("ZRANGEBYSCORE");
         list.arg(keys::SERVERS).arg(now).arg("+inf");

@@ -49,6 +49,14 @@ pub(crate) fn with_id(id: &str) -> Task {
     Task { id: id.to_owned(), ..t1() }
 }
 
+/// Makes a connection's clock wrong by so many seconds, as when the machine's is set after Redis' was measured.
+pub(crate) async fn step_clock(connection: &Connection, seconds: i64) {
+    connection.measure_clock().await.unwrap();
+    let received = std::time::SystemTime::now();
+    let wrong = connection.clock().now().0 / 1_000 + seconds * 1_000_000;
+    connection.clock().measured(wrong, received, Duration::ZERO);
+}
+
 /// That many seconds after [`NOW`].
 pub(crate) fn at(seconds: i64) -> jiff::Timestamp {
     Now(NOW.0 + seconds * 1_000_000_000).timestamp()

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Fixture, M0, NOW, stored, t1, with_id};
+use super::{Fixture, M0, NOW, step_clock, stored, t1, with_id};
 use crate::Task;
 use crate::broker::maintain::Forwarded;
 use crate::broker::{Dequeue, Guard};
@@ -234,4 +234,14 @@ async fn a_heartbeat_takes_out_servers_that_ended_more_than_a_minute_ago() {
         let entry = format!("{register}:{{pod-1:7:s1}}");
         assert_eq!(fixture.read::<Vec<String>>(&["ZRANGE", register, "0", "-1"]).await, ["dying", &entry]);
     }
+}
+
+#[tokio::test]
+async fn live_servers_are_told_by_the_redis_clock_also_after_the_local_one_has_jumped() {
+    let fixture = Fixture::new();
+    let connection = fixture.broker.connection();
+    connection.measure_clock().await.unwrap();
+    fixture.broker.write_server("pod-1:7:s1", b"", &[], fixture.broker.now()).await.unwrap();
+    step_clock(connection, 3_600).await;
+    assert_eq!(fixture.broker.live_servers().await.unwrap().len(), 1);
 }

@@ -100,7 +100,8 @@ impl Broker {
         let active = Call::new(&scripts::REPAIR_ACTIVE, &[&keys.active, &keys.lease])
             .with(&keys.task_prefix)
             .with(fresh_lease)
-            .with(ENTRIES_PER_CALL);
+            .with(ENTRIES_PER_CALL)
+            .with(now.seconds());
         let last = window + ENTRIES_PER_CALL - 1;
         let dangling = |container: &str, kind: &str| {
             Call::new(&scripts::DROP_DANGLING, &[container]).with(&keys.task_prefix).with(window).with(last).with(kind)

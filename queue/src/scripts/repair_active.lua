@@ -1,9 +1,11 @@
 -- Repairs what other programs, evictions or partial writes left in active and lease ("ghosts").
 -- KEYS[1] active, [2] lease
--- ARGV[1] task key prefix, [2] lease expiry (s) for a task that has none, [3] most entries to look at
+-- ARGV[1] task key prefix, [2] lease expiry (s) for a task that has none, [3] most entries to look at, [4] now (s)
 -- Returns the number of repairs.
 --   in active without a message      -> dropped
---   in active without a lease        -> gets the lease its holder last wrote, or a fresh one that any recoverer finds expired
+--   in active without a lease        -> gets the lease its holder last wrote while that lasts; else a fresh one, which any
+--                                       recoverer finds expired, and the old holder is fenced off: a Go worker, which leaves
+--                                       our fields as they are, may have the task by now
 --   in lease, but not active by state -> dropped from lease
 --   in lease, active by state, not in the list -> put back into the list
 local repairs, listed = 0, {}
@@ -18,7 +20,13 @@ for _, id in ipairs(redis.call("LRANGE", KEYS[1], -tonumber(ARGV[3]), -1)) do
     end
     repairs = repairs + 1
   elseif not redis.call("ZSCORE", KEYS[2], id) then
-    redis.call("ZADD", KEYS[2], fields[2] or ARGV[2], id)
+    local lease = ARGV[2]
+    if fields[2] and tonumber(fields[2]) > tonumber(ARGV[4]) then
+      lease = fields[2]
+    else
+      redis.call("HDEL", ARGV[1] .. id, "lease_token", "lease_score")
+    end
+    redis.call("ZADD", KEYS[2], lease, id)
     repairs = repairs + 1
   end
 end

@@ -83,6 +83,16 @@ async fn a_stale_holder_is_refused_after_a_go_worker_took_the_task() {
 }
 
 #[tokio::test]
+async fn a_stale_holder_is_refused_after_the_lease_of_a_go_worker_vanished_and_was_repaired() {
+    let (fixture, taken) = Fixture::with_active().await;
+    recover_like_go(&fixture).await;
+    dequeue_like_go(&fixture, LATER.seconds() + 30).await;
+    fixture.redis(&["DEL", "asynq:{q}:lease"]).await;
+    assert_eq!(fixture.broker.repair(&fixture.keys, 0, LATER).await.unwrap(), 1);
+    assert_fenced_off(&fixture, &taken).await;
+}
+
+#[tokio::test]
 async fn a_stale_holder_is_refused_after_the_task_is_gone() {
     let (fixture, taken) = Fixture::with_active().await;
     fixture.broker.ack(&fixture.keys, &[("T1", "A")], NOW).await.unwrap();

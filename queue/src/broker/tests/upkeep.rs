@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Fixture, M0, NOW, step_clock, stored, t1, with_id};
+use super::{Fixture, M0, NOW, stored, t1, with_id};
 use crate::Task;
 use crate::broker::maintain::Forwarded;
 use crate::broker::{Dequeue, Guard};
@@ -80,6 +80,14 @@ async fn the_tasks_of_a_dequeue_whose_reply_was_lost_are_found_by_its_token() {
     ids.sort();
     assert_eq!(ids, ["a", "b"]);
     assert!(fixture.broker.reclaim(&fixture.keys, "C").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_tasks_of_a_lost_reply_are_found_behind_ten_thousand_older_leases() {
+    let (fixture, _) = Fixture::with_active().await;
+    let script = "for n = 1, 10000 do redis.call('ZADD', KEYS[1], 1700000029, 'old' .. n) end";
+    fixture.redis(&["EVAL", script, "1", "asynq:{q}:lease"]).await;
+    assert_eq!(fixture.broker.reclaim(&fixture.keys, "A").await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -202,46 +210,4 @@ async fn completed_tasks_are_deleted_when_their_retention_ends() {
         &format!("t:long msg={} state=completed", M0.replace("1a025431", "1a046c6f6e67")),
     ];
     assert_eq!(fixture.dump().await, expected);
-}
-
-#[tokio::test]
-async fn a_heartbeat_lives_ten_seconds_under_the_names_of_asynq() {
-    let fixture = Fixture::new();
-    let running = [("T1".to_owned(), b"worker".to_vec())];
-    fixture.broker.write_server("pod-1:7:s1", b"info", &running, NOW).await.unwrap();
-    let expected = [
-        "asynq:servers [(\"asynq:servers:{pod-1:7:s1}\", 1700000010)]",
-        "asynq:servers:{pod-1:7:s1} info",
-        "asynq:workers [(\"asynq:workers:{pod-1:7:s1}\", 1700000010)]",
-        "asynq:workers:{pod-1:7:s1} T1=worker",
-    ];
-    assert_eq!(fixture.dump().await, expected);
-    for key in ["asynq:servers:{pod-1:7:s1}", "asynq:workers:{pod-1:7:s1}"] {
-        assert_eq!(fixture.read::<i64>(&["TTL", key]).await, 10);
-    }
-    fixture.broker.clear_server("pod-1:7:s1").await.unwrap();
-    assert!(fixture.dump().await.is_empty());
-}
-
-#[tokio::test]
-async fn a_heartbeat_takes_out_servers_that_ended_more_than_a_minute_ago() {
-    let fixture = Fixture::new();
-    for register in ["asynq:servers", "asynq:workers"] {
-        fixture.redis(&["ZADD", register, "1699999940", "died", "1699999941", "dying"]).await;
-    }
-    fixture.broker.write_server("pod-1:7:s1", b"info", &[], NOW).await.unwrap();
-    for register in ["asynq:servers", "asynq:workers"] {
-        let entry = format!("{register}:{{pod-1:7:s1}}");
-        assert_eq!(fixture.read::<Vec<String>>(&["ZRANGE", register, "0", "-1"]).await, ["dying", &entry]);
-    }
-}
-
-#[tokio::test]
-async fn live_servers_are_told_by_the_redis_clock_also_after_the_local_one_has_jumped() {
-    let fixture = Fixture::new();
-    let connection = fixture.broker.connection();
-    connection.measure_clock().await.unwrap();
-    fixture.broker.write_server("pod-1:7:s1", b"", &[], fixture.broker.now()).await.unwrap();
-    step_clock(connection, 3_600).await;
-    assert_eq!(fixture.broker.live_servers().await.unwrap().len(), 1);
 }

@@ -69,8 +69,8 @@ async fn extend_chunk(shared: &Shared, attempts: &[(u64, Attempt)]) -> Result<()
     for ((number, attempt), extended) in attempts.iter().zip(extended) {
         if extended {
             shared.running.extended(*number, asked + LEASE);
-        } else if shared.running.contains(*number) && !attempt.cancelled.is_cancelled() {
-            // Not ours any more, and not just settled: somebody recovered the task, or Redis lost it.
+        } else if shared.running.is_unended(*number) && !attempt.cancelled.is_cancelled() {
+            // Not ours any more, and no result of it on its way: somebody recovered the task, or Redis lost it.
             queue.leases_lost.increment(1);
             tracing::warn!(task.id = attempt.taken.id, queue.name = queue.keys.name, "lease lost, attempt cancelled");
             attempt.cancelled.cancel();
@@ -125,4 +125,47 @@ fn worker_info(shared: &Shared, attempt: &Attempt) -> Option<(String, Vec<u8>)> 
         deadline: Some(message::timestamp(attempt.ends)),
     };
     Some((task.id, info.encode_to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::broker::{Broker, Taken};
+    use crate::{Connection, RetryPolicy, Settings};
+
+    #[tokio::test]
+    async fn a_lost_lease_cancels_a_running_attempt_and_none_whose_result_is_being_written() {
+        let broker = Broker::new(Connection::open(&servers::redis().fresh_database(), None).expect("a good URI"));
+        let settings =
+            Settings { queues: Vec::new(), strict_priority: false, concurrency: 0, retry: RetryPolicy::default() };
+        let (results, _) = tokio::sync::mpsc::unbounded_channel();
+        let shared = Shared::new(broker, tokio::sync::watch::channel(settings).1, results);
+        let handler = tokio::spawn(std::future::pending::<()>());
+        let attempts: Vec<(u64, Attempt)> = [None, Some(handler.abort_handle())]
+            .into_iter()
+            .zip(0..)
+            .map(|(abort, number)| {
+                let attempt = Attempt {
+                    queue: shared.queues.get("default"),
+                    taken: Arc::new(Taken { id: "a".to_owned(), message: Vec::new() }),
+                    token: "A".into(),
+                    started: shared.started,
+                    ends: shared.started,
+                    cancelled: CancellationToken::new(),
+                    lease_until: Instant::now(),
+                    abort,
+                };
+                shared.running.insert(number, attempt.clone());
+                (number, attempt)
+            })
+            .collect();
+        extend_chunk(&shared, &attempts).await.expect("Redis answers");
+        assert_eq!(
+            attempts.iter().map(|(_, attempt)| attempt.cancelled.is_cancelled()).collect::<Vec<_>>(),
+            [false, true]
+        );
+        handler.abort();
+    }
 }

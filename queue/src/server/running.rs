@@ -68,10 +68,6 @@ impl Running {
         }
     }
 
-    pub(crate) fn contains(&self, number: u64) -> bool {
-        self.locked().contains_key(&number)
-    }
-
     /// True when this server holds the task, under whatever token.
     pub(crate) fn holds(&self, queue: &str, id: &str) -> bool {
         self.locked().values().any(|attempt| attempt.taken.id == id && attempt.queue.keys.name == queue)

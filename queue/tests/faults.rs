@@ -7,7 +7,7 @@ mod harness;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::{Bench, answer, ok};
 use queue::{Error, Task, TaskError};
@@ -112,98 +112,6 @@ async fn after_redis_came_back_empty_the_running_task_ends_and_new_ones_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_whose_lease_ran_out_during_an_outage_of_redis_stays_with_its_living_holder() {
-    let mut redis = Redis::start_with(&["--appendonly", "yes"]).unwrap();
-    let bench = Bench::at(redis.uri(0));
-    let release = Arc::new(Semaphore::new(0));
-    let gate = Arc::clone(&release);
-    let waiting = answer(move |_| {
-        let gate = Arc::clone(&gate);
-        async move {
-            drop(gate.acquire().await);
-            Ok(())
-        }
-    });
-    let started = Instant::now();
-    let (holder, mut jobs) = bench.server(|_| {}, waiting);
-    bench.client.enqueue(&tasks(1)[0]).await.unwrap();
-    let job = jobs.next().await;
-    let (there_before, mut others) = bench.server(|_| {}, ok());
-    // As if the holder had last extended its lease 29 s ago.
-    let ending = (jiff::Timestamp::now().as_second() + 1).to_string();
-    bench.redis::<i64>(&["HSET", "asynq:{default}:t:0000", "lease_score", &ending]).await;
-    bench.redis::<i64>(&["ZADD", "asynq:{default}:lease", "XX", "CH", &ending, "0000"]).await;
-    redis.kill();
-    // Its heartbeat of 5 s after the start fails; the lease is over.
-    bench.until("a heartbeat failed", async |_| started.elapsed() > Duration::from_millis(5_700)).await;
-    redis.start_again().unwrap();
-    let (new, mut new_jobs) = bench.server(|_| {}, ok());
-    let ending = ending.parse::<i64>().unwrap();
-    bench
-        .until("extended or recovered", async |bench| {
-            bench.redis::<Option<i64>>(&["ZSCORE", "asynq:{default}:lease", "0000"]).await != Some(ending)
-        })
-        .await;
-    release.add_permits(1);
-    bench.until("acked", async |bench| bench.state("default").await.processed >= 1).await;
-    let state = bench.state("default").await;
-    assert_eq!((state.processed, state.failed, state.active, job.cancelled.is_cancelled()), (1, 0, 0, false));
-    assert!(others.try_next().is_none() && new_jobs.try_next().is_none());
-    for server in [holder, there_before, new] {
-        server.shutdown().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_success_that_redis_did_not_hear_of_is_told_again_and_the_task_does_not_run_again() {
-    let redis = Arc::new(Redis::start().unwrap());
-    let bench = Bench::at(redis.uri(0));
-    let silenced = Arc::clone(&redis);
-    let silencing = answer(move |_| {
-        let redis = Arc::clone(&silenced);
-        async move {
-            redis.pause();
-            Ok(())
-        }
-    });
-    let (server, mut jobs) = bench.server(|_| {}, silencing);
-    bench.client.enqueue(&tasks(1)[0]).await.unwrap();
-    jobs.next().await;
-    // Longer than the response timeout of 1 s: the first write-back is given up.
-    bench.until("noticed", async |_| !server.healthy()).await;
-    redis.resume();
-    bench.until("acked", async |bench| bench.state("default").await.processed == 1).await;
-    let state = bench.state("default").await;
-    assert_eq!((state.active, state.failed, jobs.try_next().is_none()), (0, 0, true));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_shutdown_uses_its_whole_grace_to_tell_a_silent_redis_of_a_success() {
-    let redis = Arc::new(Redis::start().unwrap());
-    let bench = Bench::at(redis.uri(0));
-    let silenced = Arc::clone(&redis);
-    let silencing = answer(move |_| {
-        let redis = Arc::clone(&silenced);
-        async move {
-            redis.pause();
-            Ok(())
-        }
-    });
-    let (server, mut jobs) = bench.server(|_| {}, silencing);
-    bench.client.enqueue(&tasks(1)[0]).await.unwrap();
-    jobs.next().await;
-    let asked = Instant::now();
-    let silence = async {
-        // More than twice the time for last writes after the grace; the grace of this server is 10 s.
-        bench.until("silent for long", async |_| asked.elapsed() > Duration::from_secs(5)).await;
-        redis.resume();
-    };
-    let (report, ()) = tokio::join!(server.shutdown(), silence);
-    let state = bench.state("default").await;
-    assert_eq!((report.finished, state.active, state.processed, state.failed), (1, 0, 1, 0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_full_redis_refuses_new_tasks_by_name_and_lets_the_old_ones_end() {
     let redis = Redis::start().unwrap();
     let bench = Bench::at(redis.uri(0));
@@ -257,6 +165,28 @@ async fn a_connection_to_a_replica_is_given_up_whatever_showed_it() {
     let refused = bench.client.enqueue_many(&tasks(4)[2..]).await;
     assert!(matches!(refused, Err(Error::ReadOnly(_))), "{refused:?}");
     bench.until("given up", async |bench| clients(bench).await == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_connection_is_a_new_one_listens_on_a_new_one_too() {
+    let redis = Redis::start().unwrap();
+    let bench = Bench::at(redis.uri(0));
+    let (server, _jobs) = bench.server(|_| {}, ok());
+    let listening = async |bench: &Bench| {
+        let list = bench.redis::<String>(&["CLIENT", "LIST", "TYPE", "pubsub"]).await;
+        let id = |line: &str| line.split_whitespace().next().map(str::to_owned);
+        list.lines().filter_map(id).collect::<Vec<String>>()
+    };
+    bench.until("listening", async |bench| listening(bench).await.len() == 1).await;
+    let before = listening(&bench).await;
+    bench.redis::<i64>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    bench
+        .until("listening anew", async |bench| {
+            let now = listening(bench).await;
+            now.len() == 1 && now != before
+        })
+        .await;
+    server.shutdown().await;
 }
 
 #[test]

@@ -12,6 +12,12 @@ use crate::keys;
 /// Pause before a lost connection is opened again; the safety polls cover the time.
 const OPEN_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
+/// Redis that takes longer to accept the subscription is given up.
+const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(1);
+/// How often to look whether the server's other connection is a new one. This one only listens, so it would not notice by
+/// itself that the machine at its other end is gone.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Runs until the server's loops end.
 pub(crate) async fn run(shared: Arc<Shared>) {
     loop {
@@ -28,14 +34,29 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Listens until the connection is lost.
+/// Listens until the connection is lost, or the one that takes tasks was.
 async fn listen(shared: &Shared) -> Result<(), Error> {
     let wake = keys::wake(shared.broker.connection().database());
     let mut subscriber = shared.broker.connection().subscriber().await?;
-    subscriber.subscribe(&[&*wake, keys::CANCEL]).await?;
+    let channels = [&*wake, keys::CANCEL];
+    let subscribed = tokio::time::timeout(SUBSCRIBED_WITHIN, subscriber.subscribe(&channels)).await;
+    subscribed.map_err(|_| Error::Unreachable(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))??;
+    let opened = shared.broker.connection().number();
     shared.wake.all();
     let mut messages = subscriber.into_on_message();
-    while let Some(message) = messages.next().await {
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        let message = tokio::select! {
+            message = messages.next() => message,
+            _ = look.tick() => {
+                let now = shared.broker.connection().number();
+                if now.is_some() && now != opened {
+                    return Ok(());
+                }
+                continue;
+            }
+        };
+        let Some(message) = message else { return Ok(()) };
         let text = String::from_utf8_lossy(message.get_payload_bytes());
         if message.get_channel_name() == keys::CANCEL {
             shared.running.cancel(&text);
@@ -45,5 +66,4 @@ async fn listen(shared: &Shared) -> Result<(), Error> {
             shared.wake.due(due_ms);
         }
     }
-    Ok(())
 }

@@ -1,0 +1,109 @@
+//! Attempts that Redis does not hear of for a while: they stay with their holders, and what they came to is told late, but told.
+
+#![allow(clippy::unwrap_used, reason = "a failed set-up fails the test")]
+
+mod harness;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use harness::{Bench, answer, ok};
+use queue::Task;
+use servers::Redis;
+use tokio::sync::Semaphore;
+
+fn task() -> Task {
+    Task { id: "0000".to_owned(), ..Task::new("greet", "{}") }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_whose_lease_ran_out_during_an_outage_of_redis_stays_with_its_living_holder() {
+    let mut redis = Redis::start_with(&["--appendonly", "yes"]).unwrap();
+    let bench = Bench::at(redis.uri(0));
+    let release = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&release);
+    let waiting = answer(move |_| {
+        let gate = Arc::clone(&gate);
+        async move {
+            drop(gate.acquire().await);
+            Ok(())
+        }
+    });
+    let started = Instant::now();
+    let (holder, mut jobs) = bench.server(|_| {}, waiting);
+    bench.client.enqueue(&task()).await.unwrap();
+    let job = jobs.next().await;
+    let (there_before, mut others) = bench.server(|_| {}, ok());
+    // As if the holder had last extended its lease 29 s ago.
+    let ending = (jiff::Timestamp::now().as_second() + 1).to_string();
+    bench.redis::<i64>(&["HSET", "asynq:{default}:t:0000", "lease_score", &ending]).await;
+    bench.redis::<i64>(&["ZADD", "asynq:{default}:lease", "XX", "CH", &ending, "0000"]).await;
+    redis.kill();
+    // Its heartbeat of 5 s after the start fails; the lease is over.
+    bench.until("a heartbeat failed", async |_| started.elapsed() > Duration::from_millis(5_700)).await;
+    redis.start_again().unwrap();
+    let (new, mut new_jobs) = bench.server(|_| {}, ok());
+    let ending = ending.parse::<i64>().unwrap();
+    bench
+        .until("extended or recovered", async |bench| {
+            bench.redis::<Option<i64>>(&["ZSCORE", "asynq:{default}:lease", "0000"]).await != Some(ending)
+        })
+        .await;
+    release.add_permits(1);
+    bench.until("acked", async |bench| bench.state("default").await.processed >= 1).await;
+    let state = bench.state("default").await;
+    assert_eq!((state.processed, state.failed, state.active, job.cancelled.is_cancelled()), (1, 0, 0, false));
+    assert!(others.try_next().is_none() && new_jobs.try_next().is_none());
+    for server in [holder, there_before, new] {
+        server.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_that_redis_did_not_hear_of_is_told_again_and_the_task_does_not_run_again() {
+    let redis = Arc::new(Redis::start().unwrap());
+    let bench = Bench::at(redis.uri(0));
+    let silenced = Arc::clone(&redis);
+    let silencing = answer(move |_| {
+        let redis = Arc::clone(&silenced);
+        async move {
+            redis.pause();
+            Ok(())
+        }
+    });
+    let (server, mut jobs) = bench.server(|_| {}, silencing);
+    bench.client.enqueue(&task()).await.unwrap();
+    jobs.next().await;
+    // Longer than the response timeout of 1 s: the first write-back is given up.
+    bench.until("noticed", async |_| !server.healthy()).await;
+    redis.resume();
+    bench.until("acked", async |bench| bench.state("default").await.processed == 1).await;
+    let state = bench.state("default").await;
+    assert_eq!((state.active, state.failed, jobs.try_next().is_none()), (0, 0, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_uses_its_whole_grace_to_tell_a_silent_redis_of_a_success() {
+    let redis = Arc::new(Redis::start().unwrap());
+    let bench = Bench::at(redis.uri(0));
+    let silenced = Arc::clone(&redis);
+    let silencing = answer(move |_| {
+        let redis = Arc::clone(&silenced);
+        async move {
+            redis.pause();
+            Ok(())
+        }
+    });
+    let (server, mut jobs) = bench.server(|_| {}, silencing);
+    bench.client.enqueue(&task()).await.unwrap();
+    jobs.next().await;
+    let asked = Instant::now();
+    let silence = async {
+        // More than twice the time for last writes after the grace; the grace of this server is 10 s.
+        bench.until("silent for long", async |_| asked.elapsed() > Duration::from_secs(5)).await;
+        redis.resume();
+    };
+    tokio::join!(server.shutdown(), silence);
+    let state = bench.state("default").await;
+    assert_eq!((state.active, state.processed, state.failed), (0, 1, 0));
+}

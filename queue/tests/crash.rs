@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{Answer, Bench, Jobs, answer, ok};
+use harness::{Answer, Bench, Jobs, answer, nothing_left, ok};
 use queue::{Server, Task};
 use servers::Redis;
 use tokio::runtime::Runtime;
@@ -51,17 +51,6 @@ async fn let_leases_expire(bench: &Bench) {
                     end \
                   end return 1";
     bench.redis::<i64>(&["EVAL", script, "1", "asynq:{default}:lease"]).await;
-}
-
-async fn nothing_left(bench: &Bench) {
-    bench
-        .until("nothing left", async |bench| {
-            let state = bench.state("default").await;
-            state.pending + state.active + state.scheduled + state.retry + state.archived == 0
-        })
-        .await;
-    assert_eq!(bench.task_keys("default").await, Vec::<String>::new());
-    assert_eq!(bench.redis::<i64>(&["EXISTS", "asynq:{default}:lease", "asynq:{default}:active"]).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

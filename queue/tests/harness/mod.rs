@@ -68,6 +68,18 @@ impl Handler for Reporting {
     }
 }
 
+/// Waits until the queue `default` holds no task that is still to run or given up, and sees that no key of one is left.
+pub(crate) async fn nothing_left(bench: &Bench) {
+    bench
+        .until("nothing left", async |bench| {
+            let state = bench.state("default").await;
+            state.pending + state.active + state.scheduled + state.retry + state.archived == 0
+        })
+        .await;
+    assert_eq!(bench.task_keys("default").await, Vec::<String>::new());
+    assert_eq!(bench.redis::<i64>(&["EXISTS", "asynq:{default}:lease", "asynq:{default}:active"]).await, 0);
+}
+
 /// Settings for one queue named `default`.
 pub(crate) fn settings() -> Settings {
     let queue = QueuePriority { name: "default".to_owned(), priority: 1, paused: false };

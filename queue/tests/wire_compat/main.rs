@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use harness::peer::{self, Worker};
-use harness::{Bench, answer, ok};
+use harness::{Bench, answer, nothing_left, ok};
 use queue::{Enqueued, Server, Task, TaskError};
 
 fn task(id: &str) -> Task {
@@ -21,16 +21,6 @@ fn task(id: &str) -> Task {
         timeout: Duration::from_secs(30),
         ..Task::new("greet", r#"{"username":"alice"}"#)
     }
-}
-
-async fn nothing_left(bench: &Bench) {
-    bench
-        .until("nothing left", async |bench| {
-            let state = bench.state("default").await;
-            state.pending + state.active + state.scheduled + state.retry + state.archived == 0
-        })
-        .await;
-    assert_eq!(bench.task_keys("default").await, Vec::<String>::new());
 }
 
 /// Moves the leases of all active tasks `seconds` into the past, as if so much time had gone by since they ended.

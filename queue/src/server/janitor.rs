@@ -1,5 +1,5 @@
 //! Deletes completed tasks whose retention ended (every 8 s, as asynq) and repairs what other programs left half done (every
-//! 30 s): ids without a hash, active tasks without a lease.
+//! 32 s): ids without a hash, active tasks without a lease.
 
 use std::sync::Arc;
 use std::time::Duration;

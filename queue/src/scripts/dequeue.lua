@@ -6,9 +6,9 @@
 -- that expiry, or somebody else (Go's workers included) has had the task in between. An id without a message, or whose key is
 -- no hash, is dropped.
 -- Redis takes nothing back when a script fails in the middle, so everything is read before the first write, and no step leaves
--- an id outside of all containers: LMOVE takes and gives at once, and active without a lease is repaired.
--- The first write is a harmless ZREM because Redis lets a script that began with one finish even when memory is short; with
--- the harmless ZADD it shows before anything is moved that a lease can be written.
+-- an id outside of all containers: ids are in active before they leave pending, and what follows was tried without effect first
+-- (an RPOP of nothing, a ZADD of no member).
+-- The first write is an RPOP because Redis lets a script that began with it finish even when memory is short.
 if redis.call("EXISTS", KEYS[2]) == 1 then
   return {}
 end
@@ -27,26 +27,29 @@ for i, id in ipairs(ids) do
   end
   messages[i] = message
 end
-redis.call("ZREM", KEYS[4], "")
+redis.call("RPOP", KEYS[1], 0)
 redis.call("ZADD", KEYS[4], "XX", ARGV[2], "")
-local taken, lease = {}, {}
+local taken, active, lease = {}, {}, {}
 for i = #ids, 1, -1 do
   local id, message = ids[i], messages[i]
   local key = ARGV[1] .. id
   if message then
     redis.call("HSET", key, "state", "active", "lease_token", ARGV[3], "lease_score", ARGV[2])
     redis.call("HDEL", key, "pending_since")
-    redis.call("LMOVE", KEYS[1], KEYS[3], "RIGHT", "LEFT")
+    active[#active + 1] = id
     lease[#lease + 1] = ARGV[2]
     lease[#lease + 1] = id
     taken[#taken + 1] = id
     taken[#taken + 1] = message
   else
-    redis.call("RPOP", KEYS[1])
     redis.call("DEL", key)
   end
 end
-if #lease > 0 then
+if #active > 0 then
+  redis.call("LPUSH", KEYS[3], unpack(active))
+end
+redis.call("RPOP", KEYS[1], #ids)
+if #active > 0 then
   redis.call("ZADD", KEYS[4], unpack(lease))
 end
 return taken

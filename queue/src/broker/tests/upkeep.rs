@@ -121,7 +121,7 @@ async fn a_task_key_of_another_type_is_dropped_and_its_neighbours_are_taken() {
 #[tokio::test]
 async fn a_dequeue_that_redis_refuses_in_the_middle_leaves_the_tasks_where_they_are() {
     // For the commands a dequeue needs one after the other: whichever is not allowed, no task leaves pending.
-    for command in ["hget", "zrem", "zadd", "hset", "hdel", "lmove"] {
+    for command in ["lrange", "hget", "rpop", "zadd", "hset", "hdel", "lpush"] {
         let fixture = Fixture::new();
         fixture.broker.enqueue_many(&[with_id("a"), with_id("b")], NOW).await.unwrap();
         let user = uuid::Uuid::new_v4().to_string();

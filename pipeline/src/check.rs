@@ -20,7 +20,9 @@ pub(crate) fn check(document: &Document) -> Checked {
     queues(document)?;
     task(document)?;
     signup(document)?;
-    processes(document)
+    processes(document)?;
+    let level = &document.observability.log_level;
+    demand(is_log_level(level), "observability.logLevel", level, LOG_LEVEL)
 }
 
 fn demand(holds: bool, field: &'static str, value: impl ToString, problem: &'static str) -> Checked {
@@ -62,6 +64,23 @@ fn processes(Document { database, mail, worker, .. }: &Document) -> Checked {
     let in_clear = mail.smtp.auth_dir.is_some() && mail.smtp.tls == SmtpTls::None;
     demand(!in_clear, "mail.smtp.tls", "None", "would send credentials in clear; set StartTLS or Implicit")?;
     demand(worker.concurrency > 0, "worker.concurrency", worker.concurrency, "must be 1 or more")
+}
+
+const LOG_LEVEL: &str = "must be off, error, warn, info, debug or trace, once; `target=level` may follow after commas";
+
+/// One level for everything, others for targets (`info,queue=debug`). The logs would take any word for a target, and then
+/// have no level for the rest.
+fn is_log_level(text: &str) -> bool {
+    let is_level =
+        |word: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&word.to_lowercase().as_str());
+    let is_target = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
+    };
+    let (of_targets, for_all): (Vec<&str>, Vec<&str>) =
+        text.split(',').map(str::trim).partition(|part| part.contains('='));
+    let is_of_target =
+        |part: &&str| part.split_once('=').is_some_and(|(name, level)| is_target(name) && is_level(level));
+    matches!(for_all[..], [level] if is_level(level)) && of_targets.iter().all(is_of_target)
 }
 
 /// Braces would break the cluster hash tag of asynq's keys, white space the tools that list queues.

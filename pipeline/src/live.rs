@@ -146,10 +146,8 @@ fn replace(current: &mut Loaded, loaded: Loaded) -> bool {
 }
 
 fn refuse(sender: &watch::Sender<Loaded>, error: &LoadError) {
-    let reason = match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    };
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |&error| error.source());
+    let reason = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
     sender.send_if_modified(|current| {
         if current.refused.as_deref() != Some(&reason) {
             tracing::error!(reason, "configuration refused, the previous one stays in force");

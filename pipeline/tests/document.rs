@@ -35,6 +35,10 @@ fn mistakes_are_refused_with_the_field_named() {
         ("delay: 10s", "dealy: 10s", "dealy"),
         ("tls: StartTLS", "tls: None, authDir: /run/secrets/smtp", "mail.smtp.tls"),
         ("port: 587", "port: 99999", "99999"),
+        ("logLevel: info", "logLevel: warning", "observability.logLevel: `warning`"),
+        ("logLevel: info", "logLevel: \"info,debug\"", "observability.logLevel"),
+        ("logLevel: info", "logLevel: \"info,queue=loud\"", "observability.logLevel"),
+        ("logLevel: info", "logLevel: \"queue=debug\"", "observability.logLevel"),
     ] {
         assert!(COMPLETE.contains(right), "{right}");
         let error = in_full(&Document::parse(&COMPLETE.replace(right, wrong)).expect_err(wrong));
@@ -56,10 +60,12 @@ async fn a_broken_edit_keeps_the_previous_document_and_says_why() {
     let mut live = Live::open(&path).expect("valid");
     let first = live.now().hash;
 
-    write(&path, "task: {");
+    write(&path, &COMPLETE.replace("  delay: 10s", "  colour: red\n  delay: 10s"));
     while live.now().refused.is_none() {
         tokio::task::yield_now().await;
     }
+    let refused = live.now().refused.unwrap_or_default();
+    assert!(refused.contains("colour"), "the field is named: {refused}");
     assert_eq!(live.now().hash, first);
     assert_eq!(live.document().task.max_retries, 10);
 

@@ -184,3 +184,16 @@ async fn the_reply_of_the_mail_server_is_kept() {
         .await;
     assert!(kept);
 }
+
+#[tokio::test]
+async fn a_mail_that_is_out_is_sent_also_when_its_worker_was_given_up_meanwhile() {
+    let mut fixture = Fixture::new().await;
+    fixture.policy.max_retries = 0;
+    let leased = fixture.leased("alice").await;
+    let id = leased.intent.id;
+    fixture.let_lease_expire(id).await;
+    fixture.store.expire_leases().await.expect("swept");
+    assert_eq!(fixture.state(id).await, State::Dead);
+    fixture.store.record_sent(id, leased.epoch, "250 ok").await.expect("nobody else has it");
+    assert_eq!(fixture.state(id).await, State::Sent);
+}

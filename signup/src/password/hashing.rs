@@ -90,6 +90,11 @@ impl Hashing {
         self.places.available_permits() < self.waiting_limit
     }
 
+    /// Whether a password would be hashed, now or after those that wait, and not be told [`HashError::Busy`].
+    pub fn has_room(&self) -> bool {
+        self.places.available_permits() > 0
+    }
+
     /// Hashes a password into a PHC string, `$argon2id$v=19$m=19456,t=2,p=1$...`.
     ///
     /// # Errors

@@ -38,7 +38,8 @@ impl Store {
     /// clock of the link, the first time.
     ///
     /// A lease that expired meanwhile does not matter as long as nobody got the next one: the mail is out, and saying so
-    /// spares the user a second copy. Repeating the call is harmless.
+    /// spares the user a second copy. That holds, too, when the sweeper took the worker for dead and gave the intent up.
+    /// Repeating the call is harmless.
     ///
     /// # Errors
     ///
@@ -49,7 +50,7 @@ impl Store {
                  UPDATE email_intents
                  SET state = 'sent', sent_at = coalesce(sent_at, clock_timestamp()), last_class = 'accepted',
                      last_reply = $3, lease_owner = NULL, lease_until = NULL
-                 WHERE id = $1 AND lease_epoch = $2 AND state IN ('waiting', 'dispatched', 'sending', 'sent')
+                 WHERE id = $1 AND lease_epoch = $2 AND state IN ('waiting', 'dispatched', 'sending', 'dead', 'sent')
                  RETURNING id, link_ttl
              ), started AS (
                  UPDATE verify_emails AS code SET expired_at = clock_timestamp() + sent.link_ttl

@@ -134,6 +134,20 @@ impl Mailer {
         failure
     }
 
+    /// The time of a task was up before the server asked for the mail: who says nothing is as good as not there.
+    pub fn was_kept_waiting(&self) {
+        self.learn(false, Phase::Connect);
+    }
+
+    fn learn(&self, works: bool, phase: Phase) {
+        self.breaker.record(works);
+        metrics::gauge!("signup_mail_reachable").set(if works { 1.0 } else { 0.0 });
+        for other in Phase::ALL {
+            let fails_here = !works && other == phase;
+            metrics::gauge!("signup_mail_failing", "phase" => other.label()).set(if fails_here { 1.0 } else { 0.0 });
+        }
+    }
+
     fn observe(&self, sent: &Sent) {
         let (works, code, phase) = match sent {
             Sent::Accepted(reply) => (Some(true), Some(reply.code), Phase::Dot),
@@ -141,16 +155,7 @@ impl Mailer {
             Sent::Withheld => return,
         };
         if let Some(works) = works {
-            self.breaker.record(works);
-            metrics::gauge!("signup_mail_reachable").set(if works { 1.0 } else { 0.0 });
-            for other in Phase::ALL {
-                let fails_here = !works && other == phase;
-                metrics::gauge!("signup_mail_failing", "phase" => other.label()).set(if fails_here {
-                    1.0
-                } else {
-                    0.0
-                });
-            }
+            self.learn(works, phase);
         }
         if let Some(code) = code {
             metrics::gauge!("signup_mail_last_reply_code").set(f64::from(code));

@@ -93,6 +93,7 @@ impl Handler for VerificationEmail {
     async fn handle(&self, job: Job) -> Result<(), TaskError> {
         if job.task.kind != task::KIND {
             let cause = format!("no handler for tasks of type {}", job.task.kind);
+            tracing::error!(error = cause, "type" = job.task.kind, task.id = job.task.id, "process task failed");
             return Err(TaskError::Retry { after: None, counted: true, cause });
         }
         let payload = match Payload::from_json(&job.task.payload) {

@@ -3,12 +3,14 @@
 mod harness;
 
 use harness::{Bench, SOON, eventually, task};
-use inbox::{Phase, Rule};
+use inbox::{Action, Phase, Rule};
+use queue::Task;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Child, Command, Stdio},
     sync::mpsc,
+    time::Duration,
 };
 
 /// A worker process and the lines it prints.
@@ -147,6 +149,31 @@ async fn the_metrics_name_the_step_at_which_the_mail_server_fails() {
     {
         assert!(metrics.contains(expected), "{expected} in {metrics}");
     }
+}
+
+#[tokio::test]
+async fn a_mail_server_that_never_answers_is_not_reachable() {
+    let bench = Bench::new().await;
+    bench.inbox.rules([Rule::new(Phase::Rcpt, Action::Hold("rcpt".into()))]).expect("a good rule");
+    let mut program = Program::start(&bench);
+    let address = program.line("listening")["admin"].as_str().expect("an address").to_owned();
+    let created = bench.sign_up("alice1").await;
+    let task = Task { timeout: Duration::from_secs(1), ..task(&created) };
+    bench.client().enqueue(&task).await.expect("Redis answers");
+    program.line("process task failed");
+    let metrics = get(&address, "/metrics");
+    assert!(metrics.contains("signup_mail_reachable 0"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_task_of_another_type_fails_with_a_line_in_the_log() {
+    let bench = Bench::new().await;
+    let mut program = Program::start(&bench);
+    program.line("listening");
+    let task = Task { queue: "critical".into(), ..Task::new("task:of_somebody_else", "{}") };
+    bench.client().enqueue(&task).await.expect("Redis answers");
+    let line = program.line("process task failed");
+    assert_eq!((line["type"].as_str(), line["task.id"].as_str()), (Some("task:of_somebody_else"), Some(&*task.id)));
 }
 
 #[tokio::test]

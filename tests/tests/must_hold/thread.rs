@@ -62,7 +62,7 @@ async fn i9_a_signup_waits_neither_for_redis_nor_for_the_mail_server() {
     pipeline.check().await.assert_exactly_one_mail_each();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn programs_that_are_replaced_one_by_one_under_load_lose_and_double_nothing() {
     let mut pipeline = Pipeline::start(Options::new().apis(2).workers(2)).await;
     let load = pipeline.load(2);

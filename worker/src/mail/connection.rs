@@ -12,6 +12,7 @@ use super::{
     tls,
 };
 use lettre::{
+    Address,
     address::Envelope,
     transport::smtp::{
         authentication::{Credentials, DEFAULT_MECHANISMS},
@@ -72,10 +73,12 @@ impl Connection {
     pub(super) async fn prepare(&mut self, envelope: &Envelope) -> Result<(), Failure> {
         self.is_usable = false;
         let mut options = Vec::new();
-        if !is_ascii(envelope) {
+        if !envelope.from().into_iter().chain(envelope.to()).all(is_ascii) {
             if !self.smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
                 self.is_usable = true;
-                return Err(Failure::new(Phase::Rcpt, Cause::Unusable("it does not offer SMTPUTF8".into())));
+                // An address of ours that it cannot carry is a setting, and no reason to give up anybody's mail.
+                let phase = if envelope.from().is_some_and(|from| !is_ascii(from)) { Phase::Mail } else { Phase::Rcpt };
+                return Err(Failure::new(phase, Cause::Unusable("it does not offer SMTPUTF8".into())));
             }
             options.push(MailParameter::SmtpUtfEight);
         }
@@ -130,8 +133,8 @@ impl Connection {
     }
 }
 
-fn is_ascii(envelope: &Envelope) -> bool {
-    envelope.from().into_iter().chain(envelope.to()).all(|address| AsRef::<str>::as_ref(address).is_ascii())
+fn is_ascii(address: &Address) -> bool {
+    AsRef::<str>::as_ref(address).is_ascii()
 }
 
 fn is_completion(response: &Response) -> bool {

@@ -55,7 +55,7 @@ impl VerificationEmail {
             // The server had not even asked for the mail. A task can be cancelled for other reasons, which say nothing of it:
             // its lease in Redis is lost, or somebody cancelled it by hand.
             Ended::Withheld if time_is_up() && !self.draining.is_cancelled() => {
-                self.mailer.breaker().record(false);
+                self.mailer.was_kept_waiting();
                 cut_short()
             }
             ended => ended,

@@ -1,6 +1,10 @@
 //! What the mail server answers, connections that are used again, and the breaker.
 
 use super::*;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 #[tokio::test]
 async fn a_mail_arrives_as_it_was_written() {
@@ -174,4 +178,34 @@ async fn refused_recipients_do_not_open_the_breaker_whatever_the_server_calls_it
         fail(&mailer, &settings).await;
     }
     assert!(!mailer.breaker().is_open());
+}
+
+/// A mail server without any extension, which the inbox is not; as far as EHLO.
+async fn plain_server(listener: TcpListener) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        stream.write_all(b"220 plain\r\n").await.expect("the client listens");
+        let mut hello = [0; 512];
+        let length = stream.read(&mut hello).await.expect("the client speaks");
+        assert!(hello[..length].starts_with(b"EHLO"));
+        stream.write_all(b"250 plain\r\n").await.expect("the client listens");
+        let _ = stream.read(&mut hello).await;
+    }
+}
+
+#[tokio::test]
+async fn without_smtputf8_a_recipient_is_refused_and_a_sender_is_a_setting() {
+    let inbox = inbox(Settings::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("it is bound").port();
+    tokio::spawn(plain_server(listener));
+    let settings = Smtp { port, ..settings(&inbox, SmtpTls::None) };
+    for (from, to, class) in [
+        ("no-reply@b\u{fc}cher.example", "alice1@email.com", Class::Misconfigured),
+        ("no-reply@example.com", "\u{e4}lice@email.com", Class::Permanent),
+    ] {
+        let address = |text: &str| text.parse().expect("an address");
+        let envelope = Envelope::new(Some(address(from)), vec![address(to)]).expect("one recipient");
+        let sent = mailer().send(&settings, &envelope, MESSAGE, &CancellationToken::new(), &|| true).await;
+        assert!(matches!(&sent, Sent::Failed(failure) if failure.class() == class), "{from} to {to}: {sent:?}");
+    }
 }

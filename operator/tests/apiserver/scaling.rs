@@ -71,7 +71,12 @@ async fn workers_follow_the_queue_from_zero_and_the_decision_is_told_in_words() 
 #[tokio::test]
 async fn a_manual_scale_is_overridden_in_mode_auto() {
     let run = with_redis(&redis().await, "{minReplicas: 2, maxReplicas: 5}").await;
-    run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(2)).await;
+    // What runs at the operator's first look counts as needed for the cool-down.
+    let decided = |worker: &Deployment| {
+        worker.managed_fields().iter().any(|entry| entry.manager.as_deref() == Some("signup-operator-scaler"))
+    };
+    let begun = run.wait::<Deployment>("demo-worker", decided).await;
+    assert_eq!(replicas(&begun), Some(2));
     let patch = Patch::Merge(json!({"spec": {"replicas": 4}}));
     let params = PatchParams { field_manager: Some("kubectl".into()), ..PatchParams::default() };
     let _: Scale = run.api::<Deployment>().patch_scale("demo-worker", &params, &patch).await.expect("it is accepted");

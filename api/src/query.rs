@@ -1,7 +1,7 @@
 //! Query strings and form bodies (`application/x-www-form-urlencoded`), as grpc-gateway v2.10 reads them.
 //!
-//! Takes: the text after `?` and, for a form, the body. Gives: a `VerifyEmailRequest`; and, for logs, the text with secret
-//! values replaced. Accepts `email_id` and `emailId`, ignores unknown parameters, refuses a parameter given twice.
+//! Takes: the text after `?` and, for a form, the body. Gives: a `VerifyEmailRequest`; and, for logs, the text with all
+//! values but ids replaced. Accepts `email_id` and `emailId`, ignores unknown parameters, refuses a parameter given twice.
 //! Does not: judge values; that is [`crate::verification`].
 
 use crate::{error::ApiError, pb};
@@ -9,8 +9,8 @@ use crate::{error::ApiError, pb};
 /// Written in place of a secret value.
 const REDACTED: &str = "REDACTED";
 
-/// Parameters whose values never reach a log, in lower case and without underscores.
-const SECRET: [&str; 6] = ["secretcode", "code", "password", "email", "token", "accesstoken"];
+/// Parameters whose values may be logged.
+const IDS: [&str; 2] = ["email_id", "emailId"];
 
 /// Reads a `VerifyEmailRequest` from one or more encoded texts.
 ///
@@ -38,19 +38,28 @@ pub(crate) fn verify_email_request(texts: &[&[u8]]) -> Result<pb::VerifyEmailReq
     Ok(pb::VerifyEmailRequest { email_id, secret_code: secret_code.unwrap_or_default() })
 }
 
-/// A request URI that may be logged: the values of secret parameters replaced, everything else as it was sent.
+/// A request URI that may be logged: of its values only ids are kept, so that no code is in a log however its link was
+/// mangled on the way (an escaped `?` or `&`, say).
 pub(crate) fn redact(uri: &str) -> String {
-    let Some((path, query)) = uri.split_once('?') else { return uri.to_owned() };
-    let parts = query.split('&').map(|part| match part.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}={REDACTED}"),
-        _ => part.to_owned(),
-    });
-    format!("{path}?{}", parts.collect::<Vec<_>>().join("&"))
+    let (path, query) = match uri.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (uri, None),
+    };
+    let end = path.find(['%', '&', ';', '=']).unwrap_or(path.len());
+    let path = if end < path.len() { format!("{}{REDACTED}", &path[..end]) } else { path.to_owned() };
+    let parts = query.map(|query| query.split(['&', ';']).map(redact_part).collect::<Vec<_>>().join("&"));
+    parts.map_or(path.clone(), |parts| format!("{path}?{parts}"))
 }
 
-/// A name that cannot be decoded may be anything, so its value is hidden too.
-fn is_secret(name: &str) -> bool {
-    decode(name.as_bytes()).is_none_or(|name| SECRET.contains(&name.to_lowercase().replace('_', "").as_str()))
+fn redact_part(part: &str) -> String {
+    match part.split_once('=') {
+        Some((name, value)) if IDS.contains(&name) && value.bytes().all(|byte| byte.is_ascii_digit()) => {
+            part.to_owned()
+        }
+        Some((name, _)) => format!("{name}={REDACTED}"),
+        None if part.is_empty() => String::new(),
+        None => REDACTED.to_owned(),
+    }
 }
 
 fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> + '_ {
@@ -112,12 +121,18 @@ mod tests {
     }
 
     #[test]
-    fn only_secret_values_are_redacted() {
+    fn of_all_values_only_ids_are_kept() {
         for (uri, logged) in [
             ("/v1/verify_email?email_id=1&secret_code=abc", "/v1/verify_email?email_id=1&secret_code=REDACTED"),
             ("/v1/verify_email?secretCode=abc&emailId=1", "/v1/verify_email?secretCode=REDACTED&emailId=1"),
             ("/x?secret%5fcode=abc&Secret_Code=def", "/x?secret%5fcode=REDACTED&Secret_Code=REDACTED"),
-            ("/x?%zz=abc&password=p&a=b&c", "/x?%zz=REDACTED&password=REDACTED&a=b&c"),
+            ("/x?%zz=abc&password=p&a=b&c", "/x?%zz=REDACTED&password=REDACTED&a=REDACTED&REDACTED"),
+            ("/x?email_id=1&amp;secret_code=abc", "/x?email_id=1&REDACTED&secret_code=REDACTED"),
+            ("/x?email_id=1;secret_code=abc", "/x?email_id=1&secret_code=REDACTED"),
+            ("/x?email_id=1%26secret_code%3Dabc", "/x?email_id=REDACTED"),
+            ("/verify_email%3Femail_id=1&secret_code=abc", "/verify_emailREDACTED"),
+            ("/verify_email&secret_code=abc?x=1", "/verify_emailREDACTED?x=REDACTED"),
+            ("/v1/verify_email?abc", "/v1/verify_email?REDACTED"),
             ("/v1/create_user", "/v1/create_user"),
         ] {
             assert_eq!(redact(uri), logged);

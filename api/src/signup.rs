@@ -41,8 +41,15 @@ impl Service {
         let document = self.live.document();
         let form = Form::parse(&request, document.signup.password_min_length as usize)?;
         let Signup { behind_proxy, per_minute_per_ip, .. } = document.signup;
-        self.limit.admit(peer.client(behind_proxy), per_minute_per_ip)?;
-        let user = self.bounded(self.store_user(form, &document)).await?;
+        let user = self.bounded(async {
+            // Whoever is told to come back has not had a signup yet.
+            if !self.hashing.has_room() {
+                return Err(ApiError::Busy);
+            }
+            self.limit.admit(peer.client(behind_proxy), per_minute_per_ip)?;
+            self.store_user(form, &document).await
+        });
+        let user = user.await?;
         Ok(pb::CreateUserResponse { user: Some(user) })
     }
 

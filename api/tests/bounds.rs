@@ -148,6 +148,21 @@ async fn behind_a_proxy_each_client_it_names_has_a_limit_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_client_that_was_told_to_come_back_has_its_signup_still() {
+    let setup = Setup::new().arguments(&["--max-waiting-per-core", "0"]).with(|document| {
+        document.signup.per_minute_per_ip = 1;
+        document.signup.behind_proxy = true;
+    });
+    let api = TestApi::spawn_with(setup).await;
+    let clients: Vec<_> = (0..60).map(|number| (format!("192.0.2.{number}"), format!("user_{number}"))).collect();
+    let signups = clients.iter().map(|(address, name)| api.signup_through(address, name));
+    let answers = futures::future::join_all(signups).await;
+    let busy = answers.iter().zip(&clients).find(|(answer, _)| answer.status == 503);
+    let (_, (address, name)) = busy.expect("they are more than are hashed at once");
+    assert_eq!(api.signup_through(address, name).await.status, 200);
+}
+
+#[tokio::test]
 async fn the_memory_of_the_hashing_pool_is_given_back_at_rest() {
     let api = TestApi::spawn().await;
     let idle = api.resident_kib();

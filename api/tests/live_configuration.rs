@@ -65,11 +65,11 @@ async fn a_rotated_key_signs_new_codes_old_links_still_work_and_a_broken_rotatio
     let (id, code) = api.link("alice");
     assert_eq!(api.get(&format!("/v1/verify_email?email_id={id}&secret_code={code}")).await.status, 200);
 
-    std::fs::write(keys.join("current"), "too short").expect("a file");
+    std::fs::write(keys.join("current"), "short-k3y").expect("a file");
     let refused = "failed to reload the verification keys, the previous ones stay in force";
     api.until("told", async || !api.lines(refused).is_empty()).await;
     assert_eq!(api.signup("carol").await.status, 200);
-    assert!(!api.log().contains("too short\n"), "a key is never logged");
+    assert!(!api.log().contains("short-k3y"), "a key is never logged");
 }
 
 #[tokio::test]

@@ -78,8 +78,7 @@ pub async fn apply(
     memory: &mut Memory,
 ) -> Result<Vec<(Kind, Finding)>, ApplyError> {
     let mut findings = Vec::new();
-    for child in desired.iter().map(marked) {
-        let child = &child;
+    for child in &desired.iter().map(marked).collect::<Vec<_>>() {
         let seen = observed.iter().find(|(kind, object)| *kind == child.kind && object.name_any() == child.name());
         let seen = seen.map(|(_, object)| object.as_ref());
         if child.kind.is_leaf() {
@@ -104,9 +103,15 @@ pub async fn apply(
 /// With a mark of all that is desired. An object from which a setting is to be taken holds everything that is desired, and more,
 /// just as one to which others added something; only the mark tells them apart.
 fn marked(child: &Child) -> Child {
-    let (mut child, mark) = (child.clone(), hash_of(child));
+    let mark = hash([serde_json::to_vec(&child.object).unwrap_or_default().as_slice()]);
+    let mut child = child.clone();
     child.object.annotations_mut().insert(DESIRED.to_owned(), mark);
     child
+}
+
+/// The mark of a marked child.
+fn mark(child: &Child) -> String {
+    child.object.annotations().get(DESIRED).cloned().unwrap_or_default()
 }
 
 /// What keeps a leaf from being applied is told until an attempt succeeds, and not tried at every look.
@@ -116,7 +121,7 @@ async fn apply_leaf(
     observed: Option<&DynamicObject>,
     memory: &mut Memory,
 ) -> Option<Finding> {
-    let (key, hash) = (key(child), hash_of(child));
+    let (key, hash) = (key(child), mark(child));
     if let Some(failed) = memory.failed.get(&key)
         && failed.hash == hash
         && failed.at.elapsed() < LEAF_WAIT
@@ -138,7 +143,7 @@ async fn apply_one(
     observed: Option<&DynamicObject>,
     memory: &mut Memory,
 ) -> Result<(), ApplyError> {
-    let (key, hash) = (key(child), hash_of(child));
+    let (key, hash) = (key(child), mark(child));
     if !differs(child, observed, memory.applied.get(&key), &hash) {
         return Ok(());
     }
@@ -178,10 +183,6 @@ fn begin_with_replicas(object: &mut DynamicObject, replicas: Option<u32>) {
 
 fn key(child: &Child) -> (Kind, String) {
     (child.kind, child.name().to_owned())
-}
-
-fn hash_of(child: &Child) -> String {
-    hash([serde_json::to_vec(&child.object).unwrap_or_default().as_slice()])
 }
 
 fn differs(child: &Child, observed: Option<&DynamicObject>, applied: Option<&Applied>, hash: &str) -> bool {

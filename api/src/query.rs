@@ -41,14 +41,21 @@ pub(crate) fn verify_email_request(texts: &[&[u8]]) -> Result<pb::VerifyEmailReq
 /// A request URI that may be logged: of its values only ids are kept, so that no code is in a log however its link was
 /// mangled on the way (an escaped `?` or `&`, say).
 pub(crate) fn redact(uri: &str) -> String {
-    let (path, query) = match uri.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (uri, None),
-    };
-    let end = path.find(['%', '&', ';', '=']).unwrap_or(path.len());
-    let path = if end < path.len() { format!("{}{REDACTED}", &path[..end]) } else { path.to_owned() };
-    let parts = query.map(|query| query.split(['&', ';']).map(redact_part).collect::<Vec<_>>().join("&"));
-    parts.map_or(path.clone(), |parts| format!("{path}?{parts}"))
+    match uri.split_once('?') {
+        Some((path, query)) => {
+            let parts: Vec<String> = query.split(['&', ';']).map(redact_part).collect();
+            format!("{}?{}", redact_path(path), parts.join("&"))
+        }
+        None => redact_path(uri),
+    }
+}
+
+/// No path of ours holds what sets parameters apart.
+fn redact_path(path: &str) -> String {
+    match path.split_once(['%', '&', ';', '=']) {
+        Some((path, _)) => format!("{path}{REDACTED}"),
+        None => path.to_owned(),
+    }
 }
 
 fn redact_part(part: &str) -> String {

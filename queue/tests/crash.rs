@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{Answer, Bench, Jobs, answer, nothing_left, ok};
+use harness::{Answer, Bench, Jobs, answer, gated, nothing_left, ok};
 use queue::{Server, Task};
 use servers::Redis;
 use tokio::runtime::Runtime;
@@ -121,14 +121,7 @@ async fn a_task_whose_worker_keeps_dying_ends_in_the_archive() {
 async fn a_stalled_worker_learns_that_its_lease_is_lost_and_its_result_is_refused() {
     let bench = Bench::new();
     let release = Arc::new(Semaphore::new(0));
-    let gate = Arc::clone(&release);
-    let stalled = answer(move |_| {
-        let gate = Arc::clone(&gate);
-        async move {
-            drop(gate.acquire().await);
-            Ok(())
-        }
-    });
+    let stalled = gated(&release);
     let (first, mut first_jobs) = bench.server(|settings| settings.concurrency = 1, stalled);
     bench.client.enqueue(&task("a")).await.unwrap();
     let lost = first_jobs.next().await;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{Bench, answer, ok};
+use harness::{Bench, answer, gated, ok};
 use queue::{Error, Task, TaskError};
 use servers::Redis;
 use tokio::sync::Semaphore;
@@ -86,14 +86,7 @@ async fn after_redis_came_back_empty_the_running_task_ends_and_new_ones_run() {
     let mut redis = Redis::start().unwrap();
     let bench = Bench::at(redis.uri(0));
     let release = Arc::new(Semaphore::new(0));
-    let gate = Arc::clone(&release);
-    let waiting = answer(move |_| {
-        let gate = Arc::clone(&gate);
-        async move {
-            drop(gate.acquire().await);
-            Ok(())
-        }
-    });
+    let waiting = gated(&release);
     let (server, mut jobs) = bench.server(|_| {}, waiting);
     let before = bench.client.incarnation().await.unwrap();
     bench.client.enqueue(&tasks(1)[0]).await.unwrap();

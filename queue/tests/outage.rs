@@ -7,8 +7,8 @@ mod harness;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use harness::{Bench, answer, ok};
-use queue::Task;
+use harness::{Bench, Jobs, answer, gated, ok};
+use queue::{Server, Task};
 use servers::Redis;
 use tokio::sync::Semaphore;
 
@@ -21,14 +21,7 @@ async fn a_task_whose_lease_ran_out_during_an_outage_of_redis_stays_with_its_liv
     let mut redis = Redis::start_with(&["--appendonly", "yes"]).unwrap();
     let bench = Bench::at(redis.uri(0));
     let release = Arc::new(Semaphore::new(0));
-    let gate = Arc::clone(&release);
-    let waiting = answer(move |_| {
-        let gate = Arc::clone(&gate);
-        async move {
-            drop(gate.acquire().await);
-            Ok(())
-        }
-    });
+    let waiting = gated(&release);
     let started = Instant::now();
     let (holder, mut jobs) = bench.server(|_| {}, waiting);
     bench.client.enqueue(&task()).await.unwrap();
@@ -59,8 +52,8 @@ async fn a_task_whose_lease_ran_out_during_an_outage_of_redis_stays_with_its_liv
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_success_that_redis_did_not_hear_of_is_told_again_and_the_task_does_not_run_again() {
+/// A server whose handler silences Redis and succeeds; it has begun.
+async fn silenced_at_a_success() -> (Arc<Redis>, Bench, Server, Jobs) {
     let redis = Arc::new(Redis::start().unwrap());
     let bench = Bench::at(redis.uri(0));
     let silenced = Arc::clone(&redis);
@@ -74,6 +67,12 @@ async fn a_success_that_redis_did_not_hear_of_is_told_again_and_the_task_does_no
     let (server, mut jobs) = bench.server(|_| {}, silencing);
     bench.client.enqueue(&task()).await.unwrap();
     jobs.next().await;
+    (redis, bench, server, jobs)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_that_redis_did_not_hear_of_is_told_again_and_the_task_does_not_run_again() {
+    let (redis, bench, server, mut jobs) = silenced_at_a_success().await;
     // Longer than the response timeout of 1 s: the first write-back is given up.
     bench.until("noticed", async |_| !server.healthy()).await;
     redis.resume();
@@ -84,19 +83,7 @@ async fn a_success_that_redis_did_not_hear_of_is_told_again_and_the_task_does_no
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_uses_its_whole_grace_to_tell_a_silent_redis_of_a_success() {
-    let redis = Arc::new(Redis::start().unwrap());
-    let bench = Bench::at(redis.uri(0));
-    let silenced = Arc::clone(&redis);
-    let silencing = answer(move |_| {
-        let redis = Arc::clone(&silenced);
-        async move {
-            redis.pause();
-            Ok(())
-        }
-    });
-    let (server, mut jobs) = bench.server(|_| {}, silencing);
-    bench.client.enqueue(&task()).await.unwrap();
-    jobs.next().await;
+    let (redis, bench, server, _jobs) = silenced_at_a_success().await;
     let asked = Instant::now();
     let silence = async {
         // More than twice the time for last writes after the grace; the grace of this server is 10 s.

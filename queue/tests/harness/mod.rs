@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use queue::{
     Client, Connection, Handler, Inspector, Job, QueuePriority, QueueState, RetryPolicy, Server, Settings, TaskError,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// No condition of these tests takes longer than this, unless something is broken.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -40,6 +40,18 @@ where
     T: Future<Output = Result<(), TaskError>> + Send + 'static,
 {
     Arc::new(move |job| Box::pin(function(job)))
+}
+
+/// A handler that answers success once the gate is open: as soon as it has a permit, which the handler gives back.
+pub(crate) fn gated(gate: &Arc<Semaphore>) -> Answer {
+    let gate = Arc::clone(gate);
+    answer(move |_| {
+        let gate = Arc::clone(&gate);
+        async move {
+            drop(gate.acquire().await);
+            Ok(())
+        }
+    })
 }
 
 /// The jobs a server started, in order.

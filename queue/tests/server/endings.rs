@@ -122,14 +122,7 @@ async fn a_server_is_listed_with_its_settings_until_it_shuts_down() {
 async fn a_shutdown_lets_running_handlers_finish_and_leaves_the_rest_pending() {
     let bench = Bench::new();
     let release = Arc::new(Semaphore::new(0));
-    let gate = Arc::clone(&release);
-    let waiting = answer(move |_| {
-        let gate = Arc::clone(&gate);
-        async move {
-            drop(gate.acquire().await);
-            Ok(())
-        }
-    });
+    let waiting = gated(&release);
     let tasks: Vec<Task> = (0..10).map(|_| Task::new("greet", "{}")).collect();
     bench.client.enqueue_many(&tasks).await.unwrap();
     let (server, mut jobs) = bench.server(|settings| settings.concurrency = 4, waiting);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use harness::{Bench, answer, ok};
+use harness::{Bench, answer, gated, ok};
 use queue::{Enqueued, QueuePriority, RetryPolicy, Task, TaskError};
 use tokio::sync::{Semaphore, watch};
 

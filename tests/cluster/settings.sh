@@ -7,7 +7,7 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 source_dir=$root/tests/cluster
-cluster_dir=${CLUSTER_DIR:-$root/target/cluster}
+cluster_dir=$(realpath -m "${CLUSTER_DIR:-$root/target/cluster}") # as the kernel names its mounts, also when target is a link
 programs_dir=${CLUSTER_PROGRAMS:-$cluster_dir}
 bin=$programs_dir/bin             # the programs, kept between runs
 manifests=$programs_dir/manifests # the resource definitions that came with them, kept

@@ -103,7 +103,7 @@ impl Process {
         self.child.as_ref().map(Child::id)
     }
 
-    /// How the process ended, when it was started and has ended without being told to.
+    /// How the process ended, when it was started last and has ended without being told to.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
             // Its id may belong to another process from now on.
@@ -127,7 +127,7 @@ impl Process {
         let child = command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0).spawn();
         let child = child.map_err(io("start the server"))?;
         let pid = child.id().to_string();
-        self.child = Some(child);
+        (self.child, self.status) = (Some(child), None);
         self.tell_guard(&pid).map_err(io("tell the clean-up guard"))
     }
 
@@ -214,6 +214,21 @@ pub(crate) fn run(program: &'static str, command: &mut Command) -> Result<String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_was_started_again_has_not_ended() {
+        let mut process = Process::new("sleeper", Signal::TERM).expect("a folder and a guard");
+        process.spawn(Command::new("true")).expect("it starts");
+        let start = Instant::now();
+        while process.ended().is_none() {
+            assert!(start.elapsed() < START_LIMIT, "it ends at once");
+            std::thread::yield_now();
+        }
+        let mut sleep = Command::new("sleep");
+        sleep.arg("600");
+        process.spawn(sleep).expect("sleep starts");
+        assert_eq!(process.ended(), None);
+    }
 
     #[test]
     fn a_process_ends_with_us_even_when_its_folder_was_removed_before() {

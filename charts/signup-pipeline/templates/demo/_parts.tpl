@@ -57,7 +57,7 @@ template:
       {{- include "signup-pipeline.demo.pod-security" . | nindent 6 }}
 {{- end -}}
 
-{{/* Reached from its namespace alone, and reaches nothing. */}}
+{{/* Reached from its namespace alone, Redis by the operator too wherever it runs, and reaches nothing. */}}
 {{- define "signup-pipeline.demo.network-policy" -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -71,4 +71,8 @@ spec:
   ingress:
     - from:
         - podSelector: {}
+        {{- if eq .server "redis" }}
+        - namespaceSelector: {} # the operator, which reads the depth of the queues
+          podSelector: {matchLabels: {app.kubernetes.io/name: signup-operator}}
+        {{- end }}
 {{- end -}}

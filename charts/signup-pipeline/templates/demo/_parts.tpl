@@ -53,6 +53,10 @@ template:
   spec:
     automountServiceAccountToken: false
     enableServiceLinks: false
+    {{- with .root.Values.imagePullSecrets }}
+    imagePullSecrets:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
     securityContext:
       {{- include "signup-pipeline.demo.pod-security" . | nindent 6 }}
 {{- end -}}

@@ -14,7 +14,7 @@ root=$(dirname "$charts")
 tests=$charts/tests
 "$root/tests/cluster/build.sh" etcd kube-apiserver kubectl helm || exit
 # shellcheck disable=SC1090 # each is checked by itself
-for part in check servers renders arguments cluster rights work life; do source "$tests/$part.sh"; done
+for part in check servers renders passwords arguments cluster rights work life; do source "$tests/$part.sh"; done
 trap 'stop_work; stop_api_server' EXIT
 
 check the_charts_pass_helm_lint_strictly
@@ -25,6 +25,8 @@ check the_oldest_kubernetes_knows_every_object_and_field
 check at_least_12_value_sets_have_a_golden_file
 check every_golden_file_has_its_values
 for file in "$tests"/refused/*/*.yaml; do check is_refused "$(basename "$(dirname "$file")")" "$(basename "$file" .yaml)"; done
+check the_password_of_helm_test_is_long_enough_for_every_minimum
+check the_password_in_the_notes_is_long_enough_for_every_minimum
 check namespaced_mode_has_no_cluster_wide_object
 check no_right_has_a_wildcard
 while read -r chart name; do

@@ -2,11 +2,12 @@
 # Takes: API, base of the api; DOMAIN, of the recipient; INBOX, base of the demo inbox or empty: then only the answer counts.
 random() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
 
-# A new user each time: an answer that came too late may have made the one before.
+# A new user each time: an answer that came too late may have made the one before. The password has 128 bytes, the most that are
+# allowed, so that it is long enough whatever signup.passwordMinLength is.
 sign_up() {
   email=helm$(random 6)@$DOMAIN
   timeout 5 wget -q -O /dev/null --header "Content-Type: application/json" "$API/v1/create_user" --post-data \
-    "{\"username\":\"${email%@*}\",\"full_name\":\"Helm Test\",\"email\":\"$email\",\"password\":\"$(random 16)\"}"
+    "{\"username\":\"${email%@*}\",\"full_name\":\"Helm Test\",\"email\":\"$email\",\"password\":\"$(random 64)\"}"
 }
 
 until sign_up; do

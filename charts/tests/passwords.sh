@@ -16,6 +16,7 @@ password() { sed -n 's/.*"password":"\([^"]*\)".*/\1/p'; }
 # The script runs as in the pod, but its wget only notes what it was to send.
 the_password_of_helm_test_is_long_enough_for_every_minimum() {
   local stubs=$state/stubs sent
+  # shellcheck disable=SC2016 # the script below expands them
   mkdir -p "$stubs" && printf '#!/bin/sh\nprintf "%%s\\n" "$@" >"$SENT"\n' >"$stubs/wget" && chmod +x "$stubs/wget" &&
     PATH=$stubs:$PATH SENT=$state/sent API=http://demo-api DOMAIN=example.com INBOX='' \
       sh -ec "$(cat "$charts/signup-pipeline/files/signup.sh")" || return

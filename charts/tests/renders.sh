@@ -64,6 +64,23 @@ every_golden_file_has_its_values() {
   diff <(value_sets) <(for file in "$tests"/golden/*/*.yaml; do echo "$(basename "$(dirname "$file")") $(basename "$file" .yaml)"; done)
 }
 
+# Namespaces, a release, an account and a domain whose names YAML would read as numbers.
+what_looks_like_a_number_stays_text() {
+  local chart name more field
+  while read -r chart name; do
+    more=serviceAccount.name=123
+    [ "$chart" = signup-operator ] || more=test.domain=123
+    "$bin/helm" template 123 --namespace 123 "$charts/$chart" --values "$tests/values/$chart/$name.yaml" --set-string "$more" || return
+  done < <(value_sets) >"$state/objects"
+  for field in name namespace serviceAccountName app.kubernetes.io/instance signup.dev/watches value; do
+    grep -q " $field: \"123\"$" "$state/objects" || { echo "$field is never the text 123"; return 1; }
+  done
+  ! grep -nE '(: |- )123 *([,}]|$)' "$state/objects"
+}
+
+# The namespaces of the value set odd-namespaces, one a line.
+odd_namespaces() { sed -n 's/^  - "\{0,1\}\([-a-z0-9]*\)"\{0,1\}$/\1/p' "$tests/values/signup-operator/odd-namespaces.yaml"; }
+
 # is_refused CHART NAME: by the words in the file's first line
 is_refused() {
   local file=$tests/refused/$1/$2.yaml words

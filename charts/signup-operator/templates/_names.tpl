@@ -23,7 +23,7 @@ dict "root" $ "watched" "shop".
 {{/* What never changes during the life of a release. */}}
 {{- define "signup-operator.selector" -}}
 app.kubernetes.io/name: signup-operator
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "signup-operator.labels" -}}

@@ -6,7 +6,7 @@
 
 {{- define "signup-pipeline.labels" -}}
 app.kubernetes.io/name: signup-pipeline
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
@@ -14,7 +14,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* What selects the pod of one demo server: dict "root" $ "server" "postgres". */}}
 {{- define "signup-pipeline.demo.selector" -}}
 app.kubernetes.io/name: signup-pipeline
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: demo-{{ .server }}
 {{- end -}}
 

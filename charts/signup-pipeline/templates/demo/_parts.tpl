@@ -2,7 +2,7 @@
 
 {{- define "signup-pipeline.demo.metadata" -}}
 name: {{ include "signup-pipeline.name" .root }}-demo-{{ .server }}
-namespace: {{ .root.Release.Namespace }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "signup-pipeline.labels" .root | nindent 2 }}
   app.kubernetes.io/component: demo-{{ .server }}

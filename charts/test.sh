@@ -23,6 +23,7 @@ check the_kept_definition_is_the_operators_own
 while read -r chart name; do check renders_as_its_golden_file "$chart" "$name"; done < <(value_sets)
 check the_oldest_kubernetes_knows_every_object_and_field
 check what_looks_like_a_number_stays_text
+check every_watched_namespace_has_a_deployment_of_its_own
 check at_least_12_value_sets_have_a_golden_file
 check every_golden_file_has_its_values
 for file in "$tests"/refused/*/*.yaml; do check is_refused "$(basename "$(dirname "$file")")" "$(basename "$file" .yaml)"; done

@@ -81,6 +81,13 @@ what_looks_like_a_number_stays_text() {
 # The namespaces of the value set odd-namespaces, one a line.
 odd_namespaces() { sed -n 's/^  - "\{0,1\}\([-a-z0-9]*\)"\{0,1\}$/\1/p' "$tests/values/signup-operator/odd-namespaces.yaml"; }
 
+every_watched_namespace_has_a_deployment_of_its_own() {
+  local names
+  names=$(render signup-operator odd-namespaces | grep -A 2 '^kind: Deployment$' | sed -n 's/^  name: //p' | sort -u)
+  [ "$(wc -l <<<"$names")" -eq "$(odd_namespaces | wc -l)" ] || { echo "too few:"; echo "$names"; return 1; }
+  ! grep -E '.{64}' <<<"$names"
+}
+
 # is_refused CHART NAME: by the words in the file's first line
 is_refused() {
   local file=$tests/refused/$1/$2.yaml words

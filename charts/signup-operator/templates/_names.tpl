@@ -10,10 +10,15 @@
 
 {{/*
 A process works in all namespaces or in one, so each watched namespace has a Deployment, and a Lease of the same name:
-dict "root" $ "watched" "shop".
+dict "root" $ "watched" "shop". A hash of the whole name ends one that is cut, so that no two namespaces share it.
 */}}
 {{- define "signup-operator.deployment" -}}
-{{- printf "%s-%s" (include "signup-operator.name" .root) .watched | trunc 63 | trimSuffix "-" -}}
+{{- $name := printf "%s-%s" (include "signup-operator.name" .root) .watched | trimSuffix "-" -}}
+{{- if gt (len $name) 63 -}}
+{{- printf "%s-%s" (trunc 54 $name) (sha256sum $name | trunc 8) -}}
+{{- else -}}
+{{- $name -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "signup-operator.serviceAccount" -}}

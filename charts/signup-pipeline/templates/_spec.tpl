@@ -29,8 +29,9 @@ What is still missing then is refused here, because it is known to be wrong befo
 {{- if not $spec.mail -}}
 {{- fail "mail is missing; set mail.from and mail.smtp.host, or demo.inbox.enabled: true to try the pipeline" -}}
 {{- end -}}
-{{- if not (or $spec.expose (dig "publicURL" "" ($spec.verification | default dict))) -}}
-{{- fail "the links in the mails need an address; set verification.publicURL or expose.host" -}}
+{{- $host := dig "host" "" ($spec.expose | default dict) -}}
+{{- if not (or (dig "publicURL" "" ($spec.verification | default dict)) (and $host (not (hasPrefix "*" $host)))) -}}
+{{- fail "the links in the mails need an address; set verification.publicURL or expose.host (without *)" -}}
 {{- end -}}
 {{- toYaml $spec -}}
 {{- end -}}

@@ -9,7 +9,7 @@ use crate::{error::ApiError, pb, peer::Peer, service::Service};
 use pipeline::{Document, document::Signup};
 use signup::{
     CreateError, EmailAddress, FullName, Intent, NewUser, Password, Policy, User, Username, Violation,
-    password::HashError,
+    password::{HashError, Place},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -42,23 +42,18 @@ impl Service {
         let form = Form::parse(&request, document.signup.password_min_length as usize)?;
         let Signup { behind_proxy, per_minute_per_ip, .. } = document.signup;
         let user = self.bounded(async {
-            // Whoever is told to come back has not had a signup yet.
-            if !self.hashing.has_room() {
-                return Err(ApiError::Busy);
-            }
+            // The place comes first: whoever is told to come back has not had a signup yet.
+            let place = self.hashing.place().map_err(hash_refused)?;
             self.limit.admit(peer.client(behind_proxy), per_minute_per_ip)?;
-            self.store_user(form, &document).await
+            self.store_user(form, place, &document).await
         });
         let user = user.await?;
         Ok(pb::CreateUserResponse { user: Some(user) })
     }
 
-    async fn store_user(&self, form: Form, document: &Document) -> Result<pb::User, ApiError> {
+    async fn store_user(&self, form: Form, place: Place, document: &Document) -> Result<pb::User, ApiError> {
         let Form { username, password, full_name, email } = form;
-        let hashed_password = self.hashing.hash(password).await.map_err(|error| match error {
-            HashError::Busy => ApiError::Busy,
-            error @ HashError::Failed(_) => ApiError::Internal(Some(Box::new(error))),
-        })?;
+        let hashed_password = place.hash(password).await.map_err(hash_refused)?;
         let user = NewUser { username, full_name, email, hashed_password };
         let (policy, keys) = (Policy::from(document), self.keyring.now());
         let created = if document.signup.hide_existing_accounts {
@@ -119,6 +114,13 @@ impl Form {
 
 fn kept<T>(parsed: Result<T, Violation>, violations: &mut Vec<Violation>) -> Option<T> {
     parsed.map_err(|violation| violations.push(violation)).ok()
+}
+
+fn hash_refused(error: HashError) -> ApiError {
+    match error {
+        HashError::Busy => ApiError::Busy,
+        error @ HashError::Failed(_) => ApiError::Internal(Some(Box::new(error))),
+    }
 }
 
 fn shown(user: &User) -> pb::User {

@@ -1,6 +1,7 @@
 //! Signups per minute and client address, in this process.
 //!
-//! Takes: the address of a client and the limit in force. Gives: admission, or the time until the next one.
+//! Takes: the address of a client and the limit in force, n a minute. Gives: admission, or the time until the next one: n at
+//! once, then one every 60 s / n.
 //! Does not: find out who the client is (`peer` does), limit loopback clients (tests, sidecars, port-forwards), or share its
 //! counts with other replicas: the limit grows with the number of `api` processes.
 

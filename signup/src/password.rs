@@ -6,7 +6,7 @@
 mod hashing;
 mod stored;
 
-pub use hashing::{HashError, Hashing};
+pub use hashing::{HashError, Hashing, Place};
 
 use crate::violation::{Violation, length_text};
 use secrecy::{ExposeSecret, SecretString};
@@ -14,7 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 /// Bytes of the longest password accepted; argon2id has no limit of its own (bcrypt cut at 72).
 const LONGEST_BYTES: usize = 128;
 
-/// The upper bound named in the message stays the Go program's, whose clients compare the text; it is safe advice.
+/// The upper bound named in the message stays the Go program's, whose clients compare the text; it is safe advice, unless
+/// the lower bound is set above it.
 const LONGEST_BYTES_IN_TEXT: usize = 100;
 
 /// A password of acceptable length. `Debug` hides it, and its memory is wiped when dropped.
@@ -29,7 +30,8 @@ impl Password {
     /// A [`Violation`] of `password`: its length first.
     pub fn parse(text: &str, shortest: usize) -> Result<Self, Violation> {
         if !(shortest..=LONGEST_BYTES).contains(&text.len()) {
-            return Err(Violation::new("password", length_text(shortest, LONGEST_BYTES_IN_TEXT)));
+            let longest = if shortest > LONGEST_BYTES_IN_TEXT { LONGEST_BYTES } else { LONGEST_BYTES_IN_TEXT };
+            return Err(Violation::new("password", length_text(shortest, longest)));
         }
         if text.contains('\0') {
             return Err(Violation::new("password", "must not contain the NUL character"));
@@ -61,6 +63,8 @@ mod tests {
         }
         let violation = Password::parse("fourteen chars", 15).expect_err("14 bytes");
         assert_eq!(violation.description, "must contain from 15-100 characters");
+        let violation = Password::parse("fourteen chars", 120).expect_err("14 bytes");
+        assert_eq!(violation.description, "must contain from 120-128 characters");
     }
 
     #[test]

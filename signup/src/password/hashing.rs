@@ -16,7 +16,7 @@ use argon2::{
     password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// argon2id with m = 19 MiB, t = 2, p = 1: the first choice of OWASP's password storage cheat sheet.
 const PARAMS: Params = Params::DEFAULT;
@@ -37,6 +37,12 @@ pub struct Hashing {
     /// Permits to be here at all: running and waiting.
     places: Arc<Semaphore>,
     waiting_limit: usize,
+    threads: Threads,
+}
+
+/// The right to have one password hashed, now or after those that wait. Dropped unused, it is free again.
+pub struct Place {
+    permit: OwnedSemaphorePermit,
     threads: Threads,
 }
 
@@ -90,22 +96,23 @@ impl Hashing {
         self.places.available_permits() < self.waiting_limit
     }
 
-    /// Whether a password would be hashed, now or after those that wait, and not be told [`HashError::Busy`].
-    pub fn has_room(&self) -> bool {
-        self.places.available_permits() > 0
+    /// Takes a place for one password, for callers that have something to do or to refuse before it is hashed.
+    ///
+    /// # Errors
+    ///
+    /// [`HashError::Busy`] at once when too many wait.
+    pub fn place(&self) -> Result<Place, HashError> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| HashError::Busy)?;
+        Ok(Place { permit, threads: self.threads.clone() })
     }
 
-    /// Hashes a password into a PHC string, `$argon2id$v=19$m=19456,t=2,p=1$...`.
+    /// Hashes a password, as [`Place::hash`] does.
     ///
     /// # Errors
     ///
     /// [`HashError::Busy`] at once when too many wait; [`HashError::Failed`] otherwise.
-    ///
-    /// # Cancel safety
-    ///
-    /// A hash that started runs to its end and keeps its place until then; one that waits is left out.
     pub async fn hash(&self, password: Password) -> Result<String, HashError> {
-        self.run(move |memory| argon2id(&password, memory)).await
+        self.place()?.hash(password).await
     }
 
     /// Compares a password with a stored hash: argon2id, or bcrypt (`$2a$`, `$2b$`, `$2y$`) from the Go program.
@@ -115,21 +122,36 @@ impl Hashing {
     /// As [`hash`](Self::hash), also when the stored hash is of another kind or costs too much.
     pub async fn verify(&self, password: Password, stored: &str) -> Result<bool, HashError> {
         let stored = stored.to_owned();
-        self.run(move |memory| stored::verify(&password, &stored, memory)).await
+        self.place()?.run(move |memory| stored::verify(&password, &stored, memory)).await
+    }
+}
+
+impl Place {
+    /// Hashes a password into a PHC string, `$argon2id$v=19$m=19456,t=2,p=1$...`.
+    ///
+    /// # Errors
+    ///
+    /// [`HashError::Failed`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A hash that started runs to its end and keeps its place until then; one that waits is left out.
+    pub async fn hash(self, password: Password) -> Result<String, HashError> {
+        self.run(move |memory| argon2id(&password, memory)).await
     }
 
     async fn run<T: Send + 'static>(
-        &self,
+        self,
         work: impl FnOnce(&mut Memory) -> Result<T, HashFailure> + Send + 'static,
     ) -> Result<T, HashError> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| HashError::Busy)?;
+        let Self { permit, threads } = self;
         let (sender, receiver) = oneshot::channel();
-        self.threads.run(Box::new(move |memory| {
+        threads.run(Box::new(move |memory| {
             if sender.is_closed() {
                 return;
             }
             let result = work(memory);
-            drop(place);
+            drop(permit);
             // Whoever asked may have left meanwhile.
             let _ = sender.send(result);
         }));
@@ -141,6 +163,12 @@ impl Hashing {
 impl std::fmt::Debug for Hashing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hashing").field("free_places", &self.places.available_permits()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place").finish_non_exhaustive()
     }
 }
 

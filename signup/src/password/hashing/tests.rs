@@ -39,7 +39,7 @@ async fn a_thread_that_rests_gives_its_memory_back() {
 
 /// Blocks of memory that the only thread keeps.
 async fn kept(hashing: &Hashing) -> usize {
-    hashing.run(|memory| Ok(memory.len())).await.expect("a size")
+    hashing.place().expect("a place").run(|memory| Ok(memory.len())).await.expect("a size")
 }
 
 /// Holds the only thread of `hashing` until the sender is used or dropped.
@@ -65,6 +65,16 @@ async fn when_the_places_are_taken_the_next_is_told_busy() {
 }
 
 #[tokio::test]
+async fn a_place_that_was_taken_is_kept_until_its_password_is_hashed_or_it_is_dropped() {
+    let hashing = Hashing::new(1, 0);
+    let place = hashing.place().expect("the only place");
+    assert!(matches!(hashing.hash(password("secret")).await, Err(HashError::Busy)));
+    assert!(place.hash(password("secret")).await.is_ok());
+    drop(hashing.place().expect("free again"));
+    assert!(hashing.hash(password("secret")).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_hash_whose_caller_left_gives_its_place_back_without_being_made() {
     let hashing = Hashing::new(1, 0);
     let release = held(&hashing);
@@ -78,7 +88,8 @@ async fn a_hash_whose_caller_left_gives_its_place_back_without_being_made() {
 #[tokio::test]
 async fn a_panic_is_told_to_its_caller_and_the_thread_goes_on() {
     let hashing = Hashing::new(1, 0);
-    let panicked = hashing.run(|_| -> Result<(), HashFailure> { panic!("a test panic") }).await;
+    let place = hashing.place().expect("a place");
+    let panicked = place.run(|_| -> Result<(), HashFailure> { panic!("a test panic") }).await;
     assert!(matches!(panicked, Err(HashError::Failed(HashFailure::Interrupted))), "{panicked:?}");
     drop(hashing.places.clone().acquire_owned().await.expect("given back"));
     assert!(hashing.hash(password("secret")).await.is_ok());

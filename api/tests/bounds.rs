@@ -3,7 +3,6 @@
 use crate::harness::{PATIENCE, Setup, TestApi, client::read_to_end};
 use std::{
     net::{IpAddr, UdpSocket},
-    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -79,27 +78,17 @@ async fn half_sent_requests_do_not_hold_up_the_stop() {
 #[tokio::test]
 async fn a_signup_under_way_at_the_stop_is_answered() {
     let api = TestApi::spawn().await;
-    let hold = "BEGIN; LOCK TABLE users; SELECT pg_sleep(60)";
-    let mut holder = Command::new("psql")
-        .args(["-Xq", "-d", &api.database(), "-c", hold])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("`psql` runs; install it with `make setup`");
-    let locked = "SELECT count(*) FROM pg_locks WHERE relation = 'users'::regclass AND mode = 'AccessExclusiveLock'";
-    api.until("locked", async || api.sql(locked) == "1").await;
+    let lock = api.lock_users().await;
     let stop = async {
-        let waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'users'::regclass AND NOT granted";
-        api.until("the signup waits for the lock", async || api.sql(waiting) != "0").await;
+        api.until_a_signup_waits().await;
         api.terminate();
         api.until("stopping", async || !api.lines("graceful shutdown HTTP gateway server").is_empty()).await;
-        api.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK TABLE users%'");
+        lock.release();
     };
     let (answer, ()) = tokio::join!(api.signup("alice"), stop);
     assert_eq!(answer.status, 200, "{answer:?}");
     api.until("stopped", async || !api.is_running()).await;
     assert_eq!(api.stored(), (1, 1));
-    holder.wait().expect("psql ends");
 }
 
 /// The address by which this machine would reach others; nothing is sent.

@@ -60,6 +60,20 @@ async fn from_a_postgresql_that_vanished_without_a_word_signups_and_their_mails_
 }
 
 #[tokio::test]
+async fn readiness_is_told_while_all_connections_but_its_own_are_busy() {
+    let api = TestApi::spawn_with(Setup::new().with(|document| document.database.max_connections_per_pod = 2)).await;
+    let lock = api.lock_users().await;
+    let (signup, readiness) = tokio::join!(api.signup("alice"), async {
+        api.until_a_signup_waits().await;
+        let readiness = api.readyz().await;
+        lock.release();
+        readiness
+    });
+    assert_eq!(signup.status, 200, "{signup:?}");
+    assert_eq!(readiness.0, 200, "{readiness:?}");
+}
+
+#[tokio::test]
 async fn readiness_tells_a_wrong_password_and_a_missing_database_apart_without_naming_them() {
     let uri = servers::postgres().create_database().expect("a database");
     let (_, place) = uri.split_once('@').expect("our servers have passwords");

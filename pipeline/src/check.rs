@@ -60,7 +60,7 @@ fn signup(Document { signup, verification, .. }: &Document) -> Checked {
 
 fn processes(Document { database, mail, worker, .. }: &Document) -> Checked {
     let connections = database.max_connections_per_pod;
-    demand(connections > 0, "database.maxConnectionsPerPod", connections, "must be 1 or more")?;
+    demand(connections > 1, "database.maxConnectionsPerPod", connections, "must be 2 or more")?;
     let in_clear = mail.smtp.auth_dir.is_some() && mail.smtp.tls == SmtpTls::None;
     demand(!in_clear, "mail.smtp.tls", "None", "would send credentials in clear; set StartTLS or Implicit")?;
     demand(worker.concurrency > 0, "worker.concurrency", worker.concurrency, "must be 1 or more")

@@ -29,7 +29,7 @@ fn mistakes_are_refused_with_the_field_named() {
         ("passwordMinLength: 6", "passwordMinLength: 129", "signup.passwordMinLength"),
         ("passwordMinLength: 6", "passwordMinLength: 5", "signup.passwordMinLength"),
         ("https://app.example.com", "app.example.com", "verification.publicURL"),
-        ("maxConnectionsPerPod: 10", "maxConnectionsPerPod: 0", "database.maxConnectionsPerPod"),
+        ("maxConnectionsPerPod: 10", "maxConnectionsPerPod: 1", "database.maxConnectionsPerPod"),
         ("concurrency: 16", "concurrency: 0", "worker.concurrency"),
         ("delay: 10s", "delay: -10s", "`-10s`"),
         ("delay: 10s", "dealy: 10s", "dealy"),

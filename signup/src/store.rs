@@ -57,10 +57,12 @@ const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// for an answer that never comes, and it would keep its place among the connections for as long as the kernel tries.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The database. Clones share one pool of connections.
+/// The database. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    /// One connection for signs of life: whether PostgreSQL answers is asked when all others are busy, too.
+    probe: PgPool,
 }
 
 /// The database cannot be used.
@@ -81,8 +83,8 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Prepares a pool of at most `max_connections`; the first use connects, so this succeeds while the database is down.
-    /// Needs a Tokio runtime. With a `ca_file` and no `sslmode` in the URI the server's certificate and name are checked.
+    /// Prepares at most `max_connections`, two at least, one of them for [`ping`](Self::ping); the first use connects, so
+    /// this succeeds while the database is down. Needs a Tokio runtime. With a `ca_file` and no `sslmode` in the URI the server's certificate and name are checked.
     ///
     /// # Errors
     ///
@@ -95,26 +97,8 @@ impl Store {
                 options = options.ssl_mode(PgSslMode::VerifyFull);
             }
         }
-        let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|connection, about| {
-                Box::pin(async move {
-                    if about.idle_for > TEST_AFTER_IDLE {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .after_release(|connection, _| {
-                Box::pin(async move {
-                    let answer = tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await;
-                    answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
-                })
-            })
-            .connect_lazy_with(options);
-        Ok(Self { pool })
+        let others = max_connections.saturating_sub(1).max(1);
+        Ok(Self { pool: pool(others, options.clone()), probe: pool(1, options) })
     }
 
     /// Brings the schema up to date; several processes may do so at once (an advisory lock lets one work at a time), also
@@ -152,14 +136,36 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        sqlx::query("SELECT 1").execute(&self.probe).await?;
         Ok(())
     }
 
     /// Closes every connection after its last use; later calls fail.
     pub async fn close(&self) {
-        self.pool.close().await;
+        tokio::join!(self.pool.close(), self.probe.close());
     }
+}
+
+fn pool(connections: u32, options: PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(async move {
+                if about.idle_for > TEST_AFTER_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                let answer = tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await;
+                answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+            })
+        })
+        .connect_lazy_with(options)
 }
 
 /// PostgreSQL's SQLSTATE for a table that is not there (appendix A of its manual).

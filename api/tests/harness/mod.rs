@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod proxy;
 mod setup;
 pub(crate) mod tasks;
+mod users_lock;
 
 pub(crate) use setup::Setup;
 

@@ -1,19 +1,20 @@
 //! The accept loop of one interface.
 //!
 //! Takes: a listener and the routes behind it. Gives: served connections, each within bounds: how many, how long a client
-//! may take to send the header of a request, how large the header may be. After the stop token, requests under way are
-//! finished, but not longer than [`DRAIN`].
+//! may take to send the header of a request, how large the header may be, how old it becomes. After the stop token,
+//! requests under way are finished, but not longer than [`DRAIN`].
 //! Does not: know what is served.
 
 use crate::peer::Peer;
 use axum::{Router, body::Body};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::conn::auto,
     service::TowerToHyperService,
 };
 use std::{
     net::IpAddr,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,7 +25,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
 /// Time for the header of a request, from the first byte a connection may send; also how long HTTP/1.1 may idle.
@@ -42,6 +43,13 @@ const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs
 /// HTTP/2: calls at once on one connection.
 const STREAMS: u32 = 128;
 
+/// HTTP/2: bytes a connection may send ahead of what is read of it, over all its calls.
+const WINDOW: u32 = 64 * 1024;
+
+/// HTTP/2: age at which a connection is asked to end. A client keeps one connection for all its calls, and would never find
+/// the replicas that came after it.
+pub(crate) const OLD: Duration = Duration::from_secs(10 * 60);
+
 /// Wait after an accept that failed, e.g. for want of file descriptors, which only the end of a connection frees.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -50,8 +58,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) enum Protocol {
     /// HTTP/1.1.
     Http1,
-    /// HTTP/2 without TLS ("prior knowledge"), as gRPC clients speak it.
-    Http2,
+    /// HTTP/2 without TLS ("prior knowledge"), as gRPC clients speak it. A connection as `old` as this takes no more calls.
+    Http2 { old: Duration },
 }
 
 /// Serves until `stop`, then until the requests under way are answered or [`DRAIN`] or `hard` ends them.
@@ -62,32 +70,48 @@ pub(crate) async fn serve(
     max_connections: u32,
     (stop, hard): (CancellationToken, CancellationToken),
 ) {
-    let builder = Arc::new(builder(protocol));
+    let builder = builder(protocol);
     let places = Arc::new(Semaphore::new(max_connections as usize));
-    let graceful = GracefulShutdown::new();
-    let cut = CancellationToken::new();
+    let served = TaskTracker::new();
     while let Some((stream, peer, place)) = next(&listener, &places, &stop).await {
-        let (builder, watcher, cut) = (Arc::clone(&builder), graceful.watcher(), cut.clone());
-        let routes = routes.clone();
-        tokio::spawn(async move {
-            let heard = Arc::new(AtomicBool::new(false));
-            let service = TowerToHyperService::new(with_peer(routes, Peer::new(peer), Arc::clone(&heard)));
-            let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let heard = Arc::new(AtomicBool::new(false));
+        let service = with_peer(routes.clone(), Peer::new(peer), Arc::clone(&heard));
+        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
+        let leave = leave(protocol, stop.clone());
+        let hard = hard.clone();
+        served.spawn(async move {
             tokio::select! {
-                _result = watcher.watch(connection) => {} // A broken connection is the client's affair.
-                () = silent(&heard) => {}
-                () = cut.cancelled() => {}
+                () = serve_one(connection, leave, &heard) => {}
+                () = hard.cancelled() => {}
             }
             drop(place);
         });
     }
     drop(listener);
+    served.close();
+    served.wait().await;
+}
+
+/// Serves one connection until it ends or has never said anything; asked to `leave`, it answers the requests under way and
+/// takes no more. How it ends is the client's affair.
+async fn serve_one(connection: Connection, leave: impl Future<Output = ()>, heard: &AtomicBool) {
+    let mut connection = pin!(connection);
     tokio::select! {
-        () = graceful.shutdown() => {}
-        () = tokio::time::sleep(DRAIN) => {}
-        () = hard.cancelled() => {}
+        _result = connection.as_mut() => return,
+        () = silent(heard) => return,
+        () = leave => {}
     }
-    cut.cancel();
+    connection.as_mut().graceful_shutdown();
+    let _cut_or_ended = tokio::time::timeout(DRAIN, connection).await;
+}
+
+/// When a connection is asked to leave: at the stop, or when it is old. HTTP/1.1 has no word for it that could not cross with
+/// a request.
+async fn leave(protocol: Protocol, stop: CancellationToken) {
+    match protocol {
+        Protocol::Http1 => stop.cancelled().await,
+        Protocol::Http2 { old } => drop(tokio::time::timeout(old, stop.cancelled()).await),
+    }
 }
 
 fn builder(protocol: Protocol) -> auto::Builder<TokioExecutor> {
@@ -102,10 +126,12 @@ fn builder(protocol: Protocol) -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(PING.0)
         .keep_alive_timeout(PING.1)
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
         .max_header_list_size(HEADER_BYTES as u32);
     match protocol {
         Protocol::Http1 => builder.http1_only(),
-        Protocol::Http2 => builder.http2_only(),
+        Protocol::Http2 { .. } => builder.http2_only(),
     }
 }
 
@@ -137,6 +163,8 @@ async fn next(
     }
 }
 
+type Connection = auto::Connection<'static, TokioIo<TcpStream>, TowerToHyperService<Routed>, TokioExecutor>;
+
 type Routed = tower::util::BoxCloneSyncService<
     hyper::Request<hyper::body::Incoming>,
     axum::response::Response,
@@ -161,3 +189,6 @@ async fn silent(heard: &AtomicBool) {
         std::future::pending::<()>().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

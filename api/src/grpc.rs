@@ -7,12 +7,14 @@
 use crate::{access_log, error::ApiError, pb, peer::Peer, request_body, service::Service};
 use axum::{
     Router,
-    extract::Request as HttpRequest,
+    extract::{Request as HttpRequest, State},
     middleware::{self, Next},
     response::Response as HttpResponse,
 };
+use http_body_util::BodyExt as _;
 use pb::simple_bank_server::{SimpleBank, SimpleBankServer};
 use std::{any::Any, net::Ipv4Addr, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
 use tonic::{Code, Request, Response, Status, body::Body, service::Routes};
 use tonic_health::server::HealthReporter;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -34,12 +36,13 @@ pub struct ReflectionError(#[from] tonic_reflection::server::Error);
 /// `pb.SimpleBank` over the [`Service`].
 struct Calls(Arc<Service>);
 
-/// Builds the routes and the handle that sets what health checks are told.
+/// Builds the routes, for `calls` at once over all connections, and the handle that sets what health checks are told.
+/// Further calls wait unread: each that is read may hold a message of 64 KiB.
 ///
 /// # Errors
 ///
 /// [`ReflectionError`] when the compiled-in descriptor is broken.
-pub(crate) fn routes(service: Arc<Service>) -> Result<(Router, HealthReporter), ReflectionError> {
+pub(crate) fn routes(service: Arc<Service>, calls: usize) -> Result<(Router, HealthReporter), ReflectionError> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTOR)
@@ -51,7 +54,7 @@ pub(crate) fn routes(service: Arc<Service>) -> Result<(Router, HealthReporter), 
         .add_service(reflection().build_v1()?.max_decoding_message_size(request_body::LIMIT))
         .add_service(reflection().build_v1alpha()?.max_decoding_message_size(request_body::LIMIT))
         .into_axum_router()
-        .layer(middleware::from_fn(bounded))
+        .layer(middleware::from_fn_with_state(Arc::new(Semaphore::new(calls)), bounded))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(access_log::grpc));
     Ok((routes, reporter))
@@ -88,8 +91,18 @@ fn peer<T>(request: &Request<T>) -> Peer {
     request.extensions().get().copied().unwrap_or_else(|| Peer::new(Ipv4Addr::UNSPECIFIED.into()))
 }
 
-async fn bounded(request: HttpRequest, next: Next) -> HttpResponse {
-    let Ok(response) = tokio::time::timeout(TIME, next.run(request)).await else {
+async fn bounded(State(places): State<Arc<Semaphore>>, request: HttpRequest, next: Next) -> HttpResponse {
+    let answer = async {
+        let place = places.acquire_owned().await;
+        // A stream keeps its place to its end.
+        next.run(request).await.map(|body| {
+            axum::body::Body::new(body.map_frame(move |frame| {
+                let _held = &place;
+                frame
+            }))
+        })
+    };
+    let Ok(response) = tokio::time::timeout(TIME, answer).await else {
         return Status::from(ApiError::Deadline).into_http();
     };
     match Status::from_header_map(response.headers()).and_then(|status| unreadable(&status)) {

@@ -7,7 +7,7 @@
 //! signups may still be handed over; the admin port goes last, so probes see the whole stop.
 
 use crate::{
-    accept::{self, Protocol},
+    accept::{self, OLD, Protocol},
     config::Config,
     grpc,
     keyring::Keyring,
@@ -44,7 +44,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let relay = Arc::new(Relay::new(parts.store.clone(), parts.client.clone()));
     let service = Arc::new(service(&parts, Arc::clone(&relay), schema_ready.clone()));
     let http_routes = router::routes(Arc::clone(&service));
-    let (grpc_routes, health) = grpc::routes(service)?;
+    let (grpc_routes, health) = grpc::routes(service, config.max_connections as usize)?;
     grpc::report(&health, false).await;
 
     let Parts { live, logs, metrics, shutdown, listeners, store, client, keyring, .. } = parts;
@@ -61,7 +61,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let places = config.max_connections;
     tokio::join!(
         interface("HTTP gateway", Protocol::Http1, listeners.http, http_routes, places, tokens.clone()),
-        interface("gRPC", Protocol::Http2, listeners.grpc, grpc_routes, places, tokens),
+        interface("gRPC", Protocol::Http2 { old: OLD }, listeners.grpc, grpc_routes, places, tokens),
     );
     background.close();
     background_stop.cancel();

@@ -5,6 +5,7 @@ mod bounds;
 mod create_user;
 mod database;
 mod grpc;
+mod grpc_bounds;
 mod harness;
 mod live_configuration;
 mod logs;

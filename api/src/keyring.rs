@@ -3,6 +3,7 @@
 //! Takes: the folder named by `verification.keysDir`. Gives: the keys, replaced as a whole when the files change.
 //! Does not: forget working keys because of a broken rotation; it logs that and keeps them.
 
+use crate::error::chain;
 use signup::verification::{Keys, KeysError};
 use std::{
     path::Path,
@@ -32,7 +33,7 @@ impl Keyring {
         match Keys::load(folder) {
             Ok(keys) => *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys),
             Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let cause = std::error::Error::source(&error).map(chain);
                 tracing::error!(%error, cause, "failed to reload the verification keys, the previous ones stay in force");
             }
         }

@@ -3,6 +3,7 @@
 //! Takes: tasks of which some were refused in one round trip. Gives: the same tasks told one by one, so that a refused one
 //! does not stop the others. Does not: give a refused task up: its row stays owed, and the sweeper tells it again.
 
+use crate::error::chain;
 use queue::{Client, Error, Task};
 use std::slice;
 
@@ -41,6 +42,6 @@ pub(crate) async fn ensure_each(client: &Client, tasks: &[Task]) -> Result<(), E
 
 fn report(task: &Task, error: &Error) {
     metrics::counter!("signup_relay_refused_tasks_total").increment(1);
-    let cause = std::error::Error::source(error).map(ToString::to_string);
+    let cause = std::error::Error::source(error).map(chain);
     tracing::error!(task.id = task.id, %error, cause, "this task is refused; it is tried again when it is overdue");
 }

@@ -4,6 +4,7 @@
 //! PostgreSQL stays away; and the answer for readiness probes. Does not: let Redis or the mail server decide readiness: a
 //! signup needs neither.
 
+use crate::error::chain;
 use pipeline::{Unready, document::Migrations};
 use signup::Store;
 use std::{error::Error as _, time::Duration};
@@ -37,7 +38,7 @@ async fn try_once(store: &Store, migrations: Migrations) -> bool {
             tracing::warn!("the database lacks the schema; apply migrations/ (database.migrations: Manual)")
         }
         (Err(error), _) => {
-            let cause = error.source().map(ToString::to_string);
+            let cause = error.source().map(chain);
             tracing::error!(%error, cause, "failed to prepare the database, trying again");
         }
     }

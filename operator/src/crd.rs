@@ -96,8 +96,8 @@ pub enum ImagePullPolicy {
     validation = Rule::new("duration(self.verification.linkTTL) > duration(self.task.delay)")
         .message("verification.linkTTL must be longer than task.delay; raise it or lower the delay")
         .field_path(".verification.linkTTL"),
-    validation = Rule::new("has(self.verification.publicURL) || has(self.expose)")
-        .message("the links in the mails need an address: set verification.publicURL or expose.host")
+    validation = Rule::new("has(self.verification.publicURL) || (has(self.expose) && !self.expose.host.startsWith('*'))")
+        .message("the links in the mails need an address: set verification.publicURL or expose.host (without *)")
         .field_path(".verification"),
     validation = Rule::new("duration(self.worker.shutdownGracePeriod) >= duration(self.task.timeout)")
         .message("worker.shutdownGracePeriod must be task.timeout or longer, so that a stopping worker ends its mails; raise it")

@@ -52,12 +52,12 @@ pub(super) fn mail_address(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
-/// Host name or IP address.
+/// Host name or IP address. A colon stands in IPv6 addresses alone, which have two or more: one is before a port.
 pub(super) fn host(_: &mut SchemaGenerator) -> Schema {
     text(
         253,
-        "^[-a-zA-Z0-9_.:]+$",
-        "must be a host name or an IP address such as smtp.example.com, without a port or scheme",
+        "^([-a-zA-Z0-9_.]+|[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*)$",
+        "must be a host name or an IP address such as smtp.example.com, without a port or scheme; the port is mail.smtp.port",
     )
 }
 

@@ -100,6 +100,11 @@ fn other_rules() -> Vec<(Value, &'static str, Value)> {
             "verification": null, "expose": {"host": "app.example.com", "ingress": {}}}),
         ),
         (
+            json!({"verification": null, "expose": {"host": "*.example.com", "ingress": {}}}),
+            "expose.host (without *)",
+            json!({"expose": {"host": "*.example.com", "ingress": {}}}),
+        ),
+        (
             json!({"mail": {"smtp": {"authSecretRef": auth, "tls": "None"}}}),
             "set StartTLS or Implicit",
             json!({"mail": {"smtp": {"authSecretRef": auth, "tls": "Implicit"}}}),
@@ -162,6 +167,9 @@ pub(crate) fn malformed() -> Vec<(Value, &'static str)> {
         (from("a@b\r\nBcc: x@y"), "no-reply@example.com"),
         (host("smtp://a.b"), "without a port or scheme"),
         (host("a b"), "without a port or scheme"),
+        (host("smtp.a.b:587"), "the port is mail.smtp.port"),
+        (host("cafe:587"), "the port is mail.smtp.port"),
+        (host("[2001:db8::1]"), "without a port or scheme"),
     ]
 }
 
@@ -177,6 +185,8 @@ pub(crate) fn well_formed() -> Vec<Value> {
         url("https://example.com/signup/"),
         from("Example Inc. <no-reply@example.com>"),
         host("10.0.0.1"),
+        host("2001:db8::1"),
+        host("::ffff:192.0.2.1"),
     ]
 }
 

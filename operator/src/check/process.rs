@@ -10,7 +10,7 @@ use crate::controller::rollout::pod_trouble;
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Pod};
 use kube::ResourceExt;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// How much longer than it lasts a Lease may be old: clocks of this machine and the operator's node differ.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(30);
@@ -49,6 +49,11 @@ impl Operator {
         self.deployment.namespace().unwrap_or_default()
     }
 
+    /// Pods that it shall have.
+    fn wanted(&self) -> i32 {
+        self.deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+    }
+
     /// Namespace and name.
     pub(super) fn name(&self) -> String {
         format!("{}/{}", self.namespace(), self.deployment.name_any())
@@ -73,13 +78,29 @@ pub(super) fn judge(Running { operator, pods, lease: seen }: &Running, now: Time
 pub(super) fn serving(operators: &Seen<Vec<Running>>, namespace: &str, now: Timestamp) -> Vec<Line> {
     let Seen::There(operators) = operators else { return Vec::new() };
     let serves = |running: &&Running| running.operator.serves.as_deref().is_none_or(|served| served == namespace);
-    let mut found = operators.iter().filter(serves).peekable();
-    if found.peek().is_none() {
+    let found: Vec<&Running> = operators.iter().filter(serves).collect();
+    if found.is_empty() {
         let message = "no Deployment of an operator serves this namespace, so the status may be old";
         let fix = "install the chart signup-operator, or add the namespace to its watchNamespaces";
         return vec![Line::warning("operator", message, fix)];
     }
-    found.flat_map(|running| judge(running, now)).filter(|line| line.level == Level::Error).collect()
+    let judged = found.iter().flat_map(|running| judge(running, now)).filter(|line| line.level == Level::Error);
+    rivals(&found).into_iter().chain(judged).collect()
+}
+
+/// Those that share a Lease take turns; all others work at the same time, each as if it were alone.
+fn rivals(serving: &[&Running]) -> Option<Line> {
+    let working = serving.iter().map(|running| &running.operator).filter(|operator| operator.wanted() > 0);
+    let leases: BTreeSet<_> = working.clone().map(|operator| (operator.namespace(), &operator.lease)).collect();
+    (leases.len() > 1).then(|| {
+        let names: Vec<String> = working.map(Operator::name).collect();
+        let message = format!(
+            "{} serve this namespace at the same time, and what one writes the other may undo",
+            names.join(" and ")
+        );
+        let fix = "keep one: uninstall the others, or give them other namespaces with watchNamespaces";
+        Line::error("operators", message, fix)
+    })
 }
 
 /// No operator was found.
@@ -92,7 +113,7 @@ pub(super) fn none() -> Line {
 fn deployment(operator: &Operator, pods: &[Arc<Pod>]) -> Line {
     let (subject, name) = (format!("operator {}", operator.name()), operator.deployment.name_any());
     let namespace = operator.namespace();
-    let wanted = operator.deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let wanted = operator.wanted();
     let ready = operator.deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
     let place = operator.serves.as_deref().map_or("every namespace".to_owned(), |served| format!("namespace {served}"));
     if wanted == 0 {
@@ -152,69 +173,4 @@ pub(super) fn hidden(namespace: &str) -> Line {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn operator(replicas: i32, ready: i32) -> Operator {
-        let container = json!({"name": "operator", "args": ["run", "--image=r/signup:1", "--lease-name=op-shop", "--namespace=shop"]});
-        let pod = json!({"serviceAccountName": "op", "containers": [container]});
-        let object = json!({"metadata": {"name": "op-shop", "namespace": "system"}, "status": {"readyReplicas": ready},
-            "spec": {"replicas": replicas, "selector": {}, "template": {"spec": pod}}});
-        Operator::new(serde_json::from_value(object).expect("a Deployment"))
-    }
-
-    fn held(holder: &str, second: i64) -> Seen<Lease> {
-        let renewed = Timestamp::from_second(second).expect("a time").to_string();
-        let spec = json!({"holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": renewed.replace('Z', ".000000Z")});
-        Seen::There(serde_json::from_value(json!({"spec": spec})).expect("a Lease"))
-    }
-
-    #[test]
-    fn the_flags_of_the_deployment_say_where_the_operator_works() {
-        let Operator { serves, lease, image, account, .. } = operator(1, 1);
-        assert_eq!((serves.as_deref(), lease.as_str()), (Some("shop"), "op-shop"));
-        assert_eq!((image.as_deref(), account.as_str()), (Some("r/signup:1"), "op"));
-    }
-
-    #[test]
-    fn an_operator_that_is_scaled_to_zero_or_not_ready_is_an_error_with_its_fix() {
-        let line = deployment(&operator(0, 0), &[]);
-        assert_eq!(line.fix.as_deref(), Some("`kubectl -n system scale deployment op-shop --replicas 1`"));
-        assert!(deployment(&operator(1, 0), &[]).message.contains("0 of 1 pods are ready"));
-        assert_eq!(deployment(&operator(2, 1), &[]).level, Level::Ok);
-    }
-
-    #[test]
-    fn a_pipeline_is_told_of_the_operators_of_its_own_namespace_when_they_do_not_work() {
-        let now = Timestamp::from_second(1000).expect("a time");
-        let running =
-            |replicas| Running { operator: operator(replicas, replicas), pods: Vec::new(), lease: held("op-1_a", 999) };
-        let told = |operators: Vec<Running>, namespace: &str| serving(&Seen::There(operators), namespace, now);
-        assert_eq!(told(vec![running(1)], "shop"), []);
-        assert!(told(vec![running(0)], "shop")[0].message.contains("scaled to zero"));
-        assert!(told(vec![running(1)], "forum")[0].message.contains("serves this namespace"));
-        assert_eq!(serving(&Seen::Forbidden, "shop", now), []);
-    }
-
-    #[test]
-    fn the_trouble_of_the_operators_pod_is_named() {
-        let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}});
-        let container = json!({"name": "operator", "image": "r/x", "imageID": "", "ready": false, "restartCount": 0, "state": waiting});
-        let pod = json!({"metadata": {"name": "op-1"}, "status": {"containerStatuses": [container]}});
-        let line = deployment(&operator(1, 0), &[Arc::new(serde_json::from_value(pod).expect("a pod"))]);
-        assert!(line.message.contains("cannot fetch the image r/x: no such image"), "{}", line.message);
-    }
-
-    #[test]
-    fn a_lease_must_be_held_and_renewed() {
-        let now = Timestamp::from_second(1000).expect("a time");
-        let level = |seen| lease(&operator(1, 1), &seen, now).level;
-        assert_eq!(level(held("op-1_a", 996)), Level::Ok);
-        assert_eq!(level(held("op-1_a", 1010)), Level::Ok);
-        assert_eq!(level(held("op-1_a", 900)), Level::Error);
-        assert_eq!(level(held("", 999)), Level::Error);
-        assert_eq!(level(Seen::Absent), Level::Error);
-        assert_eq!(level(Seen::Forbidden), Level::Warning);
-    }
-}
+mod tests;

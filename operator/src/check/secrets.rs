@@ -5,7 +5,6 @@
 
 use super::line::{Level, Line};
 use crate::{
-    build::{mounts, names},
     controller::{
         reason::{self, Finding},
         validate::{Demand, Lookup, Source, demands, validate},
@@ -45,6 +44,9 @@ fn judge_one(pipeline: &SignupPipeline, demand: &Demand, lookup: &Lookup, from_f
     let subject = format!("{kind} {}", demand.name);
     let content = match lookup {
         Lookup::Found(content) => content,
+        Lookup::Missing if from_file && is_generated(pipeline, demand) => {
+            return Line::ok(subject, "not in the file; the operator makes it once, with a random key");
+        }
         Lookup::Missing if from_file => {
             return Line::ok(subject, format!("not in the file; {} needs it, with {keys}", demand.field));
         }
@@ -74,11 +76,9 @@ fn kind(source: Source) -> &'static str {
     }
 }
 
+/// Whether the operator makes it: a Secret of that name that the resource names is a person's.
 fn is_generated(pipeline: &SignupPipeline, demand: &Demand) -> bool {
-    let name = names::key_secret(pipeline.metadata.name.as_deref().unwrap_or_default());
-    demand.name == name
-        && mounts::key_secret(pipeline.metadata.name.as_deref().unwrap_or_default(), &pipeline.spec) == name
-        && demand.field == "spec.verification.keySecretRef"
+    demand.field == "spec.verification.keySecretRef" && pipeline.spec.verification.key_secret_ref.is_none()
 }
 
 /// What is there and cannot work.
@@ -139,7 +139,7 @@ fn database_uri(text: &str) -> Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest;
+    use crate::{crd::stores::LocalReference, manifest};
 
     fn pipeline(more: &str) -> SignupPipeline {
         let text = include_str!("../../../samples/minimal.yaml").replace("spec:\n", &format!("spec:\n  {more}\n"));
@@ -206,10 +206,16 @@ mod tests {
 
     #[test]
     fn the_generated_key_is_not_asked_of_people() {
-        let pipeline = pipeline("");
+        let mut pipeline = pipeline("");
         let demand = named(&pipeline).into_iter().find(|demand| demand.name == "demo-keys").expect("it is named");
-        let lines = judge(&pipeline, &[(demand, Lookup::Missing)], false);
-        assert!(lines[0].message.contains("has not made it yet"), "{lines:?}");
+        let found = [(demand, Lookup::Missing)];
+        let told = |pipeline: &SignupPipeline, from_file| judge(pipeline, &found, from_file).remove(0);
+        assert!(told(&pipeline, false).message.contains("has not made it yet"));
+        let in_file = "not in the file; the operator makes it once, with a random key";
+        assert_eq!(told(&pipeline, true), Line::ok("Secret demo-keys", in_file));
+        pipeline.spec.verification.key_secret_ref = Some(LocalReference { name: "demo-keys".into() });
+        assert!(told(&pipeline, false).message.contains("does not exist"), "the operator makes none that is named");
+        assert!(told(&pipeline, true).message.contains("spec.verification.keySecretRef needs it, with current"));
     }
 
     #[test]

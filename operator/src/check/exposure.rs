@@ -1,11 +1,15 @@
-//! Does anybody take a pipeline's Ingress or route?
+//! Does anybody take a pipeline's Ingress or route, and do the links in mails lead there?
 //!
-//! Takes: a snapshot. Gives: lines about its ingress class, or about each of its Gateways. Pure. Does not: try the address.
+//! Takes: a snapshot. Gives: lines about its ingress class, or about each of its Gateways, and about TLS that the links need.
+//! Pure. Does not: try the address.
 
 use super::{line::Line, look::Seen, offers::Class, pipeline::Snapshot};
 use crate::{
-    build::child::Kind,
-    crd::exposure::{Gateway, Ingress, ParentReference},
+    build::{child::Kind, document::public_url},
+    crd::{
+        SignupPipelineSpec,
+        exposure::{Gateway, Ingress, ParentReference},
+    },
 };
 use kube::{ResourceExt, api::DynamicObject};
 use serde_json::Value;
@@ -23,7 +27,38 @@ pub(super) fn judge(snapshot: &Snapshot) -> Vec<Line> {
     if let (Some(gateway), Some(route)) = (&expose.gateway, route) {
         lines.extend(gateways(gateway, &snapshot.pipeline.namespace().unwrap_or_default(), route));
     }
+    lines.extend(links(&snapshot.pipeline.spec));
     lines
+}
+
+/// Whether links with https lead to our Ingress, which has no certificate. TLS may end before it, and a `publicURL` is how the
+/// resource says so; `https` by default is more likely a certificate that was forgotten.
+pub(super) fn links(spec: &SignupPipelineSpec) -> Option<Line> {
+    let expose = spec.expose.as_ref()?;
+    let ingress = expose.ingress.as_ref()?;
+    let url = public_url(spec);
+    let host = url.strip_prefix("https://")?.split('/').next()?;
+    if ingress.tls_secret_name.is_some() || !answers(&expose.host, host) {
+        return None;
+    }
+    let said = format!("those in mails begin with https://{host}, and the Ingress has no certificate");
+    if spec.verification.public_url.is_some() {
+        return Some(Line::ok("links", format!("{said}: TLS has to end before it, or with its controller's own")));
+    }
+    let fix = format!(
+        "name the certificate in spec.expose.ingress.tlsSecretName; when TLS ends before the Ingress, or by its controller's \
+         own certificate, set spec.verification.publicURL to {url}; without TLS, to {}",
+        url.replacen("https", "http", 1)
+    );
+    Some(Line::warning("links", said, fix))
+}
+
+/// Whether an Ingress for `exposed`, which `*.` may lead, answers to `host`.
+fn answers(exposed: &str, host: &str) -> bool {
+    match exposed.strip_prefix('*') {
+        Some(domain) => host.strip_suffix(domain).is_some_and(|label| !label.is_empty() && !label.contains('.')),
+        None => host == exposed,
+    }
 }
 
 /// Whether the Ingress will find a controller.
@@ -102,6 +137,33 @@ mod tests {
             judged(json!({"className": "nginx"})).message.contains("nginx does not exist (the cluster has contour)")
         );
         assert!(judged(json!({})).message.contains("names none"));
+    }
+
+    #[test]
+    fn links_that_begin_with_https_and_an_ingress_without_a_certificate_are_told() {
+        let told = |public_url: Option<&str>, host: &str, mut expose: Value| {
+            let text = include_str!("../../../samples/minimal.yaml");
+            let mut spec = crate::manifest::parse(text).expect("it is valid").pipeline.spec;
+            spec.verification.public_url = public_url.map(str::to_owned);
+            expose["host"] = host.into();
+            spec.expose = Some(serde_json::from_value(expose).expect("it is valid"));
+            links(&spec).map(|line| line.level)
+        };
+        let (plain, tls) = (|| json!({"ingress": {}}), || json!({"ingress": {"tlsSecretName": "certificate"}}));
+        let gateway = json!({"gateway": {"parentRefs": [{"name": "edge"}]}});
+        let (app, host) = ("https://app.example.com/signup", "app.example.com");
+        assert_eq!(told(None, host, plain()), Some(Level::Warning));
+        assert_eq!(told(Some(app), host, plain()), Some(Level::Ok), "the resource says that TLS ends elsewhere");
+        assert_eq!(told(Some(app), "*.example.com", plain()), Some(Level::Ok));
+        for (public_url, host, way, why) in [
+            (None, host, tls(), "the certificate is there"),
+            (None, host, gateway, "a listener of the Gateway has it"),
+            (Some(app), "api.example.com", plain(), "the links lead elsewhere"),
+            (Some(app), "*.app.example.com", plain(), "the links lead elsewhere"),
+            (Some("http://app.example.com"), host, plain(), "no TLS is meant"),
+        ] {
+            assert_eq!(told(public_url, host, way), None, "{why}");
+        }
     }
 
     #[test]

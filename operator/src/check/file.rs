@@ -4,6 +4,7 @@
 //! `operator local` and the API server do. Does not: ask a cluster.
 
 use super::{
+    exposure,
     line::{Level, Line, Report},
     secrets,
 };
@@ -35,6 +36,7 @@ pub(super) fn judge(text: &str) -> Report {
     let found: Vec<(Demand, Lookup)> =
         secrets::named(pipeline).into_iter().map(|demand| with(objects, demand)).collect();
     lines.extend(secrets::judge(pipeline, &found, true));
+    lines.extend(exposure::links(&pipeline.spec));
     report.add_about(name, lines);
     report
 }
@@ -87,6 +89,14 @@ mod tests {
                 .iter()
                 .any(|line| line.subject == "demo Secret app-db" && line.message.contains("not in the file"))
         );
+    }
+
+    #[test]
+    fn an_exposed_file_whose_links_need_a_certificate_that_it_does_not_name_is_warned_of() {
+        let exposed = "expose: {host: app.example.com, ingress: {}}";
+        let report = judge(&MINIMAL.replace("verification: {publicURL: https://app.example.com}", exposed));
+        assert_eq!((report.exit_code(), report.count(Level::Warning)), (0, 1), "{}", report.to_text());
+        assert!(report.to_text().contains("demo links") && report.to_text().contains("tlsSecretName"));
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! `operator render`: every child of a pipeline, without a cluster.
 //!
-//! Takes: a file with a SignupPipeline. Gives: YAML that `kubectl apply` takes. Does not: print Secrets. Checksums of Secrets
-//! cover what the file holds, and owner references are absent, because only a cluster gives the owner its uid.
+//! Takes: a file with a SignupPipeline. Gives: YAML that `kubectl apply` takes. Does not: print Secrets, or a number of workers
+//! that follows the queue. Checksums of Secrets cover what the file holds, and owner references are absent, because only a
+//! cluster gives the owner its uid.
 
 use crate::{
-    build::{self, Inputs, key_secret},
+    build::{self, Inputs, key_secret, names::Part},
     controller::endpoints,
-    crd::SignupPipeline,
+    crd::{SignupPipeline, autoscaling::AutoscalingMode},
     manifest::{self, objects::Objects},
+    scaling::Limits,
 };
 use std::{fmt::Write as _, path::PathBuf};
 
@@ -67,9 +69,20 @@ pub fn run(options: &Options) -> Result<String, RenderError> {
 /// [`RenderError::Document`] and [`RenderError::Print`].
 pub fn render(pipeline: &SignupPipeline, objects: &Objects, image: &str) -> Result<String, RenderError> {
     let inputs: Inputs = endpoints::inputs(pipeline, &objects.secrets, image);
+    let limits = Limits::from(&pipeline.spec.worker);
+    let follows_queue = limits.mode == AutoscalingMode::Auto && limits.min < limits.max;
     let mut text = String::new();
     for child in build::children(pipeline, &inputs)? {
-        let _ = writeln!(text, "---\n{}", serde_yaml::to_string(&child.object)?.trim_end());
+        let object = if follows_queue { child.object } else { child.as_made() };
+        let _ = writeln!(text, "---\n{}", serde_yaml::to_string(&object)?.trim_end());
+    }
+    if follows_queue {
+        let name = Part::Worker.child_name(pipeline.metadata.name.as_deref().unwrap_or_default());
+        let (min, max) = (limits.min, limits.max);
+        let _ = writeln!(
+            text,
+            "# and the pods of Deployment {name}: {min} to {max}, as many as the work that is due needs"
+        );
     }
     if pipeline.spec.verification.key_secret_ref.is_none() {
         let secret = key_secret::build(pipeline, [0; 32]).metadata.name.unwrap_or_default();

@@ -170,6 +170,23 @@ fn a_new_deployment_of_workers_begins_with_the_number_that_the_resource_gives() 
 }
 
 #[test]
+fn a_fixed_number_of_workers_is_rendered_and_one_that_follows_the_queue_is_told() {
+    let rendered = |worker: &str| {
+        let manifest = parse(&MINIMAL.replace("spec:\n", &format!("spec:\n  worker: {worker}\n")));
+        let text = render::render(&manifest.pipeline, &manifest.objects, "signup:test").expect("it has a YAML form");
+        let objects: Vec<Value> = serde_yaml::from_multiple(&text).expect("it is YAML");
+        let deployment =
+            objects.iter().find(|object| object["metadata"]["name"] == "demo-worker" && object["kind"] == "Deployment");
+        (deployment.expect("it is there")["spec"]["replicas"].as_u64(), text.contains("as the work that is due needs"))
+    };
+    assert_eq!(rendered("{replicas: 7, autoscaling: {mode: 'Off'}}"), (Some(7), false));
+    assert_eq!(rendered("{replicas: 7, autoscaling: {mode: DryRun}}"), (Some(7), false));
+    assert_eq!(rendered("{autoscaling: {minReplicas: 3, maxReplicas: 3}}"), (Some(3), false));
+    assert_eq!(rendered("{autoscaling: {mode: External}}"), (None, false), "somebody else decides");
+    assert_eq!(rendered("{autoscaling: {minReplicas: 0}}"), (None, true), "0 would be too few without an operator");
+}
+
+#[test]
 fn labels_of_the_resource_do_not_replace_the_operators_own() {
     let pod = "api: {pod: {labels: {app.kubernetes.io/instance: other, team: a}}}";
     let children = children(&MINIMAL.replace("spec:\n", &format!("spec:\n  {pod}\n")));

@@ -101,6 +101,16 @@ impl Child {
     pub fn name(&self) -> &str {
         self.object.metadata.name.as_deref().unwrap_or_default()
     }
+
+    /// The object as it is made where there is none: with the number of pods that it begins with, unless that is Kubernetes'
+    /// own, 1.
+    pub fn as_made(&self) -> DynamicObject {
+        let mut object = self.object.clone();
+        if let Some(replicas) = self.first_replicas.filter(|replicas| *replicas != 1) {
+            object.data["spec"]["replicas"] = replicas.into();
+        }
+        object
+    }
 }
 
 /// Puts a child together; `content` is everything but kind and metadata.

@@ -162,7 +162,8 @@ async fn apply_one(
             None if kind.is_optional() => {
                 api.list_metadata(&ListParams::default().limit(1)).await.map_err(refused)?;
             }
-            None => begin_with_replicas(&mut object, child.first_replicas),
+            // The scaler comes after it. Our next apply gives the number of pods up, and by then the scaler owns it.
+            None => object = child.as_made(),
         }
     }
     let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
@@ -171,14 +172,6 @@ async fn apply_one(
     let ObjectMeta { uid, resource_version, generation, .. } = applied.metadata;
     memory.applied.insert(key, Applied { hash, uid, resource_version, generation, at: Instant::now() });
     Ok(())
-}
-
-/// A new Deployment has one pod unless it is told otherwise, and the scaler comes after it. Our next apply gives the field up,
-/// and by then the scaler owns it.
-fn begin_with_replicas(object: &mut DynamicObject, replicas: Option<u32>) {
-    if let Some(replicas) = replicas.filter(|replicas| *replicas != 1) {
-        object.data["spec"]["replicas"] = replicas.into();
-    }
 }
 
 fn key(child: &Child) -> (Kind, String) {

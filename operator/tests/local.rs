@@ -51,6 +51,17 @@ async fn an_edit_of_the_delay_is_applied_live_to_new_signups_only() {
 }
 
 #[tokio::test]
+async fn an_edit_of_what_processes_read_at_their_start_is_not_called_applied() {
+    let local = Local::ready(&with("  task: {delay: 1h}\n"));
+    let edited = MINIMAL.replace("{name: app-db}}", "{name: app-db}, maxConnectionsPerPod: 20}");
+    local.edit(&format!("{edited}  task: {{delay: 0s}}\n"));
+    local.wait_for("from a new start on: spec.database.maxConnectionsPerPod: 10 -> 20; what runs keeps the old value");
+    local.wait_for("applied: spec.task.delay: 1h -> 0s");
+    let output = local.output();
+    assert!(!output.contains("applied: spec.database"), "{output}");
+}
+
+#[tokio::test]
 async fn an_invalid_edit_is_reported_and_kept_out() {
     let local = Local::ready(&with("  task: {delay: 0s}\n"));
     local.edit(&with("  task: {delay: 1e9h, maxRetrys: 3}\n"));
@@ -113,8 +124,11 @@ async fn given_secrets_are_used_and_never_shown() {
     assert!(local.pids("redis-server").is_empty() && local.pids("/postgres").is_empty(), "{:?}", local.left());
     assert_eq!(local.sign_up("alice").await, 200);
     local.mail("alice").await;
+    let other = redis.fresh_database();
+    local.edit(&file.replace(&queue, &other));
+    local.wait_for("the edit changes where Redis is (the Secrets of spec.redis), which needs a new start");
     let output = local.output();
-    for uri in [database, queue] {
+    for uri in [database, queue, other] {
         let (credentials, _) = uri.rsplit_once('@').expect("it has a password");
         let (_, password) = credentials.rsplit_once(':').expect("it has a password");
         assert!(!output.contains(password), "{output}");

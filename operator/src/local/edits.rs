@@ -1,12 +1,24 @@
 //! The file of a local run, and its changes.
 //!
-//! Takes: the file and the folder of Secrets. Gives: the manifest at first, then again whenever either changes, and a list of
-//! the fields that differ. Does not: apply anything.
+//! Takes: the file and the folder of Secrets. Gives: the manifest at first, then again whenever either changes, and the fields
+//! that differ: those that running processes follow, and those that they read at their start. Does not: apply anything.
 
 use super::{LocalError, options::Options};
 use crate::manifest::{self, Manifest, objects::Objects};
 use serde_json::Value;
 use std::path::PathBuf;
+
+/// What a process reads at its start alone.
+const AT_START: [&str; 3] = ["spec.database.", "spec.redis.", "spec.worker.shutdownGracePeriod"];
+
+/// What an edit changes, as `spec.task.delay: 10s -> 1s`, sorted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Differences {
+    /// Running processes follow it.
+    pub(super) live: Vec<String>,
+    /// A process reads it at its start.
+    pub(super) at_start: Vec<String>,
+}
 
 /// The file, and what it held when it was last looked at.
 #[derive(Debug)]
@@ -63,15 +75,17 @@ impl Source {
     }
 }
 
-/// The fields that differ, as `spec.task.delay: 10s -> 1s`, sorted.
-pub(super) fn differences(old: &Manifest, new: &Manifest) -> Vec<String> {
+/// The fields that differ.
+pub(super) fn differences(old: &Manifest, new: &Manifest) -> Differences {
     let json = |manifest: &Manifest| serde_json::to_value(&manifest.pipeline.spec).unwrap_or_default();
     let mut found = Vec::new();
     compare("spec", &json(old), &json(new), &mut found);
     if old.objects != new.objects {
         found.push("the content of a Secret or ConfigMap".into());
     }
-    found
+    let is_read_at_start = |line: &String| AT_START.iter().any(|field| line.starts_with(field));
+    let (at_start, live) = found.into_iter().partition(is_read_at_start);
+    Differences { live, at_start }
 }
 
 fn compare(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
@@ -100,5 +114,30 @@ fn shown(value: &Value) -> String {
         Value::Null => "absent".into(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_reads_at_its_start_is_told_apart_from_what_it_follows() {
+        const MINIMAL: &str = include_str!("../../../samples/minimal.yaml");
+        let parse = |text: &str| manifest::parse(text).expect("it is valid");
+        let edited =
+            MINIMAL.replace("{name: app-db}}", "{name: app-db}, maxConnectionsPerPod: 20, migrations: Manual}");
+        let more = "  task: {delay: 1s}\n  worker: {concurrency: 2, shutdownGracePeriod: 1m}\n";
+        let found = differences(&parse(MINIMAL), &parse(&format!("{edited}{more}")));
+        let expected = Differences {
+            live: vec!["spec.task.delay: 10s -> 1s".into(), "spec.worker.concurrency: 16 -> 2".into()],
+            at_start: vec![
+                "spec.database.maxConnectionsPerPod: 10 -> 20".into(),
+                "spec.database.migrations: Auto -> Manual".into(),
+                "spec.worker.shutdownGracePeriod: 40s -> 1m".into(),
+            ],
+        };
+        assert_eq!(found, expected);
+        assert_eq!(differences(&parse(MINIMAL), &parse(MINIMAL)), Differences::default());
     }
 }

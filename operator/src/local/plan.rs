@@ -77,14 +77,14 @@ impl Plan {
         self.mail == MailServer::Inbox
     }
 
-    /// The first part whose kind differs from `other`'s: such a change needs a new start. Contents may change live.
-    pub(super) fn differs_in_kind(&self, other: &Self) -> Option<&'static str> {
-        let Self { database, redis, mail, keys: _, templates: _ } = self;
-        let kind = |store: &Store| *store == Store::StartedHere;
+    /// The first part that cannot become `other`'s without a new start of everything: processes that start later would use
+    /// another store than those that run. Credentials of the mail server, keys and texts change live.
+    pub(super) fn needs_new_start(&self, other: &Self) -> Option<&'static str> {
+        let Self { database, redis, mail: _, keys: _, templates: _ } = self;
         [
-            ("where PostgreSQL is", kind(database) == kind(&other.database)),
-            ("where Redis is", kind(redis) == kind(&other.redis)),
-            ("which server takes the mails", (*mail == MailServer::Inbox) == other.uses_inbox()),
+            ("where PostgreSQL is (the Secrets of spec.database)", *database == other.database),
+            ("where Redis is (the Secrets of spec.redis)", *redis == other.redis),
+            ("which server takes the mails (spec.mail.smtp)", self.uses_inbox() == other.uses_inbox()),
         ]
         .into_iter()
         .find_map(|(part, same)| (!same).then_some(part))
@@ -219,13 +219,21 @@ mod tests {
     }
 
     #[test]
-    fn another_place_for_a_store_needs_a_new_start_and_another_password_does_not() {
-        let secret = |uri: &str| {
-            format!("---\n{{apiVersion: v1, kind: Secret, metadata: {{name: app-db}}, stringData: {{uri: {uri}}}}}\n")
+    fn another_uri_of_a_store_needs_a_new_start_and_another_password_of_the_mail_server_does_not() {
+        let secret = |name: &str, content: &str| {
+            format!("---\n{{apiVersion: v1, kind: Secret, metadata: {{name: {name}}}, stringData: {{{content}}}}}\n")
         };
-        let [none, first, second] = ["".to_owned(), secret("postgres://a"), secret("postgres://b")]
-            .map(|more| plan(SMTP, &more, false).expect("a plan"));
-        assert_eq!(none.differs_in_kind(&first), Some("where PostgreSQL is"));
-        assert_eq!(first.differs_in_kind(&second), None);
+        let smtp = "smtp: {host: smtp.example.com, authSecretRef: {name: app-smtp}}";
+        let plan = |more: &[String]| plan(smtp, &more.concat(), false).expect("a plan");
+        let part = |before: &[String], after: &[String]| plan(before).needs_new_start(&plan(after));
+        for (name, named) in [("app-db", "spec.database"), ("app-redis", "spec.redis")] {
+            let [first, second] = ["uri: 'x://a'", "uri: 'x://b'"].map(|uri| [secret(name, uri)]);
+            for before in [&[][..], &first] {
+                assert!(part(before, &second).is_some_and(|part| part.contains(named)), "{name}: {before:?}");
+            }
+            assert_eq!(part(&first, &[secret(name, "uri: 'x://a', more: b")]), None, "its URI is the same");
+        }
+        let login = |password: &str| [secret("app-smtp", &format!("username: a, password: {password}"))];
+        assert_eq!(part(&login("a"), &login("b")), None);
     }
 }

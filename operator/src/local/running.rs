@@ -6,7 +6,7 @@
 use super::{
     LocalError,
     child::Child,
-    edits::{self, Source},
+    edits::{self, Differences, Source},
     figures::{Figures, Question},
     files::Files,
     fleet::Fleet,
@@ -92,15 +92,18 @@ impl Running {
 
     fn apply(&mut self, manifest: Manifest) -> Result<(), LocalError> {
         let plan = Plan::new(&manifest, self.send_mail)?;
-        if let Some(part) = self.plan.differs_in_kind(&plan) {
+        if let Some(part) = self.plan.needs_new_start(&plan) {
             say(&format!("the edit changes {part}, which needs a new start; what ran before runs on"));
             return Ok(());
         }
         let hash = self.files.write(&manifest.pipeline, &plan, &self.stores, self.stand_in.as_ref())?;
-        let differences = edits::differences(&self.manifest, &manifest);
-        if !differences.is_empty() {
+        let Differences { live, at_start } = edits::differences(&self.manifest, &manifest);
+        if !at_start.is_empty() {
+            say(&format!("from a new start on: {}; what runs keeps the old value until then", at_start.join(", ")));
+        }
+        if !live.is_empty() {
             let processes = self.fleet.admin_addresses();
-            tokio::spawn(wait::announce(self.client.clone(), processes, hash, differences.join(", ")));
+            tokio::spawn(wait::announce(self.client.clone(), processes, hash, live.join(", ")));
         }
         (self.manifest, self.plan) = (manifest, plan);
         Ok(())

@@ -15,6 +15,8 @@
 //! - `reconcile`: all of it in this order, and [`report`] with `events`, which tell it
 
 pub mod apply;
+#[cfg(test)]
+mod case;
 pub mod condition;
 mod configuration;
 pub mod definition;

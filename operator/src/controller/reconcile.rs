@@ -3,6 +3,7 @@
 //! Takes: the resource. Gives: observe, validate, build, apply, configure pods, scale, report, in this order; trouble in a
 //! step is reported in the status before it is an error. Does not: apply anything while something is missing.
 
+mod facts;
 mod restarts;
 
 use super::{
@@ -14,7 +15,6 @@ use super::{
     pods::Version,
     reason::{self, Finding},
     report::{self, Written},
-    rollout::{Rollout, rollout},
     scaler::{Scaler, Scaling},
     status::{Facts, status},
     validate::{Lookup, validate},
@@ -24,7 +24,6 @@ use crate::{
         self, Inputs,
         checksum::hash,
         child::{Child, Kind},
-        names::{Part, selector_text},
     },
     crd::SignupPipeline,
 };
@@ -91,7 +90,7 @@ pub(super) async fn reconcile(
         newer_image: newer_image(pipeline, image, &context.image),
         reports: &reports,
         config: &version.config,
-        ..facts(pipeline, &observed, &memory.applied, &scaling)
+        ..facts::of_the_cluster(pipeline, &observed, &memory.applied, &scaling)
     };
     write_status(context, pipeline, &facts, &mut memory.written).await?;
     applied.failure.map_or(Ok(()), Err)
@@ -189,35 +188,6 @@ async fn tell_scaling(context: &Context, pipeline: &SignupPipeline, scaling: &Sc
         let note = format!("workers: {from} -> {to} ({})", decision.explanation);
         let action = format!("Scale{from}To{to}");
         report::tell(&context.recorder, pipeline, EventType::Normal, reason::SCALED.name(), &action, note).await;
-    }
-}
-
-/// What the cluster tells; the rest is empty. A Deployment whose spec was written since is not complete, whatever it was.
-fn facts<'a>(
-    pipeline: &'a SignupPipeline,
-    observed: &'a Observed,
-    applied: &apply::Memory,
-    scaling: &'a Scaling,
-) -> Facts<'a> {
-    let name = pipeline.name_any();
-    let state = |part: Part| {
-        let deployment = observed.child(Kind::Deployment, &part.child_name(&name));
-        let state = rollout(deployment, part, selector_text(&name, part));
-        let is_behind = deployment.is_some_and(|observed| applied.is_ahead_of(Kind::Deployment, observed));
-        Rollout { is_complete: state.is_complete && !is_behind, ..state }
-    };
-    Facts {
-        pipeline,
-        findings: &[],
-        leaves: &[],
-        outdated: None,
-        newer_image: None,
-        observed,
-        api: state(Part::Api),
-        worker: state(Part::Worker),
-        reports: &[],
-        config: "",
-        scaling,
     }
 }
 

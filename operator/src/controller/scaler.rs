@@ -47,6 +47,8 @@ pub struct Scaling {
     pub decision: Option<Decision>,
     /// The number was changed: from, to.
     pub changed: Option<(u32, u32)>,
+    /// The number that was written, now or just before, while the observed Deployment still has another.
+    pub awaited: Option<u32>,
     /// Why a decision does not hold.
     pub trouble: Option<Finding>,
 }
@@ -62,7 +64,7 @@ impl Scaler {
         let decision = self.decide(&spec.worker, depths.as_deref(), running, Instant::now());
         let given_away = spec.worker.autoscaling.mode == AutoscalingMode::External && spec.worker.replicas.is_none();
         let decision = (!given_away).then_some(decision);
-        let mut scaling = Scaling { queues, decision, changed: None, trouble: None };
+        let mut scaling = Scaling { queues, decision, changed: None, awaited: None, trouble: None };
         if let (Some(running), Some(decision)) = (running, &mut scaling.decision) {
             if spec.paused {
                 decision.keep(running, "the pipeline is paused, so the number stays as it is");
@@ -70,11 +72,13 @@ impl Scaler {
             }
             let target = Target { client, namespace: pipeline.namespace().unwrap_or_default(), name };
             match self.replicas.keep(&target, running, decision.desired).await {
-                Ok(false) => {}
-                Ok(true) => {
+                Ok(has_changed) => {
                     let (pipeline, to) = (pipeline.name_any(), decision.desired);
-                    tracing::info!(pipeline, from = running, to, "workers scaled");
-                    scaling.changed = Some((running, to));
+                    scaling.awaited = (running != to).then_some(to);
+                    if has_changed {
+                        tracing::info!(pipeline, from = running, to, "workers scaled");
+                        scaling.changed = Some((running, to));
+                    }
                 }
                 Err(finding) => {
                     if finding.reason == reason::FOREIGN_WRITER {

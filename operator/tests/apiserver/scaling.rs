@@ -4,17 +4,18 @@ use super::{
     api_server::audit,
     operator_run::{MINIMAL, Run},
 };
+use futures::StreamExt;
 use k8s_openapi::api::{
     apps::v1::Deployment,
     autoscaling::{v1::Scale, v2::HorizontalPodAutoscaler},
 };
 use kube::{
     ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams},
 };
-use operator::crd::SignupPipeline;
+use operator::crd::{SignupPipeline, status::SignupPipelineStatus};
 use queue::{Client, Connection, Task};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn replicas(deployment: &Deployment) -> Option<i32> {
     deployment.spec.as_ref()?.replicas
@@ -185,4 +186,43 @@ async fn in_mode_external_the_replicas_of_the_resource_are_the_deployments() {
     let patch = Patch::Merge(json!({"spec": {"replicas": 4}}));
     run.api::<SignupPipeline>().patch_scale("demo", &PatchParams::default(), &patch).await.expect("it is accepted");
     run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(4)).await;
+}
+
+/// The first status that speaks of an edit.
+async fn first_status(run: &Run, edit: Value) -> SignupPipelineStatus {
+    let before: SignupPipeline = run.wait("demo", |_| true).await;
+    run.edit(edit).await;
+    let params = WatchParams::default().fields("metadata.name=demo");
+    let versions = run.api::<SignupPipeline>().watch(&params, &before.resource_version().expect("it has one")).await;
+    let statuses = versions.expect("it can be watched").filter_map(async |version| match version.expect("a version") {
+        WatchEvent::Modified(pipeline) => pipeline.status,
+        _ => None,
+    });
+    let is_new = |status: &SignupPipelineStatus| status.observed_generation > before.metadata.generation;
+    let found = statuses.filter(|status| std::future::ready(is_new(status)));
+    std::pin::pin!(found).next().await.expect("a status of the edit")
+}
+
+/// Status and reason of a condition.
+fn told<'a>(status: &'a SignupPipelineStatus, kind: &str) -> (&'a str, &'a str) {
+    let condition = status.conditions.iter().find(|condition| condition.type_ == kind).expect("it is told");
+    (&condition.status, &condition.reason)
+}
+
+#[tokio::test]
+async fn the_first_status_of_an_edit_of_a_number_of_pods_knows_the_new_number() {
+    let run = with_redis(&redis().await, "{mode: 'Off'}").await;
+    run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(1)).await;
+    for (name, pods) in [("demo-api", 2), ("demo-worker", 1)] {
+        run.deployment_is_complete(name, pods).await;
+    }
+    run.condition("Progressing", "False", "AsDesired").await;
+    let status = first_status(&run, json!({"worker": {"replicas": 3}})).await;
+    assert_eq!(told(&status, "Progressing"), ("True", "RollingOut"));
+    run.edit(json!({"api": {"replicas": 0}})).await;
+    run.wait::<Deployment>("demo-api", |deployment| replicas(deployment) == Some(0)).await;
+    run.deployment_is_complete("demo-api", 0).await;
+    run.condition("Ready", "False", "NoPodsWanted").await;
+    let status = first_status(&run, json!({"api": {"replicas": 2}})).await;
+    assert_eq!(told(&status, "Ready"), ("False", "RollingOut"));
 }

@@ -1,16 +1,15 @@
 //! When a pipeline is Ready and what is wrong with it, for hand-made facts.
 
-use super::{super::reason::Reason, *};
+use super::{
+    super::{
+        case::{Case, at, pods, report},
+        reason::Reason,
+    },
+    *,
+};
 use crate::{
     build::names::Part,
-    controller::{
-        condition::conditions,
-        observe::Observed,
-        pods::{Mail, Report},
-        rollout::Rollout,
-        scaler::Scaling,
-    },
-    crd::{SignupPipeline, status::Replicas},
+    controller::pods::{Mail, Report},
 };
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
@@ -19,57 +18,7 @@ use std::sync::Arc;
 /// A minute after the status before was written, if a test has none.
 const MINUTE: i64 = 60;
 
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).expect("a time")
-}
-
-/// What a test changes of a pipeline that works.
-struct Case {
-    pipeline: SignupPipeline,
-    observed: Observed,
-    scaling: Scaling,
-    reports: Vec<Report>,
-    api: Rollout,
-    worker: Rollout,
-}
-
-fn pods(wanted: i32, ready: i32) -> Rollout {
-    let replicas = Replicas { replicas: wanted, ready_replicas: ready, ..Replicas::default() };
-    Rollout { wanted, replicas, is_complete: wanted == ready, trouble: None }
-}
-
-fn report(part: Part, ready: Result<(), &str>) -> Report {
-    let ready = Some(ready.map_err(str::to_owned));
-    Report { pod: part.name().to_owned(), part: Some(part), ready, hash: Some("1".to_owned()), ..Report::default() }
-}
-
 impl Case {
-    fn works() -> Self {
-        let text = include_str!("../../../../samples/minimal.yaml");
-        Self {
-            pipeline: crate::manifest::parse(text).expect("it is valid").pipeline,
-            observed: Observed { found: Vec::new(), children: Vec::new(), pods: Vec::new(), image: None },
-            scaling: Scaling { queues: Ok(Vec::new()), decision: None, changed: None, trouble: None },
-            reports: vec![report(Part::Api, Ok(())), report(Part::Worker, Ok(()))],
-            api: pods(2, 2),
-            worker: pods(1, 1),
-        }
-    }
-
-    fn autoscaling(mut self, mode: AutoscalingMode, min: i32) -> Self {
-        let scaling = &mut self.pipeline.spec.worker.autoscaling;
-        (scaling.mode, scaling.min_replicas) = (mode, min);
-        self
-    }
-
-    /// With a status, written at second 0, in which these conditions are True.
-    fn was(mut self, kinds: &[&'static str]) -> Self {
-        let drafts = kinds.iter().map(|kind| Draft::new(kind, Holds::True, reason::AS_DESIRED, "")).collect();
-        let conditions = conditions(drafts, &[], Some(1), at(0));
-        self.pipeline.status = Some(crate::crd::status::SignupPipelineStatus { conditions, ..Default::default() });
-        self
-    }
-
     fn redis_is_down(mut self) -> Self {
         self.scaling.queues =
             Err(Finding::usual(reason::NO_ANSWER, "Redis does not answer; signups go on, mails wait"));
@@ -78,19 +27,7 @@ impl Case {
 
     /// Ready with its reason, and the reason of Degraded if something is wrong.
     fn told(&self, second: i64) -> (Draft, Option<Reason>) {
-        let facts = Facts {
-            pipeline: &self.pipeline,
-            findings: &[],
-            leaves: &[],
-            outdated: None,
-            newer_image: None,
-            observed: &self.observed,
-            api: self.api.clone(),
-            worker: self.worker.clone(),
-            reports: &self.reports,
-            config: "1",
-            scaling: &self.scaling,
-        };
+        let facts = self.facts();
         let wrong = wrong(&facts);
         (ready(&facts, wrong.as_ref(), at(second)), wrong.map(|finding| finding.reason))
     }

@@ -1,0 +1,93 @@
+//! Hand-made facts for tests.
+//!
+//! Takes: nothing. Gives: a [`Case`], a pipeline that works, of which a test changes what it is about. Does not: look at anything.
+
+use super::{
+    condition::{Draft, Holds, conditions},
+    observe::Observed,
+    pods::Report,
+    reason,
+    rollout::Rollout,
+    scaler::Scaling,
+    status::Facts,
+};
+use crate::{
+    build::names::Part,
+    crd::{
+        SignupPipeline,
+        autoscaling::AutoscalingMode,
+        status::{Replicas, SignupPipelineStatus},
+    },
+};
+use jiff::Timestamp;
+
+pub(super) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("a time")
+}
+
+/// What a test changes of a pipeline that works.
+pub(super) struct Case {
+    pub(super) pipeline: SignupPipeline,
+    pub(super) observed: Observed,
+    pub(super) scaling: Scaling,
+    pub(super) reports: Vec<Report>,
+    pub(super) api: Rollout,
+    pub(super) worker: Rollout,
+}
+
+pub(super) fn pods(wanted: i32, ready: i32) -> Rollout {
+    let replicas = Replicas { replicas: wanted, ready_replicas: ready, ..Replicas::default() };
+    Rollout { wanted, replicas, is_complete: wanted == ready, trouble: None }
+}
+
+/// What a pod of that part tells; it runs the newest configuration.
+pub(super) fn report(part: Part, ready: Result<(), &str>) -> Report {
+    let ready = Some(ready.map_err(str::to_owned));
+    Report { pod: part.name().to_owned(), part: Some(part), ready, hash: Some("1".to_owned()), ..Report::default() }
+}
+
+impl Case {
+    pub(super) fn works() -> Self {
+        let text = include_str!("../../../samples/minimal.yaml");
+        let scaling = Scaling { queues: Ok(Vec::new()), decision: None, changed: None, awaited: None, trouble: None };
+        Self {
+            pipeline: crate::manifest::parse(text).expect("it is valid").pipeline,
+            observed: Observed { found: Vec::new(), children: Vec::new(), pods: Vec::new(), image: None },
+            scaling,
+            reports: vec![report(Part::Api, Ok(())), report(Part::Worker, Ok(()))],
+            api: pods(2, 2),
+            worker: pods(1, 1),
+        }
+    }
+
+    pub(super) fn autoscaling(mut self, mode: AutoscalingMode, min: i32) -> Self {
+        let scaling = &mut self.pipeline.spec.worker.autoscaling;
+        (scaling.mode, scaling.min_replicas) = (mode, min);
+        self
+    }
+
+    /// With a status, written at second 0, in which these conditions are True.
+    pub(super) fn was(mut self, kinds: &[&'static str]) -> Self {
+        let drafts = kinds.iter().map(|kind| Draft::new(kind, Holds::True, reason::AS_DESIRED, "")).collect();
+        let conditions = conditions(drafts, &[], Some(1), at(0));
+        self.pipeline.status = Some(SignupPipelineStatus { conditions, ..Default::default() });
+        self
+    }
+
+    /// As a look would give them.
+    pub(super) fn facts(&self) -> Facts<'_> {
+        Facts {
+            pipeline: &self.pipeline,
+            findings: &[],
+            leaves: &[],
+            outdated: None,
+            newer_image: None,
+            observed: &self.observed,
+            api: self.api.clone(),
+            worker: self.worker.clone(),
+            reports: &self.reports,
+            config: "1",
+            scaling: &self.scaling,
+        }
+    }
+}

@@ -123,3 +123,51 @@ fn paused(pipeline: &SignupPipeline) -> Draft {
     let message = "the operator keeps the children as the resource says";
     Draft::new(kind::PAUSED, Holds::False, reason::NOT_PAUSED, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            case::{Case, pods},
+            reason::Reason,
+        },
+        *,
+    };
+
+    /// What a condition says with what was `found` to be missing.
+    fn told(draft: fn(&Facts<'_>) -> Draft, case: &Case, found: &[Finding]) -> (Holds, Reason) {
+        let draft = draft(&Facts { findings: found, ..case.facts() });
+        (draft.holds, draft.reason)
+    }
+
+    #[test]
+    fn a_paused_pipeline_does_not_progress_whatever_its_pods_do_and_whatever_is_missing() {
+        let mut case = Case::works();
+        case.worker = pods(2, 1);
+        let missing = [Finding::usual(reason::API_ERROR, "the API server does not answer")];
+        assert_eq!(told(progressing, &case, &[]), (Holds::True, reason::ROLLING_OUT));
+        assert_eq!(told(progressing, &case, &missing), (Holds::False, reason::API_ERROR));
+        case.pipeline.spec.paused = true;
+        for (worker, found) in [(pods(2, 1), &[][..]), (pods(2, 1), &missing), (pods(1, 1), &[])] {
+            case.worker = worker;
+            assert_eq!(told(progressing, &case, found), (Holds::False, reason::PAUSED), "{:?}", case.worker);
+        }
+    }
+
+    #[test]
+    fn a_configuration_that_waits_for_a_paused_pipeline_is_told_as_such_and_not_as_spreading() {
+        let mut case = Case::works();
+        for (hash, refused, is_paused, expected) in [
+            ("0", None, false, (Holds::False, reason::SPREADING)),
+            ("0", None, true, (Holds::False, reason::PAUSED)),
+            ("1", None, true, (Holds::True, reason::AS_DESIRED)),
+            ("0", Some("why"), true, (Holds::False, reason::CONFIG_REFUSED)),
+        ] {
+            (case.reports[0].hash, case.reports[0].refused) = (Some(hash.to_owned()), refused.map(str::to_owned));
+            case.pipeline.spec.paused = is_paused;
+            assert_eq!(told(config_applied, &case, &[]), expected, "{hash} {refused:?} {is_paused}");
+        }
+        case.reports.clear();
+        assert_eq!(told(config_applied, &case, &[]), (Holds::Unknown, reason::NOT_KNOWN), "there are no pods");
+    }
+}

@@ -32,11 +32,12 @@ pub(super) fn starttls(host: &str, ca_file: Option<&Path>) -> Result<TlsParamete
     let builder = match ca_file {
         None => builder.certificate_store(CertificateStore::WebpkiRoots),
         Some(path) => {
-            let builder = builder.certificate_store(CertificateStore::None);
-            let pem = read(path)?;
-            let certificate =
-                Certificate::from_pem(&pem).map_err(|_| TlsError::Certificate { path: path.to_owned() })?;
-            builder.add_root_certificate(certificate)
+            let mut builder = builder.certificate_store(CertificateStore::None);
+            for certificate in authorities(path)? {
+                let certificate = Certificate::from_der(certificate.to_vec()).map_err(TlsError::Settings)?;
+                builder = builder.add_root_certificate(certificate);
+            }
+            builder
         }
     };
     builder.build().map_err(TlsError::Settings)
@@ -50,21 +51,18 @@ pub(super) fn implicit(
     let mut roots = RootCertStore::empty();
     match ca_file {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(path) => {
-            let pem = read(path)?;
-            let unusable = || TlsError::Certificate { path: path.to_owned() };
-            for certificate in CertificateDer::pem_slice_iter(&pem) {
-                roots.add(certificate.map_err(|_| unusable())?).map_err(|_| unusable())?;
-            }
-            if roots.is_empty() {
-                return Err(unusable());
-            }
-        }
+        Some(path) => _ = roots.add_parsable_certificates(authorities(path)?),
     }
     let name = ServerName::try_from(host.to_owned()).map_err(TlsError::ServerName)?;
     Ok((Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()), name))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+/// The certificates of a CA file: one at least, and each can vouch for a server.
+fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })?;
+    let unusable = || TlsError::Certificate { path: path.to_owned() };
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let certificates = certificates.map_err(|_| unusable())?;
+    let (usable, unknown) = RootCertStore::empty().add_parsable_certificates(certificates.iter().cloned());
+    if usable == 0 || unknown > 0 { Err(unusable()) } else { Ok(certificates) }
 }

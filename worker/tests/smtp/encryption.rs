@@ -36,6 +36,26 @@ async fn a_certificate_nobody_vouches_for_is_refused() {
 }
 
 #[tokio::test]
+async fn a_ca_file_without_a_certificate_is_a_setting_to_correct_with_either_encryption() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (server, client) in [
+        (Tls::StartTls as fn(Certificates) -> Tls, SmtpTls::StartTLS),
+        (Tls::Implicit as fn(Certificates) -> Tls, SmtpTls::Implicit),
+    ] {
+        let tls = server(Certificates::generate().expect("certificates"));
+        let inbox = inbox(Settings { tls, ..Settings::default() });
+        for text in ["", "no certificate", broken] {
+            let ca_file = Some(write(folder.path(), "ca.pem", text));
+            let failure = fail(&mailer(), &Smtp { ca_file, ..settings(&inbox, client) }).await;
+            assert_eq!((failure.phase.label(), failure.class()), ("tls", Class::Misconfigured), "{text}");
+            let message = failure.to_string();
+            assert!(message.ends_with("holds no usable PEM certificate; check mail.smtp.caSecretRef"), "{message}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn tls_from_the_first_byte_with_a_server_that_greets_in_clear_fails_at_tls() {
     let inbox = inbox(Settings::default());
     let failure = fail(&mailer(), &settings(&inbox, SmtpTls::Implicit)).await;

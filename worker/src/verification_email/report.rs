@@ -8,6 +8,9 @@ use crate::mail::Class;
 use queue::Job;
 use signup::task::{KIND, Payload};
 
+/// The class of a task about a user that is not there (yet): no attempt, so none of [`Class`].
+const UNKNOWN_USER: &str = "unknown_user";
+
 /// Describes the metrics and makes them visible before the first mail: a rate needs its zero.
 pub(crate) fn begin() {
     metrics::describe_counter!(
@@ -32,8 +35,8 @@ pub(crate) fn begin() {
     );
     metrics::counter!("signup_mail_sent_total").increment(0);
     metrics::gauge!("signup_mail_breaker_open").set(0.0);
-    for class in Class::ALL {
-        metrics::counter!("signup_mail_outcomes_total", "class" => class.label()).increment(0);
+    for class in Class::ALL.map(Class::label).into_iter().chain([UNKNOWN_USER]) {
+        metrics::counter!("signup_mail_outcomes_total", "class" => class).increment(0);
     }
 }
 
@@ -50,7 +53,7 @@ pub(super) fn report(outcome: &Outcome, payload: &Payload, job: &Job, show_perso
             tracing::debug!("type" = KIND, payload, task.id = id, after_ms = after.as_millis() as u64, why, "not now");
         }
         Outcome::Again { class, is_counted, cause, .. } => {
-            let class = class.map_or("unknown_user", |class| class.label());
+            let class = class.map_or(UNKNOWN_USER, Class::label);
             count(class);
             tracing::error!(
                 error = cause,

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::task::Task;
@@ -23,9 +25,51 @@ pub struct Job {
     pub task: Task,
     /// Counted failures so far.
     pub retried: u32,
+    /// From when the timeout counts, and whether it was reached.
+    pub limit: TimeLimit,
     /// Fires when the timeout or deadline is reached, somebody cancels the task (`asynq:cancel`), the lease is lost, or the
     /// shutdown's grace period is over.
     pub cancelled: CancellationToken,
+}
+
+/// The timeout of one attempt, which counts from the attempt's start unless the handler says otherwise. The deadline of a task
+/// is no part of it: nothing moves that.
+#[derive(Debug, Clone, Default)]
+pub struct TimeLimit(watch::Sender<Counted>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    from: Option<Instant>,
+    is_reached: bool,
+}
+
+impl TimeLimit {
+    /// Counts the timeout from another moment: for a handler that first waits for something that is no part of the work.
+    pub fn count_from(&self, moment: Instant) {
+        self.0.send_modify(|counted| counted.from = Some(moment));
+    }
+
+    /// The moment that the handler named.
+    pub fn counted_from(&self) -> Option<Instant> {
+        self.0.borrow().from
+    }
+
+    /// Waits until the handler has named a moment that is not `known` yet.
+    pub(crate) async fn moved(&self, known: Option<Instant>) -> Option<Instant> {
+        let mut counted = self.0.subscribe();
+        // The sender, which we borrow, lives; without it the moment would never change.
+        counted.wait_for(|counted| counted.from != known).await.ok().and_then(|counted| counted.from)
+    }
+
+    /// True when `job.cancelled` fired because the timeout was reached, and not for another reason.
+    pub fn is_reached(&self) -> bool {
+        self.0.borrow().is_reached
+    }
+
+    /// Says that the timeout was reached, as the server does right before it cancels the attempt.
+    pub fn reach(&self) {
+        self.0.send_modify(|counted| counted.is_reached = true);
+    }
 }
 
 /// Why an attempt did not succeed, and what happens next. `cause` is stored with the task, shown by tools, and cut at 8 KiB.

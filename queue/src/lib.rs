@@ -50,7 +50,7 @@ mod task;
 pub use client::Client;
 pub use connection::Connection;
 pub use error::Error;
-pub use handler::{Handler, Job, TaskError};
+pub use handler::{Handler, Job, TaskError, TimeLimit};
 pub use inspector::{Inspector, QueueState, ServerInfo};
 pub use retry::RetryPolicy;
 pub use server::{Server, ShutdownReport};

@@ -101,17 +101,8 @@ impl Stored {
         self.encode()
     }
 
-    /// When an attempt that starts at `now` must end: the earlier of timeout and deadline; asynq's 30 minutes without either.
-    pub(crate) fn attempt_ends(&self, now: Now) -> Now {
-        let of_seconds = |seconds: i64| Now(seconds.saturating_mul(1_000_000_000));
-        let (timeout, deadline) = (self.known.timeout.max(0), self.known.deadline);
-        let after_timeout = now.plus(Duration::from_secs(timeout as u64));
-        match (timeout, deadline) {
-            (0, 0) => now.plus(DEFAULT_TIMEOUT),
-            (_, 0) => after_timeout,
-            (0, _) => of_seconds(deadline),
-            (_, _) => after_timeout.min(of_seconds(deadline)),
-        }
+    pub(crate) fn times(&self) -> Times {
+        Times { timeout: self.known.timeout.max(0), deadline: self.known.deadline }
     }
 
     pub(crate) fn retention(&self) -> Duration {
@@ -134,6 +125,36 @@ impl Stored {
             process_at: None,
             headers: known.headers,
         }
+    }
+}
+
+/// What bounds each attempt at a task, in seconds; zero: nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    timeout: i64,
+    /// Unix time.
+    deadline: i64,
+}
+
+impl Times {
+    /// When an attempt that starts at `now` must end: the earlier of timeout and deadline; asynq's 30 minutes without either.
+    pub(crate) fn attempt_ends(self, now: Now) -> Now {
+        let after_timeout = now.plus(Duration::from_secs(self.timeout.unsigned_abs()));
+        match (self.timeout, self.deadline) {
+            (0, 0) => now.plus(DEFAULT_TIMEOUT),
+            (_, 0) => after_timeout,
+            (0, _) => self.deadline(),
+            (_, _) => after_timeout.min(self.deadline()),
+        }
+    }
+
+    /// True for an end of an attempt that the deadline did not bring about.
+    pub(crate) fn is_before_deadline(self, ends: Now) -> bool {
+        self.deadline == 0 || ends < self.deadline()
+    }
+
+    fn deadline(self) -> Now {
+        Now(self.deadline.saturating_mul(1_000_000_000))
     }
 }
 

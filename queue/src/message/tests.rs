@@ -105,13 +105,22 @@ fn an_attempt_ends_at_the_earlier_of_timeout_and_deadline() {
     let ends = |timeout: u64, deadline: Option<i64>| {
         let deadline = deadline.map(|seconds| Timestamp::from_second(seconds).unwrap());
         let task = Task { timeout: Duration::from_secs(timeout), deadline, ..task() };
-        Stored::decode(&encode(&task, "")).unwrap().attempt_ends(now).seconds() - now.seconds()
+        Stored::decode(&encode(&task, "")).unwrap().times().attempt_ends(now).seconds() - now.seconds()
     };
     assert_eq!(ends(30, None), 30);
     assert_eq!(ends(30, Some(1_700_000_010)), 10);
     assert_eq!(ends(30, Some(1_700_000_100)), 30);
     assert_eq!(ends(0, Some(1_700_000_100)), 100);
     assert_eq!(ends(0, None), 1800);
+}
+
+#[test]
+fn an_end_is_the_deadlines_where_the_timeout_alone_would_be_later() {
+    let now = Now(1_700_000_000_000_000_000);
+    for (timeout, deadline, expected) in [(30, 0, true), (30, 1_700_000_010, false), (30, 1_700_000_100, true)] {
+        let times = Times { timeout, deadline };
+        assert_eq!(times.is_before_deadline(times.attempt_ends(now)), expected, "{times:?}");
+    }
 }
 
 #[test]

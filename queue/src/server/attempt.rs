@@ -15,8 +15,8 @@ use super::running::Attempt;
 use super::settler::{Outcome, Result};
 use crate::broker::Taken;
 use crate::clock::Now;
-use crate::handler::{Handler, Job, TaskError};
-use crate::message::Stored;
+use crate::handler::{Handler, Job, TaskError, TimeLimit};
+use crate::message::{Stored, Times};
 
 /// Starts an attempt, or hands the task back when the server has stopped taking tasks meanwhile.
 pub(crate) fn start<H: Handler>(
@@ -36,7 +36,7 @@ pub(crate) fn start<H: Handler>(
         taken: Arc::clone(&taken),
         token: Arc::clone(token),
         started,
-        ends: stored.as_ref().map_or(started, |stored| stored.attempt_ends(started)),
+        ends: stored.as_ref().map_or(started, |stored| stored.times().attempt_ends(started)),
         cancelled: CancellationToken::new(),
         lease_until,
         abort: None,
@@ -74,15 +74,15 @@ async fn run<H: Handler>(end: &End, handler: &H, stored: Stored, cancelled: Canc
         let message = stored.archived("deadline exceeded before the attempt started", broker.now());
         return Outcome::Archive { message };
     }
-    let (begun, retried, retention) = (Instant::now(), stored.retried(), stored.retention());
-    let job = Job { task: stored.into_task(), retried, cancelled: cancelled.clone() };
+    let (begun, retried, retention, times) = (Instant::now(), stored.retried(), stored.retention(), stored.times());
+    let limit = TimeLimit::default();
+    let job = Job { task: stored.into_task(), retried, limit: limit.clone(), cancelled: cancelled.clone() };
     let call = AssertUnwindSafe(async { handler.handle(job).await }).catch_unwind();
     tokio::pin!(call);
-    let allowed = Duration::from_nanos(ends.0.saturating_sub(broker.now().0).unsigned_abs());
     let ended = tokio::select! {
         biased;
         ended = &mut call => ended,
-        () = tokio::time::sleep(allowed) => {
+        () = time_is_up(end, times, &limit, ends) => {
             cancelled.cancel();
             call.await
         }
@@ -96,6 +96,26 @@ async fn run<H: Handler>(end: &End, handler: &H, stored: Stored, cancelled: Canc
     };
     end.queue.failed.increment(1);
     failure(end, error, retried)
+}
+
+/// Waits until the attempt has to end; tells the handler's limit when that is because of the timeout.
+async fn time_is_up(end: &End, times: Times, limit: &TimeLimit, mut ends: Now) {
+    let broker = &end.shared.broker;
+    let mut counted_from = None;
+    loop {
+        let left = u64::try_from(ends.0.saturating_sub(broker.now().0)).unwrap_or(0);
+        tokio::select! {
+            biased;
+            moved = limit.moved(counted_from) => counted_from = moved,
+            () = tokio::time::sleep(Duration::from_nanos(left)) => break,
+        }
+        let ahead = counted_from.map_or(Duration::ZERO, |from| from.saturating_duration_since(Instant::now()));
+        ends = times.attempt_ends(broker.now().plus(ahead));
+        end.shared.running.ends_at(end.number, ends);
+    }
+    if times.is_before_deadline(ends) {
+        limit.reach();
+    }
 }
 
 fn success(end: &End, retention: Duration) -> Outcome {

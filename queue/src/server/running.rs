@@ -61,6 +61,13 @@ impl Running {
         self.locked().get(&number).is_some_and(|attempt| attempt.abort.is_some())
     }
 
+    /// The attempt may take until another time than it seemed at its start.
+    pub(crate) fn ends_at(&self, number: u64, ends: Now) {
+        if let Some(attempt) = self.locked().get_mut(&number) {
+            attempt.ends = ends;
+        }
+    }
+
     pub(crate) fn remove(&self, numbers: impl IntoIterator<Item = u64>) {
         let mut attempts = self.locked();
         for number in numbers {

@@ -49,6 +49,49 @@ async fn the_timeout_cancels_the_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_timeout_counts_from_the_moment_that_the_handler_names() {
+    let bench = Bench::new();
+    let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let waiting = answer(move |job| {
+        let ended = ended.clone();
+        async move {
+            let turn = Instant::now() + Duration::from_millis(1_500);
+            job.limit.count_from(turn);
+            job.cancelled.cancelled().await;
+            let _ = ended.send((turn.elapsed(), job.limit.is_reached()));
+            Ok(())
+        }
+    });
+    let (_server, _jobs) = bench.server(|_| {}, waiting);
+    bench.client.enqueue(&Task { timeout: Duration::from_secs(1), ..task("late turn") }).await.unwrap();
+    let (after_its_turn, is_reached) = ends.recv().await.expect("the handler is cancelled");
+    // Redis' clock may be corrected meanwhile, which moves the end by no more than the noise of its measurement.
+    assert!(after_its_turn >= Duration::from_millis(900), "{after_its_turn:?}");
+    assert!(is_reached);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancellation_that_is_not_the_timeouts_leaves_the_limit_unreached() {
+    let bench = Bench::new();
+    let heeding = answer(|job| async move {
+        job.cancelled.cancelled().await;
+        Ok(())
+    });
+    let (_server, mut jobs) = bench.server(|_| {}, heeding);
+    let soon = jiff::Timestamp::now() + Duration::from_secs(4);
+    bench.client.enqueue(&Task { deadline: Some(soon), ..task("a deadline") }).await.unwrap();
+    bench.client.enqueue(&task("by hand")).await.unwrap();
+    let jobs = [jobs.next().await, jobs.next().await];
+    bench
+        .until("both cancelled", async |bench| {
+            bench.client.cancel("by hand").await.unwrap();
+            jobs.iter().all(|job| job.cancelled.is_cancelled())
+        })
+        .await;
+    assert!(jobs.iter().all(|job| !job.limit.is_reached()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_task_whose_deadline_passed_is_archived_without_running() {
     let bench = Bench::new();
     let late = Task { deadline: Some(jiff::Timestamp::now() - Duration::from_secs(5)), ..task("late") };

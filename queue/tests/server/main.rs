@@ -15,6 +15,7 @@ use std::time::Duration;
 use harness::{Bench, answer, gated, ok};
 use queue::{Enqueued, QueuePriority, RetryPolicy, Task, TaskError};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 fn task(id: &str) -> Task {
     Task { id: id.to_owned(), ..Task::new("greet", "{}") }

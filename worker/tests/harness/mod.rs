@@ -8,7 +8,7 @@
 
 use inbox::{Inbox, Settings, Tls};
 use pipeline::Live;
-use queue::{Handler as _, Job, Task, TaskError};
+use queue::{Handler as _, Job, Task, TaskError, TimeLimit};
 use signup::{Created, EmailAddress, FullName, Keys, NewUser, Policy, Store, Username, task::Payload};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -184,7 +184,7 @@ pub(crate) fn task(created: &Created) -> Task {
 }
 
 pub(crate) fn job(task: Task) -> Job {
-    Job { task, retried: 0, cancelled: CancellationToken::new() }
+    Job { task, retried: 0, limit: TimeLimit::default(), cancelled: CancellationToken::new() }
 }
 
 /// Waits until `holds` says yes.

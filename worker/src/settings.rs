@@ -5,15 +5,11 @@
 
 use crate::{
     backoff,
-    mail::{Mailer, breaker::Allowance},
+    mail::{Mailer, breaker::Allowance, pace},
 };
 use pipeline::{Document, Live};
 use queue::{QueuePriority, Settings};
 use tokio::sync::watch;
-
-/// Mails that may wait in slots for their turn when `maxPerSecond` is set, in seconds of sending: enough to keep the pace,
-/// and far below the time limit of a task.
-const SECONDS_AHEAD: u32 = 3;
 
 /// The settings for one version of the configuration.
 pub(crate) fn settings(document: &Document, allowance: Allowance) -> Settings {
@@ -34,8 +30,11 @@ pub(crate) fn settings(document: &Document, allowance: Allowance) -> Settings {
     }
 }
 
+/// With `maxPerSecond` no more than can have their turn while a task may wait for it.
 fn slots(document: &Document) -> usize {
-    let paced = document.mail.smtp.max_per_second.map_or(u32::MAX, |limit| limit.saturating_mul(SECONDS_AHEAD).max(1));
+    let wait_ms = pace::longest_wait(document.task.timeout).as_millis();
+    let of_limit = |limit: u32| u32::try_from(u128::from(limit) * wait_ms / 1_000).unwrap_or(u32::MAX).max(1);
+    let paced = document.mail.smtp.max_per_second.map_or(u32::MAX, of_limit);
     document.worker.concurrency.min(paced) as usize
 }
 
@@ -56,6 +55,7 @@ pub(crate) async fn follow(mut live: Live, mailer: &Mailer, publish: watch::Send
 mod tests {
     use super::*;
     use crate::samples::document;
+    use std::time::Duration;
 
     #[test]
     fn an_open_breaker_takes_nothing_and_a_probe_one() {
@@ -71,6 +71,16 @@ mod tests {
         for (limit, concurrency) in [(0, 1), (1, 3), (5, 15), (1_000, 16)] {
             document.mail.smtp.max_per_second = Some(limit);
             assert_eq!(settings(&document, Allowance::All).concurrency, concurrency, "{limit} per second");
+        }
+    }
+
+    #[test]
+    fn no_more_mails_wait_for_their_turn_than_half_the_timeout_lets_through() {
+        let mut document = document();
+        document.mail.smtp.max_per_second = Some(4);
+        for (timeout_s, concurrency) in [(1, 2), (2, 4), (4, 8), (6, 12), (600, 12)] {
+            document.task.timeout = Duration::from_secs(timeout_s);
+            assert_eq!(settings(&document, Allowance::All).concurrency, concurrency, "{timeout_s} s");
         }
     }
 

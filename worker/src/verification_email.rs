@@ -18,27 +18,24 @@ pub(crate) mod report;
 
 use crate::{
     lease::Timing,
-    mail::{Mailer, pace::Pace},
+    mail::{
+        Mailer,
+        pace::{self, Pace},
+    },
     materials::LiveMaterials,
     random,
 };
 use outcome::Outcome;
-use pipeline::Live;
+use pipeline::{Document, Live};
 use queue::{Handler, Job, TaskError};
 use signup::{
     Store,
     task::{self, Payload},
     verification::KeysError,
 };
-use std::{
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::AtomicBool};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// A task whose time limit is reached is cancelled by another clock than ours, so perhaps this much before we see it reached.
-const CLOCK_SLACK: Duration = Duration::from_millis(500);
 
 /// Sends verification mails; one per process.
 pub struct VerificationEmail {
@@ -112,20 +109,25 @@ impl Handler for VerificationEmail {
 impl VerificationEmail {
     async fn settle(&self, job: &Job, payload: &Payload) -> Outcome {
         let document = self.live.document();
-        let time_is_up_at = Instant::now() + job.task.timeout.saturating_sub(CLOCK_SLACK);
-        tokio::select! {
-            biased;
-            () = job.cancelled.cancelled() => return Outcome::cancelled(),
-            () = self.pace.turn(document.mail.smtp.max_per_second) => {}
+        if let Err(outcome) = self.turn(&document, job).await {
+            return outcome;
         }
         let stop = job.cancelled.child_token();
         match self.lease(job, payload, &stop).await {
-            Ok((leased, lease)) => {
-                let time_is_up = || job.cancelled.is_cancelled() && Instant::now() >= time_is_up_at;
-                self.attempt(&document, time_is_up, &leased, &lease, &stop).await
-            }
+            Ok((leased, lease)) => self.attempt(&document, &job.limit, &leased, &lease, &stop).await,
             Err(outcome) => outcome,
         }
+    }
+
+    /// Waits for the mail's turn. The timeout counts from then: it is the mail server's time, and the wait is ours.
+    async fn turn(&self, document: &Document, job: &Job) -> Result<(), Outcome> {
+        if let Some(limit) = document.mail.smtp.max_per_second {
+            let turn = self.pace.turn(limit, pace::longest_wait(job.task.timeout), Instant::now());
+            let turn = turn.map_err(|after| Outcome::Later { after, why: "too many mails wait for their turn" })?;
+            job.limit.count_from(turn);
+            job.cancelled.run_until_cancelled(tokio::time::sleep_until(turn)).await;
+        }
+        if job.cancelled.is_cancelled() { Err(Outcome::cancelled()) } else { Ok(()) }
     }
 }
 

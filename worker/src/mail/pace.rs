@@ -1,10 +1,19 @@
 //! No more mails per second than the provider allows.
 //!
 //! Takes: the limit in force at each call, so an edit applies at once. Gives: the moment a mail may start, evenly spaced and in
-//! the order of asking. Does not: coordinate processes; `mail.smtp.maxPerSecond` is per worker process.
+//! the order of asking, or no turn at all to a mail that would wait too long. Does not: wait, or coordinate processes;
+//! `mail.smtp.maxPerSecond` is per worker process.
 
 use std::{sync::Mutex, time::Duration};
 use tokio::time::Instant;
+
+/// Enough mails ahead to keep the pace.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+/// How long a task may keep its slot for its turn: never most of its own time.
+pub(crate) fn longest_wait(timeout: Duration) -> Duration {
+    LONGEST_WAIT.min(timeout / 2)
+}
 
 /// Hands out evenly spaced starting times.
 #[derive(Debug, Default)]
@@ -13,23 +22,21 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Waits for this mail's turn; returns at once when there is no limit.
+    /// This mail's turn. One that is handed out and not used is lost, which only makes the next mail a little later.
     ///
-    /// # Cancel safety
+    /// # Errors
     ///
-    /// A turn that was handed out and not used is lost, which only makes the next mail a little later.
-    pub(crate) async fn turn(&self, max_per_second: Option<u32>) {
-        if let Some(limit) = max_per_second {
-            tokio::time::sleep_until(self.reserve(limit, Instant::now())).await;
-        }
-    }
-
-    fn reserve(&self, max_per_second: u32, now: Instant) -> Instant {
+    /// The time until its turn, when that is longer than `patience` and than the time between two mails; it has no turn then.
+    pub(crate) fn turn(&self, max_per_second: u32, patience: Duration, now: Instant) -> Result<Instant, Duration> {
         let gap = Duration::from_secs(1) / max_per_second.max(1);
         let mut next = self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let turn = next.map_or(now, |next| next.max(now));
+        let wait = turn - now;
+        if wait > patience.max(gap) {
+            return Err(wait);
+        }
         *next = Some(turn + gap);
-        turn
+        Ok(turn)
     }
 }
 
@@ -37,34 +44,53 @@ impl Pace {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn ten_per_second_means_a_hundred_milliseconds_apart() {
-        let pace = Pace::default();
-        let start = Instant::now();
+    const PATIENCE: Duration = Duration::from_secs(3);
+
+    fn waits(pace: &Pace, limit: u32, patience: Duration, now: Instant) -> Result<Duration, Duration> {
+        pace.turn(limit, patience, now).map(|turn| turn - now)
+    }
+
+    #[test]
+    fn ten_per_second_means_a_hundred_milliseconds_apart() {
+        let (pace, now) = (Pace::default(), Instant::now());
         for expected_ms in [0, 100, 200, 300] {
-            pace.turn(Some(10)).await;
-            assert_eq!(start.elapsed().as_millis() / 10 * 10, expected_ms);
+            assert_eq!(waits(&pace, 10, PATIENCE, now), Ok(Duration::from_millis(expected_ms)));
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn no_limit_never_waits() {
-        let pace = Pace::default();
-        let start = Instant::now();
-        for _ in 0..1_000 {
-            pace.turn(None).await;
-        }
-        assert_eq!(start.elapsed(), Duration::ZERO);
+    #[test]
+    fn idle_time_is_not_saved_up_for_a_burst() {
+        let (pace, now) = (Pace::default(), Instant::now());
+        assert_eq!(waits(&pace, 1, PATIENCE, now), Ok(Duration::ZERO));
+        let later = now + Duration::from_secs(60);
+        assert_eq!(waits(&pace, 1, PATIENCE, later), Ok(Duration::ZERO));
+        assert_eq!(waits(&pace, 1, PATIENCE, later), Ok(Duration::from_secs(1)));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn idle_time_is_not_saved_up_for_a_burst() {
-        let pace = Pace::default();
-        pace.turn(Some(1)).await;
-        tokio::time::advance(Duration::from_secs(60)).await;
-        let start = Instant::now();
-        pace.turn(Some(1)).await;
-        pace.turn(Some(1)).await;
-        assert!(start.elapsed() >= Duration::from_secs(1));
+    #[test]
+    fn a_mail_that_would_wait_too_long_takes_nobodys_turn() {
+        let (pace, now) = (Pace::default(), Instant::now());
+        for wait in [Ok(0), Ok(1), Ok(2), Ok(3), Err(4), Err(4)] {
+            let expected = wait.map(Duration::from_secs).map_err(Duration::from_secs);
+            assert_eq!(waits(&pace, 1, PATIENCE, now), expected);
+        }
+        let later = now + Duration::from_secs(4);
+        assert_eq!(waits(&pace, 1, PATIENCE, later), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn the_next_turn_is_never_too_far_away() {
+        let (pace, now) = (Pace::default(), Instant::now());
+        let patience = longest_wait(Duration::from_secs(1));
+        assert_eq!(waits(&pace, 1, patience, now), Ok(Duration::ZERO));
+        assert_eq!(waits(&pace, 1, patience, now), Ok(Duration::from_secs(1)));
+        assert_eq!(waits(&pace, 1, patience, now), Err(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn a_task_waits_for_half_of_its_time_and_for_three_seconds_at_most() {
+        for (timeout_s, wait_ms) in [(0, 0), (1, 500), (4, 2_000), (6, 3_000), (600, 3_000)] {
+            assert_eq!(longest_wait(Duration::from_secs(timeout_s)).as_millis(), wait_ms);
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
 };
 use futures::FutureExt as _;
 use pipeline::Document;
+use queue::TimeLimit;
 use signup::{Code, Leased};
 use std::{panic::AssertUnwindSafe, time::SystemTime};
 use tokio_util::sync::CancellationToken;
@@ -35,7 +36,7 @@ impl VerificationEmail {
     pub(super) async fn attempt(
         &self,
         document: &Document,
-        time_is_up: impl Fn() -> bool,
+        limit: &TimeLimit,
         leased: &Leased,
         lease: &Lease,
         stop: &CancellationToken,
@@ -54,7 +55,7 @@ impl VerificationEmail {
         let ended = match ended {
             // The server had not even asked for the mail. A task can be cancelled for other reasons, which say nothing of it:
             // its lease in Redis is lost, or somebody cancelled it by hand.
-            Ended::Withheld if time_is_up() && !self.draining.is_cancelled() => {
+            Ended::Withheld if limit.is_reached() => {
                 self.mailer.was_kept_waiting();
                 cut_short()
             }

@@ -2,6 +2,7 @@
 
 mod invariants;
 mod payloads;
+mod time;
 mod trouble;
 
 #[path = "../harness/mod.rs"]

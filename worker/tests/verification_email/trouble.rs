@@ -85,42 +85,6 @@ async fn a_worker_that_stops_gives_the_lease_back_unless_the_mail_is_out() {
 }
 
 #[tokio::test]
-async fn a_server_that_never_asks_for_the_mail_is_down_and_nothing_is_used_up() {
-    let bench = Bench::new().await;
-    let created = bench.sign_up("alice1").await;
-    bench.inbox.rules([Rule::new(Phase::Rcpt, Action::Hold("rcpt".into()))]).expect("a good rule");
-    let job = job(Task { timeout: Duration::from_millis(1), ..task(&created) });
-    let cancelled = job.cancelled.clone();
-    let running = bench.start(job);
-    bench.inbox.wait_until_held("rcpt", 1, SOON).await.expect("RCPT arrives");
-    // What the queue does when the time limit of a task is reached.
-    cancelled.cancel();
-    let (after, counted, _) = retry(running.await.expect("no panic"));
-    assert!(!counted && after.is_some_and(|after| after >= Duration::from_secs(10)));
-    assert_eq!(bench.value("last_class || ' ' || failures", created.intent.id).await, "relay_down 0");
-}
-
-#[tokio::test]
-async fn tasks_cancelled_before_their_time_is_up_say_nothing_of_the_mail_server() {
-    let bench = Bench::new().await;
-    // As many as open the breaker when each is a failure of the server.
-    for number in 1..=5 {
-        let name = format!("user{number}");
-        let created = bench.sign_up(&name).await;
-        bench.inbox.rules([Rule::new(Phase::Rcpt, Action::Hold(name.clone()))]).expect("a good rule");
-        let job = job(task(&created));
-        let cancelled = job.cancelled.clone();
-        let running = bench.start(job);
-        bench.inbox.wait_until_held(&name, 1, SOON).await.expect("RCPT arrives");
-        // What the queue does when the task's lease is lost, or somebody cancels it with asynq's tools.
-        cancelled.cancel();
-        assert!(!retry(running.await.expect("no panic")).1);
-        assert_eq!(bench.value("state || ' ' || (last_class IS NULL)", created.intent.id).await, "dispatched true");
-    }
-    assert!(!bench.mailer.breaker().is_open());
-}
-
-#[tokio::test]
 async fn a_panic_in_the_dialogue_is_counted_recorded_and_survived() {
     // The breaker chooses a wait at the fifth failure in a row: here, inside the dialogue of the fifth mail.
     let bench = Bench::with_breaker(Breaker::new(|_, _| panic!("a fault of the program"))).await;

@@ -24,12 +24,12 @@ mod tls;
 
 use breaker::Breaker;
 pub use class::Class;
-use connection::Connection;
+use connection::{Connection, Reached};
 use lettre::address::Envelope;
 use pipeline::document::Smtp;
 use pool::Pool;
-pub use reply::Failure;
-use reply::{Phase, Reply};
+use reply::{Cause, Reply};
+pub use reply::{Failure, Phase};
 use tokio_util::sync::CancellationToken;
 
 /// How one message ended.
@@ -39,7 +39,9 @@ pub enum Sent {
     Accepted(Reply),
     /// It did not, or nobody knows; see [`Failure::class`].
     Failed(Failure),
-    /// Cancelled, or its clearance refused, before the message was handed over.
+    /// Cancelled while the server was waited for at this step, before the message was handed over.
+    Interrupted(Phase),
+    /// Its clearance was refused, or it was cancelled before anything was asked of the server, which has no part in this.
     Withheld,
 }
 
@@ -72,10 +74,11 @@ impl Mailer {
         cancelled: &CancellationToken,
         clearance: Clearance<'_>,
     ) -> Sent {
+        let reached = Reached::default();
         let prepared = tokio::select! {
             biased;
-            () = cancelled.cancelled() => return Sent::Withheld,
-            prepared = self.prepare(settings, envelope) => prepared,
+            () = cancelled.cancelled() => return reached.step().map_or(Sent::Withheld, Sent::Interrupted),
+            prepared = self.prepare(settings, envelope, &reached) => prepared,
         };
         let sent = match prepared {
             // After the 354 nothing but the message may be said: closing the connection discards it.
@@ -104,16 +107,16 @@ impl Mailer {
     }
 
     /// A connection that waits for the message.
-    async fn prepare(&self, settings: &Smtp, envelope: &Envelope) -> Result<Connection, Failure> {
+    async fn prepare(&self, settings: &Smtp, envelope: &Envelope, reached: &Reached) -> Result<Connection, Failure> {
         if let Some(mut connection) = self.pool.take(settings) {
-            match connection.prepare(envelope).await {
+            match connection.prepare(envelope, reached).await {
                 Ok(()) => return Ok(connection),
                 Err(failure) if is_end_of_connection(&failure) => self.pool.clear(),
                 Err(failure) => return Err(self.keep_after(failure, connection, settings).await),
             }
         }
-        let mut connection = Connection::open(settings).await?;
-        match connection.prepare(envelope).await {
+        let mut connection = Connection::open(settings, reached).await?;
+        match connection.prepare(envelope, reached).await {
             Ok(()) => Ok(connection),
             Err(failure) => Err(self.keep_after(failure, connection, settings).await),
         }
@@ -134,9 +137,10 @@ impl Mailer {
         failure
     }
 
-    /// The time of a task was up before the server asked for the mail: who says nothing is as good as not there.
-    pub fn was_kept_waiting(&self) {
-        self.learn(false, Phase::Connect);
+    /// The failure of a dialogue that was interrupted because its time was up: who says nothing is as good as not there.
+    pub(crate) fn time_was_up(&self, step: Phase) -> Failure {
+        self.learn(false, step);
+        Failure::new(step, Cause::TimedOut)
     }
 
     fn learn(&self, works: bool, phase: Phase) {
@@ -152,7 +156,7 @@ impl Mailer {
         let (works, code, phase) = match sent {
             Sent::Accepted(reply) => (Some(true), Some(reply.code), Phase::Dot),
             Sent::Failed(failure) => (failure.relay_works(), failure.code(), failure.phase),
-            Sent::Withheld => return,
+            Sent::Interrupted(_) | Sent::Withheld => return,
         };
         if let Some(works) = works {
             self.learn(works, phase);

@@ -161,9 +161,14 @@ async fn a_mail_server_that_never_answers_is_not_reachable() {
     let created = bench.sign_up("alice1").await;
     let task = Task { timeout: Duration::from_secs(1), ..task(&created) };
     bench.client().enqueue(&task).await.expect("Redis answers");
-    program.line("process task failed");
+    let line = program.line("process task failed");
+    assert_eq!(line["error"], "mail server did not answer in time at rcpt");
     let metrics = get(&address, "/metrics");
-    assert!(metrics.contains("signup_mail_reachable 0"), "{metrics}");
+    for expected in
+        ["signup_mail_reachable 0", "signup_mail_failing{phase=\"rcpt\"} 1", "signup_mail_failing{phase=\"connect\"} 0"]
+    {
+        assert!(metrics.contains(expected), "{expected} in {metrics}");
+    }
 }
 
 #[tokio::test]

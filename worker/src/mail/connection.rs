@@ -24,7 +24,11 @@ use lettre::{
 };
 use pipeline::document::{Smtp, SmtpTls};
 use secrecy::ExposeSecret;
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{net::TcpStream, time::Instant};
 
 /// Name lookup and TCP handshake.
@@ -36,6 +40,23 @@ const DOT_LIMIT: Duration = Duration::from_secs(120);
 /// QUIT is a courtesy.
 const QUIT_LIMIT: Duration = Duration::from_secs(2);
 
+/// The step that a dialogue waits at, for whoever ends it from outside.
+#[derive(Debug, Default)]
+pub(super) struct Reached(Mutex<Option<Phase>>);
+
+impl Reached {
+    /// `None`: nothing was asked of the server yet.
+    pub(super) fn step(&self) -> Option<Phase> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the dialogue is at this step from now on.
+    fn at(&self, step: Phase) -> Phase {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
+        step
+    }
+}
+
 /// An open connection, greeted, encrypted and signed in as the settings demand.
 pub(super) struct Connection {
     smtp: AsyncSmtpConnection,
@@ -44,23 +65,25 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects; credentials and CA are read from their files now, so rotated ones are used.
-    pub(super) async fn open(settings: &Smtp) -> Result<Self, Failure> {
+    pub(super) async fn open(settings: &Smtp, reached: &Reached) -> Result<Self, Failure> {
         let hello = ClientId::default();
-        let tcp = within(CONNECT_LIMIT, Phase::Connect, connect(&settings.host, settings.port)).await?;
+        let tcp = within(CONNECT_LIMIT, reached.at(Phase::Connect), connect(&settings.host, settings.port)).await?;
         let ca_file = settings.ca_file.as_deref();
         let stream: Box<dyn AsyncTokioStream> = match settings.tls {
-            SmtpTls::Implicit => within(COMMAND_LIMIT, Phase::Tls, handshake(tcp, &settings.host, ca_file)).await?,
+            SmtpTls::Implicit => {
+                within(COMMAND_LIMIT, reached.at(Phase::Tls), handshake(tcp, &settings.host, ca_file)).await?
+            }
             SmtpTls::StartTLS | SmtpTls::None => Box::new(tcp),
         };
         let greeting = AsyncSmtpConnection::connect_with_transport(stream, &hello);
-        let mut smtp = step(COMMAND_LIMIT, Phase::Greeting, greeting).await?;
+        let mut smtp = step(COMMAND_LIMIT, reached.at(Phase::Greeting), greeting).await?;
         if settings.tls == SmtpTls::StartTLS {
             let parameters = tls::starttls(&settings.host, ca_file).map_err(|error| unusable(Phase::Tls, &error))?;
-            step(COMMAND_LIMIT, Phase::Tls, smtp.starttls(parameters, &hello)).await?;
+            step(COMMAND_LIMIT, reached.at(Phase::Tls), smtp.starttls(parameters, &hello)).await?;
         }
         if let Some(folder) = &settings.auth_dir {
             let credentials = read_credentials(folder)?;
-            step(COMMAND_LIMIT, Phase::Auth, smtp.auth(DEFAULT_MECHANISMS, &credentials)).await?;
+            step(COMMAND_LIMIT, reached.at(Phase::Auth), smtp.auth(DEFAULT_MECHANISMS, &credentials)).await?;
         }
         Ok(Self { smtp, is_usable: true })
     }
@@ -70,7 +93,7 @@ impl Connection {
     /// # Cancel safety
     ///
     /// None: after a dropped call the connection is in an unknown state; [`Connection::is_usable`] says so.
-    pub(super) async fn prepare(&mut self, envelope: &Envelope) -> Result<(), Failure> {
+    pub(super) async fn prepare(&mut self, envelope: &Envelope, reached: &Reached) -> Result<(), Failure> {
         self.is_usable = false;
         let mut options = Vec::new();
         if !envelope.from().into_iter().chain(envelope.to()).all(is_ascii) {
@@ -82,11 +105,11 @@ impl Connection {
             }
             options.push(MailParameter::SmtpUtfEight);
         }
-        self.command(Phase::Mail, Mail::new(envelope.from().cloned(), options)).await?;
+        self.command(reached.at(Phase::Mail), Mail::new(envelope.from().cloned(), options)).await?;
         for recipient in envelope.to() {
-            self.command(Phase::Rcpt, Rcpt::new(recipient.clone(), Vec::new())).await?;
+            self.command(reached.at(Phase::Rcpt), Rcpt::new(recipient.clone(), Vec::new())).await?;
         }
-        self.command(Phase::Data, Data).await
+        self.command(reached.at(Phase::Data), Data).await
     }
 
     /// Hands over the message and waits for the answer. It is ASCII with CRLF line ends, as `message::build` makes it.

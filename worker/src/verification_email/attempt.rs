@@ -6,7 +6,7 @@
 use super::{VerificationEmail, outcome::Outcome};
 use crate::{
     lease::Lease,
-    mail::{Class, Failure, Sent, reply},
+    mail::{Class, Failure, Phase, Sent, reply},
     message::{self, MessageError, Ready},
 };
 use futures::FutureExt as _;
@@ -28,7 +28,9 @@ pub(super) enum Ended {
         /// For logs and the queue.
         cause: String,
     },
-    /// Ended by us before the mail was handed over, and nothing is wrong with it.
+    /// Ended by us while the mail server was waited for at this step.
+    Interrupted(Phase),
+    /// Ended by us before the mail was handed over, and nothing is wrong with mail or server.
     Withheld,
 }
 
@@ -53,12 +55,9 @@ impl VerificationEmail {
             () = lease.keep() => internal("the lease's upkeep ended"),
         };
         let ended = match ended {
-            // The server had not even asked for the mail. A task can be cancelled for other reasons, which say nothing of it:
-            // its lease in Redis is lost, or somebody cancelled it by hand.
-            Ended::Withheld if limit.is_reached() => {
-                self.mailer.was_kept_waiting();
-                cut_short()
-            }
+            // The server had not even asked for the mail. A dialogue can be interrupted for other reasons, which say nothing of
+            // it: a lease is lost, the worker stops, or somebody cancelled the task by hand.
+            Ended::Interrupted(step) if limit.is_reached() => from_failure(&self.mailer.time_was_up(step)),
             ended => ended,
         };
         self.record(document, leased, lease, ended).await
@@ -108,6 +107,7 @@ impl VerificationEmail {
         match self.mailer.send(settings, &ready.envelope, &ready.bytes, stop, &clearance).await {
             Sent::Accepted(reply) => Ended::Accepted(reply),
             Sent::Failed(failure) => from_failure(&failure),
+            Sent::Interrupted(step) => Ended::Interrupted(step),
             Sent::Withheld => Ended::Withheld,
         }
     }
@@ -119,10 +119,6 @@ fn from_failure(failure: &Failure) -> Ended {
 
 fn failed(class: Class, cause: &str) -> Ended {
     Ended::Failed { class, record: cause.to_owned(), cause: cause.to_owned() }
-}
-
-fn cut_short() -> Ended {
-    failed(Class::RelayDown, "the mail server did not ask for the mail within task.timeout")
 }
 
 fn misconfigured(cause: &str) -> Ended {

@@ -82,7 +82,7 @@ impl VerificationEmail {
             Ended::Failed { class, record, cause } => {
                 self.record_retry(document, leased, lease, class, &record, cause).await
             }
-            Ended::Withheld => {
+            Ended::Interrupted(_) | Ended::Withheld => {
                 // An error means that the lease is lost or runs out by itself: the same for the mail.
                 let _ = self.store.record_release(lease.id, lease.epoch).await;
                 let after = if self.draining.is_cancelled() { Duration::ZERO } else { ASIDE_WAIT };

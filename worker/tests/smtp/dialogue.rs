@@ -148,9 +148,35 @@ async fn a_cancelled_dialogue_ends_before_the_mail_and_never_in_it() {
         };
         let (sent, ()) = tokio::join!(sending, cancelling);
         assert_eq!(matches!(sent, Sent::Accepted(_)), is_sent, "{sent:?}");
-        assert_eq!(matches!(sent, Sent::Withheld), !is_sent, "{sent:?}");
+        assert_eq!(matches!(sent, Sent::Interrupted(_)), !is_sent, "{sent:?}");
     }
     assert_eq!(inbox.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn an_interrupted_dialogue_names_the_step_at_which_the_server_was_silent() {
+    let inbox = inbox(Settings::default());
+    let settings = settings(&inbox, SmtpTls::None);
+    for (at, step) in [
+        (Phase::Greeting, "greeting"),
+        (Phase::Ehlo, "greeting"),
+        (Phase::MailFrom, "mail"),
+        (Phase::Rcpt, "rcpt"),
+        (Phase::Data, "data"),
+    ] {
+        assert_eq!(interrupted(&inbox, &settings, at).await, step, "{at:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dialogue_cancelled_before_anything_was_asked_says_nothing_of_the_server() {
+    let inbox = inbox(Settings::default());
+    let cancelled = CancellationToken::new();
+    cancelled.cancel();
+    let settings = settings(&inbox, SmtpTls::None);
+    let sent = mailer().send(&settings, &envelope(), MESSAGE, &cancelled, &|| true).await;
+    assert!(matches!(sent, Sent::Withheld), "{sent:?}");
+    assert_eq!(inbox.connections(), 0);
 }
 
 #[tokio::test]

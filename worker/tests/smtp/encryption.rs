@@ -63,6 +63,26 @@ async fn tls_from_the_first_byte_with_a_server_that_greets_in_clear_fails_at_tls
 }
 
 #[tokio::test]
+async fn an_interrupted_dialogue_names_encryption_and_sign_in() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write(folder.path(), "username", "relay-user");
+    write(folder.path(), "password", "secret");
+    for (server, client, at, step) in [
+        (Tls::Implicit as fn(Certificates) -> Tls, SmtpTls::Implicit, Phase::Connect, "tls"),
+        (Tls::StartTls, SmtpTls::StartTLS, Phase::StartTls, "tls"),
+        (Tls::StartTls, SmtpTls::StartTLS, Phase::Auth, "auth"),
+    ] {
+        let tls = server(Certificates::generate().expect("certificates"));
+        let credentials = Some(Credentials::new("relay-user", "secret"));
+        let inbox = inbox(Settings { tls, credentials, ..Settings::default() });
+        let ca_file = Some(write(folder.path(), "ca.pem", inbox.ca_pem().expect("TLS is on")));
+        let auth_dir = Some(folder.path().to_owned());
+        let settings = Smtp { ca_file, auth_dir, ..settings(&inbox, client) };
+        assert_eq!(interrupted(&inbox, &settings, at).await, step, "{at:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_without_starttls_gets_neither_mail_nor_password() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     write(folder.path(), "username", "relay-user");

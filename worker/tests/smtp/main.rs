@@ -44,6 +44,22 @@ async fn fail(mailer: &Mailer, settings: &Smtp) -> Failure {
     }
 }
 
+/// The step that a dialogue names when it is cancelled while the server is silent.
+async fn interrupted(inbox: &Inbox, settings: &Smtp, at: Phase) -> &'static str {
+    let name = format!("{at:?}");
+    inbox.rules([Rule::new(at, Action::Hold(name.clone()))]).expect("a good rule");
+    let (mailer, cancelled, envelope) = (mailer(), CancellationToken::new(), envelope());
+    let sending = mailer.send(settings, &envelope, MESSAGE, &cancelled, &|| true);
+    let cancelling = async {
+        inbox.wait_until_held(&name, 1, SOON).await.expect("the step is reached");
+        cancelled.cancel();
+    };
+    match tokio::join!(sending, cancelling).0 {
+        Sent::Interrupted(step) => step.label(),
+        other => panic!("an interruption was expected, not {other:?}"),
+    }
+}
+
 fn write(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, text).expect("a writable folder");

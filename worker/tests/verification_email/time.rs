@@ -49,8 +49,9 @@ async fn a_server_that_never_asks_for_the_mail_is_down_and_nothing_is_used_up() 
     // What the queue does when the timeout of a task is reached.
     limit.reach();
     cancelled.cancel();
-    let (after, counted, _) = retry(running.await.expect("no panic"));
+    let (after, counted, cause) = retry(running.await.expect("no panic"));
     assert!(!counted && after.is_some_and(|after| after >= Duration::from_secs(10)));
+    assert_eq!(cause, "mail server did not answer in time at rcpt");
     assert_eq!(bench.value("last_class || ' ' || failures", created.intent.id).await, "relay_down 0");
 }
 
@@ -72,4 +73,25 @@ async fn tasks_cancelled_for_another_reason_than_their_timeout_say_nothing_of_th
         assert_eq!(bench.value("state || ' ' || (last_class IS NULL)", created.intent.id).await, "dispatched true");
     }
     assert!(!bench.mailer.breaker().is_open());
+}
+
+#[tokio::test]
+async fn a_clearance_that_is_refused_when_the_time_is_up_says_nothing_of_the_mail_server() {
+    let timing = Timing { lease: Duration::from_secs(6), extend_every: MINUTE, ..harness::timing() };
+    let bench = Bench::with(inbox::Settings::default(), timing, "").await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.rules([Rule::new(Phase::Data, Action::Hold("data".into()))]).expect("a good rule");
+    let job = job(task(&created));
+    let limit = job.limit.clone();
+    let running = bench.start(job);
+    bench.inbox.wait_until_held("data", 1, SOON).await.expect("DATA arrives");
+    harness::eventually("less than the spare time left", || async {
+        bench.value("lease_until < clock_timestamp() + interval '5 seconds'", created.intent.id).await == "true"
+    })
+    .await;
+    // The server asks for the mail; that we do not send it any more is no fault of its.
+    limit.reach();
+    bench.inbox.release("data");
+    assert!(!retry(running.await.expect("no panic")).1);
+    assert_eq!(bench.value("state || ' ' || (last_class IS NULL)", created.intent.id).await, "dispatched true");
 }

@@ -2,7 +2,11 @@
 //!
 //! Takes: what `Store::lease` gave. Gives: extensions in the background, and the answer to "is it still mine?" without a round
 //! trip. Does not: trust the local wall clock: the end is counted on the monotonic clock from before the question was asked,
-//! so it is never later than the database's. A process that was stopped for a while (SIGSTOP, a frozen machine) sees it over.
+//! so it is never later than the database's. A process that was stopped for a while (SIGSTOP) sees it over.
+//!
+//! A machine that was suspended does not: its monotonic clock stood still. Until the next extension is refused, the lease
+//! seems to be ours although somebody else may have the next one, so a mail that is handed over in this time can go out twice.
+//! Both are the same copy (I6), and ours is not recorded (I10).
 
 use signup::Store;
 use std::{
@@ -22,6 +26,8 @@ pub struct Timing {
     pub extend_every: Duration,
     /// How much of it must be left to hand over a mail: more than a pause between the check and the write usually takes.
     pub spare: Duration,
+    /// How long one answer of the database is awaited: short enough to ask again, on another connection, before the lease ends.
+    pub answer: Duration,
     /// How long the result of a mail that is out is offered to a database that does not answer.
     pub record_patience: Duration,
 }
@@ -32,6 +38,7 @@ impl Default for Timing {
             lease: Duration::from_secs(30),
             extend_every: Duration::from_secs(8),
             spare: Duration::from_secs(5),
+            answer: Duration::from_secs(5),
             record_patience: Duration::from_secs(120),
         }
     }
@@ -67,14 +74,17 @@ impl Lease {
     /// Extends the lease again and again; never returns. Stops trying, and cancels `lost`, when the database says no or the
     /// lease has run out before the database answered.
     pub(crate) async fn keep(&self) {
+        let mut asked = Instant::now();
         while !self.lost.is_cancelled() {
-            tokio::time::sleep(self.timing.extend_every).await;
-            let asked = Instant::now();
-            match self.store.extend_lease(self.id, self.epoch, self.timing.lease).await {
-                Ok(true) => *self.until.lock().unwrap_or_else(PoisonError::into_inner) = asked + self.timing.lease,
-                Ok(false) => self.lost.cancel(),
-                Err(_) if self.until() <= Instant::now() => self.lost.cancel(),
-                Err(error) => tracing::debug!(intent.id = %self.id, %error, "lease not extended yet"),
+            tokio::time::sleep_until(asked + self.timing.extend_every).await;
+            asked = Instant::now();
+            let extending = self.store.extend_lease(self.id, self.epoch, self.timing.lease);
+            match tokio::time::timeout(self.timing.answer, extending).await {
+                Ok(Ok(true)) => *self.until.lock().unwrap_or_else(PoisonError::into_inner) = asked + self.timing.lease,
+                Ok(Ok(false)) => self.lost.cancel(),
+                Ok(Err(_)) | Err(_) if self.until() <= Instant::now() => self.lost.cancel(),
+                Ok(Err(error)) => tracing::debug!(intent.id = %self.id, %error, "lease not extended yet"),
+                Err(_) => tracing::debug!(intent.id = %self.id, "lease not extended yet, the database is silent"),
             }
         }
         std::future::pending::<()>().await;

@@ -15,6 +15,15 @@ use uuid::Uuid;
 /// Wait after the database did not answer; short, because it usually comes back soon and nothing is lost by asking.
 const DATABASE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
+/// The database was asked in vain.
+#[derive(Debug, thiserror::Error)]
+enum NoAnswer {
+    #[error(transparent)]
+    Failed(StoreError),
+    #[error("failed to hear from the database in time")]
+    Silent,
+}
+
 impl VerificationEmail {
     /// `stop` is cancelled when the lease is lost.
     pub(super) async fn lease(
@@ -36,7 +45,7 @@ impl VerificationEmail {
     /// `None`: there is no such intent.
     async fn lease_known(&self, id: Uuid, stop: &CancellationToken) -> Result<Option<(Box<Leased>, Lease)>, Outcome> {
         let asked = Instant::now();
-        match self.answer(self.store.lease(id, &self.owner, self.timing.lease).await)? {
+        match self.answer(self.store.lease(id, &self.owner, self.timing.lease)).await? {
             LeaseOutcome::Leased(leased) => {
                 let key = (id, leased.epoch);
                 let lease = Lease::new(self.store.clone(), key, self.timing, asked, stop.clone());
@@ -52,16 +61,18 @@ impl VerificationEmail {
     async fn intent_of(&self, job: &Job, payload: &Payload) -> Result<Uuid, Outcome> {
         let policy = Policy::from(&*self.live.document());
         let keys = &self.materials.now().keys;
-        let found = self.store.intent_for(&payload.username, &job.task.id, &policy, keys).await;
-        match self.answer(found)? {
+        match self.answer(self.store.intent_for(&payload.username, &job.task.id, &policy, keys)).await? {
             IntentFor::Owed(id) | IntentFor::Created(id) => Ok(id),
             IntentFor::AlreadyVerified => Err(Outcome::Settled("verified")),
             IntentFor::UnknownUser => Err(Outcome::unknown_user()),
         }
     }
 
-    /// The database's answer; its absence is logged at the first task that misses it, and its return at the next one.
-    fn answer<T>(&self, answer: Result<T, StoreError>) -> Result<T, Outcome> {
+    /// The database's answer, awaited for the length of a lease: one that was given before would be over. Its absence is logged
+    /// at the first task that misses it, and its return at the next one.
+    async fn answer<T>(&self, asking: impl Future<Output = Result<T, StoreError>>) -> Result<T, Outcome> {
+        let answer = tokio::time::timeout(self.timing.lease, asking).await;
+        let answer = answer.map_or(Err(NoAnswer::Silent), |answer| answer.map_err(NoAnswer::Failed));
         let answers = answer.is_ok();
         if self.database_answers.swap(answers, Ordering::Relaxed) != answers {
             match &answer {

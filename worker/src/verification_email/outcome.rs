@@ -84,7 +84,8 @@ impl VerificationEmail {
             }
             Ended::Interrupted(_) | Ended::Withheld => {
                 // An error means that the lease is lost or runs out by itself: the same for the mail.
-                let _ = self.store.record_release(lease.id, lease.epoch).await;
+                let release = self.store.record_release(lease.id, lease.epoch);
+                let _ = tokio::time::timeout(self.timing.answer, release).await;
                 let after = if self.draining.is_cancelled() { Duration::ZERO } else { ASIDE_WAIT };
                 Outcome::Later { after, why: "the mail was withheld: the worker is stopping or its lease was lost" }
             }
@@ -112,30 +113,44 @@ impl VerificationEmail {
 
     /// Offers a result to the database until it answers. Recording is by epoch, so it is right as long as nobody else got the
     /// lease, even after ours has run out; and while the database is down nobody gets one.
-    async fn persist<T, F>(&self, record: impl Fn() -> F) -> Result<T, RecordError>
+    async fn persist<T, F>(&self, record: impl Fn() -> F) -> Result<T, NotRecorded>
     where
         F: Future<Output = Result<T, RecordError>>,
     {
         let give_up = Instant::now() + self.timing.record_patience;
         loop {
-            match record().await {
-                Err(RecordError::Unavailable(error)) if Instant::now() < give_up => {
-                    tracing::debug!(%error, "result not recorded yet");
-                    tokio::time::sleep(RECORD_WAIT).await;
-                }
-                result => return result,
+            let error = match tokio::time::timeout(self.timing.answer, record()).await {
+                Ok(Ok(recorded)) => return Ok(recorded),
+                Ok(Err(RecordError::Stale)) => return Err(RecordError::Stale.into()),
+                Ok(Err(error)) => NotRecorded::Refused(error),
+                Err(_) => NotRecorded::Silent,
+            };
+            if Instant::now() >= give_up {
+                return Err(error);
             }
+            tracing::debug!(%error, "result not recorded yet");
+            tokio::time::sleep(RECORD_WAIT).await;
         }
     }
 }
 
+/// A result that PostgreSQL does not have, as far as we know.
+#[derive(Debug, thiserror::Error)]
+enum NotRecorded {
+    #[error(transparent)]
+    Refused(#[from] RecordError),
+    /// What was asked may be done all the same.
+    #[error("failed to hear from the database in time")]
+    Silent,
+}
+
 /// The mail is out. Whoever leases it next sends an identical copy; this is the window the README names.
-fn accepted_but_not_recorded(error: &RecordError, after: Duration) -> Outcome {
+fn accepted_but_not_recorded(error: &NotRecorded, after: Duration) -> Outcome {
     let cause = format!("the mail server took the mail, but the result is not recorded: {error}");
     Outcome::Again { class: Some(Class::Unknown), after: Some(after), is_counted: true, cause }
 }
 
-fn not_recorded(error: &RecordError) -> Outcome {
+fn not_recorded(error: &NotRecorded) -> Outcome {
     tracing::warn!(%error, "the result of an attempt is not recorded");
     Outcome::Later { after: ASIDE_WAIT, why: "the result of the attempt was not recorded" }
 }

@@ -43,6 +43,7 @@ pub(crate) fn timing() -> Timing {
         lease: Duration::from_secs(10),
         extend_every: Duration::from_millis(100),
         spare: Duration::from_secs(5),
+        answer: Duration::from_secs(5),
         record_patience: Duration::from_secs(10),
     }
 }
@@ -99,7 +100,8 @@ impl Bench {
         let live = Live::open(&folder.path().join("pipeline.yaml")).unwrap();
         let store = Store::connect(&database_uri, None, 10).unwrap();
         store.migrate().await.unwrap();
-        let sql = PgPoolOptions::new().max_connections(2).connect(&database_uri).await.unwrap();
+        let sql = format!("{database_uri}?application_name=test");
+        let sql = PgPoolOptions::new().max_connections(2).connect(&sql).await.unwrap();
         let mailer = Arc::new(Mailer::new(breaker));
         let draining = CancellationToken::new();
         let handler =

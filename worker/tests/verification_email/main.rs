@@ -2,6 +2,7 @@
 
 mod invariants;
 mod payloads;
+mod silence;
 mod time;
 mod trouble;
 

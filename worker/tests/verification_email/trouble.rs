@@ -2,6 +2,14 @@
 
 use super::*;
 
+/// The time of the link has not begun.
+const LINK_IS_ENDLESS: &str = "(SELECT expired_at = 'infinity' FROM verify_emails WHERE intent_id = email_intents.id)";
+
+/// The time of the link began a moment ago.
+const LINK_LIVES_FROM_NOW: &str =
+    "(SELECT expired_at - link_ttl BETWEEN clock_timestamp() - interval '1 minute' AND clock_timestamp()
+      FROM verify_emails WHERE intent_id = email_intents.id)";
+
 #[tokio::test]
 async fn i2_and_the_table_of_classes_each_failure_is_recorded_and_told_to_the_queue() {
     let bench = Bench::new().await;
@@ -59,8 +67,27 @@ async fn the_last_counted_failure_is_the_end_and_the_queue_archives() {
         assert!(retry(bench.run(&created).await).1);
         bench.set("next_attempt_at = clock_timestamp()", created.intent.id).await;
     }
+    assert_eq!(bench.value(LINK_IS_ENDLESS, created.intent.id).await, "true");
     assert!(matches!(bench.run(&created).await, Err(TaskError::GiveUp { .. })));
     assert_eq!(bench.value("state || ' ' || attempts", created.intent.id).await, "dead 3");
+    assert_eq!(bench.value(LINK_LIVES_FROM_NOW, created.intent.id).await, "true", "a copy may be out");
+}
+
+#[tokio::test]
+async fn a_mail_that_is_out_is_sent_though_its_worker_was_given_up_and_its_link_ends() {
+    let timing = Timing { extend_every: MINUTE, ..harness::timing() };
+    let bench = Bench::with(inbox::Settings::default(), timing, "").await;
+    let created = bench.sign_up("alice1").await;
+    bench.inbox.rules([Rule::new(Phase::Dot, Action::Hold("dot".into()))]).expect("a good rule");
+    let running = bench.start(job(task(&created)));
+    bench.inbox.wait_until_held("dot", 1, SOON).await.expect("the dot arrives");
+    bench.set("lease_until = clock_timestamp(), max_retries = 0", created.intent.id).await;
+    assert_eq!(bench.store.expire_leases().await.expect("the database answers"), 1);
+    assert_eq!(bench.value("state", created.intent.id).await, "dead");
+    bench.inbox.release("dot");
+    assert_eq!(running.await.expect("no panic"), Ok(()));
+    assert_eq!(bench.value("state", created.intent.id).await, "sent");
+    assert_eq!(bench.value(LINK_LIVES_FROM_NOW, created.intent.id).await, "true");
 }
 
 #[tokio::test]

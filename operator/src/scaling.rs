@@ -1,17 +1,26 @@
 //! How many workers there should be.
 //!
-//! Takes: the depth of the queues, the limits of the resource, and how many workers run. Gives: a [`Decision`] with its
-//! reason in one sentence. Pure: no clock, no Redis, no processes. Does not: choose which worker goes.
+//! Takes: the depth of the queues, the limits of the resource, how many workers run, and what the past allows. Gives: a
+//! [`Decision`] with its reason in one sentence. Pure: no clock, no Redis, no processes. Does not: choose which worker goes.
 //!
 //! The work counted is pending + active + what is due by now or within a worker's start-up time. Paused queues count only
 //! what runs. Workers needed = work / concurrency, rounded up; then, in this order: never more than `maxReplicas`, never
-//! fewer than `minReplicas`, no shrinking before the cool-down is over, never fewer than what is busy.
+//! fewer than `minReplicas`, no faster growth than `behavior.scaleUp` allows, no shrinking before the cool-down is over and
+//! no faster than `behavior.scaleDown` allows, never fewer than what is busy.
+//!
+//! # Layout
+//!
+//! - `autoscaler`: one pipeline's decisions, look by look
+//! - `history`: what was recommended and done lately
+//! - `speed`: the policies of `behavior`
+
+mod autoscaler;
+mod history;
+mod speed;
+
+pub use autoscaler::Autoscaler;
 
 use crate::crd::{autoscaling::AutoscalingMode, workload::Worker};
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
 
 /// Depth of one queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,6 +61,29 @@ impl From<&Worker> for Limits {
     }
 }
 
+/// What the past allows; by default everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// The most that was recommended within the window of shrinking.
+    pub most: u32,
+    /// What sets that window: [`LimitedBy::Cooldown`] or [`LimitedBy::ScaleDown`].
+    pub window: LimitedBy,
+    /// The fewest that was recommended within the window of growth, if there is one.
+    pub fewest: Option<u32>,
+    /// Workers up to which `behavior.scaleUp` allows growth now.
+    pub grow_to: u32,
+    /// Workers down to which `behavior.scaleDown` allows shrinking now.
+    pub shrink_to: u32,
+    /// `fallback.replicas`, once Redis has been silent for `fallback.after`.
+    pub fallback: Option<u32>,
+}
+
+impl Default for Past {
+    fn default() -> Self {
+        Self { most: 0, window: LimitedBy::Cooldown, fewest: None, grow_to: u32::MAX, shrink_to: 0, fallback: None }
+    }
+}
+
 /// What kept the number away from what the queue asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitedBy {
@@ -59,10 +91,28 @@ pub enum LimitedBy {
     MinReplicas,
     /// `maxReplicas`.
     MaxReplicas,
+    /// `behavior.scaleUp`: its window or its policies.
+    ScaleUp,
     /// More were needed within `cooldownPeriod`.
     Cooldown,
+    /// `behavior.scaleDown`: its window or its policies.
+    ScaleDown,
     /// Tasks that run are not cut.
     Busy,
+}
+
+impl LimitedBy {
+    /// The field of `worker.autoscaling` that limits, or `busy`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MinReplicas => "minReplicas",
+            Self::MaxReplicas => "maxReplicas",
+            Self::ScaleUp => "behavior.scaleUp",
+            Self::Cooldown => "cooldownPeriod",
+            Self::ScaleDown => "behavior.scaleDown",
+            Self::Busy => "busy",
+        }
+    }
 }
 
 /// The number of workers, and why.
@@ -86,8 +136,8 @@ impl Decision {
     }
 }
 
-/// Decides. `depths` is `None` when Redis does not answer; `recent` is the most that was recommended within the cool-down.
-pub fn decide(depths: Option<&[Depth]>, limits: &Limits, running: u32, recent: u32) -> Decision {
+/// Decides. `depths` is `None` when Redis does not answer.
+pub fn decide(depths: Option<&[Depth]>, limits: &Limits, running: u32, past: &Past) -> Decision {
     let recommended = depths.map(|depths| workers_for(work(depths), limits));
     let fixed = |desired, explanation| Decision {
         desired,
@@ -96,12 +146,13 @@ pub fn decide(depths: Option<&[Depth]>, limits: &Limits, running: u32, recent: u
         explanation,
     };
     match (limits.mode, depths) {
-        (AutoscalingMode::Auto, Some(depths)) => follow(depths, limits, running, recent),
+        (AutoscalingMode::Auto, Some(depths)) => follow(depths, limits, running, past),
         (AutoscalingMode::Auto, None) => {
-            fixed(running.clamp(limits.min, limits.max), "Redis does not answer, so the number stays as it is".into())
+            let (desired, explanation) = blind(limits, running, past);
+            fixed(desired, explanation)
         }
         (AutoscalingMode::DryRun, Some(depths)) => {
-            let auto = follow(depths, limits, running, recent);
+            let auto = follow(depths, limits, running, past);
             fixed(
                 limits.replicas,
                 format!("worker.replicas is {}; Auto would say: {}", limits.replicas, auto.explanation),
@@ -111,23 +162,38 @@ pub fn decide(depths: Option<&[Depth]>, limits: &Limits, running: u32, recent: u
     }
 }
 
-fn follow(depths: &[Depth], limits: &Limits, running: u32, recent: u32) -> Decision {
+/// Without an answer nothing is removed, and after a while `fallback.replicas` are there at least.
+fn blind(limits: &Limits, running: u32, past: &Past) -> (u32, String) {
+    match past.fallback.filter(|fallback| *fallback > running) {
+        Some(fallback) => (
+            fallback.clamp(limits.min, limits.max),
+            format!("Redis has not answered for fallback.after; fallback.replicas is {fallback}"),
+        ),
+        None => (running.clamp(limits.min, limits.max), "Redis does not answer, so the number stays as it is".into()),
+    }
+}
+
+fn follow(depths: &[Depth], limits: &Limits, running: u32, past: &Past) -> Decision {
     let work = work(depths);
     let recommended = workers_for(work, limits);
     let busy = workers_for(active(depths), limits).min(running);
-    let mut desired = recommended;
-    let mut limited_by = None;
-    let mut limit = |candidate: u32, by| {
-        if candidate != desired {
-            (desired, limited_by) = (candidate, Some(by));
+    // The past holds back changes only: up to what runs it allows growth, down to what runs it allows shrinking.
+    let (grown, shrunk) = (running.max(limits.min), running.min(limits.max));
+    let steps = [
+        (LimitedBy::MaxReplicas, 0, limits.max),
+        (LimitedBy::MinReplicas, limits.min, u32::MAX),
+        (LimitedBy::ScaleUp, 0, past.fewest.unwrap_or(u32::MAX).min(past.grow_to).max(grown)),
+        (past.window, past.most.min(shrunk), u32::MAX),
+        (LimitedBy::ScaleDown, past.shrink_to.min(shrunk), u32::MAX),
+        (LimitedBy::Busy, busy, u32::MAX),
+    ];
+    let (mut desired, mut limited_by) = (recommended, None);
+    for (by, fewest, most) in steps {
+        let bounded = desired.min(most).max(fewest);
+        if bounded != desired {
+            (desired, limited_by) = (bounded, Some(by));
         }
-        desired
-    };
-    let bounded = limit(recommended.min(limits.max), LimitedBy::MaxReplicas);
-    let bounded = limit(bounded.max(limits.min), LimitedBy::MinReplicas);
-    let held = bounded.max(recent.min(running).min(limits.max));
-    let bounded = limit(held, LimitedBy::Cooldown);
-    let desired = limit(bounded.max(busy), LimitedBy::Busy);
+    }
     let explanation = explain(work, active(depths), recommended, limits, limited_by);
     Decision { desired, recommended, limited_by, explanation }
 }
@@ -146,7 +212,9 @@ fn explain(work: u64, active: u64, recommended: u32, limits: &Limits, limited_by
         None => counted,
         Some(LimitedBy::MinReplicas) => format!("{counted}; minReplicas is {}", limits.min),
         Some(LimitedBy::MaxReplicas) => format!("{counted}; maxReplicas is {}", limits.max),
+        Some(LimitedBy::ScaleUp) => format!("{counted}; behavior.scaleUp allows no more yet"),
         Some(LimitedBy::Cooldown) => format!("{counted}; more were needed within cooldownPeriod"),
+        Some(LimitedBy::ScaleDown) => format!("{counted}; behavior.scaleDown allows no fewer yet"),
         Some(LimitedBy::Busy) => format!("{counted}; busy workers are not stopped"),
     }
 }
@@ -162,24 +230,4 @@ fn active(depths: &[Depth]) -> u64 {
 
 fn workers_for(tasks: u64, limits: &Limits) -> u32 {
     u32::try_from(tasks.div_ceil(limits.concurrency.max(1).into())).unwrap_or(u32::MAX)
-}
-
-/// Recommendations of the cool-down period.
-#[derive(Debug, Default)]
-pub struct Recommendations(VecDeque<(Instant, u32)>);
-
-impl Recommendations {
-    /// The most that was recommended within `period` before `now`; 0 when nothing was.
-    pub fn most_within(&mut self, period: Duration, now: Instant) -> u32 {
-        self.0.retain(|(at, _)| now.saturating_duration_since(*at) < period);
-        self.0.iter().map(|(_, recommended)| *recommended).max().unwrap_or(0)
-    }
-
-    /// Remembers a recommendation; smaller ones before it will never count again and are forgotten.
-    pub fn add(&mut self, recommended: u32, now: Instant) {
-        while self.0.back().is_some_and(|(_, earlier)| *earlier <= recommended) {
-            self.0.pop_back();
-        }
-        self.0.push_back((now, recommended));
-    }
 }

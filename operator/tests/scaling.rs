@@ -2,15 +2,19 @@
 
 use operator::{
     crd::autoscaling::AutoscalingMode::{self, Auto, DryRun, External, Off},
-    scaling::{Decision, Depth, LimitedBy, Limits, Recommendations, decide},
+    scaling::{Decision, Depth, LimitedBy, Limits, Past, decide},
 };
 use proptest::prelude::*;
-use std::time::{Duration, Instant};
 
 const LIMITS: Limits = Limits { mode: Auto, min: 1, max: 10, replicas: 3, concurrency: 16 };
 
 fn depth(pending: u64, active: u64, due_soon: u64) -> Depth {
     Depth { pending, active, due_soon, paused: false }
+}
+
+/// So many were recommended within the cool-down.
+fn recent(most: u32) -> Past {
+    Past { most, ..Past::default() }
 }
 
 /// Name, depths, recommended, desired, limit.
@@ -33,7 +37,7 @@ fn workers_follow_the_work_between_the_limits() {
         ("what still runs in a paused queue", vec![paused_and_busy], 2, 2, None),
     ];
     for (name, depths, recommended, desired, limited_by) in cases {
-        let decision = decide(Some(&depths), &LIMITS, 1, 0);
+        let decision = decide(Some(&depths), &LIMITS, 1, &recent(0));
         assert_eq!(
             (decision.recommended, decision.desired, decision.limited_by),
             (recommended, desired, limited_by),
@@ -45,39 +49,65 @@ fn workers_follow_the_work_between_the_limits() {
 #[test]
 fn with_a_minimum_of_zero_an_empty_queue_needs_nobody_and_a_task_due_soon_needs_one() {
     let limits = Limits { min: 0, ..LIMITS };
-    assert_eq!(decide(Some(&[depth(0, 0, 0)]), &limits, 1, 0).desired, 0);
-    assert_eq!(decide(Some(&[depth(0, 0, 1)]), &limits, 0, 0).desired, 1);
+    assert_eq!(decide(Some(&[depth(0, 0, 0)]), &limits, 1, &recent(0)).desired, 0);
+    assert_eq!(decide(Some(&[depth(0, 0, 1)]), &limits, 0, &recent(0)).desired, 1);
 }
 
 #[test]
 fn nothing_shrinks_before_the_cool_down_is_over() {
-    let held = decide(Some(&[depth(0, 0, 0)]), &LIMITS, 5, 4);
+    let held = decide(Some(&[depth(0, 0, 0)]), &LIMITS, 5, &recent(4));
     assert_eq!((held.desired, held.limited_by), (4, Some(LimitedBy::Cooldown)));
-    let grown_meanwhile = decide(Some(&[depth(0, 0, 0)]), &LIMITS, 2, 4);
+    let grown_meanwhile = decide(Some(&[depth(0, 0, 0)]), &LIMITS, 2, &recent(4));
     assert_eq!(grown_meanwhile.desired, 2, "an old recommendation starts nobody");
+}
+
+#[test]
+fn growth_and_shrinking_go_as_far_as_the_past_allows_and_the_limits_come_first() {
+    let (full, empty) = ([depth(1000, 0, 0)], [depth(0, 0, 0)]);
+    let past = Past { grow_to: 6, shrink_to: 4, ..Past::default() };
+    let cases = [
+        ("growth", &full, 5, LIMITS, past, 6, Some(LimitedBy::ScaleUp)),
+        ("growth in its window", &full, 5, LIMITS, Past { fewest: Some(5), ..past }, 5, Some(LimitedBy::ScaleUp)),
+        (
+            "an old low recommendation stops nobody",
+            &full,
+            5,
+            LIMITS,
+            Past { fewest: Some(2), ..past },
+            5,
+            Some(LimitedBy::ScaleUp),
+        ),
+        ("shrinking", &empty, 5, LIMITS, past, 4, Some(LimitedBy::ScaleDown)),
+        ("a raised minimum", &empty, 1, Limits { min: 8, ..LIMITS }, past, 8, Some(LimitedBy::MinReplicas)),
+        ("a lowered maximum", &full, 9, Limits { max: 3, ..LIMITS }, past, 3, Some(LimitedBy::MaxReplicas)),
+    ];
+    for (name, depths, running, limits, past, desired, limited_by) in cases {
+        let decision = decide(Some(depths), &limits, running, &past);
+        assert_eq!((decision.desired, decision.limited_by), (desired, limited_by), "{name}");
+    }
 }
 
 #[test]
 fn busy_workers_stay_when_the_maximum_is_lowered() {
     let limits = Limits { max: 2, ..LIMITS };
-    let decision = decide(Some(&[depth(0, 64, 0)]), &limits, 4, 0);
+    let decision = decide(Some(&[depth(0, 64, 0)]), &limits, 4, &recent(0));
     assert_eq!((decision.desired, decision.limited_by), (4, Some(LimitedBy::Busy)));
 }
 
 #[test]
 fn without_an_answer_of_redis_the_number_stays() {
-    let decision = decide(None, &LIMITS, 7, 0);
+    let decision = decide(None, &LIMITS, 7, &recent(0));
     assert_eq!(
         (decision.desired, decision.explanation.as_str()),
         (7, "Redis does not answer, so the number stays as it is")
     );
-    assert_eq!(decide(None, &LIMITS, 0, 0).desired, 1, "but never below the minimum");
+    assert_eq!(decide(None, &LIMITS, 0, &recent(0)).desired, 1, "but never below the minimum");
 }
 
 #[test]
 fn the_other_modes_follow_worker_replicas() {
     for mode in [DryRun, External, Off] {
-        let decision = decide(Some(&[depth(1000, 0, 0)]), &Limits { mode, ..LIMITS }, 1, 0);
+        let decision = decide(Some(&[depth(1000, 0, 0)]), &Limits { mode, ..LIMITS }, 1, &recent(0));
         assert_eq!(decision.desired, 3, "{mode:?}");
         assert!(decision.explanation.contains("worker.replicas is 3"), "{}", decision.explanation);
     }
@@ -85,7 +115,7 @@ fn the_other_modes_follow_worker_replicas() {
 
 #[test]
 fn each_decision_explains_itself() {
-    let explain = |depths: &[Depth], limits: &Limits, recent| decide(Some(depths), limits, 5, recent).explanation;
+    let explain = |depths: &[Depth], limits: &Limits, most| decide(Some(depths), limits, 5, &recent(most)).explanation;
     let dry = Limits { mode: AutoscalingMode::DryRun, ..LIMITS };
     let cases = [
         (explain(&[depth(0, 0, 0)], &LIMITS, 0), "nothing is due; minReplicas is 1"),
@@ -102,17 +132,6 @@ fn each_decision_explains_itself() {
     }
 }
 
-#[test]
-fn the_cool_down_remembers_the_most_and_forgets_it_in_time() {
-    let (mut past, start, period) = (Recommendations::default(), Instant::now(), Duration::from_secs(60));
-    for (second, recommended) in [(0, 5), (10, 2), (20, 3), (30, 1)] {
-        past.add(recommended, start + Duration::from_secs(second));
-    }
-    for (second, most) in [(30, 5), (59, 5), (60, 3), (79, 3), (80, 1), (90, 0)] {
-        assert_eq!(past.most_within(period, start + Duration::from_secs(second)), most, "after {second} s");
-    }
-}
-
 fn any_depth() -> impl Strategy<Value = Depth> {
     (0u64..500, 0u64..500, 0u64..500, any::<bool>()).prop_map(|(pending, active, due_soon, paused)| Depth {
         pending,
@@ -122,14 +141,24 @@ fn any_depth() -> impl Strategy<Value = Depth> {
     })
 }
 
+fn any_past() -> impl Strategy<Value = Past> {
+    (0u32..40, prop::option::of(0u32..40), 0u32..60, 0u32..40).prop_map(|(most, fewest, grow_to, shrink_to)| Past {
+        most,
+        fewest,
+        grow_to,
+        shrink_to,
+        ..Past::default()
+    })
+}
+
 proptest! {
     #[test]
     fn auto_stays_between_the_limits_and_never_cuts_what_is_busy(
         depths in prop::collection::vec(any_depth(), 0..5), min in 0u32..5, above in 0u32..20, running in 0u32..40,
-        recent in 0u32..40, concurrency in 1u32..64,
+        past in any_past(), concurrency in 1u32..64,
     ) {
         let limits = Limits { mode: Auto, min, max: min + above, replicas: 0, concurrency };
-        let Decision { desired, .. } = decide(Some(&depths), &limits, running, recent);
+        let Decision { desired, .. } = decide(Some(&depths), &limits, running, &past);
         let active: u64 = depths.iter().map(|depth| depth.active).sum();
         let busy = u32::try_from(active.div_ceil(concurrency.into())).unwrap_or(u32::MAX).min(running);
         prop_assert!(desired >= min);

@@ -12,7 +12,7 @@ use crate::{
         autoscaling::AutoscalingMode,
         status::{AutoscalingStatus, QueueStatus, TaskCounts},
     },
-    scaling::{Decision, LimitedBy},
+    scaling::Decision,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -56,16 +56,10 @@ pub(super) fn autoscaling(facts: &Facts<'_>, now: Timestamp) -> Option<Autoscali
         Some(before) if facts.scaling.changed.is_none() => before.last_scale_time.clone(),
         _ => Some(Time(whole_second(now))),
     };
-    let limited_by = decision.limited_by.map(|limit| match limit {
-        LimitedBy::MinReplicas => "minReplicas",
-        LimitedBy::MaxReplicas => "maxReplicas",
-        LimitedBy::Cooldown => "cooldownPeriod",
-        LimitedBy::Busy => "busy",
-    });
     Some(AutoscalingStatus {
         desired: count(decision.desired),
         recommended: count(decision.recommended),
-        limited_by: limited_by.map(str::to_owned),
+        limited_by: decision.limited_by.map(|limit| limit.name().to_owned()),
         explanation: decision.explanation.clone(),
         last_scale_time,
     })

@@ -24,7 +24,7 @@ pub(super) async fn trouble(redis: &Redis, uri: &str, error: &queue::Error) -> F
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     let cause: String = causes.map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let says = |words: &[&str]| words.iter().any(|word| cause.contains(word));
-    let effect = "signups go on, mails wait, and the number of workers is kept";
+    let effect = "signups go on, mails wait, and no worker is removed";
     if says(&["WRONGPASS", "NOAUTH", "invalid username-password"]) {
         let problem = format!("Redis refuses the user or password of Secret {secret}; {effect}");
         return Finding::usual(reason::CREDENTIALS_REFUSED, problem);

@@ -16,10 +16,9 @@ use crate::{
         SignupPipeline,
         autoscaling::AutoscalingMode,
         stores::{Redis, UriSecret},
-        workload::Worker,
     },
     manifest::objects::Content,
-    scaling::{Decision, Depth, Limits, Recommendations, decide},
+    scaling::{Autoscaler, Decision, Depth},
 };
 use kube::{Client, ResourceExt};
 use queue::{Connection, Inspector, QueueState};
@@ -32,10 +31,8 @@ use std::{
 #[derive(Debug, Default)]
 pub struct Scaler {
     redis: Option<(String, Inspector)>,
-    recommendations: Recommendations,
+    autoscaler: Autoscaler,
     replicas: Replicas,
-    /// The mode was Auto at the last look.
-    decides: bool,
 }
 
 /// What a look gave.
@@ -61,7 +58,7 @@ impl Scaler {
         let depths: Option<Vec<Depth>> = queues.as_ref().ok().map(|queues| depths(pipeline, queues));
         let name = Part::Worker.child_name(&pipeline.name_any());
         let running = observed.child(Kind::Deployment, &name).and_then(replicas);
-        let decision = self.decide(&spec.worker, depths.as_deref(), running, Instant::now());
+        let decision = self.autoscaler.decide(&spec.worker, depths.as_deref(), running, Instant::now());
         let given_away = spec.worker.autoscaling.mode == AutoscalingMode::External && spec.worker.replicas.is_none();
         let decision = (!given_away).then_some(decision);
         let mut scaling = Scaling { queues, decision, changed: None, awaited: None, trouble: None };
@@ -77,6 +74,7 @@ impl Scaler {
                     scaling.awaited = (running != to).then_some(to);
                     if has_changed {
                         tracing::info!(pipeline, from = running, to, "workers scaled");
+                        self.autoscaler.changed(running, to, Instant::now());
                         scaling.changed = Some((running, to));
                     }
                 }
@@ -89,24 +87,6 @@ impl Scaler {
             }
         }
         scaling
-    }
-
-    /// What runs when the operator begins to decide, or while Redis does not answer, counts as needed until the cool-down is over.
-    fn decide(&mut self, worker: &Worker, depths: Option<&[Depth]>, running: Option<u32>, now: Instant) -> Decision {
-        let limits = Limits::from(worker);
-        let begins = limits.mode == AutoscalingMode::Auto && !self.decides;
-        if let Some(running) = running {
-            self.decides = limits.mode == AutoscalingMode::Auto;
-            if begins || depths.is_none() {
-                self.recommendations.add(running, now);
-            }
-        }
-        let recent = self.recommendations.most_within(worker.autoscaling.cooldown_period.get(), now);
-        let decision = decide(depths, &limits, running.unwrap_or(limits.min), recent);
-        if depths.is_some() {
-            self.recommendations.add(decision.recommended, now);
-        }
-        decision
     }
 
     async fn look(
@@ -161,54 +141,4 @@ fn depths(pipeline: &SignupPipeline, queues: &[(String, QueueState)]) -> Vec<Dep
 /// `spec.replicas` of a Deployment.
 pub fn replicas(deployment: &kube::api::DynamicObject) -> Option<u32> {
     deployment.data.pointer("/spec/replicas")?.as_u64()?.try_into().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scaling::LimitedBy;
-
-    const IDLE: &[Depth] = &[Depth { pending: 0, active: 0, due_soon: 0, paused: false }];
-
-    /// Workers wanted of 5 that run, at each second with what Redis told.
-    fn wanted(scaler: &mut Scaler, worker: &Worker, start: Instant, looks: &[(u64, Option<&[Depth]>)]) -> Vec<u32> {
-        let mut look =
-            |second, depths| scaler.decide(worker, depths, Some(5), start + Duration::from_secs(second)).desired;
-        looks.iter().map(|(second, depths)| look(*second, *depths)).collect()
-    }
-
-    #[test]
-    fn an_operator_that_starts_anew_lets_the_cool_down_pass_first() {
-        let (mut scaler, worker, start) = (Scaler::default(), Worker::default(), Instant::now());
-        assert_eq!(worker.autoscaling.cooldown_period.get(), Duration::from_secs(60));
-        let looks = [(0, Some(IDLE)), (2, Some(IDLE)), (59, Some(IDLE)), (60, Some(IDLE))];
-        assert_eq!(wanted(&mut scaler, &worker, start, &looks), [5, 5, 5, 1]);
-        let first = Scaler::default().decide(&worker, Some(IDLE), Some(5), start);
-        assert_eq!(first.limited_by, Some(LimitedBy::Cooldown));
-    }
-
-    #[test]
-    fn the_cool_down_begins_again_when_redis_is_back() {
-        let (mut scaler, worker, start) = (Scaler::default(), Worker::default(), Instant::now());
-        let looks =
-            [(0, Some(IDLE)), (100, None), (200, None), (202, Some(IDLE)), (259, Some(IDLE)), (260, Some(IDLE))];
-        assert_eq!(wanted(&mut scaler, &worker, start, &looks), [5, 5, 5, 5, 5, 1]);
-    }
-
-    #[test]
-    fn the_cool_down_begins_when_the_mode_becomes_auto() {
-        let (mut scaler, auto, start) = (Scaler::default(), Worker::default(), Instant::now());
-        let mut off = Worker { replicas: Some(5), ..Worker::default() };
-        off.autoscaling.mode = AutoscalingMode::Off;
-        assert_eq!(wanted(&mut scaler, &off, start, &[(0, Some(IDLE)), (100, Some(IDLE))]), [5, 5]);
-        let looks = [(102, Some(IDLE)), (161, Some(IDLE)), (162, Some(IDLE))];
-        assert_eq!(wanted(&mut scaler, &auto, start, &looks), [5, 5, 1]);
-    }
-
-    #[test]
-    fn a_deployment_that_is_not_there_yet_begins_no_cool_down() {
-        let (mut scaler, worker, start) = (Scaler::default(), Worker::default(), Instant::now());
-        assert_eq!(scaler.decide(&worker, Some(IDLE), None, start).desired, 1);
-        assert_eq!(wanted(&mut scaler, &worker, start, &[(50, Some(IDLE)), (60, Some(IDLE))]), [5, 5]);
-    }
 }

@@ -23,7 +23,7 @@ pub struct Autoscaling {
     pub target_latency: TimeSpan<1, 3600>,
     /// Work that is known to come due soon.
     pub look_ahead: LookAhead,
-    /// Speed limits, in the shape of the HorizontalPodAutoscaler's `behavior`. Accepted and not used by this version.
+    /// Speed limits, as in the HorizontalPodAutoscaler's `behavior`. A direction left out has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behavior: Option<Behavior>,
     /// Longest time between two looks at the queue; 1s to 10m. Accepted and not used by this version, which looks every
@@ -31,8 +31,7 @@ pub struct Autoscaling {
     pub poll_interval: TimeSpan<1, 600>,
     /// Time that fewer workers must have been enough before workers are removed; 0s to 1h.
     pub cooldown_period: TimeSpan<0, 3600>,
-    /// Number of workers when Redis cannot be asked for long. Accepted and not used by this version, which keeps the number
-    /// it has.
+    /// Fewest workers when Redis cannot be asked for long. Without it, and until then, the number stays as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
 }
@@ -87,10 +86,10 @@ impl Default for LookAhead {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Behavior {
-    /// Limits of growth.
+    /// Limits of growth; window 0 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale_up: Option<ScalingRules>,
-    /// Limits of shrinking.
+    /// Limits of shrinking; window `cooldownPeriod` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale_down: Option<ScalingRules>,
 }
@@ -106,7 +105,7 @@ pub struct ScalingRules {
     /// Which of `policies` counts: the largest change (Max), the smallest (Min), or none is allowed (Disabled).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub select_policy: Option<PolicySelection>,
-    /// Changes allowed.
+    /// Changes allowed. None: the HorizontalPodAutoscaler's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub policies: Vec<ScalingPolicy>,
@@ -147,7 +146,7 @@ pub enum ScalingPolicyType {
     Percent,
 }
 
-/// Number of workers when Redis cannot be asked for long.
+/// Fewest workers when Redis cannot be asked for long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Fallback {

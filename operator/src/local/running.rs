@@ -15,10 +15,7 @@ use super::{
     stores::Stores,
     wait,
 };
-use crate::{
-    manifest::Manifest,
-    scaling::{self, Recommendations},
-};
+use crate::{manifest::Manifest, scaling::Autoscaler};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +39,7 @@ pub(super) struct Running {
     pub(super) stand_in: Option<StandIn>,
     pub(super) question: watch::Sender<Question>,
     pub(super) figures: watch::Receiver<Figures>,
-    pub(super) recommendations: Recommendations,
+    pub(super) autoscaler: Autoscaler,
     pub(super) screen: Screen,
 }
 
@@ -123,18 +120,15 @@ impl Running {
 
     fn scale(&mut self, figures: &Figures, now: Instant) {
         let worker = &self.manifest.pipeline.spec.worker;
-        let recent = self.recommendations.most_within(worker.autoscaling.cooldown_period.get(), now);
         let running = self.fleet.worker_count();
-        let decision = scaling::decide(figures.depths.as_deref(), &worker.into(), running, recent);
-        // What runs while Redis does not answer counts as needed until the cool-down is over.
-        let needed = if figures.depths.is_some() { decision.recommended } else { running };
-        self.recommendations.add(needed, now);
+        let decision = self.autoscaler.decide(worker, figures.depths.as_deref(), Some(running), now);
         if decision.desired == running {
             return;
         }
         say(&format!("workers: {running} -> {} ({})", decision.desired, decision.explanation));
-        if let Err(error) = self.fleet.set_worker_count(decision.desired) {
-            say(&format!("{error}; it is tried again"));
+        match self.fleet.set_worker_count(decision.desired) {
+            Ok(()) => self.autoscaler.changed(running, decision.desired, now),
+            Err(error) => say(&format!("{error}; it is tried again")),
         }
     }
 

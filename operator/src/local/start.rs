@@ -19,7 +19,7 @@ use super::{
 use crate::{
     crd::SignupPipelineSpec,
     manifest::Manifest,
-    scaling::{self, Recommendations},
+    scaling::{self, Autoscaler, Past},
 };
 use queue::{Connection, Inspector};
 use std::{
@@ -65,7 +65,7 @@ pub(super) async fn start(
         stand_in,
         question,
         figures,
-        recommendations: Recommendations::default(),
+        autoscaler: Autoscaler::default(),
         screen: Screen::default(),
     })
 }
@@ -106,7 +106,7 @@ async fn start_workers(
     client: &reqwest::Client,
     hash: &str,
 ) -> Result<(), LocalError> {
-    fleet.set_worker_count(scaling::decide(None, &(&spec.worker).into(), 0, 0).desired)?;
+    fleet.set_worker_count(scaling::decide(None, &(&spec.worker).into(), 0, &Past::default()).desired)?;
     for worker in fleet.workers() {
         wait::ready(worker, client, hash).await?;
     }

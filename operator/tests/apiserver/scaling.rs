@@ -188,6 +188,38 @@ async fn in_mode_external_the_replicas_of_the_resource_are_the_deployments() {
     run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(4)).await;
 }
 
+/// Desired, recommended, and what limits.
+fn decision(pipeline: &SignupPipeline) -> Option<(i32, i32, Option<&str>)> {
+    let decision = pipeline.status.as_ref()?.autoscaling.as_ref()?;
+    Some((decision.desired, decision.recommended, decision.limited_by.as_deref()))
+}
+
+#[tokio::test]
+async fn growth_goes_as_far_as_its_policies_allow_and_no_further() {
+    let uri = redis().await;
+    let one_at_a_time = "scaleUp: {policies: [{type: Pods, value: 1, periodSeconds: 1800}]}";
+    let run = with_redis(&uri, &format!("{{minReplicas: 1, maxReplicas: 5, behavior: {{{one_at_a_time}}}}}")).await;
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+    enqueue(&uri, 25).await;
+    run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(2)).await;
+    enqueue(&uri, 25).await;
+    let held = (2, 5, Some("behavior.scaleUp"));
+    run.wait::<SignupPipeline>("demo", |pipeline| decision(pipeline) == Some(held)).await;
+    assert_eq!(replicas(&run.wait("demo-worker", |_| true).await), Some(2));
+}
+
+#[tokio::test]
+async fn a_fallback_adds_workers_while_redis_is_silent() {
+    let nobody = "redis://127.0.0.1:1/0";
+    let run = with_redis(nobody, "{minReplicas: 1, maxReplicas: 5, fallback: {replicas: 3, after: 10s}}").await;
+    run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(1)).await;
+    run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(3)).await;
+    let told = |pipeline: &SignupPipeline| pipeline.status.as_ref()?.autoscaling.as_ref().map(|told| told.desired);
+    let pipeline: SignupPipeline = run.wait("demo", |pipeline| told(pipeline) == Some(3)).await;
+    let explanation = pipeline.status.and_then(|status| status.autoscaling).expect("it is there").explanation;
+    assert!(explanation.starts_with("Redis "), "{explanation}");
+}
+
 /// The first status that speaks of an edit.
 async fn first_status(run: &Run, edit: Value) -> SignupPipelineStatus {
     let before: SignupPipeline = run.wait("demo", |_| true).await;

@@ -43,6 +43,11 @@ pub(super) struct Target<'a> {
 }
 
 impl Replicas {
+    /// The number of workers, when `observed` may be older than our own write.
+    pub(super) fn now(&self, observed: u32) -> u32 {
+        self.written.filter(|(_, at)| at.elapsed() < SETTLE).map_or(observed, |(written, _)| written)
+    }
+
     /// Makes `running` workers `wanted`; true when that changed the number.
     ///
     /// # Errors
@@ -133,5 +138,20 @@ impl Target<'_> {
             ),
             _ => Finding::usual(reason::API_ERROR, format!("Deployment {name} could not be scaled")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_was_written_just_now_is_believed_although_the_watch_still_tells_the_one_before() {
+        let mut replicas = Replicas::default();
+        assert_eq!(replicas.now(1), 1);
+        replicas.written = Some((2, Instant::now()));
+        assert_eq!(replicas.now(1), 2);
+        replicas.written = Instant::now().checked_sub(SETTLE).map(|at| (2, at));
+        assert_eq!((replicas.written.is_some(), replicas.now(4)), (true, 4), "somebody else's, and not ours any more");
     }
 }

@@ -57,21 +57,22 @@ impl Scaler {
         let queues = self.look(pipeline, &observed.secrets()).await;
         let depths: Option<Vec<Depth>> = queues.as_ref().ok().map(|queues| depths(pipeline, queues));
         let name = Part::Worker.child_name(&pipeline.name_any());
-        let running = observed.child(Kind::Deployment, &name).and_then(replicas);
+        let told = observed.child(Kind::Deployment, &name).and_then(replicas);
+        let running = told.map(|told| self.replicas.now(told));
         let decision = self.autoscaler.decide(&spec.worker, depths.as_deref(), running, Instant::now());
         let given_away = spec.worker.autoscaling.mode == AutoscalingMode::External && spec.worker.replicas.is_none();
         let decision = (!given_away).then_some(decision);
         let mut scaling = Scaling { queues, decision, changed: None, awaited: None, trouble: None };
-        if let (Some(running), Some(decision)) = (running, &mut scaling.decision) {
+        if let (Some(told), Some(running), Some(decision)) = (told, running, &mut scaling.decision) {
             if spec.paused {
-                decision.keep(running, "the pipeline is paused, so the number stays as it is");
+                decision.keep(told, "the pipeline is paused, so the number stays as it is");
                 return scaling;
             }
             let target = Target { client, namespace: pipeline.namespace().unwrap_or_default(), name };
             match self.replicas.keep(&target, running, decision.desired).await {
                 Ok(has_changed) => {
                     let (pipeline, to) = (pipeline.name_any(), decision.desired);
-                    scaling.awaited = (running != to).then_some(to);
+                    scaling.awaited = (told != to).then_some(to);
                     if has_changed {
                         tracing::info!(pipeline, from = running, to, "workers scaled");
                         self.autoscaler.changed(running, to, Instant::now());
@@ -80,7 +81,7 @@ impl Scaler {
                 }
                 Err(finding) => {
                     if finding.reason == reason::FOREIGN_WRITER {
-                        decision.keep(running, "an autoscaler sets the number, so it stays as it is");
+                        decision.keep(told, "an autoscaler sets the number, so it stays as it is");
                     }
                     scaling.trouble = Some(finding);
                 }

@@ -167,15 +167,15 @@ async fn an_operator_that_starts_anew_stops_no_worker_before_the_cool_down_is_ov
     run.condition("ScalingActive", "True", "FollowsQueue").await;
     enqueue(&busy, 25).await;
     run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(3)).await;
+    // Told, too: what is told later is the new operator's.
+    run.wait::<SignupPipeline>("demo", |pipeline| decision(pipeline) == Some((3, 3, None))).await;
     run.kill().await;
     // A queue in which nothing is due.
     run.secret("app-redis", &[("uri", &redis().await)]).await;
     run.start();
-    let idle = |pipeline: &SignupPipeline| {
-        pipeline.status.as_ref()?.autoscaling.clone().filter(|decision| decision.recommended == 0)
-    };
-    let decision = idle(&run.wait("demo", |pipeline| idle(pipeline).is_some()).await).expect("it is there");
-    assert_eq!((decision.desired, decision.limited_by.as_deref()), (3, Some("cooldownPeriod")));
+    let idle = |pipeline: &SignupPipeline| decision(pipeline).is_some_and(|(_, recommended, _)| recommended == 0);
+    let pipeline: SignupPipeline = run.wait("demo", idle).await;
+    assert_eq!(decision(&pipeline), Some((3, 0, Some("cooldownPeriod"))));
     assert_eq!(replicas(&run.wait("demo-worker", |_| true).await), Some(3));
 }
 

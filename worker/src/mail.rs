@@ -6,13 +6,14 @@
 //!
 //! # Layout
 //!
-//! - `connection`: the dialogue, step by step
+//! - `connection`: the dialogue, step by step; `addresses`: to the address that answers first
 //! - [`class`]: what its end means
 //! - [`reply`]: what the server said
 //! - [`breaker`]: no tasks while the server is down
 //! - `pace`: no more per second than allowed
 //! - `pool`, `tls`, `stream`: connections kept, trusted, encrypted
 
+mod addresses;
 pub mod breaker;
 pub mod class;
 mod connection;

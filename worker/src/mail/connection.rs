@@ -7,6 +7,7 @@
 //! `TCP_NODELAY` is set by us: lettre 0.11 leaves Nagle's algorithm on and writes the message and its final dot apart.
 
 use super::{
+    addresses,
     reply::{Cause, Failure, Phase, Reply},
     stream::ImplicitTls,
     tls,
@@ -166,7 +167,7 @@ fn is_completion(response: &Response) -> bool {
 
 async fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
     let lost = |_| Failure::new(Phase::Connect, Cause::Lost);
-    let stream = TcpStream::connect((host, port)).await.map_err(lost)?;
+    let stream = addresses::connect(host, port).await.map_err(lost)?;
     stream.set_nodelay(true).map_err(lost)?;
     Ok(stream)
 }

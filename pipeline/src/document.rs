@@ -53,7 +53,7 @@ pub struct Task {
     /// Age at which a mail that could not be sent is given up.
     #[serde(with = "duration")]
     pub deadline: Duration,
-    /// Time limit of one attempt, up to the final dot of the SMTP dialogue.
+    /// Time limit of one attempt, from its turn under `maxPerSecond` up to the final dot of the SMTP dialogue.
     #[serde(with = "duration")]
     pub timeout: Duration,
     /// Waiting time between attempts.

@@ -38,8 +38,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// The message and its final dot; servers filter content before they answer.
 const DOT_LIMIT: Duration = Duration::from_secs(120);
-/// QUIT is a courtesy.
-const QUIT_LIMIT: Duration = Duration::from_secs(2);
+/// RSET and QUIT: what is known of a mail does not wait for courtesies.
+const COURTESY_LIMIT: Duration = Duration::from_secs(2);
 
 /// The step that a dialogue waits at, for whoever ends it from outside.
 #[derive(Debug, Default)]
@@ -132,7 +132,8 @@ impl Connection {
 
     /// Abandons a message that was not handed over (RSET), so that another may follow on this connection.
     pub(super) async fn reset(&mut self) {
-        self.is_usable = self.command(Phase::Mail, Rset).await.is_ok();
+        let answered = step(COURTESY_LIMIT, Phase::Mail, self.smtp.command(Rset)).await;
+        self.is_usable = answered.is_ok();
     }
 
     /// True: another message may follow on this connection.
@@ -142,7 +143,7 @@ impl Connection {
 
     /// Says goodbye; failures do not matter any more.
     pub(super) async fn quit(mut self) {
-        let _ = tokio::time::timeout(QUIT_LIMIT, self.smtp.quit()).await;
+        let _ = tokio::time::timeout(COURTESY_LIMIT, self.smtp.quit()).await;
     }
 
     async fn command<C: std::fmt::Display>(&mut self, phase: Phase, command: C) -> Result<(), Failure> {

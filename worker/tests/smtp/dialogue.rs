@@ -206,6 +206,30 @@ async fn refused_recipients_do_not_open_the_breaker_whatever_the_server_calls_it
     assert!(!mailer.breaker().is_open());
 }
 
+/// A mail server that refuses every recipient and then says nothing more.
+async fn silent_after_a_refusal(listener: TcpListener) {
+    let (mut stream, _) = listener.accept().await.expect("a connection");
+    let mut command = [0; 512];
+    for answer in ["220 here\r\n", "250 here\r\n", "250 ok\r\n", "550 5.1.1 unknown\r\n"] {
+        stream.write_all(answer.as_bytes()).await.expect("the client listens");
+        let length = stream.read(&mut command).await.expect("the client speaks");
+        assert!(length > 0, "the client hung up after {answer}");
+    }
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_although_the_server_does_not_answer_rset() {
+    let inbox = inbox(Settings::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("it is bound").port();
+    tokio::spawn(silent_after_a_refusal(listener));
+    let settings = Smtp { port, ..settings(&inbox, SmtpTls::None) };
+    let told =
+        tokio::time::timeout(SOON, fail(&mailer(), &settings)).await.expect("it does not wait for the answer to RSET");
+    assert_eq!(told.class(), Class::Permanent);
+}
+
 /// A mail server without any extension, which the inbox is not; as far as EHLO.
 async fn plain_server(listener: TcpListener) {
     while let Ok((mut stream, _)) = listener.accept().await {

@@ -1,6 +1,6 @@
 //! `operator check` as people start it, without a cluster: files, and clusters that are not there.
 
-use std::{net::TcpListener, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
 /// Exit code, standard output, standard error.
 fn check(arguments: &[&str], kubeconfig: &Path) -> (Option<i32>, String, String) {
@@ -52,8 +52,7 @@ fn nobody_could_look_is_another_exit_code_than_something_is_wrong() {
 
 #[test]
 fn a_cluster_that_does_not_answer_is_told_as_such() {
-    // Bound and given back: nobody listens there.
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let address = format!("127.0.0.1:{}", servers::free_port().expect("a port at which nobody listens"));
     let folder = tempfile::tempdir().expect("a folder");
     let kubeconfig = folder.path().join("kubeconfig");
     let config = serde_json::json!({"apiVersion": "v1", "kind": "Config", "current-context": "a",

@@ -51,7 +51,7 @@ async fn tasks_flow_over_tls_and_an_unknown_authority_is_refused() {
     };
     let (authority, certificate, key) =
         (file("ca", &ours.authority), file("crt", &ours.certificate), file("key", &ours.key));
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = servers::free_port().unwrap();
     let tls_port = port.to_string();
     let files = ["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-ca-cert-file", &authority];
     let redis =

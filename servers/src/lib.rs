@@ -9,16 +9,19 @@
 //!
 //! - `postgres`, `redis`: one server each, with the levers tests need (stop, kill, pause, start again)
 //! - `authority`: certificates, for servers with TLS
+//! - `port`: a free port, for a server that has to be told one
 //! - `process`: a server process and the guard that outlives us to clean up
 //! - `shared`: one server per test process
 
 mod authority;
+mod port;
 mod postgres;
 mod process;
 mod redis;
 mod shared;
 
 pub use authority::Authority;
+pub use port::free_port;
 pub use postgres::Postgres;
 pub use process::{Process, ServerError};
 pub use redis::Redis;

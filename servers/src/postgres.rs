@@ -5,7 +5,10 @@
 //! Does not: survive a crash of the machine (`fsync` is off: the data goes with the run anyway; a killed server loses nothing).
 
 use crate::authority::Authority;
-use crate::process::{Process, ServerError, free_port, random_hex, run};
+use crate::{
+    port::free_port,
+    process::{Process, ServerError, random_hex, run},
+};
 use rustix::process::Signal;
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpStream},

@@ -8,7 +8,6 @@
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io::Write,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
@@ -183,14 +182,6 @@ impl Drop for Process {
         drop(self.pipe.take());
         let _ = self.guard.wait();
     }
-}
-
-/// A port of 127.0.0.1 that was free a moment ago.
-pub(crate) fn free_port() -> Result<u16, ServerError> {
-    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|source| ServerError::Io { action: "find a free port", source })
 }
 
 /// 24 random hexadecimal digits.

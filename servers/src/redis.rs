@@ -3,7 +3,10 @@
 //! Takes: `redis-server` on `PATH`. Gives: a server with a password, 1024 databases and no persistence unless asked for.
 //! Does not: keep anything over [`Redis::kill`]: that is what tests want from it.
 
-use crate::process::{Process, ServerError, free_port, random_hex};
+use crate::{
+    port::free_port,
+    process::{Process, ServerError, random_hex},
+};
 use rustix::process::Signal;
 use std::{
     io::{Read, Write},

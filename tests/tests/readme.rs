@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use std::{
     fs,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -95,9 +95,7 @@ fn curl(arguments: &[&str]) -> String {
 #[test]
 fn make_run_answers_a_signup_and_sends_one_mail_whose_button_verifies() {
     let folder = tempfile::tempdir().expect("a folder");
-    let free = || TcpListener::bind("127.0.0.1:0").expect("a port");
-    let ports = [free(), free(), free()].map(|listener| listener.local_addr().expect("an address").to_string());
-    let [api, grpc, inbox] = ports;
+    let [api, grpc, inbox] = [(); 3].map(|()| format!("127.0.0.1:{}", servers::free_port().expect("a port")));
     let addresses = [("API_ADDR", api.clone()), ("GRPC_ADDR", grpc), ("INBOX_ADDR", inbox.clone())];
     let mut run = Run::start(folder.path(), &addresses);
 

@@ -8,7 +8,6 @@ use k8s_openapi::api::apps::v1::Deployment;
 use pipeline::Unready;
 use serde_json::json;
 use servers::{Authority, Redis};
-use std::net::TcpListener;
 
 #[tokio::test]
 async fn each_trouble_with_postgresql_has_its_reason_and_its_fix() {
@@ -70,7 +69,7 @@ async fn each_trouble_with_the_mail_server_has_its_reason_and_its_fix() {
 
 /// A server with a plain port and one with TLS, and the URIs of both.
 fn redis_with_tls(authority: &Authority) -> (Redis, String, String) {
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+    let port = servers::free_port().expect("a free port");
     let path = |path: std::path::PathBuf| path.display().to_string();
     let (ca, certificate, key) = (path(authority.ca()), path(authority.certificate()), path(authority.key()));
     let mut arguments = vec!["--tls-auth-clients", "no", "--tls-ca-cert-file", &ca, "--tls-cert-file", &certificate];

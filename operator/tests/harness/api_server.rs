@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use servers::Process;
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -47,14 +47,9 @@ fn program(name: &str) -> PathBuf {
     path
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it is bound").port()
-}
-
 /// Starts a server, which ends with the value.
 pub(crate) fn start() -> ApiServer {
-    let (client, peer, port) = (free_port(), free_port(), free_port());
+    let [client, peer, port] = [(); 3].map(|()| servers::free_port().expect("a free port"));
     let mut etcd = Process::new("signup-etcd", Signal::KILL).expect("a folder");
     let urls = [client, peer].map(|port| format!("http://127.0.0.1:{port}"));
     let mut command = Command::new(program("etcd"));

@@ -1,0 +1,71 @@
+//! A free port, for a server that has to be told one.
+//!
+//! Takes: nothing. Gives: a TCP port of 127.0.0.1 at which nobody listens, below those that the kernel gives to clients, so
+//! that no connection made meanwhile takes it. Does not: reserve it; another process that looks for one at random may, one
+//! time in thousands, find the same.
+
+use crate::process::ServerError;
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    ops::Range,
+};
+
+/// Ports that are tried: above those of well-known services, below Kubernetes' node ports (30000 to 32767).
+const PORTS: Range<u16> = 10_000..30_000;
+
+/// Many more than are needed unless somebody has taken nearly all.
+const TRIES: u32 = 1_000;
+
+/// The first port that clients get (Linux, `ip_local_port_range`) where nobody has set another.
+const FIRST_OF_CLIENTS: u16 = 32_768;
+
+/// Finds a port.
+///
+/// # Errors
+///
+/// [`ServerError::Io`]: no port is free, or there are no random bytes.
+pub fn free_port() -> Result<u16, ServerError> {
+    let range = PORTS.start..PORTS.end.min(first_of_clients());
+    if !range.is_empty() {
+        for _ in 0..TRIES {
+            let port = range.start + random()? % (range.end - range.start);
+            if bind(port).is_ok() {
+                return Ok(port);
+            }
+        }
+    }
+    bind(0).map_err(|source| ServerError::Io { action: "find a free port", source })
+}
+
+/// The port that was bound; it is free again.
+fn bind(port: u16) -> std::io::Result<u16> {
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    Ok(listener.local_addr()?.port())
+}
+
+fn first_of_clients() -> u16 {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    range.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(FIRST_OF_CLIENTS)
+}
+
+fn random() -> Result<u16, ServerError> {
+    let number = getrandom::u32();
+    let number =
+        number.map_err(|error| ServerError::Io { action: "get random bytes", source: std::io::Error::other(error) })?;
+    Ok((number >> 16) as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn ports_are_free_and_none_that_a_client_could_get() {
+        let first = first_of_clients();
+        let ports: BTreeSet<u16> = (0..100).map(|_| free_port().expect("a port")).collect();
+        assert!(ports.iter().all(|port| *port < first && bind(*port).is_ok()), "{ports:?}, clients from {first}");
+        assert!(ports.len() > 50, "they are drawn at random: {ports:?}");
+    }
+}

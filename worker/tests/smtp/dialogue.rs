@@ -206,6 +206,14 @@ async fn refused_recipients_do_not_open_the_breaker_whatever_the_server_calls_it
     assert!(!mailer.breaker().is_open());
 }
 
+/// Starts a server that the inbox cannot play, and tells its port.
+async fn port_of<S: Future<Output = ()> + Send + 'static>(server: fn(TcpListener) -> S) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("it is bound").port();
+    tokio::spawn(server(listener));
+    port
+}
+
 /// A mail server that refuses every recipient and then says nothing more.
 async fn silent_after_a_refusal(listener: TcpListener) {
     let (mut stream, _) = listener.accept().await.expect("a connection");
@@ -221,10 +229,7 @@ async fn silent_after_a_refusal(listener: TcpListener) {
 #[tokio::test]
 async fn a_refusal_is_told_although_the_server_does_not_answer_rset() {
     let inbox = inbox(Settings::default());
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("it is bound").port();
-    tokio::spawn(silent_after_a_refusal(listener));
-    let settings = Smtp { port, ..settings(&inbox, SmtpTls::None) };
+    let settings = Smtp { port: port_of(silent_after_a_refusal).await, ..settings(&inbox, SmtpTls::None) };
     let told =
         tokio::time::timeout(SOON, fail(&mailer(), &settings)).await.expect("it does not wait for the answer to RSET");
     assert_eq!(told.class(), Class::Permanent);
@@ -245,10 +250,7 @@ async fn plain_server(listener: TcpListener) {
 #[tokio::test]
 async fn without_smtputf8_a_recipient_is_refused_and_a_sender_is_a_setting() {
     let inbox = inbox(Settings::default());
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("it is bound").port();
-    tokio::spawn(plain_server(listener));
-    let settings = Smtp { port, ..settings(&inbox, SmtpTls::None) };
+    let settings = Smtp { port: port_of(plain_server).await, ..settings(&inbox, SmtpTls::None) };
     for (from, to, class) in [
         ("no-reply@b\u{fc}cher.example", "alice1@email.com", Class::Misconfigured),
         ("no-reply@example.com", "\u{e4}lice@email.com", Class::Permanent),

@@ -4,7 +4,7 @@
 //! request` with the field names clients of the Go program search for, and the request metrics.
 //! Does not: log request bodies, header values, or secret query values; a logged body is an error body of ours.
 
-use crate::query;
+use crate::redaction;
 use axum::{
     extract::{MatchedPath, Request},
     http::StatusCode,
@@ -26,7 +26,7 @@ pub(crate) struct LoggedBody(pub(crate) String);
 pub(crate) async fn http(request: Request, next: Next) -> Response {
     let start = Instant::now();
     let method = request.method().clone();
-    let mut path = query::redact(&request.uri().to_string());
+    let mut path = redaction::redact(&request.uri().to_string());
     path.truncate(path.floor_char_boundary(LOGGED_PATH));
     let route =
         request.extensions().get::<MatchedPath>().map_or("unmatched".to_owned(), |path| path.as_str().to_owned());

@@ -28,6 +28,7 @@ mod peer;
 mod program;
 mod protojson;
 mod query;
+mod redaction;
 mod refusal;
 mod relay;
 mod request_body;

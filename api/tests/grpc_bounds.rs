@@ -2,7 +2,10 @@
 
 use crate::harness::{PATIENCE, Setup, TestApi};
 use std::time::Duration;
-use tonic::{Streaming, transport::{Channel, Endpoint}};
+use tonic::{
+    Streaming,
+    transport::{Channel, Endpoint},
+};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::HealthClient};
 
 async fn connection(api: &TestApi) -> HealthClient<Channel> {

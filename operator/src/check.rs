@@ -7,7 +7,7 @@
 //! # Layout
 //!
 //! - [`mod@line`]: a finding and how it is printed
-//! - `look`: reads the cluster, the only I/O (with [`run`], which puts snapshots together)
+//! - `look`, `seen`: reads the cluster, the only I/O (with [`run`], which puts snapshots together)
 //! - `offers`, `definition`, `process`, `rights`: judge the cluster (pure)
 //! - `pipeline`, with `conditions`, `secrets`, `exposure`, `pods`: judge a pipeline (pure)
 //! - `file`: judges a file (pure)
@@ -26,6 +26,7 @@ mod pods;
 mod process;
 mod rights;
 mod secrets;
+mod seen;
 mod snapshot;
 
 use crate::crd::SignupPipeline;
@@ -33,7 +34,7 @@ use error::CheckError;
 use jiff::Timestamp;
 use kube::{Client, Config, ResourceExt};
 use line::Report;
-use look::Seen;
+use seen::Seen;
 use std::{error::Error as _, path::PathBuf, process::ExitCode, time::Duration};
 
 /// The operators, as far as the caller may see them.

@@ -10,7 +10,7 @@
 //! - [`apply`], [`drift`]: children
 //! - [`pods`], `nudge`: live configuration
 //! - [`scaler`], `replicas`: number of workers; `redis`: why it cannot be asked
-//! - [`rollout`], [`exposure`], `reachability`, `readiness`, `configuration`, `figures`, [`condition`], [`status`], [`reason`]: what to tell
+//! - [`rollout`], [`facts`], [`exposure`], `reachability`, `readiness`, `configuration`, `figures`, [`condition`], [`status`], [`reason`]: what to tell
 //!   (pure); [`definition`]: whether the resource's own definition is as new as the operator
 //! - `reconcile`: all of it in this order, and [`report`] with `events`, which tell it
 
@@ -24,6 +24,7 @@ pub mod drift;
 pub mod endpoints;
 pub(crate) mod events;
 pub mod exposure;
+pub mod facts;
 mod figures;
 mod known;
 mod nudge;

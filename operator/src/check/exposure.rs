@@ -3,7 +3,7 @@
 //! Takes: a snapshot. Gives: lines about its ingress class, or about each of its Gateways, and about TLS that the links need.
 //! Pure. Does not: try the address.
 
-use super::{line::Line, look::Seen, offers::Class, pipeline::Snapshot};
+use super::{line::Line, offers::Class, pipeline::Snapshot, seen::Seen};
 use crate::{
     build::{child::Kind, document::public_url},
     crd::{

@@ -7,6 +7,7 @@ use super::{
     offers::{Class, OPTIONAL},
     process::{Operator, Running},
     rights::{self, Right},
+    seen::Seen,
 };
 use crate::{controller::definition::missing, crd::SignupPipeline};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -37,28 +38,6 @@ pub(super) const AT_ONCE: usize = 8;
 const OPERATORS: &str = "app.kubernetes.io/name=signup-operator";
 /// Annotation of the IngressClass that an Ingress without a class gets.
 const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
-
-/// What the API server says when it is asked for something.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Seen<T> {
-    /// It is there.
-    There(T),
-    /// It is not.
-    Absent,
-    /// The caller may not know.
-    Forbidden,
-}
-
-impl<T> Seen<T> {
-    /// The same with what `change` makes of it.
-    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Seen<U> {
-        match self {
-            Self::There(found) => Seen::There(change(found)),
-            Self::Absent => Seen::Absent,
-            Self::Forbidden => Seen::Forbidden,
-        }
-    }
-}
 
 /// Waits for an answer; neither absence nor a missing right is an error.
 pub(super) async fn seen<T>(

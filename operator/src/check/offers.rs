@@ -2,7 +2,7 @@
 //!
 //! Takes: the API server's answers. Gives: lines. Pure. Does not: judge a pipeline.
 
-use super::{line::Line, look::Seen};
+use super::{line::Line, seen::Seen};
 use k8s_openapi::apimachinery::pkg::version::Info;
 
 /// Oldest minor version of Kubernetes 1 that takes the definition (`fieldPath` of CEL rules); `kubeVersion` of the charts.

@@ -6,9 +6,9 @@
 use super::{
     conditions, exposure,
     line::{Level, Line},
-    look::Seen,
     offers::Class,
     pods, secrets,
+    seen::Seen,
 };
 use crate::{
     build::{child::Kind, names::Part},

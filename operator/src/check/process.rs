@@ -4,7 +4,7 @@
 
 use super::{
     line::{Level, Line},
-    look::Seen,
+    seen::Seen,
 };
 use crate::controller::rollout::pod_trouble;
 use jiff::Timestamp;

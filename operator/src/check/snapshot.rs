@@ -5,10 +5,11 @@
 
 use super::{
     error::CheckError,
-    look::{self, AT_ONCE, Seen},
+    look::{self, AT_ONCE},
     offers::Class,
     pipeline::Snapshot,
     secrets,
+    seen::Seen,
 };
 use crate::{
     build::{

@@ -4,12 +4,12 @@
 
 use super::{
     condition::{Draft, Holds, conditions},
+    facts::Facts,
     observe::Observed,
     pods::Report,
     reason,
     rollout::Rollout,
     scaler::Scaling,
-    status::Facts,
 };
 use crate::{
     build::names::Part,

@@ -4,8 +4,8 @@
 
 use super::{
     condition::{Draft, Holds, whole_second},
+    facts::Facts,
     reason::{self, Finding, condition as kind},
-    status::Facts,
 };
 use crate::{
     crd::{

@@ -5,9 +5,9 @@
 
 use super::{
     condition::{Draft, Holds},
+    facts::Facts,
     pods::Mail,
     reason::{self, Finding, condition as kind},
-    status::Facts,
 };
 use crate::{
     build::names::Part,

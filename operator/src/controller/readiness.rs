@@ -7,10 +7,10 @@ use super::{
     condition::{Draft, Holds},
     configuration::config_applied,
     events::PATIENCE,
+    facts::Facts,
     reachability::{database, mail, redis},
     reason::{self, Finding, condition as kind},
     rollout::pod_trouble,
-    status::Facts,
 };
 use crate::crd::autoscaling::AutoscalingMode;
 use jiff::Timestamp;

@@ -3,20 +3,20 @@
 //! Takes: the resource. Gives: observe, validate, build, apply, configure pods, scale, report, in this order; trouble in a
 //! step is reported in the status before it is an error. Does not: apply anything while something is missing.
 
-mod facts;
 mod restarts;
 
 use super::{
     Context,
     apply::{self, ApplyError},
     endpoints,
+    facts::{self, Facts},
     nudge::nudge,
     observe::{ObserveError, Observed, observe},
     pods::Version,
     reason::{self, Finding},
     report::{self, Written},
     scaler::{Scaler, Scaling},
-    status::{Facts, status},
+    status::status,
     validate::{Lookup, validate},
 };
 use crate::{

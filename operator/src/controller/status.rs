@@ -7,49 +7,17 @@ use super::{
     condition::{Draft, Holds, conditions},
     configuration::{config_applied, config_status},
     exposure::exposure,
+    facts::Facts,
     figures::{autoscaling, queue_status, scaling_active, sum},
-    observe::Observed,
-    pods::Report,
     reachability::{database, mail, redis},
     readiness::{ready, wrong},
     reason::{self, Finding, condition as kind},
-    rollout::Rollout,
-    scaler::Scaling,
 };
-use crate::{
-    build::child::Kind,
-    crd::{
-        SignupPipeline,
-        status::{QueueStatus, SignupPipelineStatus},
-    },
+use crate::crd::{
+    SignupPipeline,
+    status::{QueueStatus, SignupPipelineStatus},
 };
 use jiff::Timestamp;
-
-/// What is known of a pipeline.
-pub struct Facts<'a> {
-    /// The resource.
-    pub pipeline: &'a SignupPipeline,
-    /// What is missing or failed; nothing was applied after the first one.
-    pub findings: &'a [Finding],
-    /// Children that could not be applied, which holds up nothing.
-    pub leaves: &'a [(Kind, Finding)],
-    /// The definition of the resource is older than the operator.
-    pub outdated: Option<&'a Finding>,
-    /// The operator's own image, when the pipeline names none and keeps another.
-    pub newer_image: Option<&'a str>,
-    /// What is there.
-    pub observed: &'a Observed,
-    /// Deployment of the api.
-    pub api: Rollout,
-    /// Deployment of the workers.
-    pub worker: Rollout,
-    /// What the pods tell.
-    pub reports: &'a [Report],
-    /// Hash of the configuration that the pods shall run.
-    pub config: &'a str,
-    /// The queues and the number of workers.
-    pub scaling: &'a Scaling,
-}
 
 /// Puts the status together.
 pub fn status(facts: &Facts<'_>, now: Timestamp) -> SignupPipelineStatus {

@@ -1,14 +1,15 @@
-//! What a look at the cluster told, as the status needs it.
+//! What is known of a pipeline, as the status needs it.
 //!
 //! Takes: what was observed, and what was written since. Gives: [`Facts`] whose Deployments are as they are after those writes.
 //! Pure. Does not: know what the pods or the API server tell besides; `reconcile` adds it.
 
-use super::super::{
+use super::{
     apply,
     observe::Observed,
+    pods::Report,
+    reason::Finding,
     rollout::{Rollout, rollout},
     scaler::Scaling,
-    status::Facts,
 };
 use crate::{
     build::{
@@ -18,6 +19,32 @@ use crate::{
     crd::SignupPipeline,
 };
 use kube::ResourceExt;
+
+/// What is known of a pipeline.
+pub struct Facts<'a> {
+    /// The resource.
+    pub pipeline: &'a SignupPipeline,
+    /// What is missing or failed; nothing was applied after the first one.
+    pub findings: &'a [Finding],
+    /// Children that could not be applied, which holds up nothing.
+    pub leaves: &'a [(Kind, Finding)],
+    /// The definition of the resource is older than the operator.
+    pub outdated: Option<&'a Finding>,
+    /// The operator's own image, when the pipeline names none and keeps another.
+    pub newer_image: Option<&'a str>,
+    /// What is there.
+    pub observed: &'a Observed,
+    /// Deployment of the api.
+    pub api: Rollout,
+    /// Deployment of the workers.
+    pub worker: Rollout,
+    /// What the pods tell.
+    pub reports: &'a [Report],
+    /// Hash of the configuration that the pods shall run.
+    pub config: &'a str,
+    /// The queues and the number of workers.
+    pub scaling: &'a Scaling,
+}
 
 /// What the cluster tells; the rest is empty. A Deployment of which the spec or the number of pods was written since is not
 /// complete, whatever it was, and wants the number that was written.

@@ -13,15 +13,12 @@ use super::{
     plan::{Plan, StandIn},
     screen::{Screen, say},
     stores::Stores,
-    wait,
+    wait::{self, LOOK},
 };
 use crate::{manifest::Manifest, scaling::Autoscaler};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-
-/// How often processes and their logs are looked at.
-pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// How often the file and the stores are looked at.
 const GLANCE: Duration = Duration::from_millis(500);

@@ -6,7 +6,6 @@
 use super::{
     LocalError,
     child::{Child, Listening},
-    running::LOOK,
     screen::say,
 };
 use serde::Deserialize;
@@ -14,6 +13,9 @@ use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
+
+/// How often processes and their logs are looked at.
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// After this time a process that is not ready is worth a line.
 const SLOW: Duration = Duration::from_secs(2);

@@ -7,7 +7,8 @@
 use crate::process::ServerError;
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    io::{self, ErrorKind},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     ops::Range,
 };
 
@@ -30,18 +31,19 @@ pub fn free_port() -> Result<u16, ServerError> {
     if !range.is_empty() {
         for _ in 0..TRIES {
             let port = range.start + random()? % (range.end - range.start);
-            if bind(port).is_ok() {
+            if nobody_listens(port) {
                 return Ok(port);
             }
         }
     }
-    bind(0).map_err(|source| ServerError::Io { action: "find a free port", source })
+    let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    any.map(|address| address.port()).map_err(|source| ServerError::Io { action: "find a free port", source })
 }
 
-/// The port that was bound; it is free again.
-fn bind(port: u16) -> std::io::Result<u16> {
-    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-    Ok(listener.local_addr()?.port())
+/// Asks without binding the port: until its `exec`, a child that another thread starts holds whatever we have bound.
+fn nobody_listens(port: u16) -> bool {
+    let connected = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+    connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 fn first_of_clients() -> u16 {
@@ -52,7 +54,7 @@ fn first_of_clients() -> u16 {
 fn random() -> Result<u16, ServerError> {
     let number = getrandom::u32();
     let number =
-        number.map_err(|error| ServerError::Io { action: "get random bytes", source: std::io::Error::other(error) })?;
+        number.map_err(|error| ServerError::Io { action: "get random bytes", source: io::Error::other(error) })?;
     Ok((number >> 16) as u16)
 }
 
@@ -62,10 +64,17 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn ports_are_free_and_none_that_a_client_could_get() {
+    fn ports_are_drawn_at_random_from_those_that_no_client_gets() {
         let first = first_of_clients();
         let ports: BTreeSet<u16> = (0..100).map(|_| free_port().expect("a port")).collect();
-        assert!(ports.iter().all(|port| *port < first && bind(*port).is_ok()), "{ports:?}, clients from {first}");
-        assert!(ports.len() > 50, "they are drawn at random: {ports:?}");
+        assert!(ports.iter().all(|port| *port < first), "{ports:?}, clients from {first}");
+        assert!(ports.len() > 50, "{ports:?}");
+    }
+
+    #[test]
+    fn a_port_at_which_somebody_listens_is_not_free() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        assert!(!nobody_listens(listener.local_addr().expect("an address").port()));
+        assert!(nobody_listens(free_port().expect("a port")));
     }
 }

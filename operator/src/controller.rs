@@ -1,7 +1,7 @@
 //! The operator in a cluster: keeps every SignupPipeline's children as the resource says, and reports.
 //!
 //! Takes: a client and a scope. Gives: a reconcile per pipeline at each change of the resource, its children or its pods, and
-//! every [`LOOK`]. Does not: provision PostgreSQL or Redis, or write anything while nothing changes.
+//! every [`LOOK`], or more often where `pollInterval` says so. Does not: provision PostgreSQL or Redis, or write anything while nothing changes.
 //!
 //! # Layout, in the order of one reconcile
 //!
@@ -169,7 +169,12 @@ async fn reconcile(pipeline: Arc<SignupPipeline>, context: Arc<Context>) -> Resu
     let done = tokio::time::timeout(RECONCILE_LIMIT, reconcile::reconcile(&pipeline, &context, &mut memory));
     done.await.map_err(|_| ReconcileError::TooSlow)??;
     context.known.forget_failures(&uid);
-    Ok(Action::requeue(LOOK))
+    Ok(Action::requeue(next_look(&pipeline)))
+}
+
+/// Time to the next look when nothing happens.
+fn next_look(pipeline: &SignupPipeline) -> Duration {
+    LOOK.min(pipeline.spec.worker.autoscaling.poll_interval.get())
 }
 
 /// Failures are tried again after 1, 2, 4 ... 60 seconds.
@@ -193,5 +198,14 @@ mod tests {
     fn the_wait_after_failures_doubles_up_to_a_minute() {
         let seconds: Vec<u64> = (1..=8).map(|failures| wait(failures).as_secs()).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn a_poll_interval_shortens_the_time_to_the_next_look_and_never_lengthens_it() {
+        let text = include_str!("../../samples/minimal.yaml");
+        let mut pipeline = crate::manifest::parse(text).expect("it is valid").pipeline;
+        assert_eq!(next_look(&pipeline), LOOK);
+        pipeline.spec.worker.autoscaling.poll_interval = crate::crd::time_span::TimeSpan::from_secs(1);
+        assert_eq!(next_look(&pipeline), Duration::from_secs(1));
     }
 }

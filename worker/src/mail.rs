@@ -85,7 +85,13 @@ impl Mailer {
             // After the 354 nothing but the message may be said: closing the connection discards it.
             Ok(_) if !clearance() => Sent::Withheld,
             Ok(connection) => self.hand_over(settings, connection, message).await,
-            Err(failure) => Sent::Failed(failure),
+            Err(Unprepared { failure, connection }) => {
+                // Here, where nothing interrupts it: what is known of the mail is not lost over a courtesy.
+                if let Some(connection) = connection {
+                    self.keep(&failure, connection, settings).await;
+                }
+                Sent::Failed(failure)
+            }
         };
         self.observe(&sent);
         sent
@@ -108,18 +114,19 @@ impl Mailer {
     }
 
     /// A connection that waits for the message.
-    async fn prepare(&self, settings: &Smtp, envelope: &Envelope, reached: &Reached) -> Result<Connection, Failure> {
+    async fn prepare(&self, settings: &Smtp, envelope: &Envelope, reached: &Reached) -> Result<Connection, Unprepared> {
         if let Some(mut connection) = self.pool.take(settings) {
             match connection.prepare(envelope, reached).await {
                 Ok(()) => return Ok(connection),
                 Err(failure) if is_end_of_connection(&failure) => self.pool.clear(),
-                Err(failure) => return Err(self.keep_after(failure, connection, settings).await),
+                Err(failure) => return Err(Unprepared { failure, connection: Some(connection) }),
             }
         }
-        let mut connection = Connection::open(settings, reached).await?;
+        let opened = Connection::open(settings, reached).await;
+        let mut connection = opened.map_err(|failure| Unprepared { failure, connection: None })?;
         match connection.prepare(envelope, reached).await {
             Ok(()) => Ok(connection),
-            Err(failure) => Err(self.keep_after(failure, connection, settings).await),
+            Err(failure) => Err(Unprepared { failure, connection: Some(connection) }),
         }
     }
 
@@ -130,12 +137,11 @@ impl Mailer {
     }
 
     /// A refusal leaves a good connection, which the next mail can use after RSET.
-    async fn keep_after(&self, failure: Failure, mut connection: Connection, settings: &Smtp) -> Failure {
+    async fn keep(&self, failure: &Failure, mut connection: Connection, settings: &Smtp) {
         if failure.leaves_the_connection_open() {
             connection.reset().await;
         }
         self.pool.put(connection, settings);
-        failure
     }
 
     /// The failure of a dialogue that was interrupted because its time was up: who says nothing is as good as not there.
@@ -166,6 +172,12 @@ impl Mailer {
             metrics::gauge!("signup_mail_last_reply_code").set(f64::from(code));
         }
     }
+}
+
+/// Why the message could not be handed over, and the connection on which that turned out.
+struct Unprepared {
+    failure: Failure,
+    connection: Option<Connection>,
 }
 
 /// A reused connection whose server hung up, or wants no more mails on this one: not a word about this mail.

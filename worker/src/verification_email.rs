@@ -114,7 +114,11 @@ impl VerificationEmail {
         }
         let stop = job.cancelled.child_token();
         match self.lease(job, payload, &stop).await {
-            Ok((leased, lease)) => self.attempt(&document, &job.limit, &leased, &lease, &stop).await,
+            Ok((leased, lease)) => {
+                // The wait for the database was not the mail server's either.
+                job.limit.count_from(Instant::now());
+                self.attempt(&document, &job.limit, &leased, &lease, &stop).await
+            }
             Err(outcome) => outcome,
         }
     }

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 /// Enough mails ahead to keep the pace.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
-/// How long a task may keep its slot for its turn: never most of its own time.
+/// How long a task may keep its slot for its turn: never most of its own time. A timeout of zero is none.
 pub(crate) fn longest_wait(timeout: Duration) -> Duration {
-    LONGEST_WAIT.min(timeout / 2)
+    if timeout.is_zero() { LONGEST_WAIT } else { LONGEST_WAIT.min(timeout / 2) }
 }
 
 /// Hands out evenly spaced starting times.
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_task_waits_for_half_of_its_time_and_for_three_seconds_at_most() {
-        for (timeout_s, wait_ms) in [(0, 0), (1, 500), (4, 2_000), (6, 3_000), (600, 3_000)] {
+        for (timeout_s, wait_ms) in [(0, 3_000), (1, 500), (4, 2_000), (6, 3_000), (600, 3_000)] {
             assert_eq!(longest_wait(Duration::from_secs(timeout_s)).as_millis(), wait_ms);
         }
     }

@@ -74,9 +74,16 @@ impl VerificationEmail {
             return Err(misconfigured("the verification key of this mail is missing; put it back into its Secret"));
         }
         let renewing = self.store.renew_code(id, leased.epoch, &materials.keys);
-        let Ok(Ok(renewed)) = tokio::time::timeout(self.timing.answer, renewing).await else {
-            tracing::warn!(intent = %id, "the code could not be renewed, the database did not answer");
-            return Err(Ended::Withheld);
+        let renewed = match tokio::time::timeout(self.timing.answer, renewing).await {
+            Ok(Ok(renewed)) => renewed,
+            Ok(Err(error)) => {
+                tracing::warn!(intent = %id, %error, "the code could not be renewed");
+                None
+            }
+            Err(_) => {
+                tracing::warn!(intent = %id, "the code could not be renewed, the database did not answer");
+                None
+            }
         };
         let code = renewed.ok_or(Ended::Withheld)?;
         tracing::warn!(intent = %id, key = leased.key_id, "the key of this mail is gone; its link is made with the current one");

@@ -8,12 +8,15 @@ use crate::{lease::Lease, random};
 use queue::Job;
 use signup::{IntentFor, LeaseOutcome, Leased, Policy, StoreError, task::Payload};
 use std::{sync::atomic::Ordering, time::Duration};
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Wait after the database did not answer; short, because it usually comes back soon and nothing is lost by asking.
 const DATABASE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+
+/// How late a lease that nobody waits for any more is still given back; its connection is kept so long.
+const LATEST_LEASE: Duration = Duration::from_secs(60);
 
 /// The database was asked in vain.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +48,7 @@ impl VerificationEmail {
     /// `None`: there is no such intent.
     async fn lease_known(&self, id: Uuid, stop: &CancellationToken) -> Result<Option<(Box<Leased>, Lease)>, Outcome> {
         let asked = Instant::now();
-        match self.answer(self.store.lease(id, &self.owner, self.timing.lease)).await? {
+        match self.answer(self.ask_for_lease(id)).await? {
             LeaseOutcome::Leased(leased) => {
                 let key = (id, leased.epoch);
                 let lease = Lease::new(self.store.clone(), key, self.timing, asked, stop.clone());
@@ -55,6 +58,27 @@ impl VerificationEmail {
             LeaseOutcome::Held(after) => Err(Outcome::Later { after, why: "another worker is sending the mail" }),
             LeaseOutcome::Settled(state) => Err(Outcome::Settled(state.as_str())),
             LeaseOutcome::Unknown => Ok(None),
+        }
+    }
+
+    /// Asks in a task of its own: a statement that was sent is carried out however late, and a lease that comes when nobody
+    /// waits for it any more is given back. Left alone it would run out like that of a worker that crashed.
+    fn ask_for_lease(&self, id: Uuid) -> impl Future<Output = Result<LeaseOutcome, StoreError>> + use<> {
+        let (store, owner, length) = (self.store.clone(), self.owner.clone(), self.timing.lease);
+        let (sender, receiver) = oneshot::channel();
+        tokio::spawn(tokio::time::timeout(length + LATEST_LEASE, async move {
+            let answer = store.lease(id, &owner, length).await;
+            if let Err(Ok(LeaseOutcome::Leased(late))) = sender.send(answer) {
+                // An error means that it runs out by itself.
+                let _ = store.record_release(id, late.epoch).await;
+            }
+        }));
+        async move {
+            match receiver.await {
+                Ok(answer) => answer,
+                // The task was given up, which is later than anybody waits.
+                Err(_) => std::future::pending().await,
+            }
         }
     }
 
@@ -68,8 +92,8 @@ impl VerificationEmail {
         }
     }
 
-    /// The database's answer, awaited for the length of a lease: one that was given before would be over. Its absence is logged
-    /// at the first task that misses it, and its return at the next one.
+    /// The database's answer, awaited for the length of a lease. Its absence is logged at the first task that misses it, and its
+    /// return at the next one.
     async fn answer<T>(&self, asking: impl Future<Output = Result<T, StoreError>>) -> Result<T, Outcome> {
         let answer = tokio::time::timeout(self.timing.lease, asking).await;
         let answer = answer.map_or(Err(NoAnswer::Silent), |answer| answer.map_err(NoAnswer::Failed));

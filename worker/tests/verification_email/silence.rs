@@ -87,10 +87,25 @@ async fn a_result_is_recorded_over_a_new_connection_when_the_others_fall_silent(
 async fn a_lease_that_is_asked_for_in_vain_costs_the_mail_nothing() {
     let timing = Timing { lease: SECOND, ..harness::timing() };
     let bench = Bench::with(inbox::Settings::default(), timing, "").await;
+    // The statement is known to the connection, so that it is sent as a whole.
+    let before = bench.sign_up("before").await;
+    // So short a lease lets no mail go.
+    assert!(!retry(bench.run(&before).await).1);
+    let connections = bench.inbox.connections();
     let created = bench.sign_up("alice1").await;
-    let _lock = lock(&bench).await;
+    let lock = lock(&bench).await;
     let result = tokio::time::timeout(SOON, bench.run(&created)).await.expect("the silence is noticed");
     let (after, counted, _) = retry(result);
     assert!(!counted && after.is_some_and(|after| after < MINUTE));
-    assert_eq!(bench.inbox.connections(), 0);
+    assert_eq!(bench.inbox.connections(), connections);
+    drop(lock);
+    let id = created.intent.id;
+    // The lease that was asked for comes now, and nobody waits for it any more.
+    let given_back = async {
+        while bench.value("lease_epoch", id).await == "0" || bench.value("state", id).await == "sending" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, given_back).await.expect("it is given back");
+    assert_eq!(bench.value("attempts || ' ' || failures || ' ' || crash_count", id).await, "0 0 0");
 }

@@ -33,7 +33,7 @@ pub use users::{CreateError, Created, NewUser, User};
 pub use verify::VerifyError;
 
 use sqlx::{
-    Connection, PgPool,
+    Connection, PgConnection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
@@ -52,6 +52,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A connection that was idle longer than this is tested before use; a busy one is not, which saves a round trip.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
+
+/// What an idle connection gets to show that it works: less than [`ACQUIRE_TIMEOUT`], which has to be enough for another one.
+const TEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a connection gets to show that it works when it is given back. A statement that was given up may have left it waiting
 /// for an answer that never comes, and it would keep its place among the connections for as long as the kernel tries.
@@ -83,7 +86,7 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Prepares at most `max_connections`, two at least, one of them for [`ping`](Self::ping); the first use connects, so
+    /// Prepares at most `max_connections`, which is 2 or more, one of them for [`ping`](Self::ping); the first use connects, so
     /// this succeeds while the database is down. Needs a Tokio runtime. With a `ca_file` and no `sslmode` in the URI the server's certificate and name are checked.
     ///
     /// # Errors
@@ -154,18 +157,20 @@ fn pool(connections: u32, options: PgConnectOptions) -> PgPool {
         .before_acquire(|connection, about| {
             Box::pin(async move {
                 if about.idle_for > TEST_AFTER_IDLE {
-                    connection.ping().await?;
+                    answers(connection, TEST_TIMEOUT).await?;
                 }
                 Ok(true)
             })
         })
         .after_release(|connection, _| {
-            Box::pin(async move {
-                let answer = tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await;
-                answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
-            })
+            Box::pin(async move { answers(connection, RELEASE_TIMEOUT).await.map(|()| true) })
         })
         .connect_lazy_with(options)
+}
+
+/// An error makes the pool close the connection and, for whoever waits, open another.
+async fn answers(connection: &mut PgConnection, within: Duration) -> Result<(), sqlx::Error> {
+    tokio::time::timeout(within, connection.ping()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 /// PostgreSQL's SQLSTATE for a table that is not there (appendix A of its manual).

@@ -50,6 +50,9 @@ const WINDOW: u32 = 64 * 1024;
 /// the replicas that came after it.
 pub(crate) const OLD: Duration = Duration::from_secs(10 * 60);
 
+/// Time that the calls of an old connection get: longer than any may take. Streams end with it.
+const FAREWELL: Duration = Duration::from_secs(30);
+
 /// Wait after an accept that failed, e.g. for want of file descriptors, which only the end of a connection frees.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -78,10 +81,10 @@ pub(crate) async fn serve(
         let service = with_peer(routes.clone(), Peer::new(peer), Arc::clone(&heard));
         let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
         let leave = leave(protocol, stop.clone());
-        let hard = hard.clone();
+        let (stop, hard) = (stop.clone(), hard.clone());
         served.spawn(async move {
             tokio::select! {
-                () = serve_one(connection, leave, &heard) => {}
+                () = serve_one(connection, leave, &stop, &heard) => {}
                 () = hard.cancelled() => {}
             }
             drop(place);
@@ -94,7 +97,12 @@ pub(crate) async fn serve(
 
 /// Serves one connection until it ends or has never said anything; asked to `leave`, it answers the requests under way and
 /// takes no more. How it ends is the client's affair.
-async fn serve_one(connection: Connection, leave: impl Future<Output = ()>, heard: &AtomicBool) {
+async fn serve_one(
+    connection: Connection,
+    leave: impl Future<Output = ()>,
+    stop: &CancellationToken,
+    heard: &AtomicBool,
+) {
     let mut connection = pin!(connection);
     tokio::select! {
         _result = connection.as_mut() => return,
@@ -102,7 +110,12 @@ async fn serve_one(connection: Connection, leave: impl Future<Output = ()>, hear
         () = leave => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _cut_or_ended = tokio::time::timeout(DRAIN, connection).await;
+    let ended_or_stopped = async {
+        tokio::select! { _result = connection.as_mut() => true, () = stop.cancelled() => false }
+    };
+    if !tokio::time::timeout(FAREWELL, ended_or_stopped).await.unwrap_or(true) {
+        let _cut_or_ended = tokio::time::timeout(DRAIN, connection).await;
+    }
 }
 
 /// When a connection is asked to leave: at the stop, or when it is old. HTTP/1.1 has no word for it that could not cross with

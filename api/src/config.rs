@@ -25,8 +25,8 @@ pub struct Config {
     #[arg(long = "admin", env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8081")]
     pub admin_addr: SocketAddr,
 
-    /// Open connections per interface, and gRPC calls at once; further clients wait in the kernel's backlog. Keep it below
-    /// `ulimit -n`.
+    /// Open connections per interface; further clients wait in the kernel's backlog. Also the gRPC calls that are read at
+    /// once. Keep it below `ulimit -n`.
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "N", default_value_t = 800,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_connections: u32,

@@ -11,7 +11,6 @@ use axum::{
     middleware::{self, Next},
     response::Response as HttpResponse,
 };
-use http_body_util::BodyExt as _;
 use pb::simple_bank_server::{SimpleBank, SimpleBankServer};
 use std::{any::Any, net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -21,6 +20,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 /// Time for one call, its message included; streams (reflection, health watch) only have to begin within it.
 const TIME: Duration = Duration::from_secs(20);
+
+/// Bytes of a message to health and reflection: names.
+const NAME_LIMIT: usize = 4 * 1024;
 
 /// How prost begins the description of a message it cannot read; what follows names the field, never its value.
 const UNREADABLE: &str = "failed to decode Protobuf message: ";
@@ -36,8 +38,8 @@ pub struct ReflectionError(#[from] tonic_reflection::server::Error);
 /// `pb.SimpleBank` over the [`Service`].
 struct Calls(Arc<Service>);
 
-/// Builds the routes, for `calls` at once over all connections, and the handle that sets what health checks are told.
-/// Further calls wait unread: each that is read may hold a message of 64 KiB.
+/// Builds the routes and the handle that sets what health checks are told. Of the calls of `pb.SimpleBank`, each of which may
+/// hold a message of 64 KiB, `calls` are read at once over all connections; further ones wait.
 ///
 /// # Errors
 ///
@@ -50,9 +52,9 @@ pub(crate) fn routes(service: Arc<Service>, calls: usize) -> Result<(Router, Hea
     };
     let (reporter, health) = tonic_health::server::health_reporter();
     let routes = Routes::new(SimpleBankServer::new(Calls(service)).max_decoding_message_size(request_body::LIMIT))
-        .add_service(health.max_decoding_message_size(request_body::LIMIT))
-        .add_service(reflection().build_v1()?.max_decoding_message_size(request_body::LIMIT))
-        .add_service(reflection().build_v1alpha()?.max_decoding_message_size(request_body::LIMIT))
+        .add_service(health.max_decoding_message_size(NAME_LIMIT))
+        .add_service(reflection().build_v1()?.max_decoding_message_size(NAME_LIMIT))
+        .add_service(reflection().build_v1alpha()?.max_decoding_message_size(NAME_LIMIT))
         .into_axum_router()
         .layer(middleware::from_fn_with_state(Arc::new(Semaphore::new(calls)), bounded))
         .layer(CatchPanicLayer::custom(panicked))
@@ -93,14 +95,10 @@ fn peer<T>(request: &Request<T>) -> Peer {
 
 async fn bounded(State(places): State<Arc<Semaphore>>, request: HttpRequest, next: Next) -> HttpResponse {
     let answer = async {
-        let place = places.acquire_owned().await;
-        // A stream keeps its place to its end.
-        next.run(request).await.map(|body| {
-            axum::body::Body::new(body.map_frame(move |frame| {
-                let _held = &place;
-                frame
-            }))
-        })
+        // Streams of health and reflection may last, and none of them may keep a signup waiting.
+        let is_bounded = request.uri().path().starts_with("/pb.SimpleBank/");
+        let _place = if is_bounded { places.acquire().await.ok() } else { None };
+        next.run(request).await
     };
     let Ok(response) = tokio::time::timeout(TIME, answer).await else {
         return Status::from(ApiError::Deadline).into_http();

@@ -152,11 +152,10 @@ pub fn decide(depths: Option<&[Depth]>, limits: &Limits, running: u32, past: &Pa
             fixed(desired, explanation)
         }
         (AutoscalingMode::DryRun, Some(depths)) => {
-            let auto = follow(depths, limits, running, past);
-            fixed(
-                limits.replicas,
-                format!("worker.replicas is {}; Auto would say: {}", limits.replicas, auto.explanation),
-            )
+            let Decision { desired, recommended, limited_by, explanation } = follow(depths, limits, running, past);
+            let explanation =
+                format!("worker.replicas is {}; Auto would have {desired}: {explanation}", limits.replicas);
+            Decision { desired: limits.replicas, recommended, limited_by, explanation }
         }
         _ => fixed(limits.replicas, format!("worker.replicas is {}", limits.replicas)),
     }
@@ -164,12 +163,14 @@ pub fn decide(depths: Option<&[Depth]>, limits: &Limits, running: u32, past: &Pa
 
 /// Without an answer nothing is removed, and after a while `fallback.replicas` are there at least.
 fn blind(limits: &Limits, running: u32, past: &Past) -> (u32, String) {
-    match past.fallback.filter(|fallback| *fallback > running) {
+    let fallback = past.fallback.filter(|fallback| (*fallback).min(limits.max) >= running);
+    match fallback {
         Some(fallback) => (
-            fallback.clamp(limits.min, limits.max),
+            fallback.min(limits.max).max(limits.min),
             format!("Redis has not answered for fallback.after; fallback.replicas is {fallback}"),
         ),
-        None => (running.clamp(limits.min, limits.max), "Redis does not answer, so the number stays as it is".into()),
+        None if running < limits.min => (limits.min, format!("Redis does not answer; minReplicas is {}", limits.min)),
+        None => (running, "Redis does not answer, so the number stays as it is".into()),
     }
 }
 
@@ -212,9 +213,9 @@ fn explain(work: u64, active: u64, recommended: u32, limits: &Limits, limited_by
         None => counted,
         Some(LimitedBy::MinReplicas) => format!("{counted}; minReplicas is {}", limits.min),
         Some(LimitedBy::MaxReplicas) => format!("{counted}; maxReplicas is {}", limits.max),
-        Some(LimitedBy::ScaleUp) => format!("{counted}; behavior.scaleUp allows no more yet"),
+        Some(LimitedBy::ScaleUp) => format!("{counted}; behavior.scaleUp allows no more now"),
         Some(LimitedBy::Cooldown) => format!("{counted}; more were needed within cooldownPeriod"),
-        Some(LimitedBy::ScaleDown) => format!("{counted}; behavior.scaleDown allows no fewer yet"),
+        Some(LimitedBy::ScaleDown) => format!("{counted}; behavior.scaleDown allows no fewer now"),
         Some(LimitedBy::Busy) => format!("{counted}; busy workers are not stopped"),
     }
 }

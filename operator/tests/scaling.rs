@@ -102,6 +102,7 @@ fn without_an_answer_of_redis_the_number_stays() {
         (7, "Redis does not answer, so the number stays as it is")
     );
     assert_eq!(decide(None, &LIMITS, 0, &recent(0)).desired, 1, "but never below the minimum");
+    assert_eq!(decide(None, &LIMITS, 12, &recent(0)).desired, 12, "nobody knows which of them are busy");
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn each_decision_explains_itself() {
             "500 running or due (0 running), 16 at once per worker: 32; maxReplicas is 10",
         ),
         (explain(&[depth(0, 0, 0)], &LIMITS, 9), "nothing is due; more were needed within cooldownPeriod"),
-        (explain(&[depth(1, 0, 0)], &dry, 0), "worker.replicas is 3; Auto would say: 1 running or due"),
+        (explain(&[depth(1, 0, 0)], &dry, 0), "worker.replicas is 3; Auto would have 1: 1 running or due"),
     ];
     for (explanation, expected) in cases {
         assert!(explanation.starts_with(expected), "{explanation}");
@@ -164,5 +165,7 @@ proptest! {
         prop_assert!(desired >= min);
         prop_assert!(desired >= busy);
         prop_assert!(desired <= limits.max.max(busy));
+        prop_assert!(desired <= past.grow_to.min(past.fewest.unwrap_or(u32::MAX)).max(running).max(min));
+        prop_assert!(desired >= past.most.max(past.shrink_to).min(running).min(limits.max));
     }
 }

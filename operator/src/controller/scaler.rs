@@ -65,6 +65,7 @@ impl Scaler {
         let mut scaling = Scaling { queues, decision, changed: None, awaited: None, trouble: None };
         if let (Some(told), Some(running), Some(decision)) = (told, running, &mut scaling.decision) {
             if spec.paused {
+                self.autoscaler.stand_aside();
                 decision.keep(told, "the pipeline is paused, so the number stays as it is");
                 return scaling;
             }
@@ -81,6 +82,7 @@ impl Scaler {
                 }
                 Err(finding) => {
                     if finding.reason == reason::FOREIGN_WRITER {
+                        self.autoscaler.stand_aside();
                         decision.keep(told, "an autoscaler sets the number, so it stays as it is");
                     }
                     scaling.trouble = Some(finding);

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 pub struct Autoscaler {
     recommendations: Recommendations,
     changes: Changes,
-    /// The mode was Auto at the last look.
+    /// Somebody else had no say in the number at the last look.
     decides: bool,
     /// Redis has not answered since.
     silent_since: Option<Instant>,
@@ -37,12 +37,14 @@ impl Autoscaler {
         now: Instant,
     ) -> Decision {
         let limits = Limits::from(worker);
-        let begins = limits.mode == AutoscalingMode::Auto && !self.decides;
+        let decides = matches!(limits.mode, AutoscalingMode::Auto | AutoscalingMode::DryRun);
         if let Some(running) = running {
-            self.decides = limits.mode == AutoscalingMode::Auto;
-            if begins || depths.is_none() {
+            if decides && !self.decides {
                 self.recommendations.add(running, now);
+            } else if depths.is_none() {
+                self.recommendations.add_needed(running, now);
             }
+            self.decides = decides;
         }
         self.silent_since = if depths.is_none() { self.silent_since.or(Some(now)) } else { None };
         let running = running.unwrap_or(limits.min);
@@ -51,6 +53,11 @@ impl Autoscaler {
             self.recommendations.add(decision.recommended, now);
         }
         decision
+    }
+
+    /// Somebody else has a say in the number now; when that is over, deciding begins anew.
+    pub fn stand_aside(&mut self) {
+        self.decides = false;
     }
 
     /// Remembers that the number of workers was changed.
@@ -70,7 +77,9 @@ impl Autoscaler {
                 .recommendations
                 .most_within(shrink_window.unwrap_or_else(|| settings.cooldown_period.get()), now),
             window: if shrink_window.is_some() { LimitedBy::ScaleDown } else { LimitedBy::Cooldown },
-            fewest: window(up).and_then(|window| self.recommendations.fewest_within(window, now)),
+            fewest: window(up)
+                .filter(|_| running > 0)
+                .and_then(|window| self.recommendations.fewest_within(window, now)),
             grow_to: speed::most(up, running, &self.changes, now),
             shrink_to: speed::fewest(down, running, &self.changes, now),
             fallback: fallback.map(|fallback| fallback.replicas.unsigned_abs()),
@@ -153,6 +162,24 @@ mod tests {
     }
 
     #[test]
+    fn the_cool_down_begins_when_somebody_elses_say_is_over() {
+        let (mut autoscaler, worker, start) = (Autoscaler::default(), Worker::default(), Instant::now());
+        assert_eq!(wanted(&mut autoscaler, &worker, start, &[(0, Some(IDLE)), (60, Some(IDLE))]), [5, 1]);
+        autoscaler.stand_aside();
+        assert_eq!(wanted(&mut autoscaler, &worker, start, &[(100, Some(IDLE)), (160, Some(IDLE))]), [5, 1]);
+    }
+
+    #[test]
+    fn a_look_that_redis_did_not_answer_does_not_hold_growth_up_and_zero_workers_wait_for_no_window() {
+        let (mut autoscaler, start) = (Autoscaler::default(), Instant::now());
+        let window = ScalingRules { stabilization_window_seconds: Some(30), ..ScalingRules::default() };
+        let worker = behaving(Behavior { scale_up: Some(window), scale_down: None });
+        let looks = [(0, Some(FULL)), (25, None), (29, Some(FULL)), (30, Some(FULL))];
+        assert_eq!(wanted(&mut autoscaler, &worker, start, &looks), [5, 5, 5, 10]);
+        assert_eq!(Autoscaler::default().decide(&worker, Some(FULL), Some(0), start).desired, 4);
+    }
+
+    #[test]
     fn growth_waits_for_its_window_and_goes_on_as_its_policies_allow() {
         let (mut autoscaler, start) = (Autoscaler::default(), Instant::now());
         let worker = behaving(Behavior { scale_up: one_a_minute(Some(30)), scale_down: None });
@@ -183,6 +210,12 @@ mod tests {
         worker.autoscaling.fallback = Some(Fallback { replicas: 8, after: TimeSpan::from_secs(180) });
         let looks = [(0, Some(IDLE)), (10, None), (189, None), (190, None), (191, Some(IDLE)), (192, None)];
         assert_eq!(wanted(&mut autoscaler, &worker, start, &looks), [5, 5, 5, 8, 5, 5]);
+        let told = |running, second| {
+            let mut autoscaler = Autoscaler::default();
+            autoscaler.decide(&worker, None, Some(running), start);
+            autoscaler.decide(&worker, None, Some(running), start + Duration::from_secs(second)).explanation
+        };
+        assert!(told(8, 180).contains("fallback.replicas is 8") && told(9, 180).contains("stays as it is"));
         worker.autoscaling.fallback = Some(Fallback { replicas: 2, after: TimeSpan::from_secs(180) });
         assert_eq!(wanted(&mut autoscaler, &worker, start, &[(1000, None)]), [5]);
     }

@@ -9,6 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// The longest window (`stabilizationWindowSeconds`, `cooldownPeriod`: 3600 s).
+const LONGEST_WINDOW: Duration = Duration::from_secs(3600);
+
 /// The longest period of a policy (autoscaling/v2: 1800 s); changes before it never count again.
 const LONGEST_PERIOD: Duration = Duration::from_secs(1800);
 
@@ -22,13 +25,18 @@ pub(super) struct Recommendations {
 
 impl Recommendations {
     /// The most that was recommended within `window` before `now`; 0 when nothing was.
-    pub(super) fn most_within(&mut self, window: Duration, now: Instant) -> u32 {
+    pub(super) fn most_within(&self, window: Duration, now: Instant) -> u32 {
         self.most.within(window, now).map_or(0, count)
     }
 
     /// The fewest that was recommended within `window` before `now`; `None` when nothing was.
-    pub(super) fn fewest_within(&mut self, window: Duration, now: Instant) -> Option<u32> {
+    pub(super) fn fewest_within(&self, window: Duration, now: Instant) -> Option<u32> {
         self.fewest.within(window, now).map(|fewest| count(-fewest))
+    }
+
+    /// Remembers workers that may be needed still, though nobody recommended them.
+    pub(super) fn add_needed(&mut self, workers: u32, now: Instant) {
+        self.most.add(workers.into(), now);
     }
 
     /// Remembers a recommendation.
@@ -43,13 +51,14 @@ impl Recommendations {
 struct Largest(VecDeque<(Instant, i64)>);
 
 impl Largest {
-    fn within(&mut self, window: Duration, now: Instant) -> Option<i64> {
-        self.0.retain(|(at, _)| now.saturating_duration_since(*at) < window);
-        self.0.front().map(|(_, number)| *number)
+    /// They are in order of time and falling, so the first of a window is its largest.
+    fn within(&self, window: Duration, now: Instant) -> Option<i64> {
+        self.0.iter().find(|(at, _)| now.saturating_duration_since(*at) < window).map(|(_, number)| *number)
     }
 
-    /// Smaller ones before it will never count again and are forgotten, so the first is the largest.
+    /// Smaller ones before it will never count again and are forgotten.
     fn add(&mut self, number: i64, now: Instant) {
+        self.0.retain(|(at, _)| now.saturating_duration_since(*at) < LONGEST_WINDOW);
         while self.0.back().is_some_and(|(_, earlier)| *earlier <= number) {
             self.0.pop_back();
         }
@@ -96,6 +105,15 @@ mod tests {
             let now = start + Duration::from_secs(second);
             assert_eq!((past.most_within(window, now), past.fewest_within(window, now)), (most, fewest), "{second} s");
         }
+    }
+
+    #[test]
+    fn a_longer_window_finds_what_a_shorter_one_did_not() {
+        let (mut past, start) = (Recommendations::default(), Instant::now());
+        past.add(5, start);
+        past.add(1, start + Duration::from_secs(50));
+        let now = start + Duration::from_secs(60);
+        assert_eq!([10, 11, 60, 61].map(|window| past.most_within(Duration::from_secs(window), now)), [0, 1, 1, 5]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Takes: the rules of one direction, what runs and what was changed lately. Gives: the bound for now, as the
 //! HorizontalPodAutoscaler computes it (autoscaling/v2, `HPAScalingRules`): a policy counts from the number at the start of
 //! its period. Does not: look at the queue. Differs in two points: a direction without rules has no bound, and from zero one
-//! worker may always start, because a percentage of zero would keep it there.
+//! worker may start whatever the policies are, because a percentage of zero would keep it there (`Disabled` does keep it).
 
 use super::history::Changes;
 use crate::crd::autoscaling::{PolicySelection, ScalingPolicy, ScalingPolicyType, ScalingRules};

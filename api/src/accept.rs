@@ -110,11 +110,14 @@ async fn serve_one(
         () = leave => {}
     }
     connection.as_mut().graceful_shutdown();
-    let ended_or_stopped = async {
-        tokio::select! { _result = connection.as_mut() => true, () = stop.cancelled() => false }
+    let drained = async {
+        stop.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
     };
-    if !tokio::time::timeout(FAREWELL, ended_or_stopped).await.unwrap_or(true) {
-        let _cut_or_ended = tokio::time::timeout(DRAIN, connection).await;
+    tokio::select! {
+        _result = connection => {}
+        () = tokio::time::sleep(FAREWELL) => {}
+        () = drained => {}
     }
 }
 

@@ -40,10 +40,13 @@ fn the_printed_crd_reads_back_as_the_same_object() {
     assert_eq!(read, serde_json::to_value(SignupPipeline::crd()).expect("the CRD has a JSON form"));
 }
 
+/// Client-side `kubectl apply` keeps the whole object as JSON in the annotation `last-applied-configuration`, and the API
+/// server lets all annotations of an object together hold 256 KiB; the rest is left to others.
 #[test]
-fn the_printed_crd_is_smaller_than_64_kib() {
-    let size = operator::crd::to_yaml().expect("the CRD has a YAML form").len();
-    assert!(size < 64 * 1024, "{size} bytes");
+fn the_printed_crd_fits_into_the_annotation_of_kubectl_apply() {
+    const MAX_BYTES: usize = 200 * 1024;
+    let size = serde_json::to_vec(&SignupPipeline::crd()).expect("the CRD has a JSON form").len();
+    assert!(size < MAX_BYTES, "{size} bytes of {MAX_BYTES}");
 }
 
 /// Walks all schemas of the CRD.

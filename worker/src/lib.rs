@@ -6,15 +6,15 @@
 //!
 //! # Layout
 //!
-//! - [`process`]: starts and stops the parts below
-//! - [`verification_email`]: the handler: lease, write, send, record
+//! - [`process`]: starts and stops what is below
+//! - [`verification_email`]: the handler: lease, attempt, record
 //! - [`lease`]: the exclusive right to send one mail
 //! - `message`: the mail, from templates to bytes
 //! - [`mail`]: SMTP: dialogue, classes of failure, connections kept, circuit breaker, pace
-//! - `settings`, `backoff`, `materials`: what the configuration means for the queue, for waiting, for mails
+//! - `settings`, `materials`: what the configuration means for the queue and for mails
+//! - `retry_wait`: how long a mail waits after a failed attempt
 //! - [`config`]: flags; `random`: chance
 
-mod backoff;
 pub mod config;
 pub mod lease;
 pub mod mail;
@@ -22,6 +22,7 @@ mod materials;
 mod message;
 pub mod process;
 mod random;
+mod retry_wait;
 #[cfg(test)]
 mod samples;
 mod settings;

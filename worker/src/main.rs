@@ -1,7 +1,7 @@
 //! The worker program: flags, logs, signals; the rest is in the library.
 //!
-//! It keeps the system's allocator: no passwords are hashed here, and mimalloc's huge pages alone would be 10 MiB of an idle
-//! worker.
+//! It keeps the system's allocator: no passwords are hashed here, and mimalloc's huge pages alone would be 10 MiB of
+//! an idle worker.
 
 use anyhow::Context as _;
 use clap::Parser as _;

@@ -1,15 +1,14 @@
 //! What mails are made of besides the values in the database: verification keys and templates.
 //!
-//! Takes: the folders named by the configuration. Gives: the version in force. Does not: replace something good by something
-//! broken; a bad folder is logged and the previous content stays (at the start, for templates: the built-in mail).
+//! Takes: the folders named by the configuration. Gives: the version in force. Does not: replace something good by
+//! something broken; a bad folder is logged and the previous content stays (at the start, for templates: the built-in
+//! mail).
 
 use crate::message::Templates;
+use parking_lot::RwLock;
 use pipeline::Document;
 use signup::{Keys, verification::KeysError};
-use std::{
-    error::Error,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{error::Error, sync::Arc};
 
 /// One version.
 #[derive(Debug)]
@@ -30,7 +29,7 @@ impl LiveMaterials {
     }
 
     pub(crate) fn now(&self) -> Arc<Materials> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read())
     }
 
     /// Loads both again.
@@ -42,7 +41,7 @@ impl LiveMaterials {
         });
         let templates = templates(document, || self.now().templates.clone());
         let materials = Arc::new(Materials { keys, templates });
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = materials;
+        *self.0.write() = materials;
     }
 }
 

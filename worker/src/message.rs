@@ -1,10 +1,11 @@
 //! The verification mail, from values to bytes.
 //!
-//! Takes: templates, sender, recipient, Message-ID, link and the date. Gives: an envelope and the message as SMTP carries it:
-//! ASCII, CRLF, multipart/alternative with text and HTML. Does not: read the clock or the database, or send anything.
+//! Takes: templates, sender, recipient, Message-ID, link and the date. Gives: an envelope and the message as SMTP
+//! carries it: ASCII, CRLF, multipart/alternative with text and HTML. Does not: read the clock or the database, or
+//! send anything.
 //!
-//! The same values give the same bytes, so every copy of one mail is identical but for its date (the MIME boundary comes from
-//! the Message-ID, not from chance).
+//! The same values give the same bytes, so every copy of one mail is identical but for its date (the MIME boundary
+//! comes from the Message-ID, not from chance).
 //!
 //! # Layout
 //!
@@ -100,12 +101,14 @@ pub(crate) fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, Mes
     Ok(Ready { envelope: message.envelope().clone(), bytes: message.formatted() })
 }
 
-/// The page that verifies an address. `public_url` has no trailing slash; the code consists of letters, so nothing is escaped.
+/// The page that verifies an address. `public_url` has no trailing slash; the code consists of letters, so nothing is
+/// escaped.
 pub(crate) fn link(public_url: &str, email_id: i64, code: &str) -> String {
     format!("{}/verify_email?email_id={email_id}&secret_code={code}", public_url.trim_end_matches('/'))
 }
 
-/// White space and control characters become single spaces: a value can neither begin a header nor fake a line of the mail.
+/// White space and control characters become single spaces: a value can neither begin a header nor fake a line of the
+/// mail.
 fn one_line(value: &str) -> String {
     let words = value.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")

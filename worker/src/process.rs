@@ -1,7 +1,7 @@
 //! One worker process, from start to drain.
 //!
-//! Takes: the configuration in force. Gives: a [`Worker`] that runs until it is shut down. Does not: parse flags or listen to
-//! signals (`main` does), so that tests run it in their own process.
+//! Takes: the configuration in force. Gives: a [`Worker`] that runs until it is shut down. Does not: parse flags or
+//! listen to signals (`main` does), so that tests run it in their own process.
 
 use crate::{
     lease::Timing,
@@ -121,7 +121,8 @@ impl Worker {
     }
 }
 
-/// Answers whether PostgreSQL and Redis can be used. The mail server is no part of it: a worker that waits for it is ready.
+/// Answers whether PostgreSQL and Redis can be used. The mail server is no part of it: a worker that waits for it is
+/// ready.
 #[derive(Clone)]
 pub struct Readiness {
     store: Store,

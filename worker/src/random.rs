@@ -1,6 +1,6 @@
 //! The only source of chance in this program.
 //!
-//! Takes: nothing. Gives: numbers for jitter and names. Does not: serve cryptography (codes are derived in `signup`).
+//! Gives: numbers for jitter and names. Does not: serve cryptography (codes are derived in `signup`).
 
 use std::time::Duration;
 

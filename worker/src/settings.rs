@@ -1,11 +1,11 @@
-//! What the queue's server is told while it runs.
+//! The settings of the queue's server while it runs.
 //!
-//! Takes: the configuration in force, what the circuit breaker allows, and what changed in either. Gives: [`queue::Settings`].
-//! Does not: take tasks; concurrency 0 means that they stay in Redis.
+//! Takes: the configuration in force, what the circuit breaker allows, and what changed in either.
+//! Gives: [`queue::Settings`]. Does not: take tasks; concurrency 0 means that they stay in Redis.
 
 use crate::{
-    backoff,
     mail::{Mailer, breaker::Allowance, pace},
+    retry_wait,
 };
 use pipeline::{Document, Live};
 use queue::{QueuePriority, Settings};
@@ -26,7 +26,7 @@ pub(crate) fn settings(document: &Document, allowance: Allowance) -> Settings {
             Allowance::Probe => 1,
             Allowance::Nothing => 0,
         },
-        retry: backoff::policy(&document.task.backoff),
+        retry: retry_wait::policy(&document.task.backoff),
     }
 }
 

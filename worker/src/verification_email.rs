@@ -1,19 +1,22 @@
-//! The handler of `task:send_verify_email`: lease, write, send, record.
+//! The handler of `task:send_verify_email`: lease, attempt, record.
 //!
-//! Takes: a task. Gives: the mail to the mail server and its fate to PostgreSQL, then the same fate, in the queue's words, to
-//! Redis. Does not: trust the task for anything but which intent it is about; what is owed, due and free is asked from
-//! PostgreSQL, and what happened is written there first. Whatever Redis does later, at worst asks the same question again.
+//! Takes: a task. Gives: the mail to the mail server and what became of it to PostgreSQL, then the same, in the
+//! queue's words, to Redis. Does not: trust the task for anything but which intent it is about; what is owed, due and
+//! free is asked from PostgreSQL, and what happened is written there first. Whatever Redis does later, at worst it
+//! asks the same question again.
 //!
 //! # Layout
 //!
 //! - `intent`: from a task to a lease
 //! - `attempt`: the mail, written and sent under the lease
-//! - `outcome`: what became of it, recorded
+//! - `record`: how the attempt ended, recorded
+//! - `outcome`: what became of the task
 //! - `report`: log lines and metrics
 
 mod attempt;
 mod intent;
 mod outcome;
+mod record;
 pub(crate) mod report;
 
 use crate::{
@@ -36,6 +39,7 @@ use signup::{
 use std::sync::{Arc, atomic::AtomicBool};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 /// Sends verification mails; one per process.
 pub struct VerificationEmail {
@@ -100,27 +104,22 @@ impl Handler for VerificationEmail {
                 return Err(TaskError::GiveUp { cause: error.to_string() });
             }
         };
-        let outcome = self.settle(&job, &payload).await;
+        let (Ok(outcome) | Err(outcome)) = self.settle(&job, &payload).instrument(span(&job)).await;
         report::report(&outcome, &payload, &job, self.live.document().observability.log_personal_data);
         outcome.for_the_queue()
     }
 }
 
 impl VerificationEmail {
-    async fn settle(&self, job: &Job, payload: &Payload) -> Outcome {
+    /// `Err`: the task ended before there was a lease.
+    async fn settle(&self, job: &Job, payload: &Payload) -> Result<Outcome, Outcome> {
         let document = self.live.document();
-        if let Err(outcome) = self.turn(&document, job).await {
-            return outcome;
-        }
-        let stop = job.cancelled.child_token();
-        match self.lease(job, payload, &stop).await {
-            Ok((leased, lease)) => {
-                // The wait for the database was not the mail server's either.
-                job.limit.count_from(Instant::now());
-                self.attempt(&document, &job.limit, &leased, &lease, &stop).await
-            }
-            Err(outcome) => outcome,
-        }
+        self.turn(&document, job).await?;
+        let lease = self.lease(job, payload).await?;
+        // The wait for the database was not the mail server's either.
+        job.limit.count_from(Instant::now());
+        let end = self.attempt(&document, &job.limit, &lease).await;
+        Ok(self.record(&document, &lease, end).await)
     }
 
     /// Waits for the mail's turn. The timeout counts from then: it is the mail server's time, and the wait is ours.
@@ -133,6 +132,11 @@ impl VerificationEmail {
         }
         if job.cancelled.is_cancelled() { Err(Outcome::cancelled()) } else { Ok(()) }
     }
+}
+
+/// What the events of one task have in common; its id is that of the intent where the task is ours.
+fn span(job: &Job) -> Span {
+    tracing::info_span!("task", "type" = job.task.kind, task.id = job.task.id, queue = job.task.queue)
 }
 
 /// Host, process id and a random number: two processes never share it, even with the same host name and id.

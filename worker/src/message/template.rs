@@ -1,7 +1,7 @@
 //! One template: text with placeholders.
 //!
-//! Takes: a text such as `Hello {{full_name}}`. Gives: a `Template` that was checked when it was parsed, so rendering cannot
-//! fail. Does not: know conditions, loops or includes; whoever edits a mail needs none, and nobody can break one.
+//! Takes: a text such as `Hello {{full_name}}`. Gives: a `Template` that was checked when it was parsed, so rendering
+//! cannot fail. Does not: know conditions, loops or includes; an edited mail needs none, and none can be broken.
 
 /// What a placeholder stands for.
 #[derive(Debug, Clone)]
@@ -42,7 +42,8 @@ pub(crate) enum TemplateError {
     NotClosed,
     /// A name we do not know.
     #[error(
-        "`{{{{{0}}}}}` is not a placeholder; use `{{{{full_name}}}}`, `{{{{username}}}}`, `{{{{link}}}}` or `{{{{expires_in}}}}`"
+        "`{{{{{0}}}}}` is not a placeholder; \
+         use `{{{{full_name}}}}`, `{{{{username}}}}`, `{{{{link}}}}` or `{{{{expires_in}}}}`"
     )]
     Unknown(String),
 }

@@ -1,7 +1,8 @@
 //! The three templates of the verification mail: built in, or from a folder.
 //!
 //! Takes: a folder with `subject.txt`, `body.txt`, `body.html` (any of them may be missing). Gives: [`Templates`].
-//! Does not: render half of a broken folder; one bad file and all of it is refused; the caller says so and decides what to use.
+//! Does not: render half of a broken folder; one bad file and all of it is refused; the caller says so and decides
+//! what to use.
 
 use super::template::{Template, TemplateError};
 use std::path::{Path, PathBuf};
@@ -10,8 +11,8 @@ const SUBJECT: &str = "subject.txt";
 const TEXT: &str = "body.txt";
 const HTML: &str = "body.html";
 
-/// A mail is read by people; a larger file is a mistake. Bytes.
-const LARGEST_FILE: u64 = 256 * 1024;
+/// A mail is read by people; a larger file is a mistake.
+const MAX_FILE_BYTES: u64 = 256 * 1024;
 
 /// Subject and both bodies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +96,7 @@ fn read_body(path: &Path) -> Result<Option<Template>, TemplatesError> {
 fn read_file(path: &Path) -> Result<Option<Template>, TemplatesError> {
     let failed = |source| TemplatesError::Read { path: path.to_owned(), source };
     match std::fs::metadata(path) {
-        Ok(metadata) if metadata.len() > LARGEST_FILE => {
+        Ok(metadata) if metadata.len() > MAX_FILE_BYTES => {
             return Err(TemplatesError::TooLarge { path: path.to_owned() });
         }
         Ok(_) => {}

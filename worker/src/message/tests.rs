@@ -109,7 +109,9 @@ proptest! {
         let mut names: Vec<String> =
             headers(&message).iter().map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect();
         names.sort();
-        prop_assert_eq!(names, ["Auto-Submitted", "Content-Type", "Date", "From", "MIME-Version", "Message-ID", "Subject", "To"]);
+        let expected =
+            ["Auto-Submitted", "Content-Type", "Date", "From", "MIME-Version", "Message-ID", "Subject", "To"];
+        prop_assert_eq!(names, expected);
         prop_assert_eq!(message.matches('\r').count(), message.matches("\r\n").count());
         prop_assert_eq!(message.matches('\n').count(), message.matches("\r\n").count());
     }

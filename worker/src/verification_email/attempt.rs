@@ -1,97 +1,90 @@
 //! One attempt: the mail is written and sent under the lease.
 //!
-//! Takes: the lease. Gives: what became of the mail, recorded in PostgreSQL. Does not: start a dialogue for a mail that is not
-//! owed, due and ours (I4): the lease says all three, and it is asked again right before the mail is handed over.
+//! Takes: the lease. Gives: an [`AttemptEnd`]. Does not: record it, or start a dialogue for a mail that is not owed,
+//! due and ours (I4): the lease says all three, and it is asked again right before the mail is handed over.
 
-use super::{VerificationEmail, outcome::Outcome};
+use super::VerificationEmail;
 use crate::{
     lease::Lease,
-    mail::{Class, Failure, Phase, Sent, reply},
+    mail::{Class, Sent},
     message::{self, MessageError, Ready},
 };
 use futures::FutureExt as _;
 use pipeline::Document;
 use queue::TimeLimit;
-use signup::{Code, Leased};
+use signup::Code;
 use std::{panic::AssertUnwindSafe, time::SystemTime};
-use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
-/// What ended an attempt, before it is recorded.
-pub(super) enum Ended {
-    /// The mail server's 250 to the final dot.
-    Accepted(reply::Reply),
-    /// Anything else that says something about mail or server.
-    Failed {
-        class: Class,
-        /// Kept in PostgreSQL; may hold addresses.
-        record: String,
-        /// For logs and the queue.
-        cause: String,
-    },
-    /// Ended by us while the mail server was waited for at this step.
-    Interrupted(Phase),
-    /// Ended by us before the mail was handed over, and nothing is wrong with mail or server.
-    Withheld,
+/// How an attempt ended.
+pub(super) enum AttemptEnd {
+    /// With a dialogue, or withheld from one.
+    Dialogue(Sent),
+    /// Without one: this side cannot write or send the mail. The cause holds nothing personal.
+    Fault { class: Class, cause: String },
 }
 
 impl VerificationEmail {
-    pub(super) async fn attempt(
-        &self,
-        document: &Document,
-        limit: &TimeLimit,
-        leased: &Leased,
-        lease: &Lease,
-        stop: &CancellationToken,
-    ) -> Outcome {
-        let attempt = AssertUnwindSafe(async {
-            match self.code(leased).await.and_then(|code| self.write(document, leased, &code)) {
-                Ok(ready) => self.send(document, &ready, lease, stop).await,
-                Err(ended) => ended,
-            }
-        });
-        let ended = tokio::select! {
+    /// Writes and sends the mail while the lease is kept; a panic counts as a fault of ours.
+    pub(super) async fn attempt(&self, document: &Document, limit: &TimeLimit, lease: &Lease) -> AttemptEnd {
+        let sending = AssertUnwindSafe(self.write_and_send(document, lease));
+        let end = tokio::select! {
             // Nothing here is shared with a later attempt but the mailer, whose locks hold plain values.
-            ended = attempt.catch_unwind() => ended.unwrap_or_else(|_| internal("panicked while sending the mail")),
+            end = sending.catch_unwind() => end.unwrap_or_else(|_| internal("panicked while sending the mail")),
             () = lease.keep() => internal("the lease's upkeep ended"),
         };
-        let ended = match ended {
-            // The server had not even asked for the mail. A dialogue can be interrupted for other reasons, which say nothing of
-            // it: a lease is lost, the worker stops, or somebody cancelled the task by hand.
-            Ended::Interrupted(step) if limit.is_reached() => from_failure(&self.mailer.time_was_up(step)),
-            ended => ended,
-        };
-        self.record(document, leased, lease, ended).await
+        match end {
+            // The server had not even asked for the mail. A dialogue can be interrupted for other reasons, which say
+            // nothing of it: a lease is lost, the worker stops, or somebody cancelled the task by hand.
+            AttemptEnd::Dialogue(Sent::Interrupted(step)) if limit.is_reached() => {
+                AttemptEnd::Dialogue(Sent::Failed(self.mailer.time_was_up(step)))
+            }
+            end => end,
+        }
     }
 
-    /// The code of every copy (I6). At the first attempt a missing key may only not have reached this worker yet. Later it is
-    /// gone (deleted with its pipeline, say), and a mail with a new code is better than none, unless a copy may be out.
-    async fn code(&self, leased: &Leased) -> Result<Code, Ended> {
-        let (id, materials) = (leased.intent.id, self.materials.now());
-        if let Some(code) = materials.keys.code(&leased.key_id, id) {
+    async fn write_and_send(&self, document: &Document, lease: &Lease) -> AttemptEnd {
+        let ready = match self.code(lease).await.and_then(|code| self.write(document, lease, &code)) {
+            Ok(ready) => ready,
+            Err(end) => return end,
+        };
+        let smtp = &document.mail.smtp;
+        let clearance = || lease.is_mine();
+        let dialogue = self.mailer.send(smtp, &ready.envelope, &ready.bytes, lease.stop(), &clearance);
+        AttemptEnd::Dialogue(dialogue.instrument(tracing::info_span!("dialogue", smtp.host, smtp.port)).await)
+    }
+
+    /// The code of every copy (I6). At the first attempt a missing key may only not have reached this worker yet.
+    /// Later it is gone (deleted with its pipeline, say), and a mail with a new code is better than none, unless a
+    /// copy may be out.
+    async fn code(&self, lease: &Lease) -> Result<Code, AttemptEnd> {
+        let (id, mail, materials) = (lease.id(), &lease.mail, self.materials.now());
+        if let Some(code) = materials.keys.code(&mail.key_id, id) {
             return Ok(code);
         }
-        if leased.attempts < 2 || leased.in_doubt {
+        if mail.attempts < 2 || mail.in_doubt {
             return Err(misconfigured("the verification key of this mail is missing; put it back into its Secret"));
         }
-        let renewing = self.store.renew_code(id, leased.epoch, &materials.keys);
+        let renewing = self.store.renew_code(id, lease.epoch(), &materials.keys);
         let renewed = match tokio::time::timeout(self.timing.answer, renewing).await {
             Ok(Ok(renewed)) => renewed,
             Ok(Err(error)) => {
-                tracing::warn!(intent = %id, %error, "the code could not be renewed");
+                tracing::warn!(intent.id = %id, %error, "the code could not be renewed");
                 None
             }
             Err(_) => {
-                tracing::warn!(intent = %id, "the code could not be renewed, the database did not answer");
+                tracing::warn!(intent.id = %id, "the code could not be renewed, the database did not answer");
                 None
             }
         };
-        let code = renewed.ok_or(Ended::Withheld)?;
-        tracing::warn!(intent = %id, key = leased.key_id, "the key of this mail is gone; its link is made with the current one");
+        let code = renewed.ok_or(AttemptEnd::Dialogue(Sent::Withheld))?;
+        let key = &mail.key_id;
+        tracing::warn!(intent.id = %id, key, "the key of this mail is gone; its link is made with the current one");
         Ok(code)
     }
 
-    fn write(&self, document: &Document, leased: &Leased, code: &Code) -> Result<Ready, Ended> {
-        let materials = self.materials.now();
+    fn write(&self, document: &Document, lease: &Lease, code: &Code) -> Result<Ready, AttemptEnd> {
+        let (materials, leased) = (self.materials.now(), &lease.mail);
         let mail = message::Mail {
             from: &document.mail.from,
             to: &leased.email,
@@ -104,35 +97,20 @@ impl VerificationEmail {
         };
         message::build(&materials.templates, &mail).map_err(|error| match error {
             MessageError::From(_) => misconfigured(&error.to_string()),
-            MessageError::To(_) => failed(Class::Permanent, &error.to_string()),
+            MessageError::To(_) => fault(Class::Permanent, &error.to_string()),
             MessageError::Build(_) => internal(&error.to_string()),
         })
     }
-
-    async fn send(&self, document: &Document, ready: &Ready, lease: &Lease, stop: &CancellationToken) -> Ended {
-        let clearance = || !stop.is_cancelled() && lease.is_mine();
-        let settings = &document.mail.smtp;
-        match self.mailer.send(settings, &ready.envelope, &ready.bytes, stop, &clearance).await {
-            Sent::Accepted(reply) => Ended::Accepted(reply),
-            Sent::Failed(failure) => from_failure(&failure),
-            Sent::Interrupted(step) => Ended::Interrupted(step),
-            Sent::Withheld => Ended::Withheld,
-        }
-    }
 }
 
-fn from_failure(failure: &Failure) -> Ended {
-    Ended::Failed { class: failure.class(), record: failure.for_the_record(), cause: failure.to_string() }
+fn fault(class: Class, cause: &str) -> AttemptEnd {
+    AttemptEnd::Fault { class, cause: cause.to_owned() }
 }
 
-fn failed(class: Class, cause: &str) -> Ended {
-    Ended::Failed { class, record: cause.to_owned(), cause: cause.to_owned() }
+fn misconfigured(cause: &str) -> AttemptEnd {
+    fault(Class::Misconfigured, cause)
 }
 
-fn misconfigured(cause: &str) -> Ended {
-    failed(Class::Misconfigured, cause)
-}
-
-fn internal(cause: &str) -> Ended {
-    failed(Class::Internal, cause)
+fn internal(cause: &str) -> AttemptEnd {
+    fault(Class::Internal, cause)
 }

@@ -6,7 +6,7 @@
 use super::{VerificationEmail, outcome::Outcome};
 use crate::{lease::Lease, random};
 use queue::Job;
-use signup::{IntentFor, LeaseOutcome, Leased, Policy, StoreError, task::Payload};
+use signup::{IntentFor, LeaseOutcome, Policy, StoreError, task::Payload};
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 const DATABASE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
 /// How late a lease that nobody waits for any more is still given back; its connection is kept so long.
-const LATEST_LEASE: Duration = Duration::from_secs(60);
+const MAX_LEASE_DELAY: Duration = Duration::from_secs(60);
 
 /// The database was asked in vain.
 #[derive(Debug, thiserror::Error)]
@@ -28,31 +28,26 @@ enum NoAnswer {
 }
 
 impl VerificationEmail {
-    /// `stop` is cancelled when the lease is lost.
-    pub(super) async fn lease(
-        &self,
-        job: &Job,
-        payload: &Payload,
-        stop: &CancellationToken,
-    ) -> Result<(Box<Leased>, Lease), Outcome> {
+    /// The lease on the mail that the task is about; an attempt under it ends with the task's cancellation at the
+    /// latest.
+    pub(super) async fn lease(&self, job: &Job, payload: &Payload) -> Result<Lease, Outcome> {
+        let stop = job.cancelled.child_token();
         if let Some(id) = payload.intent_id
-            && let Some(found) = self.lease_known(id, stop).await?
+            && let Some(lease) = self.lease_known(id, &stop).await?
         {
-            return Ok(found);
+            return Ok(lease);
         }
         // A task of a Go producer, or one whose intent is not in this database (any more).
         let id = self.intent_of(job, payload).await?;
-        self.lease_known(id, stop).await?.ok_or_else(Outcome::unknown_user)
+        self.lease_known(id, &stop).await?.ok_or_else(Outcome::unknown_user)
     }
 
     /// `None`: there is no such intent.
-    async fn lease_known(&self, id: Uuid, stop: &CancellationToken) -> Result<Option<(Box<Leased>, Lease)>, Outcome> {
+    async fn lease_known(&self, id: Uuid, stop: &CancellationToken) -> Result<Option<Lease>, Outcome> {
         let asked = Instant::now();
         match self.answer(self.ask_for_lease(id)).await? {
-            LeaseOutcome::Leased(leased) => {
-                let key = (id, leased.epoch);
-                let lease = Lease::new(self.store.clone(), key, self.timing, asked, stop.clone());
-                Ok(Some((leased, lease)))
+            LeaseOutcome::Leased(mail) => {
+                Ok(Some(Lease::new(mail, self.store.clone(), self.timing, asked, stop.clone())))
             }
             LeaseOutcome::NotDue(after) => Err(Outcome::Later { after, why: "the mail is not due yet" }),
             LeaseOutcome::Held(after) => Err(Outcome::Later { after, why: "another worker is sending the mail" }),
@@ -61,12 +56,12 @@ impl VerificationEmail {
         }
     }
 
-    /// Asks in a task of its own: a statement that was sent is carried out however late, and a lease that comes when nobody
-    /// waits for it any more is given back. Left alone it would run out like that of a worker that crashed.
+    /// Asks in a task of its own: a statement that was sent is carried out however late, and a lease that comes when
+    /// nobody waits for it any more is given back. Left alone it would run out like that of a worker that crashed.
     fn ask_for_lease(&self, id: Uuid) -> impl Future<Output = Result<LeaseOutcome, StoreError>> + use<> {
         let (store, owner, length) = (self.store.clone(), self.owner.clone(), self.timing.lease);
         let (sender, receiver) = oneshot::channel();
-        tokio::spawn(tokio::time::timeout(length + LATEST_LEASE, async move {
+        tokio::spawn(tokio::time::timeout(length + MAX_LEASE_DELAY, async move {
             let answer = store.lease(id, &owner, length).await;
             if let Err(Ok(LeaseOutcome::Leased(late))) = sender.send(answer) {
                 // An error means that it runs out by itself.
@@ -92,8 +87,8 @@ impl VerificationEmail {
         }
     }
 
-    /// The database's answer, awaited for the length of a lease. Its absence is logged at the first task that misses it, and its
-    /// return at the next one.
+    /// The database's answer, awaited for the length of a lease. Its absence is logged at the first task that misses
+    /// it, and its return at the next one.
     async fn answer<T>(&self, asking: impl Future<Output = Result<T, StoreError>>) -> Result<T, Outcome> {
         let answer = tokio::time::timeout(self.timing.lease, asking).await;
         let answer = answer.map_or(Err(NoAnswer::Silent), |answer| answer.map_err(NoAnswer::Failed));

@@ -1,4 +1,7 @@
-//! How long a mail waits after an attempt that did not succeed.
+//! How long a mail waits after an attempt that failed, by the class of the failure.
+//!
+//! The formulas of the back-off themselves are the queue's (`queue/src/retry.rs`): this file chooses one of them, and
+//! adds the waits that do not grow.
 //!
 //! Takes: the class of the failure, the failures so far, the configured back-off, a random number. Gives: a duration.
 //! Does not: count or record anything; pure.
@@ -16,8 +19,8 @@ pub(crate) fn policy(backoff: &Backoff) -> RetryPolicy {
     }
 }
 
-/// The wait. Trouble of the provider's making does not grow with the number of failures of this mail, because it is not the
-/// mail's failure: the mail is back when the next probe is likely. `task.backoff.max` bounds every wait of ours.
+/// The wait. Trouble of the provider's making does not grow with the number of failures of this mail, because it is not
+/// the mail's failure: the mail is back when the next probe is likely. `task.backoff.max` bounds every wait of ours.
 pub(crate) fn wait(class: Class, failures: u32, backoff: &Backoff, random: u64) -> Duration {
     match class {
         Class::RelayDown | Class::Misconfigured => {

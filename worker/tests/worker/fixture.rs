@@ -1,9 +1,9 @@
-//! What the worker's tests share: a database with signups, a Redis database, a scripted mail server, and a configuration file.
+//! What the worker's tests start with: a database with signups, a Redis database, a scripted mail server, and a
+//! configuration file.
 //!
-//! Everything is real. A test either hands single jobs to the handler ([`Bench::run`]) and reads what it answers, or starts a
-//! whole worker on the same configuration.
+//! Everything is real. A test either hands single jobs to the handler ([`Fixture::run`]) and reads what it answers, or
+//! starts a whole worker on the same configuration.
 
-#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has to stop there")]
 
 use inbox::{Inbox, Settings, Tls};
@@ -24,7 +24,7 @@ use worker::{
 /// Far longer than anything here takes; reached only by a bug.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-pub(crate) struct Bench {
+pub(crate) struct Fixture {
     pub(crate) inbox: Inbox,
     pub(crate) store: Store,
     /// Looks at rows and moves times, beside the store.
@@ -44,11 +44,11 @@ pub(crate) fn timing() -> Timing {
         extend_every: Duration::from_millis(100),
         spare: Duration::from_secs(5),
         answer: Duration::from_secs(5),
-        record_patience: Duration::from_secs(10),
+        record_timeout: Duration::from_secs(10),
     }
 }
 
-impl Bench {
+impl Fixture {
     pub(crate) async fn new() -> Self {
         Self::with(Settings::default(), timing(), "").await
     }
@@ -166,7 +166,7 @@ impl Bench {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "nothing to replace: {from}");
         std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
-        eventually("the edit", || async { self.live.now().hash != before.hash }).await;
+        until("the edit", || async { self.live.now().hash != before.hash }).await;
     }
 
     pub(crate) fn client(&self) -> queue::Client {
@@ -190,7 +190,7 @@ pub(crate) fn job(task: Task) -> Job {
 }
 
 /// Waits until `holds` says yes.
-pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
     let deadline = tokio::time::Instant::now() + SOON;
     while !holds().await {
         assert!(tokio::time::Instant::now() < deadline, "did not happen in time: {what}");

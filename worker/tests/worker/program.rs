@@ -1,8 +1,6 @@
 //! The program itself: what it prints, what its admin port says, how it ends on a signal.
 
-mod harness;
-
-use harness::{Bench, SOON, eventually, task};
+use crate::fixture::{Fixture, SOON, task, until};
 use inbox::{Action, Phase, Rule};
 use queue::Task;
 use std::{
@@ -21,10 +19,10 @@ struct Program {
 }
 
 impl Program {
-    fn start(bench: &Bench) -> Self {
+    fn start(fixture: &Fixture) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_worker"))
             .arg("--config")
-            .arg(bench.path("pipeline.yaml"))
+            .arg(fixture.path("pipeline.yaml"))
             .args(["--admin", "127.0.0.1:0"])
             .stdout(Stdio::piped())
             .spawn()
@@ -70,26 +68,26 @@ fn get(address: &str, path: &str) -> String {
 
 #[tokio::test]
 async fn the_log_lines_are_those_of_the_go_program_and_hold_no_secret() {
-    let bench = Bench::new().await;
-    let mut program = Program::start(&bench);
+    let fixture = Fixture::new().await;
+    let mut program = Program::start(&fixture);
     program.line("start task processor");
-    let sent = bench.sign_up("alice1").await;
-    bench.client().enqueue(&task(&sent)).await.expect("Redis answers");
+    let sent = fixture.sign_up("alice1").await;
+    fixture.client().enqueue(&task(&sent)).await.expect("Redis answers");
     let line = program.line("processed task");
     assert_eq!(line["type"], "task:send_verify_email");
     assert_eq!(line["payload"], r#"{"username":"alice1"}"#);
     assert_eq!(line["email"], "a***@e***.com");
     assert_eq!(line["level"], "INFO");
-    bench.inbox.rules([Rule::reply(Phase::Rcpt, 550, "5.1.1 <bob1@example.com> unknown")]).expect("a good rule");
-    let refused = bench.sign_up("bob1").await;
-    bench.client().enqueue(&task(&refused)).await.expect("Redis answers");
+    fixture.inbox.rules([Rule::reply(Phase::Rcpt, 550, "5.1.1 <bob1@example.com> unknown")]).expect("a good rule");
+    let refused = fixture.sign_up("bob1").await;
+    fixture.client().enqueue(&task(&refused)).await.expect("Redis answers");
     let line = program.line("process task failed");
     assert_eq!(line["error"], "mail server answered 550 5.1.1 at rcpt");
     assert_eq!((&line["type"], &line["level"]), (&"task:send_verify_email".into(), &"ERROR".into()));
     program.signal("-TERM");
     program.line("task processor is stopped");
     let output = format!("{:?}", program.seen);
-    let code = bench.keys().current_code(sent.intent.id);
+    let code = fixture.keys().current_code(sent.intent.id);
     for secret in ["alice1@example.com", "bob1@example.com", code.as_str(), "secret_code", "postgres:"] {
         assert!(!output.contains(secret), "{secret} in {output}");
     }
@@ -97,24 +95,24 @@ async fn the_log_lines_are_those_of_the_go_program_and_hold_no_secret() {
 
 #[tokio::test]
 async fn addresses_are_shown_only_when_asked_for() {
-    let bench = Bench::new().await;
-    bench.edit("logFormat: Json", "logFormat: Json, logPersonalData: true").await;
-    let mut program = Program::start(&bench);
-    let created = bench.sign_up("alice1").await;
-    bench.client().enqueue(&task(&created)).await.expect("Redis answers");
+    let fixture = Fixture::new().await;
+    fixture.edit("logFormat: Json", "logFormat: Json, logPersonalData: true").await;
+    let mut program = Program::start(&fixture);
+    let created = fixture.sign_up("alice1").await;
+    fixture.client().enqueue(&task(&created)).await.expect("Redis answers");
     assert_eq!(program.line("processed task")["email"], "alice1@example.com");
 }
 
 #[tokio::test]
 async fn the_admin_port_tells_readiness_metrics_and_the_configuration_in_force() {
-    let bench = Bench::new().await;
-    let mut program = Program::start(&bench);
+    let fixture = Fixture::new().await;
+    let mut program = Program::start(&fixture);
     let address = program.line("listening")["admin"].as_str().expect("an address").to_owned();
     assert!(get(&address, "/livez").starts_with("HTTP/1.1 200"));
-    eventually("readiness", || async { get(&address, "/readyz").starts_with("HTTP/1.1 200") }).await;
-    assert!(get(&address, "/config").contains(&bench.live.now().hash));
-    let created = bench.sign_up("alice1").await;
-    bench.client().enqueue(&task(&created)).await.expect("Redis answers");
+    until("readiness", || async { get(&address, "/readyz").starts_with("HTTP/1.1 200") }).await;
+    assert!(get(&address, "/config").contains(&fixture.live.now().hash));
+    let created = fixture.sign_up("alice1").await;
+    fixture.client().enqueue(&task(&created)).await.expect("Redis answers");
     program.line("processed task");
     let metrics = get(&address, "/metrics");
     for expected in [
@@ -130,19 +128,19 @@ async fn the_admin_port_tells_readiness_metrics_and_the_configuration_in_force()
         assert!(metrics.contains(expected), "{expected} in {metrics}");
     }
     assert!(!metrics.contains("alice1"));
-    bench.edit("name: critical, priority: 10", "name: critical, priority: 11").await;
-    let hash = bench.live.now().hash;
-    eventually("the edit", || async { get(&address, "/config").contains(&hash) }).await;
+    fixture.edit("name: critical, priority: 10", "name: critical, priority: 11").await;
+    let hash = fixture.live.now().hash;
+    until("the edit", || async { get(&address, "/config").contains(&hash) }).await;
 }
 
 #[tokio::test]
 async fn the_metrics_name_the_step_at_which_the_mail_server_fails() {
-    let bench = Bench::new().await;
-    bench.edit("tls: None", "tls: Implicit").await;
-    let mut program = Program::start(&bench);
+    let fixture = Fixture::new().await;
+    fixture.edit("tls: None", "tls: Implicit").await;
+    let mut program = Program::start(&fixture);
     let address = program.line("listening")["admin"].as_str().expect("an address").to_owned();
-    let created = bench.sign_up("alice1").await;
-    bench.client().enqueue(&task(&created)).await.expect("Redis answers");
+    let created = fixture.sign_up("alice1").await;
+    fixture.client().enqueue(&task(&created)).await.expect("Redis answers");
     program.line("process task failed");
     let metrics = get(&address, "/metrics");
     for expected in
@@ -154,13 +152,13 @@ async fn the_metrics_name_the_step_at_which_the_mail_server_fails() {
 
 #[tokio::test]
 async fn a_mail_server_that_never_answers_is_not_reachable() {
-    let bench = Bench::new().await;
-    bench.inbox.rules([Rule::new(Phase::Rcpt, Action::Hold("rcpt".into()))]).expect("a good rule");
-    let mut program = Program::start(&bench);
+    let fixture = Fixture::new().await;
+    fixture.inbox.rules([Rule::new(Phase::Rcpt, Action::Hold("rcpt".into()))]).expect("a good rule");
+    let mut program = Program::start(&fixture);
     let address = program.line("listening")["admin"].as_str().expect("an address").to_owned();
-    let created = bench.sign_up("alice1").await;
+    let created = fixture.sign_up("alice1").await;
     let task = Task { timeout: Duration::from_secs(1), ..task(&created) };
-    bench.client().enqueue(&task).await.expect("Redis answers");
+    fixture.client().enqueue(&task).await.expect("Redis answers");
     let line = program.line("process task failed");
     assert_eq!(line["error"], "mail server did not answer in time at rcpt");
     let metrics = get(&address, "/metrics");
@@ -173,20 +171,20 @@ async fn a_mail_server_that_never_answers_is_not_reachable() {
 
 #[tokio::test]
 async fn a_task_of_another_type_fails_with_a_line_in_the_log() {
-    let bench = Bench::new().await;
-    let mut program = Program::start(&bench);
+    let fixture = Fixture::new().await;
+    let mut program = Program::start(&fixture);
     program.line("listening");
     let task = Task { queue: "critical".into(), ..Task::new("task:of_somebody_else", "{}") };
-    bench.client().enqueue(&task).await.expect("Redis answers");
+    fixture.client().enqueue(&task).await.expect("Redis answers");
     let line = program.line("process task failed");
     assert_eq!((line["type"].as_str(), line["task.id"].as_str()), (Some("task:of_somebody_else"), Some(&*task.id)));
 }
 
 #[tokio::test]
 async fn a_worker_without_its_database_lives_and_is_not_ready() {
-    let bench = Bench::new().await;
-    std::fs::write(bench.path("database"), "postgres://nobody:nothing@127.0.0.1:1/none").expect("a writable file");
-    let mut program = Program::start(&bench);
+    let fixture = Fixture::new().await;
+    std::fs::write(fixture.path("database"), "postgres://nobody:nothing@127.0.0.1:1/none").expect("a writable file");
+    let mut program = Program::start(&fixture);
     let address = program.line("listening")["admin"].as_str().expect("an address").to_owned();
     assert!(get(&address, "/livez").starts_with("HTTP/1.1 200"));
     let answer = get(&address, "/readyz");
@@ -195,8 +193,8 @@ async fn a_worker_without_its_database_lives_and_is_not_ready() {
 
 #[tokio::test]
 async fn a_signal_ends_it_in_order() {
-    let bench = Bench::new().await;
-    let mut program = Program::start(&bench);
+    let fixture = Fixture::new().await;
+    let mut program = Program::start(&fixture);
     program.line("start task processor");
     program.signal("-TERM");
     program.line("task processor is stopped");

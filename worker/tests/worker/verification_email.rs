@@ -6,10 +6,7 @@ mod silence;
 mod time;
 mod trouble;
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
-use harness::{Bench, SOON, job, task};
+use crate::fixture::{Fixture, SOON, job, task, timing, until};
 use inbox::{Action, Phase, Rule};
 use queue::{Task, TaskError};
 use std::time::Duration;

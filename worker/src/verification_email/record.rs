@@ -1,0 +1,131 @@
+//! The end of an attempt, recorded in PostgreSQL.
+//!
+//! Takes: how the attempt ended. Gives: the [`Outcome`] for the queue. Does not: let Redis hear of anything that
+//! PostgreSQL has not recorded; where it cannot be recorded, the lease runs out and the mail is owed again.
+
+use super::{VerificationEmail, attempt::AttemptEnd, outcome::Outcome};
+use crate::{
+    lease::Lease,
+    mail::{Class, Sent},
+    random, retry_wait,
+};
+use pipeline::Document;
+use signup::{RecordError, RetryOutcome};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Wait between two tries to record a result.
+const RECORD_INTERVAL: Duration = Duration::from_millis(500);
+/// Wait after the lease turned out to be another worker's, or was given back.
+const YIELD_WAIT: Duration = Duration::from_secs(5);
+
+/// A failed attempt, as it is recorded.
+struct Failed {
+    class: Class,
+    /// Kept in PostgreSQL; may hold addresses.
+    record: String,
+    /// For logs and the queue.
+    cause: String,
+}
+
+impl VerificationEmail {
+    pub(super) async fn record(&self, document: &Document, lease: &Lease, end: AttemptEnd) -> Outcome {
+        let failed = match end {
+            AttemptEnd::Dialogue(Sent::Accepted(reply)) => {
+                return self.record_sent(document, lease, &reply.for_the_record()).await;
+            }
+            AttemptEnd::Dialogue(Sent::Interrupted(_) | Sent::Withheld) => return self.record_release(lease).await,
+            AttemptEnd::Dialogue(Sent::Failed(failure)) => {
+                Failed { class: failure.class(), record: failure.for_the_record(), cause: failure.to_string() }
+            }
+            AttemptEnd::Fault { class, cause } => Failed { class, record: cause.clone(), cause },
+        };
+        match failed.class {
+            Class::Permanent => self.record_refused(lease, failed).await,
+            _ => self.record_retry(document, lease, failed).await,
+        }
+    }
+
+    async fn record_sent(&self, document: &Document, lease: &Lease, reply: &str) -> Outcome {
+        match self.persist(|| self.store.record_sent(lease.id(), lease.epoch(), reply)).await {
+            Ok(()) => Outcome::Sent { email: lease.mail.email.clone() },
+            Err(error) => {
+                let after = retry_wait::wait(Class::Unknown, 0, &document.task.backoff, random::number());
+                accepted_but_not_recorded(&error, after)
+            }
+        }
+    }
+
+    async fn record_refused(&self, lease: &Lease, Failed { class, record, cause }: Failed) -> Outcome {
+        let refuse = || self.store.record_refused(lease.id(), lease.epoch(), class.label(), &record);
+        match self.persist(refuse).await {
+            Ok(()) => Outcome::Over { class, cause },
+            Err(error) => not_recorded(&error),
+        }
+    }
+
+    async fn record_retry(&self, document: &Document, lease: &Lease, failed: Failed) -> Outcome {
+        let Failed { class, record, cause } = failed;
+        let is_counted = class.is_counted();
+        let after = retry_wait::wait(class, lease.mail.failures, &document.task.backoff, random::number());
+        let (id, epoch) = (lease.id(), lease.epoch());
+        let retry = || self.store.record_retry(id, epoch, class.label(), &record, is_counted, after);
+        match self.persist(retry).await {
+            Ok(RetryOutcome::Again) => Outcome::Again { class: Some(class), after: Some(after), is_counted, cause },
+            Ok(RetryOutcome::Dead) => Outcome::Over { class, cause },
+            Err(error) => not_recorded(&error),
+        }
+    }
+
+    /// Gives the lease back: the mail was withheld.
+    async fn record_release(&self, lease: &Lease) -> Outcome {
+        // An error means that the lease is lost or runs out by itself: the same for the mail.
+        let release = self.store.record_release(lease.id(), lease.epoch());
+        let _ = tokio::time::timeout(self.timing.answer, release).await;
+        let after = if self.draining.is_cancelled() { Duration::ZERO } else { YIELD_WAIT };
+        Outcome::Later { after, why: "the mail was withheld: the worker is stopping or its lease was lost" }
+    }
+
+    /// Offers a result to the database until it answers. Recording is by epoch, so it is right as long as no other
+    /// worker got the lease, even after ours has run out; and while the database is down nobody gets one.
+    async fn persist<T, F>(&self, record: impl Fn() -> F) -> Result<T, NotRecorded>
+    where
+        F: Future<Output = Result<T, RecordError>>,
+    {
+        let give_up = Instant::now() + self.timing.record_timeout;
+        loop {
+            let error = match tokio::time::timeout(self.timing.answer, record()).await {
+                Ok(Ok(recorded)) => return Ok(recorded),
+                Ok(Err(RecordError::Stale)) => return Err(RecordError::Stale.into()),
+                Ok(Err(error)) => NotRecorded::Refused(error),
+                Err(_) => NotRecorded::Silent,
+            };
+            if Instant::now() >= give_up {
+                return Err(error);
+            }
+            tracing::debug!(%error, "result not recorded yet");
+            tokio::time::sleep(RECORD_INTERVAL).await;
+        }
+    }
+}
+
+/// A result that PostgreSQL does not have, as far as we know.
+#[derive(Debug, thiserror::Error)]
+enum NotRecorded {
+    #[error(transparent)]
+    Refused(#[from] RecordError),
+    /// What was asked may be done all the same.
+    #[error("failed to hear from the database in time")]
+    Silent,
+}
+
+/// The mail is out. The worker that leases it next sends an identical copy; this is the window the README names.
+fn accepted_but_not_recorded(error: &NotRecorded, after: Duration) -> Outcome {
+    let cause = format!("the mail server took the mail, but the result is not recorded: {error}");
+    Outcome::Again { class: Some(Class::Unknown), after: Some(after), is_counted: true, cause }
+}
+
+fn not_recorded(error: &NotRecorded) -> Outcome {
+    tracing::warn!(%error, "the result of an attempt is not recorded");
+    Outcome::Later { after: YIELD_WAIT, why: "the result of the attempt was not recorded" }
+}

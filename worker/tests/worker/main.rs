@@ -1,0 +1,13 @@
+//! The worker on a real PostgreSQL, a real Redis and a scripted mail server.
+//!
+//! - `fixture`: what every test starts with
+//! - `verification_email`: the handler, one attempt at a time
+//! - `process`: a whole worker in this process
+//! - `program`: the program itself
+//!
+//! The SMTP dialogue alone has tests of its own (`tests/smtp`).
+
+mod fixture;
+mod process;
+mod program;
+mod verification_email;

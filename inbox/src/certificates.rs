@@ -63,8 +63,8 @@ impl Certificates {
         Ok(Self { ca_pem, server_pem, key_pem: server_key.serialize_pem() })
     }
 
-    /// Reads `ca.pem`, `server.pem` and `server.key` from `folder`; makes them when the folder holds none, so that clients
-    /// which trust the CA keep trusting it over restarts.
+    /// Reads `ca.pem`, `server.pem` and `server.key` from `folder`; makes them when the folder holds none, so that
+    /// clients which trust the CA keep trusting it over restarts.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! One command line of SMTP.
 //!
-//! Takes: a line without its end. Gives: a [`Command`]. Does not: keep state; order and permission are `session`'s matter.
+//! Takes: a line without its end. Gives: a [`Command`]. Does not: keep state; order and permission are `session`'s
+//! matter.
 
 /// A command of RFC 5321, with STARTTLS (RFC 3207) and AUTH (RFC 4954).
 #[derive(Debug, Clone, PartialEq, Eq)]

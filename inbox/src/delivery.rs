@@ -1,7 +1,7 @@
 //! From DATA to the answer after the final dot.
 //!
-//! Takes: a session with an envelope. Gives: the mail to the mailbox, its line to the journal, then the 250; in this order,
-//! so that whoever dies in between leaves the truth in the journal. Does not: judge the mail.
+//! Takes: a session with an envelope. Gives: the mail to the mailbox, its line to the journal, then the 250; in this
+//! order, so that whoever dies in between leaves the truth in the journal. Does not: judge the mail.
 
 use crate::{
     mailbox::Incoming,

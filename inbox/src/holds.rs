@@ -25,7 +25,8 @@ impl Holds {
             return;
         }
         let _counted = Waiting::enter(self, name);
-        // Counted, not seen: a hold may be closed again before we look. Fails only when the sender, which we borrow, is gone.
+        // Counted, not seen: a hold may be closed again before we look. Fails only when the sender, which we borrow, is
+        // gone.
         let _ = changes.wait_for(|holds| holds.get(name).is_some_and(|hold| hold.releases > before.releases)).await;
     }
 

@@ -1,36 +1,29 @@
 //! A running inbox.
 //!
-//! Takes: [`Settings`]. Gives: addresses, mails, and the levers of a test: rules, holds, stop and start again.
-//! Does not: depend on the caller's runtime; it has a thread of its own, so a test that blocks does not stop its mail server.
+//! Takes: [`Settings`]. Gives: addresses, mails, and the levers of a test: rules, holds, stop and start again. Does
+//! not: depend on the caller's runtime; it has a thread of its own, so a test that blocks does not stop its mail
+//! server.
 
 use crate::{
-    certificates::CertificateError,
+    error::{NotInTime, StartError},
     holds::Holds,
     journal::Journal,
-    listener::{Security, Server},
     mailbox::Mailbox,
     message::Message,
     page,
     rules::{InvalidRule, Rule, Rules},
+    server::{Security, Server},
     settings::Settings,
+    socket::{bind, listen},
     switch::Switch,
     thread::Thread,
 };
 use std::{
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    time::timeout,
-};
-
-/// Waiting connections; more than any test opens at once.
-const BACKLOG: u32 = 1024;
-/// Stands in an error for an address that the operating system does not tell.
-const UNKNOWN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+use tokio::time::timeout;
 
 /// A mail server in this process. Dropped, it stops and closes everything.
 #[derive(Debug)]
@@ -42,45 +35,6 @@ pub struct Inbox {
     smtp: Switch,
     /// Last, so that all that runs on it is still there while the rest is dropped.
     _thread: Thread,
-}
-
-/// Why an inbox does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The address is taken or not ours.
-    #[error("failed to listen on {address} ({purpose})")]
-    Listen {
-        /// The address asked for.
-        address: SocketAddr,
-        /// `SMTP` or `HTTP`.
-        purpose: &'static str,
-        /// The operating system's reason.
-        source: std::io::Error,
-    },
-    /// The journal cannot be opened.
-    #[error("failed to open the journal {}", path.display())]
-    Journal {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: std::io::Error,
-    },
-    /// The certificates cannot be used.
-    #[error("failed to set up TLS")]
-    Tls(#[from] CertificateError),
-    /// No thread or event queue could be made.
-    #[error("failed to start the thread of the inbox")]
-    Thread(#[source] std::io::Error),
-}
-
-/// Something that did not happen before its deadline.
-#[derive(Debug, thiserror::Error)]
-#[error("{what} did not happen within {within:?}; {kept} mails are kept, {held:?} sessions are held")]
-pub struct NotInTime {
-    what: String,
-    within: Duration,
-    kept: usize,
-    held: std::collections::BTreeMap<String, usize>,
 }
 
 impl Inbox {
@@ -145,7 +99,8 @@ impl Inbox {
         self.server.connections.load(Ordering::Relaxed)
     }
 
-    /// Waits for the first mail that is `wanted`, those already here included; each is shown to `wanted` once, in order.
+    /// Waits for the first mail that is `wanted`, those already here included; each is shown to `wanted` once, in
+    /// order.
     ///
     /// # Errors
     ///
@@ -175,8 +130,8 @@ impl Inbox {
         timeout(deadline, search).await.map_err(|_| self.not_in_time("the arrival of a mail", deadline))
     }
 
-    /// Replaces all rules; an empty list ends the misbehaviour. Holds that were released hold again; sessions stopped at
-    /// one wait on.
+    /// Replaces all rules; an empty list ends the misbehaviour. Holds that were released hold again; sessions stopped
+    /// at one wait on.
     ///
     /// # Errors
     ///
@@ -200,7 +155,8 @@ impl Inbox {
         self.server.holds.release(name);
     }
 
-    /// Stops SMTP as a crash would: connections are cut, new ones refused. Mails, rules and the page stay. Blocks until done.
+    /// Stops SMTP as a crash would: connections are cut, new ones refused. Mails, rules and the page stay. Blocks until
+    /// done.
     pub fn stop(&self) {
         self.smtp.turn_off();
     }
@@ -218,31 +174,4 @@ impl Inbox {
         let (kept, held) = (self.messages().len(), self.server.holds.waiting());
         NotInTime { what: what.to_owned(), within, kept, held }
     }
-}
-
-impl Server {
-    pub(crate) fn set_rules(&self, rules: Vec<Rule>) -> Result<(), InvalidRule> {
-        self.rules.set(rules)?;
-        self.holds.reset();
-        Ok(())
-    }
-}
-
-pub(crate) fn bind(address: SocketAddr, purpose: &'static str) -> Result<(TcpSocket, SocketAddr), StartError> {
-    let bound = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        // Connections of an earlier run in TIME_WAIT must not keep us from the port.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let bound = socket.local_addr()?;
-        Ok((socket, bound))
-    };
-    bound().map_err(|source| StartError::Listen { address, purpose, source })
-}
-
-/// Needs a runtime, which the socket is going to report to.
-pub(crate) fn listen(socket: TcpSocket, purpose: &'static str) -> Result<TcpListener, StartError> {
-    let address = socket.local_addr();
-    let failed = |source| StartError::Listen { address: address.unwrap_or(UNKNOWN), purpose, source };
-    socket.listen(BACKLOG).map_err(failed)
 }

@@ -1,14 +1,16 @@
 //! The journal: which mails were accepted, when, and whether their sender was told.
 //!
 //! Takes: a file. Gives: one JSON line per mail accepted, handed to the operating system before the 250 is sent, and a
-//! second one after the 250 was sent. Does not: write subjects or bodies (they hold secrets), only a fingerprint of them.
+//! second one after the 250 was sent. Does not: write subjects or bodies (they hold secrets), only a fingerprint of
+//! them.
 //!
 //! A test that kills a sender reads from it what a real mail server would have delivered.
 
 use crate::message::Message;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::Serialize;
-use std::{fs::File, io::Write, path::Path, sync::Mutex};
+use std::{fs::File, io::Write, path::Path};
 
 #[derive(Debug, Default)]
 pub(crate) struct Journal(Option<Mutex<File>>);
@@ -57,6 +59,6 @@ impl Journal {
         let mut bytes = serde_json::to_vec(&line)?;
         bytes.push(b'\n');
         // One write per line: a reader never sees half of one, and no buffer of ours can be lost with us.
-        file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(&bytes)
+        file.lock().write_all(&bytes)
     }
 }

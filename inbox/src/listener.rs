@@ -1,20 +1,10 @@
 //! Takes SMTP connections.
 //!
-//! Takes: a listening socket and what all sessions share. Gives: one session per connection. Does not: let the number of
-//! sessions grow without bound, or leave any behind when it is cancelled.
+//! Takes: a listening socket and what all sessions share. Gives: one session per connection. Does not: let the number
+//! of sessions grow without bound, or leave any behind when it is cancelled.
 
-use crate::{
-    holds::Holds,
-    journal::Journal,
-    mailbox::Mailbox,
-    rules::Rules,
-    session,
-    settings::{Credentials, Tls},
-};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use crate::{server::Server, session};
+use std::sync::{Arc, atomic::Ordering};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -22,38 +12,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// Far above what any test opens, far below the usual limit of 1024 open files with the rest of the process in mind.
-const MOST_SESSIONS: usize = 800;
-
-/// What all sessions share.
-#[derive(Debug)]
-pub(crate) struct Server {
-    pub(crate) mailbox: Mailbox,
-    pub(crate) journal: Journal,
-    pub(crate) rules: Rules,
-    pub(crate) holds: Holds,
-    pub(crate) security: Security,
-    pub(crate) credentials: Option<Credentials>,
-    /// Connections taken since the start.
-    pub(crate) connections: AtomicU64,
-}
-
-/// [`Tls`], ready for use.
-#[derive(Debug)]
-pub(crate) enum Security {
-    None,
-    StartTls(Arc<rustls::ServerConfig>),
-    Implicit(Arc<rustls::ServerConfig>),
-}
-
-impl Security {
-    pub(crate) fn new(tls: &Tls) -> Result<Self, crate::CertificateError> {
-        Ok(match tls {
-            Tls::None => Self::None,
-            Tls::StartTls(certificates) => Self::StartTls(certificates.server_config()?),
-            Tls::Implicit(certificates) => Self::Implicit(certificates.server_config()?),
-        })
-    }
-}
+const MAX_SESSIONS: usize = 800;
 
 impl Server {
     /// Runs sessions until cancelled; then all of them are cut off, as if the machine had lost its power.
@@ -66,7 +25,7 @@ impl Server {
                 Some(_) = sessions.join_next() => continue,
             };
             match stream {
-                Ok((stream, _)) if sessions.len() < MOST_SESSIONS => {
+                Ok((stream, _)) if sessions.len() < MAX_SESSIONS => {
                     sessions.spawn(Arc::clone(&self).welcome(stream));
                 }
                 // Out of sessions: the client sees a closed connection. Out of files: wait for a session to end.

@@ -1,6 +1,7 @@
 //! AUTH PLAIN (RFC 4616) and AUTH LOGIN.
 //!
-//! Takes: the mechanism and the rest of the dialogue. Gives: whether the credentials are the right ones. Does not: log them.
+//! Takes: the mechanism and the rest of the dialogue. Gives: whether the credentials are the right ones. Does not: log
+//! them.
 
 use crate::{settings::Credentials, wire::Wire};
 use mail_parser::decoders::base64::base64_decode;

@@ -4,14 +4,12 @@
 
 use crate::message::Message;
 use jiff::Timestamp;
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{collections::VecDeque, sync::Arc};
 use tokio::sync::watch;
 
 /// Most bytes kept; with the 2 to 4 KiB of a verification mail the limit on the number comes first.
-const MOST_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 64 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Mailbox {
@@ -41,8 +39,8 @@ impl Mailbox {
         Self { kept, inner: Mutex::default(), last_id: watch::Sender::new(0) }
     }
 
-    /// Parses a mail, has `record` write it down and keeps it; the oldest ones make room. Nobody sees it here before it is
-    /// written down.
+    /// Parses a mail, has `record` write it down and keeps it; the oldest ones make room. Nobody sees it here before it
+    /// is written down.
     ///
     /// # Errors
     ///
@@ -59,7 +57,7 @@ impl Mailbox {
         inner.last_id = id;
         inner.bytes += message.size();
         inner.messages.push_back(Arc::clone(&message));
-        while inner.messages.len() > self.kept || (inner.bytes > MOST_BYTES && inner.messages.len() > 1) {
+        while inner.messages.len() > self.kept || (inner.bytes > MAX_BYTES && inner.messages.len() > 1) {
             inner.bytes -= inner.messages.pop_front().map_or(0, |oldest| oldest.size());
         }
         self.last_id.send_replace(inner.last_id);
@@ -84,7 +82,7 @@ impl Mailbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 

@@ -1,7 +1,7 @@
 //! `inbox`: a mail server with a page, for demonstrations and tests.
 //!
-//! Takes: addresses and files as flags. Gives: one JSON line `listening` with the addresses bound, then runs until SIGTERM or
-//! SIGINT. Does not: deliver or keep anything.
+//! Takes: addresses and files as flags. Gives: one JSON line `listening` with the addresses bound, then runs until
+//! SIGTERM or SIGINT. Does not: deliver or keep anything.
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};

@@ -1,7 +1,7 @@
 //! A mail as the page and tests see it.
 //!
-//! Takes: the bytes after DATA and the envelope. Gives: a [`Message`] with decoded subject and bodies (RFC 2045, RFC 2047).
-//! Does not: refuse a malformed mail; what cannot be decoded is empty.
+//! Takes: the bytes after DATA and the envelope. Gives: a [`Message`] with decoded subject and bodies (RFC 2045, RFC
+//! 2047). Does not: refuse a malformed mail; what cannot be decoded is empty.
 
 use jiff::Timestamp;
 use mail_parser::{MessageParser, PartType};
@@ -86,8 +86,10 @@ mod tests {
     #[test]
     fn encoded_words_and_both_parts_are_decoded() {
         let message = parse(
-            "From: =?utf-8?q?J=C3=BCrgen?= <no-reply@example.com>\nSubject: =?utf-8?b?R3LDvMOfZQ==?=\nMessage-ID: <7@example.com>\n\
-             MIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=\"x\"\n\n--x\nContent-Type: text/plain; charset=utf-8\n\
+            "From: =?utf-8?q?J=C3=BCrgen?= <no-reply@example.com>\n\
+             Subject: =?utf-8?b?R3LDvMOfZQ==?=\nMessage-ID: <7@example.com>\n\
+             MIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=\"x\"\n\n\
+             --x\nContent-Type: text/plain; charset=utf-8\n\
              Content-Transfer-Encoding: quoted-printable\n\nhttps://example.com/?a=3D1&b=3D=\n2\n--x\n\
              Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: base64\n\nPGI+w7w8L2I+\n--x--\n",
         );

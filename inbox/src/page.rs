@@ -4,7 +4,7 @@
 //! `GET|POST|DELETE /rules`, `GET /holds`, `POST /holds/{name}/release`.
 //! Does not: load anything from elsewhere, or run scripts of a mail (it is shown in a sandboxed frame).
 
-use crate::{listener::Server, message::Message, rules::Rule};
+use crate::{message::Message, rules::Rule, server::Server};
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Path, Query, State},
@@ -17,8 +17,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::net::TcpListener;
 
 /// Nothing from elsewhere; the page's own style and script are inline. A mail's frame inherits this.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-                                       connect-src 'self'; frame-src 'self'; img-src data:; base-uri 'none'; form-action 'none'";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
+                                       script-src 'unsafe-inline'; connect-src 'self'; frame-src 'self'; \
+                                       img-src data:; base-uri 'none'; form-action 'none'";
 
 pub(crate) async fn serve(listener: TcpListener, server: Arc<Server>) {
     let routes = Router::new()

@@ -1,10 +1,10 @@
 //! Rules: what the server does wrong, at which point of the dialogue, and to whom.
 //!
-//! Takes: a list of [`Rule`]s, from a test or as JSON. Gives: for a point and the recipients known there, the actions to take
-//! in order. Does not: act (`script` does).
+//! Takes: a list of [`Rule`]s, from a test or as JSON. Gives: for a point and the recipients known there, the actions
+//! to take in order. Does not: act (`script` does).
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::sync::{Mutex, PoisonError};
 
 /// A point of the SMTP dialogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,19 +164,19 @@ impl Rules {
     /// Replaces all rules, or none when one of the new ones is invalid.
     pub(crate) fn set(&self, rules: Vec<Rule>) -> Result<(), InvalidRule> {
         rules.iter().try_for_each(Rule::check)?;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = rules;
+        *self.0.lock() = rules;
         Ok(())
     }
 
     /// The rules with the uses they have left.
     pub(crate) fn list(&self) -> Vec<Rule> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 
     /// What to do at a point, in order; counts the uses.
     pub(crate) fn actions(&self, at: Phase, recipients: &[String]) -> Vec<Action> {
         let mut actions = Vec::new();
-        for rule in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+        for rule in self.0.lock().iter_mut() {
             let concerned =
                 rule.recipient == Recipient::Any || recipients.iter().any(|address| rule.recipient.matches(address));
             if rule.at != at || !concerned || rule.times == Some(0) {
@@ -203,7 +203,8 @@ mod tests {
 
     #[test]
     fn rules_read_as_json() {
-        let json = r#"[{"at":"rcpt","recipient":{"fraction":3},"action":{"reply":{"code":451,"text":"later"}},"times":2},
+        let json = r#"[{"at":"rcpt","recipient":{"fraction":3},"times":2,
+                        "action":{"reply":{"code":451,"text":"later"}}},
                        {"at":"greeting","action":"hang"}, {"at":"dot","action":{"delay":{"ms":5}}},
                        {"at":"accepted","recipient":{"exact":"a@b"},"action":{"hold":"x"}}]"#;
         let rules: Vec<Rule> = serde_json::from_str(json).expect("valid");

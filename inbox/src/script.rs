@@ -1,11 +1,11 @@
 //! Applies the rules of a point of the dialogue.
 //!
-//! Takes: a session's wire, the point, and the recipients known there. Gives: whether the session goes on as RFC 5321 has it.
-//! Does not: choose (`rules` does).
+//! Takes: a session's wire, the point, and the recipients known there. Gives: whether the session goes on as RFC 5321
+//! has it. Does not: choose (`rules` does).
 
 use crate::{
-    listener::Server,
     rules::{Action, Phase},
+    server::Server,
     wire::Wire,
 };
 use std::{io, time::Duration};

@@ -1,21 +1,21 @@
 //! One SMTP dialogue (RFC 5321).
 //!
-//! Takes: a connection. Gives: mails to `delivery`, in the order and with the permissions the RFC demands, unless a rule says
-//! otherwise. Does not: know bytes (`wire`), syntax (`command`) or AUTH's exchange (`login`).
+//! Takes: a connection. Gives: mails to `delivery`, in the order and with the permissions the RFC demands, unless a
+//! rule says otherwise. Does not: know bytes (`wire`), syntax (`command`) or AUTH's exchange (`login`).
 
 use crate::{
     command::Command,
-    listener::{Security, Server},
     login::{Login, login},
     rules::Phase,
     script::{Verdict, play},
-    wire::{LARGEST_MAIL, Wire},
+    server::{Security, Server},
+    wire::{MAX_MAIL_BYTES, Wire},
 };
 use std::{io, sync::Arc};
 use tokio::net::TcpStream;
 
 /// Recipients of one mail: the least that RFC 5321 section 4.5.3.1.8 allows as a limit.
-const MOST_RECIPIENTS: usize = 100;
+const MAX_RECIPIENTS: usize = 100;
 
 /// The state of a dialogue.
 pub(crate) struct Session {
@@ -105,7 +105,7 @@ impl Session {
         let mut lines = vec!["inbox".to_owned()];
         if extended {
             lines.extend(["PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"].map(String::from));
-            lines.push(format!("SIZE {LARGEST_MAIL}"));
+            lines.push(format!("SIZE {MAX_MAIL_BYTES}"));
             if self.must_encrypt() {
                 lines.push("STARTTLS".into());
             } else if self.server.credentials.is_some() {
@@ -163,7 +163,7 @@ impl Session {
             () if self.must_encrypt() => Some((530, "5.7.0 STARTTLS first")),
             () if self.server.credentials.is_some() && !self.is_authenticated => Some((530, "5.7.0 AUTH first")),
             () if self.envelope.is_some() => Some((503, "5.5.1 one mail at a time")),
-            () if size > LARGEST_MAIL => Some((552, "5.3.4 too large")),
+            () if size > MAX_MAIL_BYTES => Some((552, "5.3.4 too large")),
             () => None,
         };
         if let Some((code, text)) = refusal {
@@ -187,7 +187,7 @@ impl Session {
             return Ok(next);
         }
         match &mut self.envelope {
-            Some(envelope) if envelope.recipients.len() < MOST_RECIPIENTS => {
+            Some(envelope) if envelope.recipients.len() < MAX_RECIPIENTS => {
                 envelope.recipients.push(recipient);
                 self.wire.reply(250, "2.1.5 recipient ok");
             }

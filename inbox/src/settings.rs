@@ -1,6 +1,6 @@
 //! What an inbox is started with.
 //!
-//! Takes: nothing. Gives: [`Settings`], with defaults that suit tests. Does not: read files or flags (`main` does).
+//! Gives: [`Settings`], with defaults that suit tests. Does not: read files or flags (`main` does).
 
 use crate::certificates::Certificates;
 use secrecy::{ExposeSecret, SecretString};

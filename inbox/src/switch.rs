@@ -1,16 +1,15 @@
 //! Turns SMTP off and on again.
 //!
-//! Takes: a bound socket. Gives: a listener with its sessions, ended as a crash would end them, and started again on the same
-//! port. Does not: touch mails, rules or the page.
+//! Takes: a bound socket. Gives: a listener with its sessions, ended as a crash would end them, and started again on
+//! the same port. Does not: touch mails, rules or the page.
 
 use crate::{
-    inbox::{StartError, bind, listen},
-    listener::Server,
+    error::StartError,
+    server::Server,
+    socket::{bind, listen},
 };
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{net::SocketAddr, sync::Arc};
 use tokio::{net::TcpSocket, runtime, task};
 use tokio_util::sync::CancellationToken;
 
@@ -75,7 +74,7 @@ impl Switch {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

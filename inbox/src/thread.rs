@@ -1,7 +1,7 @@
 //! The thread that an inbox runs on.
 //!
-//! Takes: nothing. Gives: a Tokio runtime on a thread of its own. Does not: leave anything running when it is dropped, from
-//! whatever context (a runtime itself must not be dropped in an async one).
+//! Gives: a Tokio runtime on a thread of its own. Does not: leave anything running when it is dropped,
+//! from whatever context (a runtime itself must not be dropped in an async one).
 
 use std::{io, thread::JoinHandle};
 use tokio::runtime::{Builder, Handle};

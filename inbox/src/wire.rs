@@ -12,9 +12,9 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// Longest command line, its end included: RFC 5321 section 4.5.3.1.4 wants 512, AUTH (RFC 4954) up to 12288.
-const LONGEST_LINE: usize = 12_288;
+const MAX_LINE: usize = 12_288;
 /// Most bytes of a mail; announced as SIZE (RFC 1870).
-pub(crate) const LARGEST_MAIL: usize = 10 << 20;
+pub(crate) const MAX_MAIL_BYTES: usize = 10 << 20;
 /// How long a client may say nothing: RFC 5321 section 4.5.3.2.7.
 const IDLE_LIMIT: Duration = Duration::from_secs(300);
 /// Most bytes read ahead while a session is held.
@@ -36,7 +36,7 @@ pub(crate) struct Wire {
 pub(crate) enum Content {
     /// Dots unstuffed (RFC 5321 section 4.5.2), final dot removed.
     Mail(Vec<u8>),
-    /// Longer than [`LARGEST_MAIL`]; it was read to its end and dropped.
+    /// Longer than [`MAX_MAIL_BYTES`]; it was read to its end and dropped.
     TooLarge,
 }
 
@@ -86,14 +86,15 @@ impl Wire {
         Ok(())
     }
 
-    /// The next command line without its end; replies go out before we wait. `None`: the client went, or the line is too long.
+    /// The next command line without its end; replies go out before we wait. `None`: the client went, or the line is
+    /// too long.
     pub(crate) async fn line(&mut self) -> io::Result<Option<String>> {
         loop {
             if let Some(end) = self.input.iter().position(|&byte| byte == b'\n') {
                 let line = self.input.split_to(end + 1);
                 return Ok(Some(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned()));
             }
-            if self.input.len() > LONGEST_LINE || self.fill().await? == 0 {
+            if self.input.len() > MAX_LINE || self.fill().await? == 0 {
                 return Ok(None);
             }
         }
@@ -111,13 +112,13 @@ impl Wire {
                 }
                 let stuffed = after_crlf && line.first() == Some(&b'.');
                 after_crlf = line.ends_with(b"\r\n");
-                fits = fits && mail.len() + line.len() <= LARGEST_MAIL;
+                fits = fits && mail.len() + line.len() <= MAX_MAIL_BYTES;
                 if fits {
                     mail.extend_from_slice(&line[usize::from(stuffed)..]);
                 }
             }
             // A line without an end is not kept waiting for ever in memory.
-            if self.input.len() > LARGEST_MAIL || self.fill().await? == 0 {
+            if self.input.len() > MAX_MAIL_BYTES || self.fill().await? == 0 {
                 return Ok(None);
             }
         }

@@ -1,7 +1,7 @@
 //! Certificates for servers on this machine.
 //!
-//! Takes: the program `openssl`. Gives: a certificate authority and a server certificate for 127.0.0.1 and localhost, valid for two
-//! days, as PEM files in a temporary folder that goes with the value. Does not: make anybody trust it.
+//! Takes: the program `openssl`. Gives: a certificate authority and a server certificate for 127.0.0.1 and localhost,
+//! valid for two days, as PEM files in a temporary folder that goes with the value. Does not: make anybody trust it.
 
 use crate::process::{ServerError, run};
 use std::{path::PathBuf, process::Command};

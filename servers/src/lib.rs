@@ -1,9 +1,9 @@
 //! Real PostgreSQL and Redis servers from the system's packages, started for one run and removed after it.
 //!
-//! Takes: the programs that Debian's packages `postgresql` and `redis-server` install.
-//! Gives: running servers on free ports of 127.0.0.1, each in a temporary folder, with random passwords; PostgreSQL runs as
-//! an unprivileged user when we are root, because it refuses to run as root.
-//! Does not: keep any data. However our process ends (kill -9 included), the servers end and their folders go.
+//! Takes: the programs that Debian's packages `postgresql` and `redis-server` install. Gives: running servers on free
+//! ports of 127.0.0.1, each in a temporary folder, with random passwords; PostgreSQL runs as an unprivileged user when
+//! we are root, because it refuses to run as root. Does not: keep any data. However our process ends (kill -9
+//! included), the servers end and their folders go.
 //!
 //! # Layout
 //!

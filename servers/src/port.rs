@@ -1,8 +1,8 @@
 //! A free port, for a server that has to be told one.
 //!
-//! Takes: nothing. Gives: a TCP port of 127.0.0.1 at which nobody listens, below those that the kernel gives to clients, so
-//! that no connection made meanwhile takes it. Does not: reserve it; another process that looks for one at random may, one
-//! time in thousands, find the same.
+//! Gives: a TCP port of 127.0.0.1 at which nobody listens, below those that the kernel gives to
+//! clients, so that no connection made meanwhile takes it. Does not: reserve it; another process that looks for one at
+//! random may, one time in thousands, find the same.
 
 use crate::process::ServerError;
 use std::{

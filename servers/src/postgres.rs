@@ -1,8 +1,8 @@
 //! One PostgreSQL server.
 //!
-//! Takes: `initdb` and `postgres` of the newest version under `/usr/lib/postgresql`, or of `PATH`.
-//! Gives: a server with password authentication and as many empty databases as asked for.
-//! Does not: survive a crash of the machine (`fsync` is off: the data goes with the run anyway; a killed server loses nothing).
+//! Takes: `initdb` and `postgres` of the newest version under `/usr/lib/postgresql`, or of `PATH`. Gives: a server with
+//! password authentication and as many empty databases as asked for. Does not: survive a crash of the machine (`fsync`
+//! is off: the data goes with the run anyway; a killed server loses nothing).
 
 use crate::authority::Authority;
 use crate::{

@@ -1,7 +1,7 @@
 //! A server process in a temporary folder, and the guard that removes both.
 //!
-//! Takes: a command line. Gives: start, stop by signal, pause, and a promise: when the [`Process`] is dropped or our own
-//! process ends in any way, the server is killed and its folder removed. Does not: know what the server speaks.
+//! Takes: a command line. Gives: start, stop by signal, pause, and a promise: when the [`Process`] is dropped or our
+//! own process ends in any way, the server is killed and its folder removed. Does not: know what the server speaks.
 //!
 //! The promise is kept by a small shell process that waits for the end of a pipe we hold: the kernel closes it with us.
 
@@ -17,8 +17,8 @@ use std::{
 /// How long a server may take to answer: far above the 0.1 to 2 s measured, so that a loaded machine does not fail.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Reads process ids (an empty line: none) until its standard input ends, then kills the last one and removes the folder.
-/// The id does not come from a file, because somebody may remove the folder before.
+/// Reads process ids (an empty line: none) until its standard input ends, then kills the last one and removes the
+/// folder. The id does not come from a file, because somebody may remove the folder before.
 const GUARD: &str = r#"pid=; while read -r line; do pid=$line; done; [ -n "$pid" ] && kill -"$2" "$pid" 2>/dev/null
 while [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.02; done; rm -rf "$1""#;
 
@@ -69,7 +69,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Makes the folder (named after `name`) and its guard; nothing runs yet. `stop_signal` is what ends the server fast.
+    /// Makes the folder (named after `name`) and its guard; nothing runs yet. `stop_signal` is what ends the server
+    /// fast.
     ///
     /// # Errors
     ///
@@ -114,7 +115,8 @@ impl Process {
         self.status
     }
 
-    /// Starts `command` in a process group of its own (Ctrl-C reaches us, not it), output appended to `log` in the folder.
+    /// Starts `command` in a process group of its own (Ctrl-C reaches us, not it), output appended to `log` in the
+    /// folder.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! One Redis server.
 //!
-//! Takes: `redis-server` on `PATH`. Gives: a server with a password, 1024 databases and no persistence unless asked for.
-//! Does not: keep anything over [`Redis::kill`]: that is what tests want from it.
+//! Takes: `redis-server` on `PATH`. Gives: a server with a password, 1024 databases and no persistence unless asked
+//! for. Does not: keep anything over [`Redis::kill`]: that is what tests want from it.
 
 use crate::{
     port::free_port,
@@ -53,7 +53,8 @@ impl Redis {
         Ok(server)
     }
 
-    /// `redis://` URI of a database (0 to 1023), with the password. The user is named because `redis-cli` 7.0 asks for it.
+    /// `redis://` URI of a database (0 to 1023), with the password. The user is named because `redis-cli` 7.0 asks for
+    /// it.
     pub fn uri(&self, database: u32) -> String {
         format!("redis://default:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }

@@ -1,7 +1,7 @@
 //! One PostgreSQL and one Redis for all tests of a process.
 //!
-//! Takes: nothing. Gives: servers started at first use; each test takes a database of its own. Does not: stop them before
-//! the process ends; the guard of each server does it then.
+//! Gives: servers started at first use; each test takes a database of its own. Does not: stop them
+//! before the process ends; the guard of each server does it then.
 
 use crate::{Postgres, Redis};
 use std::sync::LazyLock;

@@ -69,8 +69,8 @@ impl Database {
     /// The database's.
     pub async fn rows(&self) -> Result<Vec<Row>> {
         let rows = sqlx::query(
-            "SELECT users.username, users.email, is_email_verified, id, message_id, state, attempts, failures, crash_count,
-                    max_retries, queue, last_class, last_reply,
+            "SELECT users.username, users.email, is_email_verified, id, message_id, state, attempts, failures,
+                    crash_count, max_retries, queue, last_class, last_reply,
                     (extract(epoch FROM run_at) * 1000000)::bigint * 1000 AS run_at_unix_ns,
                     (extract(epoch FROM sent_at) * 1000000)::bigint * 1000 AS sent_at_unix_ns
              FROM users LEFT JOIN email_intents ON email_intents.username = users.username

@@ -1,13 +1,14 @@
 //! Statements of the programs held at a chosen point.
 //!
-//! Takes: a point. Gives: a trigger that waits there until the gate is opened, and a way to see who waits. Does not: change
-//! what the statement does.
+//! Takes: a point. Gives: a trigger that waits there until the gate is opened, and a way to see who waits. Does not:
+//! change what the statement does.
 //!
-//! The trigger asks for a shared advisory lock that the gate's own connection holds exclusively; once open, it costs nothing.
+//! The trigger asks for a shared advisory lock that the gate's own connection holds exclusively; once open, it costs
+//! nothing.
 
 use crate::{
     database::Database,
-    pipeline::{PATIENCE, until},
+    until::{PATIENCE, until},
 };
 use anyhow::Result;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};

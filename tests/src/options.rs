@@ -20,7 +20,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// One api, one worker, a database on the PostgreSQL of this test process; mails due after 1 s, waits of 1 s at most.
+    /// One api, one worker, a database on the PostgreSQL of this test process; mails due after 1 s, waits of 1 s at
+    /// most.
     ///
     /// # Panics
     ///

@@ -1,20 +1,20 @@
 //! The parts of a running pipeline, and its start.
 //!
-//! Takes: [`Options`]. Gives: a [`Pipeline`] whose programs are ready. Does not: share anything with another test but, unless
-//! asked otherwise, the PostgreSQL server (with a database of its own).
+//! Takes: [`Options`]. Gives: a [`Pipeline`] whose programs are ready. Does not: share anything with another test but,
+//! unless asked otherwise, the PostgreSQL server (with a database of its own).
 
-use crate::{database::Database, files::Files, options::Options, program::Program, signups::Signups};
+use crate::{
+    database::Database,
+    files::Files,
+    options::Options,
+    program::Program,
+    signups::Signups,
+    until::{PATIENCE, until},
+};
 use anyhow::{Context as _, Result};
 use inbox::{Certificates, Credentials, Inbox, Settings, Tls};
 use servers::{Postgres, Redis};
-use std::{path::PathBuf, sync::Arc, time::Duration};
-use tokio::time::Instant;
-
-/// How long a condition may take to come true on a loaded machine; nothing that works comes near it.
-pub const PATIENCE: Duration = Duration::from_secs(120);
-
-/// How often a condition is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+use std::{path::PathBuf, sync::Arc};
 
 /// api, worker, PostgreSQL, Redis and a mail server, running. Dropped, all of it ends.
 #[derive(Debug)]
@@ -112,18 +112,5 @@ impl Drop for Pipeline {
                 eprintln!("--- the end of the log of {}:\n{}", program.name(), last.join("\n"));
             }
         }
-    }
-}
-
-/// Waits until a condition holds.
-///
-/// # Panics
-///
-/// With `what`, when it does not hold before the deadline.
-pub async fn until(what: &str, deadline: Duration, condition: impl AsyncFn() -> bool) {
-    let start = Instant::now();
-    while !condition().await {
-        assert!(start.elapsed() < deadline, "not within {deadline:?}: {what}");
-        tokio::time::sleep(LOOK).await;
     }
 }

@@ -1,9 +1,9 @@
 //! One child process: `api` or `worker`.
 //!
-//! Takes: the name of a program in the folder that this test was built into. Gives: start, kill, stop, continue, and what it
-//! prints. Does not: let it outlive the test (a [`servers::Process`] sees to that).
+//! Takes: the name of a program in the folder that this test was built into. Gives: start, kill, stop, continue, and
+//! what it prints. Does not: let it outlive the test (a [`servers::Process`] sees to that).
 
-use crate::pipeline::{PATIENCE, until};
+use crate::until::{PATIENCE, until};
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use serde_json::Value;

@@ -1,6 +1,7 @@
 //! What the checker found.
 //!
-//! Takes: nothing. Gives: [`Report`], printed as a table, and the assertions tests make of it. Does not: look for anything.
+//! Gives: [`Report`], printed as a table, and the assertions tests make of it. Does not: look for
+//! anything.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -53,8 +54,8 @@ impl Report {
         self.duplicates.iter().map(|duplicate| duplicate.copies - 1).sum()
     }
 
-    /// Everything that must hold after any fault: nothing lost, invented, early or leaked; copies are identical, and each is
-    /// explained by a dialogue whose end was lost.
+    /// Everything that must hold after any fault: nothing lost, invented, early or leaked; copies are identical, and
+    /// each is explained by a dialogue whose end was lost.
     ///
     /// # Panics
     ///

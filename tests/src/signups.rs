@@ -1,14 +1,15 @@
 //! Clients that sign up, and what they were told.
 //!
-//! Takes: the addresses of the apis, or of an ingress and the host name behind it. Gives: signups with unique users, one at a
-//! time, many, or on and on in the background, as fast as the answers come or with pauses.
-//! Does not: repeat a signup that failed: the checker has to know what each client believes.
+//! Takes: the addresses of the apis, or of an ingress and the host name behind it. Gives: signups with unique users,
+//! one at a time, many, or on and on in the background, as fast as the answers come or with pauses. Does not: repeat a
+//! signup that failed: the checker has to know what each client believes.
 
-use crate::{canary::MARK, pipeline::PATIENCE};
+use crate::{canary::MARK, until::PATIENCE};
+use parking_lot::Mutex;
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -72,7 +73,7 @@ impl Signups {
 
     /// What all clients were told so far.
     pub fn attempts(&self) -> Vec<Attempt> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.attempts.lock().clone()
     }
 
     /// Signs one user up, at the apis in turn.
@@ -111,7 +112,7 @@ impl Signups {
             }
         };
         let attempt = Attempt { username, email, outcome };
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).push(attempt.clone());
+        self.attempts.lock().push(attempt.clone());
         attempt
     }
 
@@ -148,8 +149,8 @@ impl Signups {
         Load { stop, clients }
     }
 
-    /// Signs a user up about every `pause` until the load is stopped: two clients in turn, each of which waits for its answer,
-    /// so that a slow machine gets a smaller load instead of a growing one.
+    /// Signs a user up about every `pause` until the load is stopped: two clients in turn, each of which waits for its
+    /// answer, so that a slow machine gets a smaller load instead of a growing one.
     pub fn steadily(self: &Arc<Self>, pause: Duration) -> Load {
         let (stop, mut clients) = (CancellationToken::new(), JoinSet::new());
         for _ in 0..STEADY_CLIENTS {

@@ -1,7 +1,7 @@
 //! Commits of signups made slow, as in the course's lecture, without touching a program.
 //!
-//! Takes: how long. Gives: a deferred trigger that sleeps inside COMMIT, while nobody sees the user. Does not: slow anything
-//! but inserts of users.
+//! Takes: how long. Gives: a deferred trigger that sleeps inside COMMIT, while nobody sees the user. Does not: slow
+//! anything but inserts of users.
 
 use crate::pipeline::Pipeline;
 use std::time::Duration;

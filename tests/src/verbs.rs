@@ -1,7 +1,7 @@
 //! What tests do with a pipeline.
 //!
-//! Takes: a running [`Pipeline`]. Gives: verbs in the words of the scenarios, and the checker. Does not: assert anything but
-//! that the verbs themselves worked.
+//! Takes: a running [`Pipeline`]. Gives: verbs in the words of the scenarios, and the checker. Does not: assert
+//! anything but that the verbs themselves worked.
 
 use crate::{
     canary, check,
@@ -10,10 +10,11 @@ use crate::{
     gate::{Gate, Point},
     mails,
     mails::Line,
-    pipeline::{PATIENCE, Pipeline, until},
+    pipeline::Pipeline,
     program::Program,
     report::Report,
     signups::{Attempt, Load},
+    until::{PATIENCE, until},
 };
 use pipeline::{Document, Live};
 use queue::{Connection, Inspector, QueueState};

@@ -1,7 +1,7 @@
 //! The arrows between crates are as docs/architecture.md draws them.
 //!
-//! Takes: `cargo metadata`. Shows: programs never depend on each other, only `signup` speaks SQL, only `queue` speaks to
-//! Redis, only `operator` knows Kubernetes. Does not: look at test-only dependencies.
+//! Takes: `cargo metadata`. Shows: programs never depend on each other, only `signup` speaks SQL, only `queue` speaks
+//! to Redis, only `operator` knows Kubernetes. Does not: look at test-only dependencies.
 
 use std::{collections::BTreeMap, process::Command};
 

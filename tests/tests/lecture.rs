@@ -1,8 +1,8 @@
 //! The four runs of the lecture "why a bit of delay can be good for your async tasks", against this pipeline.
 //!
-//! Takes: the real programs; from the second run on every commit of a signup takes 2 s. Shows: the race that the lecture
-//! cures with a delay and with retries is not there: no task exists before its user does, nothing fails, nothing is late.
-//! Does not: run the lecture's own program; what it does is told as the course records it.
+//! Takes: the real programs; from the second run on every commit of a signup takes 2 s. Shows: the race that the
+//! lecture cures with a delay and with retries is not there: no task exists before its user does, nothing fails,
+//! nothing is late. Does not: run the lecture's own program; what it does is told as the course records it.
 //!
 //! `make lecture` prints the table.
 

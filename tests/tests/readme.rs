@@ -1,7 +1,7 @@
 //! The README's commands do what the README says.
 //!
-//! Takes: README.md, the Makefile and a free port for each address. Shows: `make run` starts everything, the curl line it
-//! prints is a signup, its mail arrives, the mail's button verifies the address, and Ctrl-C leaves nothing behind.
+//! Takes: README.md, the Makefile and a free port for each address. Shows: `make run` starts everything, the curl line
+//! it prints is a signup, its mail arrives, the mail's button verifies the address, and Ctrl-C leaves nothing behind.
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;

@@ -48,7 +48,8 @@ async fn pipelined_commands_are_answered_in_order() {
     assert_eq!(inbox.messages()[0].to, ["c@d.com", "e@f.com"]);
 }
 
-/// What follows a dot between bare line feeds is still the mail, or one sender could put a mail of his own behind another's.
+/// What follows a dot between bare line feeds is still the mail, or one sender could put a mail of his own behind
+/// another's.
 #[tokio::test]
 async fn only_a_dot_between_crlfs_ends_a_mail() {
     let inbox = start(Settings::default());

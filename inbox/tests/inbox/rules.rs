@@ -135,7 +135,8 @@ async fn a_server_that_never_answers_keeps_the_connection_and_says_nothing() {
     let mut dialogue = Dialogue::open(&inbox).await;
     dialogue.say("EHLO t").await;
     dialogue.send("MAIL FROM:<a@b.com>\r\n").await;
-    // The rule is in force; the session hangs until the server is stopped, which the client sees as a closed connection.
+    // The rule is in force; the session hangs until the server is stopped, which the client sees as a closed
+    // connection.
     let answer = tokio::time::timeout(Duration::from_millis(200), dialogue.reply()).await;
     assert!(answer.is_err(), "{answer:?}");
     inbox.stop();

@@ -1,7 +1,7 @@
 //! The API server is gone, for a minute or so.
 //!
-//! Signups need it for nothing. The operator gives up when it cannot renew its Lease, is started again by the kubelet, and works
-//! again by itself when the API server is back.
+//! Signups need it for nothing. The operator gives up when it cannot renew its Lease, is started again by the kubelet,
+//! and works again by itself when the API server is back.
 
 use crate::harness::{
     Namespace, Operator, Outage, PATIENCE, Pipeline, acknowledged, assert_all_acknowledged, eventually,

@@ -7,7 +7,8 @@ use serde_json::json;
 use std::time::Duration;
 
 /// Kinds of all children.
-const CHILDREN: &str = "deployments,replicasets,pods,services,configmaps,secrets,serviceaccounts,ingresses,networkpolicies,poddisruptionbudgets";
+const CHILDREN: &str = "deployments,replicasets,pods,services,configmaps,secrets,serviceaccounts,\
+                        ingresses,networkpolicies,poddisruptionbudgets";
 const SIGNUPS: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,10 @@
-//! What must hold on a real Kubernetes: the image's programs in pods, the operator of the Helm chart, signups through the
-//! ingress.
+//! What must hold on a real Kubernetes: the image's programs in pods, the operator of the Helm chart, signups through
+//! the ingress.
 //!
-//! Takes: the cluster that `tests/cluster/up.sh` and `deploy.sh` brought up. Each test has a namespace with a database, a Redis
-//! index and a mail server of its own; after a load the checker joins what clients were told, what is stored and what arrived.
-//! Run: `cargo test -p pipeline-tests --features cluster-tests --test cluster`; `make test-cluster` does it all.
+//! Takes: the cluster that `tests/cluster/up.sh` and `deploy.sh` brought up. Each test has a namespace with a database,
+//! a Redis index and a mail server of its own; after a load the checker joins what clients were told, what is stored
+//! and what arrived. Run: `cargo test -p pipeline-tests --features cluster-tests --test cluster`; `make test-cluster`
+//! does it all.
 
 mod api_server_stopped;
 mod deletion;

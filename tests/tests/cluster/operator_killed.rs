@@ -1,7 +1,8 @@
 //! The operator is killed in the middle of a roll-out.
 //!
-//! Under signups all the time: an edit that changes the configuration and replaces all pods, and at one of its steps the
-//! operator is gone. The next one has to wait for the Lease (15 s), finds the roll-out as it was left, and finishes it.
+//! Under signups all the time: an edit that changes the configuration and replaces all pods, and at one of its steps
+//! the operator is gone. The next one has to wait for the Lease (15 s), finds the roll-out as it was left, and finishes
+//! it.
 
 use crate::harness::{Namespace, Operator, PATIENCE, Pipeline, assert_all_acknowledged, holds, kill};
 use futures::TryStreamExt as _;
@@ -26,8 +27,8 @@ enum Step {
     PodsRoll,
 }
 
-/// Killed processes are started again in their pod; deleted pods are replaced. In turns, because the kubelet waits longer with
-/// each end of a container.
+/// Killed processes are started again in their pod; deleted pods are replaced. In turns, because the kubelet waits
+/// longer with each end of a container.
 const STEPS: [(Step, Fault); 6] = [
     (Step::Nothing, Fault::ProcessKilled),
     (Step::ConfigMap, Fault::PodDeleted),

@@ -1,8 +1,8 @@
 //! The order in which two full queues are drained.
 //!
-//! With weights a and b, each choice takes the first queue with probability a / (a + b), as asynq's workers do. Of n mails in a
-//! row the number from that queue is binomial; the tests allow five standard deviations, which fails by chance once in 1.7
-//! million runs, and the weights 9 and 1 are far enough from 1 and 9 to tell them apart.
+//! With weights a and b, each choice takes the first queue with probability a / (a + b), as asynq's workers do. Of n
+//! mails in a row the number from that queue is binomial; the tests allow five standard deviations, which fails by
+//! chance once in 1.7 million runs, and the weights 9 and 1 are far enough from 1 and 9 to tell them apart.
 
 use crate::harness::{Mail, Namespace, PATIENCE, Pipeline, assert_all_acknowledged, eventually};
 use inbox::{Action, Phase, Rule};
@@ -26,7 +26,9 @@ async fn the_drain_ratio_of_two_full_queues_follows_an_edit_of_their_priorities(
     let namespace = Namespace::create("priorities").await;
     // One mail at a time, each slow enough that an edit arrives before the queues are empty.
     namespace.inbox.rules(&[Rule::new(Phase::Dot, Action::Delay { ms: 100 })]).await;
-    let one_by_one = json!({"concurrency": 1, "replicas": 1, "autoscaling": {"mode": "Off", "minReplicas": null, "maxReplicas": null}});
+    let one_by_one = json!({
+        "concurrency": 1, "replicas": 1, "autoscaling": {"mode": "Off", "minReplicas": null, "maxReplicas": null}
+    });
     let pipeline = Pipeline::apply(
         &namespace,
         json!({

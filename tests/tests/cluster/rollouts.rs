@@ -119,7 +119,8 @@ async fn a_database_login_that_is_replaced_fails_no_signup_and_an_event_names_th
     })
     .await;
     told(&namespace, "spec.database").await;
-    let connected = "SELECT count(DISTINCT usename) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'rolled'";
+    let connected = "SELECT count(DISTINCT usename) FROM pg_stat_activity \
+                     WHERE datname = current_database() AND usename = 'rolled'";
     assert_eq!(namespace.stores.database.number(connected).await.expect("it answers"), 1, "the pods use the new login");
 }
 

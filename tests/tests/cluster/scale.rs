@@ -1,6 +1,7 @@
 //! Somebody else decides the number of workers: a person with kubectl, or a HorizontalPodAutoscaler.
 //!
-//! The cluster has no metrics server; an autoscaler enforces its minimum all the same, and that is all these tests need.
+//! The cluster has no metrics server; an autoscaler enforces its minimum all the same, and that is all these tests
+//! need.
 
 use crate::harness::{Namespace, PATIENCE, Pipeline, eventually, holds};
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler};
@@ -26,7 +27,8 @@ async fn until_wanted(namespace: &Namespace, workers: i32) {
     .await;
 }
 
-/// The operator works through an edit of something else, and neither it nor the other writer touches the Deployment meanwhile.
+/// The operator works through an edit of something else, and neither it nor the other writer touches the Deployment
+/// meanwhile.
 async fn assert_nobody_fights(namespace: &Namespace, pipeline: &Pipeline) {
     let before = deployment(namespace).await.expect("it is there").metadata.generation;
     for retries in [3, 4, 5] {

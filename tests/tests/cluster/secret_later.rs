@@ -4,7 +4,8 @@ use crate::harness::{Namespace, Pipeline, assert_all_acknowledged};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The operator looks for a missing Secret every 2 s; the rest is the start of pods on a busy machine, far from minutes of polling.
+/// The operator looks for a missing Secret every 2 s; the rest is the start of pods on a busy machine, far from minutes
+/// of polling.
 const SECONDS: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -47,8 +47,8 @@ async fn i9_a_full_redis_stops_no_signup_and_gets_the_tasks_when_it_has_room() {
     pipeline.check().await.assert_exactly_one_mail_each();
 }
 
-/// Of every three tasks: one deleted and one archived, as `asynq task` does both, and one whose entry in the schedule is lost
-/// while its hash stays. Redis lives and keeps its incarnation.
+/// Of every three tasks: one deleted and one archived, as `asynq task` does both, and one whose entry in the schedule
+/// is lost while its hash stays. Redis lives and keeps its incarnation.
 const BY_HAND: &str = r#"
     local queue = "asynq:{critical}:"
     for number, id in ipairs(redis.call("ZRANGE", queue .. "scheduled", 0, -1)) do

@@ -1,7 +1,7 @@
 //! An API server that is gone for a while.
 //!
-//! Takes: the cluster's own, by tests/cluster/api-server.sh; the test has its turn alone. Gives: an outage that ends with its
-//! guard, also when the test fails. Does not: touch etcd or any other part.
+//! Takes: the cluster's own, by tests/cluster/api-server.sh; the test has its turn alone. Gives: an outage that ends
+//! with its guard, also when the test fails. Does not: touch etcd or any other part.
 
 use std::{path::Path, process::Command};
 

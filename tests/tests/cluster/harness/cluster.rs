@@ -1,7 +1,8 @@
 //! The running cluster, and whose turn it is.
 //!
-//! Takes: `target/cluster` (or the folder that CLUSTER_DIR names). Gives: a client with every right, the programs beside it,
-//! and a turn: tests that keep to their namespaces go together, tests that disturb everybody go alone. Does not: start anything.
+//! Takes: `target/cluster` (or the folder that CLUSTER_DIR names). Gives: a client with every right, the programs
+//! beside it, and a turn: tests that keep to their namespaces go together, tests that disturb everybody go alone. Does
+//! not: start anything.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{

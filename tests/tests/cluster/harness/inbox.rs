@@ -1,7 +1,7 @@
 //! A namespace's own mail server: a pod of the image's `inbox`.
 //!
-//! Takes: the namespace and the image. Gives: the mails it took, and rules for what it does wrong. Does not: outlive its pod;
-//! mails are asked for at the pod's address, which this machine reaches directly.
+//! Takes: the namespace and the image. Gives: the mails it took, and rules for what it does wrong. Does not: outlive
+//! its pod; mails are asked for at the pod's address, which this machine reaches directly.
 
 use super::wait::{PATIENCE, eventually};
 use inbox::Rule;
@@ -148,7 +148,9 @@ pub(crate) fn pod(image: &str, arguments: &[&str], volumes: &[(&str, &str, Value
             "automountServiceAccountToken": false,
             "enableServiceLinks": false,
             "terminationGracePeriodSeconds": 1,
-            "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "fsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+            "securityContext": {
+                "runAsNonRoot": true, "runAsUser": 65532, "fsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}
+            },
             "volumes": sources.collect::<Vec<_>>(),
             "containers": [{
                 "name": NAME,

@@ -1,6 +1,7 @@
 //! More logins at the servers beside the cluster, so that a password can be replaced while the old one still works.
 //!
-//! Takes: the namespace's stores. Gives: URIs with other users and passwords. Does not: change the login of other tests.
+//! Takes: the namespace's stores. Gives: URIs with other users and passwords. Does not: change the login of other
+//! tests.
 
 use super::{
     Turn,
@@ -50,7 +51,8 @@ impl Stores {
 }
 
 impl Namespace {
-    /// A namespace whose mail server speaks TLS and wants `user` and `password`; Secret `app-smtp` holds `user` and `given`.
+    /// A namespace whose mail server speaks TLS and wants `user` and `password`; Secret `app-smtp` holds `user` and
+    /// `given`.
     pub(crate) async fn with_smtp_login(name: &str, user: &str, password: &str, given: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Certificates::load_or_generate(folder.path()).expect("certificates");

@@ -1,16 +1,17 @@
 //! Tests on the real cluster: namespaces, pipelines, mail servers and clients of their own.
 //!
-//! Takes: `target/cluster/state`, where `tests/cluster/up.sh` writes how the cluster is reached. Gives: the parts below.
-//! Does not: bring the cluster up, build an image, or look inside the programs.
+//! Takes: `target/cluster/state`, where `tests/cluster/up.sh` writes how the cluster is reached. Gives: the parts
+//! below. Does not: bring the cluster up, build an image, or look inside the programs.
 //!
 //! # Layout
 //!
 //! - `cluster`: the client, and whose turn it is; `wait`: conditions with a deadline
 //! - [`Namespace`] in `namespace`, with its `stores` (PostgreSQL, Redis; more `logins`) and its `inbox`
-//! - [`Pipeline`] in `pipeline`: applied, edited, waited for; `pods`: its pods from outside; `traffic`: its clients and the checker
+//! - [`Pipeline`] in `pipeline`: applied, edited, waited for; `pods`: its pods from outside; `traffic`: its clients and
+//!   the checker
 //! - [`Shown`] in `shown`: everything that people can read, searched for secrets
-//! - [`Operator`] in `operator`: killed, scaled, and who leads; `audit`: what it wrote; [`Outage`] in `api_server`; [`Sibling`] in
-//!   `sibling`: a second namespace to lose
+//! - [`Operator`] in `operator`: killed, scaled, and who leads; `audit`: what it wrote; [`Outage`] in `api_server`;
+//!   [`Sibling`] in `sibling`: a second namespace to lose
 
 mod api_server;
 mod audit;

@@ -86,7 +86,8 @@ impl Namespace {
                 "get",
                 "signuppipelines",
                 "--output",
-                "jsonpath={range .items[*]}{.metadata.name}{\"\\n\"}{range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{\"\\n\"}{end}{end}",
+                "jsonpath={range .items[*]}{.metadata.name}{\"\\n\"}\
+                 {range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{\"\\n\"}{end}{end}",
             ],
             &["get", "events", "--sort-by", "lastTimestamp"],
             &["logs", "--selector", selector, "--tail", "15", "--prefix", "--max-log-requests", "20"],
@@ -138,7 +139,8 @@ async fn create_empty(cluster: &Cluster, name: &str) {
     let mut object = Object::default();
     (object.metadata.name, object.metadata.labels) = (Some(name.to_owned()), Some(labels));
     namespaces.create(&PostParams::default(), &object).await.expect("the namespace is taken");
-    // The controller manager makes it, which takes half a minute after the API server was gone; before, pods are refused.
+    // The controller manager makes it, which takes half a minute after the API server was gone; before, pods are
+    // refused.
     let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), name);
     eventually("the namespace has its ServiceAccount", PATIENCE, async || match accounts.get_opt("default").await {
         Ok(Some(_)) => Ok(()),

@@ -1,7 +1,7 @@
 //! The operator of the cluster: found, killed, scaled, and who of several leads.
 //!
-//! Takes: the cluster; tests that use this disturb everybody, so they take their turn alone. Gives: faults, and waits until
-//! an operator leads again. Does not: install or change it.
+//! Takes: the cluster; tests that use this disturb everybody, so they take their turn alone. Gives: faults, and waits
+//! until an operator leads again. Does not: install or change it.
 
 use super::{
     cluster::{Cluster, OPERATOR, OPERATOR_NAMESPACE},

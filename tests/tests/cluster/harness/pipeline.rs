@@ -1,7 +1,7 @@
 //! One `SignupPipeline`, as a person with kubectl sees it.
 //!
-//! Takes: what differs from a usual one. Gives: apply, edit, and waits for conditions. Does not: know the operator's types:
-//! the resource is JSON here, as for any other client of the API.
+//! Takes: what differs from a usual one. Gives: apply, edit, and waits for conditions. Does not: know the operator's
+//! types: the resource is JSON here, as for any other client of the API.
 
 use super::{
     inbox,
@@ -43,7 +43,8 @@ impl Pipeline {
         let mut spec = usual(&pipeline.host);
         merge(&mut spec, changes);
         let object = json!({
-            "apiVersion": "signup.dev/v1alpha1", "kind": "SignupPipeline", "metadata": {"name": pipeline.name}, "spec": spec,
+            "apiVersion": "signup.dev/v1alpha1", "kind": "SignupPipeline", "metadata": {"name": pipeline.name},
+            "spec": spec,
         });
         let (params, object) = (PatchParams::apply("tests").force(), Patch::Apply(object));
         pipeline.api.patch(&pipeline.name, &params, &object).await.expect("the pipeline is taken");
@@ -117,15 +118,17 @@ pub(crate) fn holds(object: &Value, condition: &str, status: &str) -> bool {
     named.any(|known| known["status"] == status && known["observedGeneration"].as_i64() >= generation)
 }
 
-/// Small requests and few connections, so that the namespaces of many tests fit on one node and one PostgreSQL; no limit on
-/// signups, for all come from one address.
+/// Small requests and few connections, so that the namespaces of many tests fit on one node and one PostgreSQL; no
+/// limit on signups, for all come from one address.
 fn usual(host: &str) -> Value {
     let resources = json!({"requests": {"cpu": "5m", "memory": "32Mi"}, "limits": {"memory": "512Mi"}});
     json!({
         "task": {"delay": "1s"},
         "database": {"secretRef": {"name": "app-db"}, "maxConnectionsPerPod": 5},
         "redis": {"secretRef": {"name": "app-redis"}},
-        "mail": {"from": "no-reply@example.com", "smtp": {"host": inbox::NAME, "port": inbox::SMTP_PORT, "tls": "None"}},
+        "mail": {
+            "from": "no-reply@example.com", "smtp": {"host": inbox::NAME, "port": inbox::SMTP_PORT, "tls": "None"}
+        },
         "verification": {"publicURL": format!("http://{host}")},
         "signup": {"perMinutePerIP": 0},
         "api": {"replicas": 2, "resources": resources},

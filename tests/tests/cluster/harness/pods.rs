@@ -61,8 +61,8 @@ impl Pipeline {
         pages.map(|page| hash(page).unwrap_or_else(|| "no answer".into())).collect()
     }
 
-    /// Edits the spec and waits until every pod reports a configuration that none had before; gives the time from the API
-    /// server's answer.
+    /// Edits the spec and waits until every pod reports a configuration that none had before; gives the time from the
+    /// API server's answer.
     pub(crate) async fn edit_everywhere(&self, spec: Value) -> Duration {
         let before = self.hashes().await;
         let what = format!("{spec} reaches every pod");

@@ -1,7 +1,7 @@
 //! Everything that people of a cluster can read without reading Secrets.
 //!
-//! Takes: a namespace and its pipeline, at several moments, because pods and their logs go. Gives: the lines that show what a
-//! Secret held at one of those moments, or what a client sent. Does not: stop at the first.
+//! Takes: a namespace and its pipeline, at several moments, because pods and their logs go. Gives: the lines that show
+//! what a Secret held at one of those moments, or what a client sent. Does not: stop at the first.
 
 use super::{
     cluster::{OPERATOR_NAMESPACE, kubectl},

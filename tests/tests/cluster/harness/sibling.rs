@@ -1,7 +1,7 @@
 //! A second namespace with a pipeline, which a test may lose.
 //!
-//! Takes: the first one, whose turn it is. Gives: a pipeline like the usual one, without clients and without a mail server.
-//! Does not: remove itself; losing it is what it is for.
+//! Takes: the first one, whose turn it is. Gives: a pipeline like the usual one, without clients and without a mail
+//! server. Does not: remove itself; losing it is what it is for.
 
 use super::{
     cluster::kubectl,
@@ -27,7 +27,10 @@ impl Sibling {
     /// Makes the namespace, its Secrets and its pipeline.
     pub(crate) async fn create(namespace: &Namespace, name: &str) -> Self {
         let (stores, name) = (Stores::create(&format!("test_{name}")).await, format!("test-{name}"));
-        let secret = |name: &str, uri: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"uri": uri}});
+        let secret = |name: &str, uri: &str| {
+            let metadata = json!({"name": name});
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"uri": uri}})
+        };
         let pipeline = json!({
             "apiVersion": "signup.dev/v1alpha1", "kind": "SignupPipeline", "metadata": {"name": "demo"},
             "spec": {

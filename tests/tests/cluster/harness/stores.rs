@@ -1,7 +1,8 @@
 //! A namespace's part of the PostgreSQL and Redis servers beside the cluster.
 //!
-//! Takes: the URIs that tests/cluster/servers.sh wrote. Gives: an empty database and an unused Redis index, as pods and as this
-//! process reach them. Does not: remove them; the next run of the same test empties its database, and `cluster-down` removes all.
+//! Takes: the URIs that tests/cluster/servers.sh wrote. Gives: an empty database and an unused Redis index, as pods and
+//! as this process reach them. Does not: remove them; the next run of the same test empties its database, and
+//! `cluster-down` removes all.
 
 use super::cluster::state;
 use pipeline_tests::Database;

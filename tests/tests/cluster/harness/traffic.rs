@@ -1,7 +1,7 @@
 //! Clients of a pipeline through the ingress, and the checker.
 //!
-//! Takes: a [`Pipeline`] and its [`Namespace`]. Gives: signups, and the report that joins what clients were told, what is
-//! stored and what arrived. Does not: repeat a signup that failed.
+//! Takes: a [`Pipeline`] and its [`Namespace`]. Gives: signups, and the report that joins what clients were told, what
+//! is stored and what arrived. Does not: repeat a signup that failed.
 
 use super::{
     namespace::Namespace,

@@ -1,69 +1,75 @@
 # The one entry point, the same for people and CI. Every target installs what it needs first (scripts/setup.sh).
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-export PATH := $(PATH):$(CURDIR)/target/tools/go/bin:$(CURDIR)/target/tools/deny/bin
+export PATH := $(PATH):$(CURDIR)/target/tools/go/bin:$(CURDIR)/target/tools/deny/bin:$(CURDIR)/target/tools/machete/bin
 PIPELINE ?= samples/minimal.yaml
 
-.PHONY: help run test check bench lecture generate setup cluster cluster-down test-cluster test-charts image
+.PHONY: help run quick test check bench lecture generate setup cluster cluster-down test-cluster test-charts image
 
-help: ## Show this list
+help: ## Show this list, with what each takes on two cores
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ## Run the whole pipeline on this machine (PIPELINE=file): sign up by HTTP, read the mail in the inbox page
+run: ## Run the whole pipeline on this machine (PIPELINE=file): sign up by HTTP, read the mail in the inbox page (3 minutes from a clone)
 	@scripts/setup.sh run
 	cargo build -p api -p worker -p operator -p inbox
 	@exec target/debug/operator local -f $(PIPELINE)
 
-test: ## Run every test, on real PostgreSQL, Redis, SMTP, asynq's Go library and a real Kubernetes API server
+quick: ## Format, lint and unit-test what changed since the upstream branch (SINCE=rev); no server, Go, Helm: under 2 minutes warm
+	@scripts/setup.sh quick
+	@scripts/quick.py $(if $(SINCE),--since $(SINCE))
+
+test: ## Run every test, on real PostgreSQL, Redis, mail servers, asynq's Go library and a Kubernetes API server (20 minutes)
 	@scripts/setup.sh test
 	@tests/cluster/build.sh etcd kube-apiserver kubectl helm
 	cargo test --workspace --no-fail-fast --features operator/apiserver-tests
 	@charts/test.sh
 
-lecture: ## Perform the four runs of the lecture about task delay, and print what happens
+lecture: ## Perform the four runs of the lecture about task delay, and print what happens (2 minutes)
 	@scripts/setup.sh run
 	cargo build -p api -p worker
 	@cargo test --quiet -p pipeline-tests --test lecture -- --nocapture
 
-test-charts: ## Test the charts: renders, refusals, and a real API server (no cluster needed)
+test-charts: ## Test the charts: renders, refusals, and a real API server (no cluster needed; 4 minutes)
 	@scripts/setup.sh test
 	cargo build -p operator
 	@charts/test.sh
 
-check: ## Check format, lints, licences, documentation, and that what is generated is current
-	@scripts/setup.sh check
-	@tests/cluster/build.sh helm
-	charts/generate.sh --check
+check: ## Check format, lints, dependencies, documentation, and that what is generated is current (5 minutes; Helm is built last)
 	cargo fmt --all --check
+	@scripts/setup.sh check
+	scripts/house.py --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo deny --log-level error check bans licenses sources
+	cargo machete
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	@tests/cluster/build.sh helm
+	charts/generate.sh --check
 
 bench: ## Measure everything against its baselines (ROUNDS=5, ONLY=latency,signups, JSON=file): 25 minutes
 	@scripts/setup.sh test
 	cargo build --release -p api -p worker -p inbox -p pipeline-bench
 	@exec target/release/bench --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
-image: ## Build the image that your cluster pulls (TAG=signup:0.1.0) into target/image.tar
+image: ## Build the image that your cluster pulls (TAG=signup:0.1.0) into target/image.tar (8 minutes)
 	@scripts/setup.sh image
 	@scripts/programs.sh target/image
 	@scripts/image.sh target/image $(or $(TAG),signup:0.1.0) target/image.tar
 	@ls -lh target/image.tar
 
-cluster: ## Bring up a real single-node Kubernetes here (as root) with a pipeline in it, and print how to sign up
+cluster: ## Bring up a real single-node Kubernetes here (as root) with a pipeline in it, and print how to sign up (2 minutes; the first time 15)
 	@tests/cluster/up.sh
 	@tests/cluster/deploy.sh
 
-cluster-down: ## Take that Kubernetes away without a trace
+cluster-down: ## Take that Kubernetes away without a trace (seconds)
 	@tests/cluster/down.sh
 
 test-cluster: ## Test all of it on that Kubernetes, from its start to its end (as root; ONLY=thread: two minutes instead of twenty)
 	@ONLY=$(ONLY) tests/cluster/test.sh
 
-generate: ## Write again what is generated from code (the CRD, what the charts take from it)
+generate: ## Write again what is generated from code (the CRD, what the charts take from it; 3 minutes)
 	UPDATE_GOLDEN=1 cargo test -p operator
 	tests/cluster/build.sh helm
 	charts/generate.sh
 
-setup: ## Install what the tests need
+setup: ## Install what the tests need (2 minutes)
 	@scripts/setup.sh test

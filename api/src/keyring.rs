@@ -3,7 +3,7 @@
 //! Takes: the folder named by `verification.keysDir`. Gives: the keys, replaced as a whole when the files change.
 //! Does not: forget working keys because of a broken rotation; it logs that and keeps them.
 
-use crate::error::chain;
+use pipeline::chain;
 use signup::verification::{Keys, KeysError};
 use std::{
     path::Path,

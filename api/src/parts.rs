@@ -6,10 +6,10 @@
 use crate::{config::Config, grpc, keyring::Keyring};
 use lifecycle::{admin, logs, logs::Logs, shutdown::Shutdown};
 use metrics_exporter_prometheus::PrometheusHandle;
-use pipeline::{Document, Live, secret};
+use pipeline::Live;
 use secrecy::ExposeSecret as _;
 use signup::{Hashing, Store};
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 use tokio::net::TcpListener;
 
 /// The program could not start.
@@ -24,18 +24,18 @@ pub enum StartError {
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
     #[error("failed to listen for signals")]
     Signals(#[source] std::io::Error),
-    #[error("failed to read a secret")]
-    Secret(#[from] secret::SecretError),
-    #[error("failed to read the certificate {}", path.display())]
-    Certificate { path: PathBuf, source: std::io::Error },
     #[error("failed to use the database URI of database.uriFile")]
     Database(#[from] signup::StoreError),
+    #[error("failed to read the secrets of redis")]
+    RedisFiles(#[from] pipeline::secret::SecretError),
     #[error("failed to use the Redis URI of redis.uriFile")]
     Redis(#[from] queue::Error),
     #[error("failed to load the verification keys of verification.keysDir")]
     Keys(#[from] signup::verification::KeysError),
     #[error("failed to listen on {address}; choose another address with {option}")]
     Listen { address: SocketAddr, option: &'static str, source: std::io::Error },
+    #[error("failed to start the runtime")]
+    Runtime(#[source] std::io::Error),
     #[error("failed to build the gRPC interface")]
     Grpc(#[from] grpc::ReflectionError),
 }
@@ -70,11 +70,13 @@ impl Parts {
         let live = Live::open(&config.config)?;
         let document = live.document();
         let logs = logs::start(&document.observability.log_level, document.observability.log_format)?;
+        let (redis_uri, redis_ca) = document.redis.read()?;
+        let redis = queue::Connection::open(redis_uri.expose_secret(), redis_ca.as_deref())?;
         Ok(Self {
             metrics: admin::record_metrics()?,
             shutdown: Shutdown::on_signals().map_err(StartError::Signals)?,
-            store: store(&document)?,
-            client: queue::Client::new(redis(&document)?),
+            store: Store::open(&document.database)?,
+            client: queue::Client::new(redis),
             keyring: Arc::new(Keyring::load(&document.verification.keys_dir)?),
             hashing: hashing(config),
             listeners: Listeners::bind(config).await?,
@@ -91,9 +93,9 @@ impl Listeners {
             TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, option, source })
         };
         let listeners = Self {
-            http: bind(config.http_addr, "--http or HTTP_ADDR").await?,
-            grpc: bind(config.grpc_addr, "--grpc or GRPC_ADDR").await?,
-            admin: bind(config.admin_addr, "--admin or ADMIN_ADDR").await?,
+            http: bind(config.http, "--http or HTTP_ADDR").await?,
+            grpc: bind(config.grpc, "--grpc or GRPC_ADDR").await?,
+            admin: bind(config.admin, "--admin or ADMIN_ADDR").await?,
         };
         let (http, grpc, admin) = (bound(&listeners.http), bound(&listeners.grpc), bound(&listeners.admin));
         tracing::info!(http, grpc, admin, "listening");
@@ -104,24 +106,6 @@ impl Listeners {
 /// The address a listener is bound to, with the port that the kernel chose for port 0.
 pub(crate) fn bound(listener: &TcpListener) -> String {
     listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
-}
-
-fn store(document: &Document) -> Result<Store, StartError> {
-    let database = &document.database;
-    let uri = secret::read(&database.uri_file)?;
-    Ok(Store::connect(uri.expose_secret(), database.ca_file.as_deref(), database.max_connections_per_pod)?)
-}
-
-fn redis(document: &Document) -> Result<queue::Connection, StartError> {
-    let uri = secret::read(&document.redis.uri_file)?;
-    let ca = match &document.redis.ca_file {
-        Some(path) => {
-            let read = std::fs::read(path);
-            Some(read.map_err(|source| StartError::Certificate { path: path.clone(), source })?)
-        }
-        None => None,
-    };
-    Ok(queue::Connection::open(uri.expose_secret(), ca.as_deref())?)
 }
 
 fn hashing(config: &Config) -> Hashing {

@@ -50,7 +50,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let Parts { live, logs, metrics, shutdown, listeners, store, client, keyring, .. } = parts;
     let migrations = live.document().database.migrations;
     let (admin_stop, background_stop) = (CancellationToken::new(), CancellationToken::new());
-    let admin = Admin::new(live.clone(), metrics, readiness(store.clone(), schema_ready.clone()));
+    let admin = Admin::new(metrics, readiness(store.clone(), schema_ready.clone())).with_config(live.clone());
     tokio::spawn(admin.serve(listeners.admin, admin_stop.clone()));
     tokio::spawn(follow(live, logs, keyring));
     tokio::spawn(report_health(readiness(store.clone(), schema_ready), health));
@@ -89,7 +89,7 @@ fn service(parts: &Parts, relay: Arc<Relay>, schema_ready: watch::Receiver<bool>
 fn readiness(
     store: Store,
     schema_ready: watch::Receiver<bool>,
-) -> impl Fn() -> futures::future::BoxFuture<'static, Result<(), String>> {
+) -> impl Fn() -> futures::future::BoxFuture<'static, Result<&'static str, String>> {
     move || {
         let (store, schema_ready) = (store.clone(), schema_ready.clone());
         Box::pin(async move { schema::readiness(&store, &schema_ready).await })
@@ -141,7 +141,10 @@ async fn follow(mut live: Live, logs: Logs, keyring: Arc<Keyring>) {
     }
 }
 
-async fn report_health<F: Future<Output = Result<(), String>>>(ready: impl Fn() -> F, health: HealthReporter) {
+async fn report_health<F: Future<Output = Result<&'static str, String>>>(
+    ready: impl Fn() -> F,
+    health: HealthReporter,
+) {
     let mut tick = tokio::time::interval(HEALTH_POLL);
     loop {
         tick.tick().await;

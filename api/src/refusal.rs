@@ -3,7 +3,7 @@
 //! Takes: tasks of which some were refused in one round trip. Gives: the same tasks told one by one, so that a refused one
 //! does not stop the others. Does not: give a refused task up: its row stays owed, and the sweeper tells it again.
 
-use crate::error::chain;
+use pipeline::chain;
 use queue::{Client, Error, Task};
 use std::slice;
 

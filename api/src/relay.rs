@@ -8,7 +8,8 @@
 //! Redis may lose its data at any time (I3). A random value of ours in it, its incarnation, then changes; everything that
 //! was handed to the old one goes again, within one poll. Every replica runs a relay; row locks make them share.
 
-use crate::{error::chain, refusal};
+use crate::refusal;
+use pipeline::chain;
 use queue::{Client, Enqueued, Task};
 use signup::{Intent, Store, StoreError, task};
 use std::time::Duration;

@@ -4,8 +4,7 @@
 //! PostgreSQL stays away; and the answer for readiness probes. Does not: let Redis or the mail server decide readiness: a
 //! signup needs neither.
 
-use crate::error::chain;
-use pipeline::{Unready, document::Migrations};
+use pipeline::{Unready, chain, document::Migrations};
 use signup::Store;
 use std::{error::Error as _, time::Duration};
 use tokio::sync::watch;
@@ -50,9 +49,9 @@ async fn try_once(store: &Store, migrations: Migrations) -> bool {
 /// # Errors
 ///
 /// What is missing, without addresses or other secrets.
-pub(crate) async fn readiness(store: &Store, ready: &watch::Receiver<bool>) -> Result<(), String> {
+pub(crate) async fn readiness(store: &Store, ready: &watch::Receiver<bool>) -> Result<&'static str, String> {
     let unready = match tokio::time::timeout(PING, store.ping()).await {
-        Ok(Ok(())) if *ready.borrow() => return Ok(()),
+        Ok(Ok(())) if *ready.borrow() => return Ok("ok"),
         Ok(Ok(())) => Unready::NoSchema,
         Ok(Err(error)) => error.unready(),
         Err(_) => Unready::Silent,

@@ -4,7 +4,8 @@
 //! each its next state, and the figures of the intents to `/metrics`. Does not: hold anything in memory; every replica
 //! sweeps, and each row is put right by one of them.
 
-use crate::{error::chain, refusal, relay::task_of};
+use crate::{refusal, relay::task_of};
+use pipeline::chain;
 use queue::{Client, Task};
 use signup::{Store, StoreError};
 use std::time::Duration;

@@ -64,6 +64,16 @@ fn an_unusable_flag_is_named() {
     assert!(output.status.code() == Some(2) && text.contains("--http") && text.contains("localhost"), "{text}");
 }
 
+#[test]
+fn a_mistake_is_one_line_also_for_whoever_asks_for_backtraces() {
+    let text = complaint(|folder, command| {
+        std::fs::remove_file(folder.join("pipeline.yaml")).expect("a file");
+        command.env("RUST_BACKTRACE", "1");
+    });
+    let told = text.starts_with("error: failed to load the configuration (--config, CONFIG): failed to read ");
+    assert!(told && text.ends_with("No such file or directory (os error 2)\n") && text.lines().count() == 1, "{text}");
+}
+
 #[tokio::test]
 async fn a_second_signal_stops_at_once_what_the_first_let_finish() {
     let api = TestApi::spawn().await;

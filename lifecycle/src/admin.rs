@@ -1,11 +1,12 @@
 //! The admin port: health, metrics, and the configuration in force.
 //!
-//! Takes: a listener, a readiness check, the live configuration. Gives: `GET /livez` (the process serves), `GET /readyz` (it
-//! can do its own job; 503 with the reason otherwise), `GET /metrics` (Prometheus text), `GET /config` (the hash in force).
+//! Takes: a listener, the metrics, a readiness check, and the live configuration of a process that has one.
+//! Gives: `GET /livez` (the process serves), `GET /readyz` (it can do its own job; 503 with the reason otherwise),
+//! `GET /metrics` (Prometheus text), `GET /config` (the hash in force; 404 without a configuration).
 //! Does not: authenticate; the port is for the kubelet, Prometheus and the operator and is never part of a Service for users.
 
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 use std::{
     future::{Future, IntoFuture},
@@ -16,20 +17,25 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use metrics_exporter_prometheus::BuildError;
+
 /// Upkeep of histograms; without it they grow until somebody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Seconds; 0.5 ms to 2 min in steps of about 2.5, which covers a queue round trip as well as a slow mail server.
 const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0];
 
-type Ready = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+/// A word for the probe's answer, or what is missing.
+type Readiness = Result<&'static str, String>;
 
-/// What the admin port tells about a process.
+type Ready = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Readiness> + Send>> + Send + Sync>;
+
+/// What the admin port answers about a process.
 #[derive(Clone)]
 pub struct Admin {
-    ready: Ready,
-    live: pipeline::Live,
     metrics: PrometheusHandle,
+    ready: Ready,
+    live: Option<pipeline::Live>,
 }
 
 /// Body of `GET /config`.
@@ -62,16 +68,19 @@ pub fn record_metrics() -> Result<PrometheusHandle, BuildError> {
 }
 
 impl Admin {
-    /// `ready` answers whether the process can do its own job, or what is missing (no secrets: it is shown to anyone).
-    pub fn new<F>(
-        live: pipeline::Live,
-        metrics: PrometheusHandle,
-        ready: impl Fn() -> F + Send + Sync + 'static,
-    ) -> Self
+    /// `ready` answers whether the process can do its own job: with a word, `ok` where there is no better one, or with what
+    /// is missing (no secrets: it is shown to anyone).
+    pub fn new<F>(metrics: PrometheusHandle, ready: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Result<(), String>> + Send + 'static,
+        F: Future<Output = Readiness> + Send + 'static,
     {
-        Self { ready: Arc::new(move || Box::pin(ready())), live, metrics }
+        Self { metrics, ready: Arc::new(move || Box::pin(ready())), live: None }
+    }
+
+    /// Serves `/config` too.
+    #[must_use]
+    pub fn with_config(self, live: pipeline::Live) -> Self {
+        Self { live: Some(live), ..self }
     }
 
     /// Serves until `stop`.
@@ -98,12 +107,12 @@ impl Admin {
 
 async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     match (admin.ready)().await {
-        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Ok(word) => (StatusCode::OK, format!("{word}\n")),
         Err(missing) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {missing}\n")),
     }
 }
 
-async fn config(State(admin): State<Admin>) -> Json<Config> {
-    let loaded = admin.live.now();
-    Json(Config { hash: loaded.hash, refused: loaded.refused })
+async fn config(State(admin): State<Admin>) -> Result<Json<Config>, StatusCode> {
+    let loaded = admin.live.ok_or(StatusCode::NOT_FOUND)?.now();
+    Ok(Json(Config { hash: loaded.hash, refused: loaded.refused }))
 }

@@ -33,10 +33,12 @@ async fn the_admin_port_tells_readiness_configuration_and_metrics() {
     let mut live = pipeline::Live::open(&path).expect("a valid document");
     let ready = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&ready);
-    let admin = Admin::new(live.clone(), record_metrics().expect("the only recorder"), move || {
+    let metrics = record_metrics().expect("the only recorder");
+    let admin = Admin::new(metrics.clone(), move || {
         let ready = asked.load(Ordering::SeqCst);
-        async move { if ready { Ok(()) } else { Err("PostgreSQL does not answer".into()) } }
+        async move { if ready { Ok("ok") } else { Err("PostgreSQL does not answer".into()) } }
     });
+    let admin = admin.with_config(live.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base = format!("http://{}", listener.local_addr().expect("an address"));
     let stop = CancellationToken::new();
@@ -45,7 +47,7 @@ async fn the_admin_port_tells_readiness_configuration_and_metrics() {
     assert_eq!(get(&base, "/livez").await.0, 200);
     assert_eq!(get(&base, "/readyz").await, (503, "not ready: PostgreSQL does not answer\n".into()));
     ready.store(true, Ordering::SeqCst);
-    assert_eq!(get(&base, "/readyz").await.0, 200);
+    assert_eq!(get(&base, "/readyz").await, (200, "ok\n".into()));
     assert_eq!(get(&base, "/metrics").await.0, 200);
 
     let before = live.now().hash;
@@ -57,4 +59,14 @@ async fn the_admin_port_tells_readiness_configuration_and_metrics() {
 
     stop.cancel();
     served.await.expect("no panic").expect("a clean end");
+    has_no_configuration(Admin::new(metrics, async || Ok("standby"))).await;
+}
+
+/// A process without a configuration, as the operator is, answers the rest.
+async fn has_no_configuration(admin: Admin) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(admin.serve(listener, CancellationToken::new()));
+    assert_eq!(get(&base, "/readyz").await, (200, "standby\n".into()));
+    assert_eq!(get(&base, "/config").await.0, 404);
 }

@@ -35,7 +35,7 @@ use jiff::Timestamp;
 use kube::{Client, Config, ResourceExt};
 use line::Report;
 use seen::Seen;
-use std::{error::Error as _, path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 /// The operators, as far as the caller may see them.
 type Operators = Seen<Vec<process::Running>>;
@@ -129,9 +129,7 @@ pub async fn main(options: &Options) -> ExitCode {
             ExitCode::from(code)
         }
         Err(error) => {
-            let causes = std::iter::successors(error.source(), |&cause| cause.source());
-            let causes: String = causes.map(|cause| format!(": {cause}")).collect();
-            eprintln!("cannot look: {error}{causes}\n  Fix: {}.", error.fix());
+            eprintln!("cannot look: {}\n  Fix: {}.", ::pipeline::chain(&error), error.fix());
             ExitCode::from(2)
         }
     }

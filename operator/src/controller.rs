@@ -181,7 +181,7 @@ fn next_look(pipeline: &SignupPipeline) -> Duration {
 fn error_policy(pipeline: Arc<SignupPipeline>, error: &ReconcileError, context: Arc<Context>) -> Action {
     metrics::counter!("signup_operator_reconcile_failures_total").increment(1);
     let failures = context.known.count_failure(&pipeline.uid().unwrap_or_default());
-    let source = std::error::Error::source(error).map(ToString::to_string);
+    let source = std::error::Error::source(error).map(pipeline::chain);
     tracing::warn!(pipeline = pipeline.name_any(), namespace = pipeline.namespace(), %error, source, failures, "reconcile failed");
     Action::requeue(wait(failures))
 }

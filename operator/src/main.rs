@@ -8,7 +8,7 @@ use operator::{
     local::{self, options::Options},
     render, run,
 };
-use std::process::ExitCode;
+use std::{error::Error, process::ExitCode};
 use tokio::runtime::Builder;
 
 /// Runs SignupPipeline resources, in a cluster or on this machine.
@@ -27,7 +27,11 @@ enum Command {
     Local(Options),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    lifecycle::exit::code(start())
+}
+
+fn start() -> Result<ExitCode, Box<dyn Error>> {
     // Fails only when a provider is installed already, and then there is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let command = Command::parse();
@@ -39,7 +43,7 @@ fn main() -> anyhow::Result<ExitCode> {
     runtime.enable_all().build()?.block_on(perform(command))
 }
 
-async fn perform(command: Command) -> anyhow::Result<ExitCode> {
+async fn perform(command: Command) -> Result<ExitCode, Box<dyn Error>> {
     match command {
         Command::Crd => print!("{}", operator::crd::to_yaml()?),
         Command::Run(options) => run::run(options).await?,

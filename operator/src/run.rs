@@ -7,9 +7,8 @@ use crate::{
     controller::{self, Scope},
     leader::{Leader, Timing},
 };
-use axum::{Router, http::StatusCode, routing::get};
 use kube::Client;
-use lifecycle::shutdown::Shutdown;
+use lifecycle::{admin::Admin, shutdown::Shutdown};
 use pipeline::document::LogFormat;
 use std::{
     net::SocketAddr,
@@ -18,6 +17,7 @@ use std::{
     time::Duration,
 };
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 /// Image of api and worker when neither the pipeline nor the operator is told one.
 pub const IMAGE: &str = concat!("localhost/signup:", env!("CARGO_PKG_VERSION"));
@@ -45,7 +45,7 @@ pub struct Options {
     #[arg(long, env = "LEASE_NAME", value_name = "NAME", default_value = "signup-operator")]
     pub lease_name: String,
     /// Where /livez, /readyz and /metrics are served; port 0 takes a free one.
-    #[arg(long = "admin", env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8081")]
+    #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8081")]
     pub admin: SocketAddr,
     /// `error`, `warn`, `info`, `debug`, or with exceptions: `info,operator=debug`.
     #[arg(long, env = "LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
@@ -113,7 +113,15 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let listener = TcpListener::bind(options.admin).await.map_err(io("listen on the admin address"))?;
     tracing::info!(admin = listener.local_addr().ok().map(tracing::field::display), "listening");
     let leads = Arc::new(AtomicBool::new(false));
-    tokio::spawn(serve(listener, Arc::clone(&leads), move || metrics.render()));
+    let asked = Arc::clone(&leads);
+    // A standby is ready too: it would take over.
+    let role = move || std::future::ready(Ok(if asked.load(Ordering::Relaxed) { "leading" } else { "standby" }));
+    let admin = Admin::new(metrics, role).serve(listener, CancellationToken::new());
+    tokio::spawn(async move {
+        if let Err(error) = admin.await {
+            tracing::error!(%error, "the admin port broke");
+        }
+    });
 
     let namespace = options.lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let identity = unique(&options.identity)?;
@@ -140,22 +148,4 @@ fn unique(name: &str) -> Result<String, RunError> {
     let mut bytes = [0u8; 4];
     getrandom::fill(&mut bytes).map_err(RunError::Random)?;
     Ok(format!("{name}_{:08x}", u32::from_be_bytes(bytes)))
-}
-
-/// A standby is ready too: it would take over.
-async fn serve<M>(listener: TcpListener, leads: Arc<AtomicBool>, metrics: M)
-where
-    M: Fn() -> String + Clone + Send + Sync + 'static,
-{
-    let role = move || {
-        let leads = leads.load(Ordering::Relaxed);
-        std::future::ready((StatusCode::OK, if leads { "leading\n" } else { "standby\n" }))
-    };
-    let router = Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(role))
-        .route("/metrics", get(move || std::future::ready(metrics())));
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "the admin port broke");
-    }
 }

@@ -68,3 +68,12 @@ fn a_cluster_that_does_not_answer_is_told_as_such() {
         "{errors}"
     );
 }
+
+#[test]
+fn a_mistake_is_one_line_also_for_whoever_asks_for_backtraces() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_operator"));
+    let output = command.args(["render", "-f", "/none.yaml"]).env("RUST_BACKTRACE", "1").output().expect("it runs");
+    let text = String::from_utf8(output.stderr).expect("UTF-8");
+    let told = "error: failed to read /none.yaml: No such file or directory (os error 2)\n";
+    assert_eq!((output.status.code(), text.as_str()), (Some(1), told));
+}

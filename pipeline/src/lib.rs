@@ -12,14 +12,20 @@
 //! - [`secret`]: values that live in files and never in logs
 //! - [`live`]: load, watch, and say which version is in force
 //! - [`unready`]: what `api` says on its readiness when it cannot work, and the operator reads
+//! - [`hash()`]: the name of a configuration
+//! - [`chain()`]: an error and its causes in one line
 
+mod chain;
 mod check;
 pub mod document;
 pub mod duration;
+mod hash;
 pub mod live;
 pub mod secret;
 pub mod unready;
 
+pub use chain::chain;
 pub use document::Document;
+pub use hash::hash;
 pub use live::{Live, Loaded};
 pub use unready::Unready;

@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_millis(250);
 pub struct Loaded {
     /// The document in force.
     pub document: Arc<Document>,
-    /// First 16 hexadecimal digits of the SHA-256 of the file's bytes.
+    /// [`hash`](crate::hash()) of the file's bytes.
     pub hash: String,
     /// Why a newer file was refused; `None` when the newest is in force.
     pub refused: Option<String>,
@@ -91,7 +91,7 @@ impl Live {
 fn load(path: &Path) -> Result<Loaded, LoadError> {
     let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
     let document = Document::parse(&text).map_err(|source| LoadError::Invalid { path: path.to_owned(), source })?;
-    let hash = Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hash = crate::hash([text.as_bytes()]);
     let fingerprint = fingerprint(&text, &document);
     Ok(Loaded { document: Arc::new(document), hash, refused: None, fingerprint })
 }
@@ -146,8 +146,7 @@ fn replace(current: &mut Loaded, loaded: Loaded) -> bool {
 }
 
 fn refuse(sender: &watch::Sender<Loaded>, error: &LoadError) {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |&error| error.source());
-    let reason = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let reason = crate::chain(error);
     sender.send_if_modified(|current| {
         if current.refused.as_deref() != Some(&reason) {
             tracing::error!(reason, "configuration refused, the previous one stays in force");

@@ -32,6 +32,8 @@ pub use relay::Claim;
 pub use users::{CreateError, Created, NewUser, User};
 pub use verify::VerifyError;
 
+use pipeline::{document::Database, secret};
+use secrecy::ExposeSecret as _;
 use sqlx::{
     Connection, PgConnection, PgPool,
     migrate::Migrator,
@@ -74,6 +76,9 @@ pub enum StoreError {
     /// The URI is not one of PostgreSQL's. The cause never repeats it, for it may hold a password.
     #[error("the database URI is invalid; write it like postgres://user:password@host:5432/database")]
     InvalidUri,
+    /// The file with the URI cannot be read.
+    #[error("failed to read the database URI")]
+    Secret(#[from] secret::SecretError),
     /// A statement or connection failed.
     #[error("failed to use the database")]
     Database(#[from] sqlx::Error),
@@ -86,6 +91,16 @@ pub enum StoreError {
 }
 
 impl Store {
+    /// Prepares the connections that a document asks for, see [`connect`](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Secret`], [`StoreError::InvalidUri`].
+    pub fn open(database: &Database) -> Result<Self, StoreError> {
+        let uri = secret::read(&database.uri_file)?;
+        Self::connect(uri.expose_secret(), database.ca_file.as_deref(), database.max_connections_per_pod)
+    }
+
     /// Prepares at most `max_connections`, which is 2 or more, one of them for [`ping`](Self::ping); the first use connects, so
     /// this succeeds while the database is down. Needs a Tokio runtime. With a `ca_file` and no `sslmode` in the URI the server's certificate and name are checked.
     ///

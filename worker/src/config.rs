@@ -7,12 +7,12 @@ use std::{net::SocketAddr, path::PathBuf};
 
 /// Takes due tasks from Redis and sends the verification mails.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(name = "worker", version)]
 pub struct Config {
     /// The configuration file, followed while it changes.
-    #[arg(long, env = "CONFIG", default_value = "/etc/signup/pipeline.yaml")]
+    #[arg(long, env = "CONFIG", value_name = "FILE", default_value = "/etc/signup/pipeline.yaml")]
     pub config: PathBuf,
     /// Where health, metrics and the configuration in force are served; port 0 takes a free one.
-    #[arg(long, env = "ADMIN_ADDR", default_value = "0.0.0.0:9091")]
+    #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:9091")]
     pub admin: SocketAddr,
 }

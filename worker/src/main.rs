@@ -3,7 +3,6 @@
 //! It keeps the system's allocator: no passwords are hashed here, and mimalloc's huge pages alone would be 10 MiB of
 //! an idle worker.
 
-use anyhow::Context as _;
 use clap::Parser as _;
 use lifecycle::{
     admin::{self, Admin},
@@ -11,34 +10,68 @@ use lifecycle::{
     shutdown::Shutdown,
 };
 use pipeline::Live;
+use std::{net::SocketAddr, process::ExitCode};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use worker::{
     config::Config,
-    process::{Options, Worker},
+    process::{Options, StartError, Worker},
 };
 
+/// The program cannot start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("failed to load the configuration (--config, CONFIG)")]
+    Configuration(#[from] pipeline::live::LoadError),
+    #[error("failed to start the logs (observability.logLevel)")]
+    Logs(#[from] logs::LogsError),
+    #[error("failed to start the metrics")]
+    Metrics(#[from] admin::BuildError),
+    #[error("failed to listen for signals")]
+    Signals(#[source] std::io::Error),
+    #[error("failed to listen on {address}; choose another address with --admin or ADMIN_ADDR")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("failed to serve the admin port")]
+    Admin(#[source] std::io::Error),
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    // Fails only when a provider is installed already, and then there is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let config = Config::parse();
+    lifecycle::exit::code(run(Config::parse()).await)
+}
+
+async fn run(config: Config) -> Result<ExitCode, RunError> {
     let live = Live::open(&config.config)?;
     let observability = live.document().observability.clone();
     let logs = logs::start(&observability.log_level, observability.log_format)?;
-    let shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
+    let shutdown = Shutdown::on_signals().map_err(RunError::Signals)?;
     let metrics = admin::record_metrics()?;
-    let listener =
-        TcpListener::bind(config.admin).await.with_context(|| format!("failed to listen on {}", config.admin))?;
-    let address = listener.local_addr()?;
+    let listening = TcpListener::bind(config.admin).await;
+    let listener = listening.map_err(|source| RunError::Listen { address: config.admin, source })?;
+    let address = listener.local_addr().unwrap_or(config.admin);
     let worker = Worker::start(&live, Some(logs), Options::default())?;
     let readiness = worker.readiness();
-    let admin = Admin::new(live, metrics, move || {
+    let admin = Admin::new(metrics, move || {
         let readiness = readiness.clone();
-        async move { readiness.check().await }
+        async move { readiness.check().await.map(|()| "ok") }
     });
     let admin_stop = CancellationToken::new();
-    let admin = tokio::spawn(admin.serve(listener, admin_stop.clone()));
+    let admin = admin.with_config(live).serve(listener, admin_stop.clone());
     tracing::info!(admin = %address, "listening");
+    let (served, ()) = tokio::join!(admin, async {
+        work(worker, &shutdown).await;
+        admin_stop.cancel();
+    });
+    served.map_err(RunError::Admin)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sends mails until the first signal, and ends in peace unless there is a second one.
+async fn work(worker: Worker, shutdown: &Shutdown) {
     tracing::info!("start task processor");
     shutdown.soft().cancelled().await;
     tracing::info!(running = worker.running(), "graceful shutdown task processor");
@@ -49,6 +82,4 @@ async fn main() -> anyhow::Result<()> {
         }
         () = hard.cancelled() => tracing::warn!("task processor is stopped at once"),
     }
-    admin_stop.cancel();
-    admin.await?.context("failed to serve the admin port")
 }

@@ -35,7 +35,7 @@ impl LiveMaterials {
     /// Loads both again.
     pub(crate) fn reload(&self, document: &Document) {
         let keys = Keys::load(&document.verification.keys_dir).unwrap_or_else(|error| {
-            let cause = error.source().map(ToString::to_string);
+            let cause = error.source().map(pipeline::chain);
             tracing::error!(%error, cause, "verification keys not reloaded, the previous ones stay in force");
             self.now().keys.clone()
         });
@@ -49,7 +49,7 @@ impl LiveMaterials {
 fn templates(document: &Document, in_force: impl FnOnce() -> Templates) -> Templates {
     let Some(folder) = &document.mail.templates_dir else { return Templates::built_in() };
     Templates::read(folder).unwrap_or_else(|error| {
-        let cause = error.source().map(ToString::to_string);
+        let cause = error.source().map(pipeline::chain);
         tracing::error!(%error, cause, "mail templates refused, the previous ones stay in force");
         in_force()
     })

@@ -12,11 +12,11 @@ use crate::{
     verification_email::{VerificationEmail, report},
 };
 use lifecycle::logs::Logs;
-use pipeline::{Live, secret};
+use pipeline::Live;
 use queue::{Client, Connection, Server, ShutdownReport};
 use secrecy::ExposeSecret;
 use signup::Store;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -41,25 +41,17 @@ impl Default for Options {
 /// The worker cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A Secret is missing.
-    #[error("failed to read a connection URI")]
-    Secret(#[from] secret::SecretError),
-    /// The CA of Redis cannot be read.
-    #[error("failed to read the CA file {}", path.display())]
-    Ca {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: std::io::Error,
-    },
+    /// The URI of PostgreSQL is missing or wrong.
+    #[error("failed to use the database URI of database.uriFile")]
+    Database(#[from] signup::StoreError),
+    /// A file of Redis' is missing.
+    #[error("failed to read the secrets of redis")]
+    RedisFiles(#[from] pipeline::secret::SecretError),
     /// The URI of Redis is wrong.
-    #[error("failed to use the Redis URI")]
+    #[error("failed to use the Redis URI of redis.uriFile")]
     Redis(#[from] queue::Error),
-    /// The URI of PostgreSQL is wrong.
-    #[error("failed to use the PostgreSQL URI")]
-    Postgres(#[from] signup::StoreError),
     /// No key to derive codes with.
-    #[error("failed to load the verification keys")]
+    #[error("failed to load the verification keys of verification.keysDir")]
     Keys(#[from] signup::verification::KeysError),
 }
 
@@ -81,8 +73,9 @@ impl Worker {
     pub fn start(live: &Live, logs: Option<Logs>, options: Options) -> Result<Self, StartError> {
         report::begin();
         let document = live.document();
-        let store = store(&document)?;
-        let redis = redis(&document)?;
+        let store = Store::open(&document.database)?;
+        let (redis_uri, redis_ca) = document.redis.read()?;
+        let redis = Connection::open(redis_uri.expose_secret(), redis_ca.as_deref())?;
         let mailer = Arc::new(Mailer::new(Breaker::new(options.probe_wait)));
         let draining = CancellationToken::new();
         let (timing, store_too) = (options.timing, store.clone());
@@ -156,17 +149,4 @@ async fn follow(mut live: Live, logs: Option<Logs>, mailer: Arc<Mailer>, materia
         materials.reload(&loaded.document);
         mailer.settings_changed().await;
     }
-}
-
-fn store(document: &pipeline::Document) -> Result<Store, StartError> {
-    let database = &document.database;
-    let uri = secret::read(&database.uri_file)?;
-    Ok(Store::connect(uri.expose_secret(), database.ca_file.as_deref(), database.max_connections_per_pod)?)
-}
-
-fn redis(document: &pipeline::Document) -> Result<Connection, StartError> {
-    let uri = secret::read(&document.redis.uri_file)?;
-    let read = |path: &PathBuf| std::fs::read(path).map_err(|source| StartError::Ca { path: path.clone(), source });
-    let ca = document.redis.ca_file.as_ref().map(read).transpose()?;
-    Ok(Connection::open(uri.expose_secret(), ca.as_deref())?)
 }

@@ -5,7 +5,7 @@
 
 use super::Subject;
 use crate::crd::{exposure::LogFormat, stores::Database};
-use sha2::{Digest, Sha256};
+pub use pipeline::hash;
 use std::collections::BTreeMap;
 
 /// Annotation -> part of the resource, in words.
@@ -15,22 +15,13 @@ pub const FIELDS: [(&str, &str); 3] = [
     ("signup.dev/restart-on-logs", "spec.observability.logFormat"),
 ];
 
-/// Checksums of Secrets' content, made by [`hash`] with the pipeline's uid as salt.
+/// Checksums of Secrets' content, made by [`pipeline::hash()`] with the pipeline's uid as salt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Checksums {
     /// PostgreSQL's URI and authority.
     pub database: String,
     /// Redis' URI and authority.
     pub redis: String,
-}
-
-/// First 16 hexadecimal digits of the SHA-256 of `parts`, as the processes name their configuration.
-pub fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update(part);
-    }
-    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Annotations of both pod templates.

@@ -21,8 +21,7 @@ const PORT: u16 = 6379;
 /// What is wrong. The words of the cause may hold an address, so they are looked at and not shown.
 pub(super) async fn trouble(redis: &Redis, uri: &str, error: &queue::Error) -> Finding {
     let secret = &redis.secret_ref.name;
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    let cause: String = causes.map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let cause = error.source().map(pipeline::chain).unwrap_or_default();
     let says = |words: &[&str]| words.iter().any(|word| cause.contains(word));
     let effect = "signups go on, mails wait, and no worker is removed";
     if says(&["WRONGPASS", "NOAUTH", "invalid username-password"]) {

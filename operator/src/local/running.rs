@@ -80,8 +80,8 @@ impl Running {
     }
 
     fn refuse(&self, error: &LocalError) {
-        let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
-        say(&format!("{error}{source}\nthe edit is not applied; what ran before runs on"));
+        let error = pipeline::chain(error);
+        say(&format!("{error}\nthe edit is not applied; what ran before runs on"));
     }
 
     fn apply(&mut self, manifest: Manifest) -> Result<(), LocalError> {

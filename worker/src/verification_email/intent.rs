@@ -97,7 +97,7 @@ impl VerificationEmail {
             match &answer {
                 Ok(_) => tracing::info!("the database answers again"),
                 Err(error) => {
-                    let cause = std::error::Error::source(error).map(ToString::to_string);
+                    let cause = std::error::Error::source(error).map(pipeline::chain);
                     tracing::warn!(%error, cause, "the database does not answer, tasks wait");
                 }
             }

@@ -200,3 +200,13 @@ async fn a_signal_ends_it_in_order() {
     program.line("task processor is stopped");
     assert!(program.child.wait().expect("the program ends").success());
 }
+
+#[test]
+fn a_mistake_is_one_line_also_for_whoever_asks_for_backtraces() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
+    let output = command.args(["--config", "/none.yaml"]).env("RUST_BACKTRACE", "1").output().expect("it runs");
+    let text = String::from_utf8(output.stderr).expect("UTF-8");
+    let told = "error: failed to load the configuration (--config, CONFIG): failed to read the configuration file \
+                /none.yaml: No such file or directory (os error 2)\n";
+    assert_eq!((output.status.code(), text.as_str()), (Some(1), told));
+}

@@ -1,6 +1,6 @@
-// Command asynq-baseline is asynq's half of the queue rows of the benchmarks; `bench queue` has the same commands with our
-// queue. It takes a command and REDIS_URI, and prints one JSON object ("hold": a line per task). It ends when its standard
-// input does, so it never outlives the program that started it.
+// Command asynq-baseline is asynq's half of the queue rows of the benchmarks; `bench queue` has the same commands with
+// our queue. It takes a command and REDIS_URI, and prints one JSON object ("hold": a line per task). It ends when its
+// standard input does, so it never outlives the program that started it.
 package main
 
 import (

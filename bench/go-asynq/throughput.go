@@ -68,7 +68,8 @@ func process(redis asynq.RedisConnOpt, given options) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	server := asynq.NewServer(redis, asynq.Config{Concurrency: given.concurrency, Queues: queues, LogLevel: asynq.ErrorLevel})
+	config := asynq.Config{Concurrency: given.concurrency, Queues: queues, LogLevel: asynq.ErrorLevel}
+	server := asynq.NewServer(redis, config)
 	var handled atomic.Int64
 	all := make(chan struct{})
 	handler := func(context.Context, *asynq.Task) error {

@@ -2,15 +2,14 @@
 //!
 //! Takes: the process's arguments. Gives: [`Arguments`]. Does not: start anything.
 
-use crate::queue_side::QueueSide;
-use crate::work::Work;
+use crate::{queue_side::QueueSide, work::Work};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Measures the pipeline against its baselines and prints one table.
 ///
-/// Baseline and pipeline are measured in turn, round by round, on the same machine. PostgreSQL, Redis and the mail server
-/// are started for the run, on free ports of 127.0.0.1, and removed after it. Progress goes to standard error.
+/// Baseline and pipeline are measured in turn, round by round, on the same machine. PostgreSQL, Redis and the mail
+/// server are started for the run, on free ports of 127.0.0.1, and removed after it. Progress goes to standard error.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {

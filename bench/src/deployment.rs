@@ -1,18 +1,20 @@
 //! The whole pipeline on this machine: PostgreSQL, Redis, inbox, and a `pipeline.yaml` for api and worker.
 //!
-//! Takes: the folder of the programs and what differs between measurements. Gives: started servers, and api and worker when
-//! asked for. Does not: tune anything; apart from what [`Variation`] says the document holds the documented defaults.
+//! Takes: the folder of the programs and what differs between measurements. Gives: started servers, and api and worker
+//! when asked for. Does not: tune anything; apart from what [`Variation`] says the document holds the documented
+//! defaults.
 
-use crate::program::Program;
-use crate::requests::Requests;
+use crate::{program::Program, requests::Requests};
 use anyhow::{Context, ensure};
 use pipeline::document::{
     Backoff, BackoffFormula, Database, Document, LogFormat, Mail, Migrations, Observability, Queue, Signup, Smtp,
     SmtpTls, Task, Verification, Worker,
 };
 use servers::{Postgres, Redis};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 /// What a measurement sets.
 #[derive(Debug, Clone, Copy)]
@@ -38,12 +40,13 @@ pub(crate) struct Deployment {
 /// Queue of the verification mails.
 pub(crate) const QUEUE: &str = "critical";
 /// Start of api, migrations included, on a busy machine.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Deployment {
     pub(crate) fn start(programs: &Path, variation: Variation) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("failed to make a temporary folder")?;
-        let (postgres, redis) = (Postgres::start()?, Redis::start()?);
+        let postgres = Postgres::start()?;
+        let redis = Redis::start()?;
         let database_uri = postgres.create_database()?;
         let inbox = start_inbox(programs, folder.path())?;
         write(folder.path(), "database-uri", &database_uri)?;
@@ -90,8 +93,7 @@ impl Deployment {
 const LOCAL: &str = "127.0.0.1:0";
 
 fn start_inbox(programs: &Path, folder: &Path) -> anyhow::Result<Program> {
-    let (certificates, journal) = (folder.join("certificates"), folder.join("journal"));
-    let (certificates, journal) = (certificates.display().to_string(), journal.display().to_string());
+    let [certificates, journal] = ["certificates", "journal"].map(|name| folder.join(name).display().to_string());
     let flags = ["--smtp", LOCAL, "--http", LOCAL, "--tls", "starttls", "--cert-dir", &certificates, "--log", &journal];
     Program::start(programs, "inbox", &flags)
 }
@@ -105,35 +107,16 @@ async fn ready(program: Program) -> anyhow::Result<Program> {
             return Ok(program);
         }
         let reason = String::from_utf8_lossy(&answer.body).trim().to_owned();
-        ensure!(start.elapsed() < READY_LIMIT, "the program does not become ready: {reason}");
+        ensure!(start.elapsed() < READY_TIMEOUT, "the program does not become ready: {reason}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
+/// The documented defaults, but for the variation and where things are.
 fn document(folder: &Path, smtp_port: u16, variation: Variation) -> Document {
-    let backoff = Backoff {
-        initial: Duration::from_secs(15),
-        max: Duration::from_secs(30 * 60),
-        formula: BackoffFormula::Jitter,
-    };
-    let smtp = Smtp {
-        host: "localhost".to_owned(),
-        port: smtp_port,
-        tls: SmtpTls::StartTLS,
-        auth_dir: None,
-        ca_file: Some(folder.join("certificates/ca.pem")),
-        max_per_second: None,
-    };
     Document {
         pipeline: "bench/bench".to_owned(),
-        task: Task {
-            delay: variation.delay,
-            max_retries: 10,
-            queue: QUEUE.to_owned(),
-            deadline: Duration::from_secs(72 * 3600),
-            timeout: Duration::from_secs(30),
-            backoff,
-        },
+        task: task(variation.delay),
         queues: [(QUEUE, 10), ("default", 5)].map(|(name, priority)| queue(name, priority)).into(),
         strict_priority: false,
         database: Database {
@@ -143,7 +126,7 @@ fn document(folder: &Path, smtp_port: u16, variation: Variation) -> Document {
             migrations: Migrations::Auto,
         },
         redis: pipeline::document::Redis { uri_file: folder.join("redis-uri"), ca_file: None },
-        mail: Mail { from: "no-reply@example.com".to_owned(), smtp, templates_dir: None },
+        mail: mail(folder.join("certificates/ca.pem"), smtp_port),
         verification: Verification {
             public_url: "https://app.example.com".to_owned(),
             link_ttl: Duration::from_secs(24 * 3600),
@@ -162,6 +145,33 @@ fn document(folder: &Path, smtp_port: u16, variation: Variation) -> Document {
             log_personal_data: false,
         },
     }
+}
+
+fn task(delay: Duration) -> Task {
+    Task {
+        delay,
+        max_retries: 10,
+        queue: QUEUE.to_owned(),
+        deadline: Duration::from_secs(72 * 3600),
+        timeout: Duration::from_secs(30),
+        backoff: Backoff {
+            initial: Duration::from_secs(15),
+            max: Duration::from_secs(30 * 60),
+            formula: BackoffFormula::Jitter,
+        },
+    }
+}
+
+fn mail(ca_file: PathBuf, port: u16) -> Mail {
+    let smtp = Smtp {
+        host: "localhost".to_owned(),
+        port,
+        tls: SmtpTls::StartTLS,
+        auth_dir: None,
+        ca_file: Some(ca_file),
+        max_per_second: None,
+    };
+    Mail { from: "no-reply@example.com".to_owned(), smtp, templates_dir: None }
 }
 
 fn queue(name: &str, priority: u32) -> Queue {

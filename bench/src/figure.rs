@@ -1,7 +1,8 @@
 //! What is measured, in which unit, and what it should reach.
 //!
-//! Takes: nothing. Gives: [`Goal`]s, declared by each file of `work`, and [`Measured`] values for them. Does not: hold any
-//! measured number; the targets are the only constants here and come from the benchmark table of the project's issue.
+//! Gives: [`Goal`]s, declared by each file of `work`, and [`Measured`] values for them. Does not: hold
+//! any measured number; the targets are the only constants here and come from the benchmark table of the project's
+//! issue.
 
 use serde::Serialize;
 

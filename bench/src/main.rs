@@ -7,7 +7,8 @@
 //! # Layout
 //!
 //! - `work`: the rows; a file each, `queue_side`: our half of the queue rows, a process of its own
-//! - `peers`: runs our half and asynq's; `deployment`: PostgreSQL, Redis, inbox, api and worker; `program`: one of these
+//! - `peers`: runs our half and asynq's; `deployment`: PostgreSQL, Redis, inbox, api and worker; `program`: one of
+//!   these
 //! - `requests`: an HTTP client that costs next to nothing; `usage`: memory and processor time of processes
 //! - `figure`, `statistics`, `outcome`, `table`, `record`, `machine`: from values to the table
 
@@ -31,7 +32,8 @@ use arguments::{Arguments, Side};
 use clap::Parser;
 use tokio::runtime::Builder;
 
-// The allocator of `api` and `worker`, so that what this process measures by itself is measured under the same conditions.
+// The allocator of `api` and `worker`, so that what this process measures by itself is measured under the same
+// conditions.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -3,8 +3,10 @@
 //! Takes: a [`Goal`] and the values of its rounds. Gives: spreads, the ratio to the baseline and whether the target is
 //! reached. Does not: print (that is `table`) or measure.
 
-use crate::figure::{Better, Goal, Measured, Target, Unit};
-use crate::statistics::{Spread, ratios};
+use crate::{
+    figure::{Better, Goal, Measured, Target, Unit},
+    statistics::{Spread, ratios},
+};
 use serde::Serialize;
 
 /// One row, as printed and recorded.

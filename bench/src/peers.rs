@@ -5,13 +5,15 @@
 
 use anyhow::{Context, bail};
 use serde::de::DeserializeOwned;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 use tokio::process::{Child, Command};
 
 /// Far above what any single measurement takes.
-const LIMIT: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 /// Where asynq's program is built from.
 const ASYNQ_SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/go-asynq");
 
@@ -55,8 +57,8 @@ impl Peers {
         let mut child = self.start(peer, redis, arguments)?;
         // Held until the process has ended: closing it is the signal to end at once.
         let _input = child.stdin.take();
-        let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await;
-        let output = output.with_context(|| format!("{peer:?} {arguments:?} took more than {LIMIT:?}"))??;
+        let output = tokio::time::timeout(TIMEOUT, child.wait_with_output()).await;
+        let output = output.with_context(|| format!("{peer:?} {arguments:?} took more than {TIMEOUT:?}"))??;
         if !output.status.success() {
             bail!("{peer:?} {arguments:?} failed with {}", output.status);
         }

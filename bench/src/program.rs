@@ -5,9 +5,7 @@
 
 use anyhow::Context;
 use servers::Process;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
+use std::{net::SocketAddr, path::Path, process::Command};
 
 /// A running program; dropped, it is stopped and waited for.
 #[derive(Debug)]

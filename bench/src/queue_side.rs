@@ -12,8 +12,10 @@ use anyhow::Context;
 use queue::{Connection, QueuePriority, RetryPolicy, Server, Settings};
 use serde::Serialize;
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::watch,
+};
 
 /// Kind of all tasks of the benchmarks.
 pub(crate) const KIND: &str = "bench:task";
@@ -34,8 +36,9 @@ pub(crate) enum QueueSide {
 }
 
 impl QueueSide {
-    /// Callers of one client share one connection, and on two threads they wake each other across cores, which costs more
-    /// than all their work; so a producer that does nothing else gets one. A worker gets tokio's default, a thread per core.
+    /// Callers of one client share one connection, and on two threads they wake each other across cores, which costs
+    /// more than all their work; so a producer that does nothing else gets one. A worker gets tokio's default, a thread
+    /// per core.
     pub(crate) fn runtime(&self) -> std::io::Result<Runtime> {
         match self {
             Self::Enqueue(_) => Builder::new_multi_thread().worker_threads(1).enable_all().build(),

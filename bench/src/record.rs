@@ -2,8 +2,7 @@
 //!
 //! Takes: machine and outcomes. Gives: a JSON file with every round's values. Does not: append to older records.
 
-use crate::machine::Machine;
-use crate::outcome::Outcome;
+use crate::{machine::Machine, outcome::Outcome};
 use anyhow::Context;
 use serde::Serialize;
 use std::path::Path;

@@ -1,12 +1,14 @@
-//! HTTP/1.1 requests over one connection that stays open, written by hand: the load generator shares the processors with
-//! what it measures, so it has to cost next to nothing.
+//! HTTP/1.1 requests over one connection that stays open, written by hand: the load generator shares the processors
+//! with what it measures, so it has to cost next to nothing.
 //!
 //! Takes: a path and a JSON body. Gives: status and body. Does not: chunked bodies, redirects, TLS.
 
 use anyhow::{Context, ensure};
 use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 /// One open connection.
 #[derive(Debug)]

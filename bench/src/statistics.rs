@@ -1,7 +1,7 @@
 //! Order statistics of a handful of numbers.
 //!
-//! Takes: measured values. Gives: percentiles, minimum/median/maximum, ratios pair by pair. Does not: average anything; a
-//! mean hides the one slow round that the reader should see.
+//! Takes: measured values. Gives: percentiles, minimum/median/maximum, ratios pair by pair. Does not: average anything;
+//! a mean hides the one slow round that the reader should see.
 
 use serde::Serialize;
 
@@ -24,16 +24,16 @@ impl Spread {
     }
 }
 
-/// Nearest-rank percentile: the smallest value that at least `share` (0 to 1) of all values do not exceed. `None` without
-/// values.
+/// Nearest-rank percentile: the smallest value that at least `share` (0 to 1) of all values do not exceed. `None`
+/// without values.
 pub(crate) fn percentile(values: &[f64], share: f64) -> Option<f64> {
     let sorted = sorted(values);
     let rank = (share * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied()
 }
 
-/// `numerators[i] / denominators[i]`: values of one round are divided by each other, so that a machine whose speed drifts
-/// from round to round does not blur the ratio.
+/// `numerators[i] / denominators[i]`: values of one round are divided by each other, so that a machine whose speed
+/// drifts from round to round does not blur the ratio.
 pub(crate) fn ratios(numerators: &[f64], denominators: &[f64]) -> Vec<f64> {
     numerators.iter().zip(denominators).map(|(numerator, denominator)| numerator / denominator).collect()
 }

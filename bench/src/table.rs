@@ -3,8 +3,7 @@
 //! Takes: [`Outcome`]s. Gives: a Markdown table, one line a row, that can be pasted into `docs/benchmarks.md`.
 //! Does not: leave anything out because it looks bad.
 
-use crate::outcome::Outcome;
-use crate::statistics::Spread;
+use crate::{outcome::Outcome, statistics::Spread};
 
 const HEADER: &str =
     "| work | ours: median (min - max) | baseline: median (min - max) | times as good | target | reached |
@@ -47,7 +46,8 @@ mod tests {
         let rounds = [Measured::against("p50", 4.0, 400.0), Measured::against("p50", 3.0, 600.0)];
         let outcome = Outcome::of(&goal, &rounds).expect("measured");
         let table = markdown(&[outcome]);
-        let row = "| wait, p50 | 3.50 ms (3.00 ms - 4.00 ms) | 500 ms (400 ms - 600 ms) | 150 (100 - 200) | <= 2 ms | **no** |\n";
+        let row = "| wait, p50 | 3.50 ms (3.00 ms - 4.00 ms) | 500 ms (400 ms - 600 ms) | 150 (100 - 200) \
+                   | <= 2 ms | **no** |\n";
         assert!(table.ends_with(row), "{table}");
     }
 }

@@ -4,8 +4,7 @@
 //! counts every switch, so short work is not missed.
 
 use anyhow::Context;
-use std::fs;
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 /// One thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +29,7 @@ pub(crate) fn threads(pid: u32) -> anyhow::Result<Vec<Thread>> {
         let folder = entry?.path();
         let id =
             folder.file_name().and_then(|name| name.to_str()?.parse().ok()).context("a thread without a number")?;
-        // A thread may end while we look.
+        // A thread may end meanwhile.
         let (Ok(name), Ok(times)) =
             (fs::read_to_string(folder.join("comm")), fs::read_to_string(folder.join("schedstat")))
         else {

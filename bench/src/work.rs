@@ -1,6 +1,6 @@
 //! The works measured, one file each.
 //!
-//! Takes: the [`Parts`] a work may use and the [`Round`]. Gives: [`Measured`] values for the work's [`Goal`]s.
+//! Takes: the [`Programs`] a work may use and the [`Round`]. Gives: [`Measured`] values for the work's [`Goal`]s.
 //! Does not: keep servers between works; every measurement starts with empty ones.
 
 mod delayed;
@@ -13,8 +13,10 @@ mod processing;
 mod recovery;
 mod signups;
 
-use crate::figure::{Goal, Measured};
-use crate::peers::Peers;
+use crate::{
+    figure::{Goal, Measured},
+    peers::Peers,
+};
 use std::path::PathBuf;
 
 /// What can be measured by itself.
@@ -40,16 +42,17 @@ pub(crate) enum Work {
 
 /// Programs a work may start.
 #[derive(Debug)]
-pub(crate) struct Parts {
+pub(crate) struct Programs {
     pub(crate) peers: Peers,
     /// Folder of `api`, `worker` and `inbox`.
-    pub(crate) programs: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 /// Which round it is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Round {
-    /// From 0. In odd rounds ours goes first, in even ones the baseline, so that neither always finds the warmer machine.
+    /// From 0. In odd rounds ours goes first, in even ones the baseline, so that neither always finds the warmer
+    /// machine.
     pub(crate) number: u32,
     /// Whether asynq's recovery is waited for.
     pub(crate) asynq_recovery: bool,
@@ -79,16 +82,16 @@ impl Work {
         matches!(self, Self::Latency | Self::Delayed | Self::Processing | Self::Enqueueing | Self::Recovery)
     }
 
-    pub(crate) async fn measure(self, parts: &Parts, round: Round) -> anyhow::Result<Vec<Measured>> {
+    pub(crate) async fn measure(self, programs: &Programs, round: Round) -> anyhow::Result<Vec<Measured>> {
         match self {
-            Self::Latency => latency::measure(&parts.peers, round).await,
-            Self::Delayed => delayed::measure(&parts.peers, round).await,
-            Self::Processing => processing::measure(&parts.peers, round).await,
-            Self::Enqueueing => enqueueing::measure(&parts.peers, round).await,
-            Self::Recovery => recovery::measure(&parts.peers, &parts.programs, round).await,
-            Self::Signups => signups::measure(&parts.programs).await,
-            Self::Mails => mails::measure(&parts.programs, round).await,
-            Self::Memory => memory::measure(&parts.programs).await,
+            Self::Latency => latency::measure(&programs.peers, round).await,
+            Self::Delayed => delayed::measure(&programs.peers, round).await,
+            Self::Processing => processing::measure(&programs.peers, round).await,
+            Self::Enqueueing => enqueueing::measure(&programs.peers, round).await,
+            Self::Recovery => recovery::measure(&programs.peers, &programs.folder, round).await,
+            Self::Signups => signups::measure(&programs.folder).await,
+            Self::Mails => mails::measure(&programs.folder, round).await,
+            Self::Memory => memory::measure(&programs.folder).await,
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Measures the queue as `tests/go` measures asynq: the same subcommands, the same work, one JSON line each.
 //!
-//! `bench enqueue|process|latency|delayed URI [number ...]`; the numbers are, in this order:
-//! enqueue: callers, tasks, tasks per call (1: one by one); process: queues (1-3), tasks, concurrency; latency: samples;
-//! delayed: samples, seconds between the first and the last. Use an empty database.
-
-use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+//! `bench enqueue|process|latency|delayed URI [number ...]`; the numbers are, in this order: enqueue: callers, tasks,
+//! tasks per call (1: one by one); process: queues (1-3), tasks, concurrency; latency: samples; delayed: samples,
+//! seconds between the first and the last. Use an empty database.
 
 use jiff::Timestamp;
 use queue::{Client, Connection, Error, Handler, Job, QueuePriority, RetryPolicy, Server, Settings, Task, TaskError};
+use std::{
+    process::ExitCode,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 use tokio::sync::{mpsc, watch};
 
 const QUEUES: [(&str, u32); 3] = [("bench-0", 6), ("bench-1", 3), ("bench-2", 1)];

@@ -1,5 +1,5 @@
-//! Runs the scripts: one call or a pipeline of calls, sending a script's text when Redis does not (or no longer) know it.
-//! The submodules give each script its arguments and turn its answer into a value. Nothing else writes to Redis.
+//! Runs the scripts: one call or a pipeline of calls, sending a script's text when Redis does not (or no longer) know
+//! it. The submodules give each script its arguments and turn its answer into a value. Nothing else writes to Redis.
 
 mod consume;
 mod inspect;
@@ -9,17 +9,13 @@ mod settle;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use crate::{connection::Connection, error::Error, scripts::Script};
+use redis::{Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, ServerErrorKind, ToRedisArgs, Value};
 use std::ops::Deref;
 
-use redis::{Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, ServerErrorKind, ToRedisArgs, Value};
-
-use crate::connection::Connection;
-use crate::error::Error;
-use crate::scripts::Script;
-
-pub(crate) use consume::{Dequeue, LEASE, TASKS_PER_DEQUEUE, Taken};
+pub(crate) use consume::{Dequeue, LEASE, Lease, MAX_TASKS_PER_DEQUEUE, Taken};
 pub(crate) use maintain::Expired;
-pub(crate) use settle::{Again, Guard, Settled};
+pub(crate) use settle::{Guard, NextAttempt, Settled};
 
 /// Access to Redis for everything that changes tasks.
 #[derive(Debug, Clone)]
@@ -79,8 +75,8 @@ impl Broker {
         parse(call.script.name, reply)
     }
 
-    /// Runs calls in one round trip; the answers are in the order of the calls. Calls whose script Redis did not know are
-    /// repeated with its text, so they may run after later ones.
+    /// Runs calls in one round trip; the answers are in the order of the calls. Calls whose script Redis did not know
+    /// are repeated with its text, so they may run after later ones.
     async fn run_all(&self, calls: Vec<Call>) -> Result<Vec<Result<Value, Error>>, Error> {
         if calls.is_empty() {
             return Ok(Vec::new());
@@ -109,8 +105,8 @@ impl Broker {
     }
 }
 
-/// The same call with the script's text instead of its digest; Redis remembers the text. One command, because a flush could
-/// come between loading a script and calling it.
+/// The same call with the script's text instead of its digest; Redis remembers the text. One command, because a flush
+/// could come between loading a script and calling it.
 fn with_text(script: &Script, command: &Cmd) -> Cmd {
     let mut eval = redis::cmd("EVAL");
     eval.arg(script.code);

@@ -1,25 +1,44 @@
-//! Puts tasks in: at once, for later, unique, many in one round trip. Also the three buttons of asynq's tools that need no
-//! reading: pause, unpause, cancel. Does not run or read tasks.
+//! Puts tasks in: at once, for later, unique, many in one round trip. Also the three buttons of asynq's tools that need
+//! no reading: pause, unpause, cancel. Does not run or read tasks.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use crate::{
+    batch::Batcher,
+    broker::Broker,
+    connection::Connection,
+    error::Error,
+    task::{Enqueued, Task},
+};
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use crate::broker::Broker;
-use crate::connection::Connection;
-use crate::error::Error;
-use crate::gather::Gather;
-use crate::task::{Enqueued, Task};
-
-/// A queue's name is added to the registry again after this long, so that a queue removed by a tool, or lost with Redis' data,
-/// shows up again.
-const REGISTRATION_LASTS: Duration = Duration::from_secs(30);
+/// A queue's name is added to the registry again after this long, so that a queue removed by a tool, or lost with
+/// Redis' data, shows up again.
+const REGISTRATION_MAX_AGE: Duration = Duration::from_secs(30);
 
 /// A producer. Clones share the connection.
+///
+/// ```
+/// use jiff::{SignedDuration, Timestamp};
+/// use queue::{Client, Connection, Enqueued, Task};
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), queue::Error> {
+/// # let uri = servers::redis().fresh_database();
+/// let client = Client::new(Connection::open(&uri, None)?);
+/// let tomorrow = Some(Timestamp::now() + SignedDuration::from_hours(24));
+/// let reminder = Task { id: "reminder-7".to_owned(), process_at: tomorrow, ..Task::new("mail:remind", "{}") };
+/// assert_eq!(client.enqueue(&reminder).await?, Enqueued::Added);
+/// assert_eq!(client.enqueue(&reminder).await?, Enqueued::AlreadyThere);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Client {
     broker: Broker,
-    gather: Gather,
+    batcher: Batcher,
     registered: Arc<Mutex<HashMap<String, Registration>>>,
 }
 
@@ -34,26 +53,29 @@ impl Client {
     /// A producer on `connection`.
     pub fn new(connection: Connection) -> Self {
         let broker = Broker::new(connection);
-        Self { gather: Gather::new(broker.clone()), broker, registered: Arc::default() }
+        Self { batcher: Batcher::new(broker.clone()), broker, registered: Arc::default() }
     }
 
-    /// Enqueues a task, or schedules it when its time is in the future (by the Redis clock). Tasks that concurrent callers
-    /// bring while one is on its way share the next round trip. Needs a Tokio runtime.
+    /// Enqueues a task, or schedules it when its time is in the future (by the Redis clock). Tasks that concurrent
+    /// callers bring while one is on its way share the next round trip. Needs a Tokio runtime.
     ///
     /// # Errors
+    ///
     /// [`Error`]; after [`Error::Unreachable`] the task may be there or not, and the same call may be repeated.
     ///
     /// # Cancel safety
+    ///
     /// Dropped before its end, the call has written the task or not.
     pub async fn enqueue(&self, task: &Task) -> Result<Enqueued, Error> {
         task.check()?;
         self.register([&*task.queue].into_iter()).await?;
-        self.gather.enqueue(task).await
+        self.batcher.enqueue(task).await
     }
 
     /// Enqueues or schedules many tasks in one round trip; results are in the order of the tasks. Not a transaction.
     ///
     /// # Errors
+    ///
     /// [`Error`]; some of the tasks may be there, and the same call may be repeated.
     pub async fn enqueue_many(&self, tasks: &[Task]) -> Result<Vec<Enqueued>, Error> {
         tasks.iter().try_for_each(Task::check)?;
@@ -61,11 +83,12 @@ impl Client {
         self.broker.enqueue_many(tasks, self.broker.now()).await
     }
 
-    /// Makes sure that each task is going to run no later than its `process_at`: pending and active ones are left alone,
-    /// scheduled and retry ones that are later are moved earlier, archived and completed ones are replaced, absent ones added.
-    /// Takes no uniqueness locks.
+    /// Makes sure that each task is going to run no later than its `process_at`: pending and active ones are left
+    /// alone, scheduled and retry ones that are later are moved earlier, archived and completed ones are replaced,
+    /// absent ones added. Takes no uniqueness locks.
     ///
     /// # Errors
+    ///
     /// [`Error`]; some of the tasks may be ensured, and the same call may be repeated.
     pub async fn ensure_many(&self, tasks: &[Task]) -> Result<(), Error> {
         tasks.iter().try_for_each(Task::check)?;
@@ -73,9 +96,10 @@ impl Client {
         self.broker.ensure_many(tasks, self.broker.now()).await
     }
 
-    /// A random value that changes when Redis lost its data: whoever finds it missing writes a new one.
+    /// A random value that changes when Redis lost its data: a client that finds it missing writes a new one.
     ///
     /// # Errors
+    ///
     /// [`Error`] when Redis does not answer or does not accept the value.
     pub async fn incarnation(&self) -> Result<String, Error> {
         self.broker.incarnation(&uuid::Uuid::new_v4().to_string()).await
@@ -84,6 +108,7 @@ impl Client {
     /// Stops all servers, Go's included, from taking tasks of the queue. False when it was paused already.
     ///
     /// # Errors
+    ///
     /// [`Error`] when Redis does not answer as it should.
     pub async fn pause(&self, queue: &str) -> Result<bool, Error> {
         self.broker.pause(queue, self.broker.now()).await
@@ -92,14 +117,17 @@ impl Client {
     /// Ends a pause. False when the queue was not paused.
     ///
     /// # Errors
+    ///
     /// [`Error`] when Redis does not answer as it should.
     pub async fn unpause(&self, queue: &str) -> Result<bool, Error> {
         self.broker.unpause(queue).await
     }
 
-    /// Asks the server that runs the task to cancel it; nobody answers, and a task that is not running is not affected.
+    /// Asks the server that runs the task to cancel it. There is no answer, and a task that is not running is not
+    /// affected.
     ///
     /// # Errors
+    ///
     /// [`Error`] when Redis does not answer as it should.
     pub async fn cancel(&self, task_id: &str) -> Result<(), Error> {
         self.broker.cancel(task_id).await
@@ -108,9 +136,9 @@ impl Client {
     async fn register(&self, queues: impl Iterator<Item = &str>) -> Result<(), Error> {
         let connection = self.broker.connection().number();
         let mut stale: Vec<&str> = {
-            let registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
+            let registered = self.registered.lock();
             let is_fresh =
-                |last: &Registration| last.connection == connection && last.at.elapsed() < REGISTRATION_LASTS;
+                |last: &Registration| last.connection == connection && last.at.elapsed() < REGISTRATION_MAX_AGE;
             queues.filter(|queue| !registered.get(*queue).is_some_and(is_fresh)).collect()
         };
         if stale.is_empty() {
@@ -119,10 +147,11 @@ impl Client {
         stale.sort_unstable();
         stale.dedup();
         self.broker.register(&stale).await?;
-        // As often, because it is the moment when this client asks Redis anyway: a machine's clock may be set at any time.
+        // As often, because it is the moment when this client asks Redis anyway: a machine's clock may be set at any
+        // time.
         self.broker.connection().measure_clock().await?;
         let entry = Registration { at: Instant::now(), connection: self.broker.connection().number() };
-        let mut registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registered = self.registered.lock();
         registered.extend(stale.into_iter().map(|queue| (queue.to_owned(), entry)));
         Ok(())
     }
@@ -139,7 +168,7 @@ mod tests {
         let client = Client::new(connection.clone());
         step_clock(&connection, 3_600).await;
         let due = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(600);
-        client.enqueue(&Task { process_at: Some(due), ..Task::new("greet", "{}") }).await.expect("enqueued");
+        client.enqueue(&Task { process_at: Some(due), ..Task::new("mail:send", "{}") }).await.expect("enqueued");
         let state = crate::Inspector::new(connection).queue("default", Duration::ZERO).await.expect("Redis answers");
         assert_eq!((state.pending, state.scheduled), (0, 1));
     }

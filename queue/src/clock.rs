@@ -1,8 +1,10 @@
-//! The Redis server's clock, read without a round trip: the local clock plus the offset last measured. Leases and due times of
-//! all processes then agree even where machines do not. Knows nothing of Redis; the connection feeds it.
+//! The Redis server's clock, read without a round trip: the local clock plus the offset last measured. Leases and due
+//! times of all processes then agree even where machines do not. Knows nothing of Redis; the connection feeds it.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// Offsets from here on are worth a warning: Go's programs on this machine would use the wrong time.
 const NOTABLE_SKEW_MICROS: i64 = 1_000_000;
@@ -28,7 +30,8 @@ impl Now {
     }
 
     pub(crate) fn timestamp(self) -> jiff::Timestamp {
-        // Every i64 of nanoseconds lies between the years 1677 and 2262, inside jiff's range; the default is never used.
+        // Every i64 of nanoseconds lies between the years 1677 and 2262, inside jiff's range; the default is never
+        // used.
         jiff::Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or_default()
     }
 

@@ -1,28 +1,28 @@
-//! One multiplexed connection to Redis, shared by all clones, opened at the first use and again after every loss. Gives raw
-//! replies in order. Does not repeat commands: whether that is safe is for the caller to know.
+//! One multiplexed connection to Redis, shared by all clones, opened at the first use and again after every loss. Gives
+//! raw replies in order. Does not repeat commands: whether that is safe is for the caller to know.
 
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant, SystemTime};
-
-use redis::aio::MultiplexedConnection;
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use crate::{clock::Clock, error::Error};
+use parking_lot::RwLock;
 use redis::{
     AsyncConnectionConfig, Cmd, IntoConnectionInfo, Pipeline, ProtocolVersion, PushKind, RedisError, TlsCertificates,
     Value,
+    aio::MultiplexedConnection,
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::Mutex;
-
-use crate::clock::Clock;
-use crate::error::Error;
 
 /// An answer that takes longer is given up; the connection is then replaced.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The kernel drops a connection whose data is not acknowledged for this long, so a vanished server is noticed.
 const USER_TIMEOUT: Duration = Duration::from_secs(5);
 /// After a failed attempt to connect, callers get that error at once for this long instead of queueing up attempts.
-const FAILED_ATTEMPT_HOLDS: Duration = Duration::from_millis(50);
-/// Commands that may wait for the socket before callers are held back.
-const WAITING_COMMANDS: usize = 1024;
+const FAILED_ATTEMPT_MAX_AGE: Duration = Duration::from_millis(50);
+/// At most this many commands wait for the socket before callers are held back.
+const MAX_WAITING_COMMANDS: usize = 1024;
 
 /// A cheap handle: clones share the socket.
 #[derive(Clone)]
@@ -51,10 +51,11 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Prepares a connection to `uri` (`redis://` or, over TLS, `rediss://`); `ca_pem` replaces the built-in roots. Succeeds
-    /// with Redis down, since nothing is sent yet.
+    /// Prepares a connection to `uri` (`redis://` or, over TLS, `rediss://`); `ca_pem` replaces the built-in roots.
+    /// Succeeds with Redis down, since nothing is sent yet.
     ///
     /// # Errors
+    ///
     /// [`Error::InvalidUri`] when the URI or the certificate cannot be used.
     pub fn open(uri: &str, ca_pem: Option<&[u8]>) -> Result<Self, Error> {
         let info = uri.into_connection_info().map_err(Error::InvalidUri)?;
@@ -83,7 +84,7 @@ impl Connection {
 
     /// Which connection stands, if any: another number means that Redis may have lost its data in between.
     pub(crate) fn number(&self) -> Option<u64> {
-        self.shared.live.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|live| live.number)
+        self.shared.live.read().as_ref().map(|live| live.number)
     }
 
     /// Runs one command. A reply that is an error is an error here.
@@ -93,7 +94,7 @@ impl Connection {
         reply.map_err(|error| self.note_failure(live.number, error))
     }
 
-    /// Runs a pipeline in one round trip. Replies that are errors stay in their places.
+    /// Runs a pipeline in one round trip. Replies that are errors keep their positions.
     pub(crate) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Error> {
         let mut live = self.live().await?;
         let replies = live.connection.send_packed_commands(pipeline, 0, pipeline.len()).await;
@@ -122,7 +123,7 @@ impl Connection {
     }
 
     fn current(&self) -> Option<Live> {
-        self.shared.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.live.read().clone()
     }
 
     async fn live(&self) -> Result<Live, Error> {
@@ -134,7 +135,7 @@ impl Connection {
             return Ok(live);
         }
         if let Some((at, error)) = attempt.as_ref()
-            && at.elapsed() < FAILED_ATTEMPT_HOLDS
+            && at.elapsed() < FAILED_ATTEMPT_MAX_AGE
         {
             return Err(Error::from(error.clone()));
         }
@@ -164,16 +165,17 @@ impl Connection {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(RESPONSE_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_pipeline_buffer_size(WAITING_COMMANDS)
+            .set_pipeline_buffer_size(MAX_WAITING_COMMANDS)
             .set_push_sender(on_push);
         let connection = self.shared.client.get_multiplexed_async_connection_with_config(&config).await?;
         measure(&self.shared.clock, connection.clone()).await?;
         let live = Live { number, connection };
-        *self.shared.live.write().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
+        *self.shared.live.write() = Some(live.clone());
         Ok(live)
     }
 
-    /// Gives up the connection after an error that another connection may not have: lost, silent, or demoted to replica.
+    /// Gives up the connection after an error that another connection may not have: lost, silent, or demoted to
+    /// replica.
     fn note_failure(&self, number: u64, error: RedisError) -> Error {
         let error = Error::from(error);
         if matches!(error, Error::Unreachable(_) | Error::ReadOnly(_)) {
@@ -184,7 +186,7 @@ impl Connection {
 }
 
 fn forget(slot: &RwLock<Option<Live>>, number: u64) {
-    let mut live = slot.write().unwrap_or_else(PoisonError::into_inner);
+    let mut live = slot.write();
     if live.as_ref().is_some_and(|live| live.number == number) {
         *live = None;
     }

@@ -1,5 +1,6 @@
 //! What can go wrong between a caller and Redis. Tells apart what the caller would handle differently: a full Redis, a
-//! read-only replica, an unreachable server, a refused command, a task that cannot be stored. Never carries payloads or URIs.
+//! read-only replica, an unreachable server, a refused command, a task that cannot be stored. Never carries payloads or
+//! URIs.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
@@ -11,7 +12,8 @@ pub enum Error {
         "failed to understand the Redis URI or CA certificate. Fix: use redis[s]://[user:password@]host:port/index"
     )]
     InvalidUri(#[source] RedisError),
-    /// No answer: connection refused, dropped or timed out. The write may or may not have happened; repeating it is safe.
+    /// No answer: connection refused, dropped or timed out. The write may or may not have happened; repeating it is
+    /// safe.
     #[error("failed to reach Redis")]
     Unreachable(#[source] RedisError),
     /// Redis is over its memory limit and refuses writes (reply `OOM`).
@@ -48,9 +50,9 @@ impl Error {
         matches!(self, Self::Unreachable(_))
     }
 
-    /// True when the keys or the access list are what is wrong, and not the state of Redis: repeating is of no use before
-    /// somebody repairs them.
-    pub(crate) fn lies_with_data(&self) -> bool {
+    /// True when the keys or the access list are wrong, and not the state of Redis: repeating is of no use before they
+    /// are repaired.
+    pub(crate) fn needs_repair(&self) -> bool {
         match self {
             Self::Refused(error) => says(error, "WRONGTYPE") || says(error, "NOPERM"),
             Self::UnexpectedReply { .. } => true,
@@ -91,7 +93,7 @@ mod tests {
     async fn answered(reply: &str) -> Error {
         let connection = Connection::open(&servers::redis().fresh_database(), None).expect("a good URI");
         let script = "return redis.error_reply(ARGV[1])";
-        connection.command(redis::cmd("EVAL").arg(script).arg(0).arg(reply)).await.expect_err("told to fail")
+        connection.command(redis::cmd("EVAL").arg(script).arg(0).arg(reply)).await.expect_err("an error reply")
     }
 
     #[tokio::test]

@@ -1,20 +1,16 @@
 //! What a worker program implements, and what it is handed for each attempt. No Redis here.
 
-use std::future::Future;
-use std::time::Duration;
-
-use tokio::sync::watch;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-
 use crate::task::Task;
+use std::{future::Future, time::Duration};
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 /// Runs tasks. One value serves all attempts of a server, concurrently.
 pub trait Handler: Send + Sync + 'static {
     /// Runs one attempt. Delivery is at least once: the same task may come again after a crash, so make it harmless.
     ///
-    /// When `job.cancelled` fires the handler should come to an end soon; its slot stays taken until it returns, and its
-    /// result counts whatever it is. A panic is caught and becomes a counted retry.
+    /// When `job.cancelled` fires the handler should come to an end soon; its slot stays taken until it returns, and
+    /// its result counts whatever it is. A panic is caught and becomes a counted retry.
     fn handle(&self, job: Job) -> impl Future<Output = Result<(), TaskError>> + Send;
 }
 
@@ -27,13 +23,13 @@ pub struct Job {
     pub retried: u32,
     /// From when the timeout counts, and whether it was reached.
     pub limit: TimeLimit,
-    /// Fires when the timeout or deadline is reached, somebody cancels the task (`asynq:cancel`), the lease is lost, or the
+    /// Fires when the timeout or deadline is reached, the task is cancelled (`asynq:cancel`), the lease is lost, or the
     /// shutdown's grace period is over.
     pub cancelled: CancellationToken,
 }
 
-/// The timeout of one attempt, which counts from the attempt's start unless the handler says otherwise. The deadline of a task
-/// is no part of it: nothing moves that.
+/// The timeout of one attempt, which counts from the attempt's start unless the handler says otherwise. The deadline of
+/// a task is no part of it: nothing moves that.
 #[derive(Debug, Clone, Default)]
 pub struct TimeLimit(watch::Sender<Counted>);
 
@@ -44,7 +40,8 @@ struct Counted {
 }
 
 impl TimeLimit {
-    /// Counts the timeout from another moment: for a handler that first waits for something that is no part of the work.
+    /// Counts the timeout from another moment: for a handler that first waits for something that is no part of the
+    /// work.
     pub fn count_from(&self, moment: Instant) {
         self.0.send_modify(|counted| counted.from = Some(moment));
     }
@@ -66,13 +63,14 @@ impl TimeLimit {
         self.0.borrow().is_reached
     }
 
-    /// Says that the timeout was reached, as the server does right before it cancels the attempt.
+    /// Marks the timeout as reached, as the server does right before it cancels the attempt.
     pub fn reach(&self) {
         self.0.send_modify(|counted| counted.is_reached = true);
     }
 }
 
-/// Why an attempt did not succeed, and what happens next. `cause` is stored with the task, shown by tools, and cut at 8 KiB.
+/// Why an attempt did not succeed, and what happens next. `cause` is stored with the task, shown by tools, and cut at 8
+/// KiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskError {
     /// Try again.

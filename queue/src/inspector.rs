@@ -1,16 +1,11 @@
-//! Looks at queues and servers without changing anything. The clock is that of Redis, so ages and due counts are right
-//! whatever the local clock says.
+//! Reads the state of queues and servers without changing anything. The clock is that of Redis, so ages and due counts
+//! are right whatever the local clock says.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
+use crate::{
+    broker::Broker, connection::Connection, error::Error, keys::QueueKeys, message::wire, queue_state::QueueState,
+};
 use jiff::Timestamp;
-
-use crate::broker::Broker;
-use crate::connection::Connection;
-use crate::error::Error;
-use crate::keys::QueueKeys;
-use crate::message::wire;
+use std::{collections::BTreeMap, time::Duration};
 
 /// Read-only view of a Redis.
 #[derive(Debug, Clone)]
@@ -18,38 +13,7 @@ pub struct Inspector {
     broker: Broker,
 }
 
-/// One queue at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct QueueState {
-    /// Tasks ready to run.
-    pub pending: u64,
-    /// Tasks being run.
-    pub active: u64,
-    /// Tasks scheduled for later, due ones that nobody forwarded yet included.
-    pub scheduled: u64,
-    /// Tasks waiting for their next attempt, due ones included.
-    pub retry: u64,
-    /// Tasks given up.
-    pub archived: u64,
-    /// Succeeded tasks within their retention.
-    pub completed: u64,
-    /// Scheduled and retry tasks that are due by the Redis clock.
-    pub due: u64,
-    /// Scheduled and retry tasks that are due now or within the asked period.
-    pub due_within: u64,
-    /// When the next scheduled or retry task is (or was) due; whole seconds.
-    pub next_due_at: Option<Timestamp>,
-    /// Since when the task that runs next has been pending. `None` when nothing is pending or its producer did not say.
-    pub oldest_pending_since: Option<Timestamp>,
-    /// Attempts that ended, ever.
-    pub processed: u64,
-    /// Attempts that failed, ever.
-    pub failed: u64,
-    /// asynq's pause flag.
-    pub paused: bool,
-}
-
-/// One live server, ours or Go's, as its last heartbeat told.
+/// One live server, ours or Go's, as of its last heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerInfo {
     /// Host (in Kubernetes the pod).
@@ -58,7 +22,7 @@ pub struct ServerInfo {
     pub pid: i32,
     /// Random id.
     pub id: String,
-    /// Most attempts at once.
+    /// Attempts that it runs at once, at most.
     pub concurrency: u32,
     /// Queue name to priority.
     pub queues: BTreeMap<String, u32>,
@@ -81,6 +45,7 @@ impl Inspector {
     /// The registered queues, sorted.
     ///
     /// # Errors
+    ///
     /// [`Error`] when Redis does not answer as it should.
     pub async fn queues(&self) -> Result<Vec<String>, Error> {
         let mut queues = self.broker.registered_queues().await?;
@@ -88,37 +53,20 @@ impl Inspector {
         Ok(queues)
     }
 
-    /// The state of one queue, in one round trip. `due_within` (whole seconds) bounds the field of that name. A queue that does
-    /// not exist is an empty one.
+    /// The state of one queue, in one round trip. `due_within` (whole seconds) bounds the field of that name. A queue
+    /// that does not exist is an empty one.
     ///
     /// # Errors
+    ///
     /// [`Error`] when Redis does not answer as it should.
     pub async fn queue(&self, name: &str, due_within: Duration) -> Result<QueueState, Error> {
-        let figures = self.broker.queue_state(&QueueKeys::new(name), due_within).await?;
-        let [pending, active, scheduled, retry, archived, completed, due, due_within, processed, failed, paused] =
-            figures.counts;
-        let count = |value: i64| u64::try_from(value).unwrap_or(0);
-        let since = figures.pending_since_ns.and_then(|nanos| Timestamp::from_nanosecond(i128::from(nanos)).ok());
-        Ok(QueueState {
-            pending: count(pending),
-            active: count(active),
-            scheduled: count(scheduled),
-            retry: count(retry),
-            archived: count(archived),
-            completed: count(completed),
-            due: count(due),
-            due_within: count(due_within),
-            next_due_at: figures.next_due_s.and_then(|seconds| Timestamp::from_second(seconds).ok()),
-            oldest_pending_since: since,
-            processed: count(processed),
-            failed: count(failed),
-            paused: paused != 0,
-        })
+        self.broker.queue_state(&QueueKeys::new(name), due_within).await
     }
 
     /// The live servers, ours and Go's, sorted by host, process id and id.
     ///
     /// # Errors
+    ///
     /// [`Error`] when Redis does not answer as it should.
     pub async fn servers(&self) -> Result<Vec<ServerInfo>, Error> {
         let stored = self.broker.live_servers().await?;

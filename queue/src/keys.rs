@@ -1,5 +1,6 @@
-//! Every Redis key and channel, one function or field each. The braces are literal: they keep a queue's keys in one slot of a
-//! Redis Cluster. Names are asynq's (v0.26.0, `internal/base/base.go`) but for the three private ones at the end.
+//! Every Redis key and channel, one function or field each. The braces are literal: they keep a queue's keys in one
+//! slot of a Redis Cluster. Names are asynq's (v0.26.0, `internal/base/base.go`) but for the three private ones at the
+//! end.
 
 use md5::{Digest, Md5};
 
@@ -82,7 +83,8 @@ pub(crate) fn scheduled(queue: &str) -> String {
     format!("asynq:{{{queue}}}:scheduled")
 }
 
-/// Uniqueness lock. An absent payload in Go has an empty digest; ours are never absent, an empty one hashes like Go's `[]byte{}`.
+/// Uniqueness lock. An absent payload in Go has an empty digest; ours are never absent, an empty one hashes like Go's
+/// `[]byte{}`.
 pub(crate) fn unique(queue: &str, kind: &str, payload: &[u8]) -> String {
     let mut digest = String::with_capacity(32);
     for byte in Md5::digest(payload) {
@@ -101,7 +103,8 @@ pub(crate) fn workers(identity: &str) -> String {
     format!("asynq:workers:{{{identity}}}")
 }
 
-/// Private channel that says `pending:<queue>` or `due:<ms>`. The database index is in the name because pub/sub ignores it.
+/// Private channel that says `pending:<queue>` or `due:<ms>`. The database index is in the name because pub/sub ignores
+/// it.
 pub(crate) fn wake(database: i64) -> String {
     format!("asynq:wake:{database}")
 }

@@ -1,5 +1,39 @@
-//! A task queue in Redis, compatible with Go's asynq v0.26.0 on the wire: both kinds of producers, workers and tools share one
-//! Redis. Knows nothing of what the tasks are about.
+//! A task queue in Redis, compatible with Go's asynq v0.26.0 on the wire: both kinds of producers, workers and tools share
+//! one Redis. Does not know what the tasks are about.
+//!
+//! ```
+//! use queue::{Client, Connection, Handler, Job, QueuePriority, RetryPolicy, Server, Settings, Task, TaskError};
+//! use std::time::Duration;
+//! use tokio::sync::{mpsc, watch};
+//!
+//! struct Forward(mpsc::UnboundedSender<String>);
+//!
+//! impl Handler for Forward {
+//!     async fn handle(&self, job: Job) -> Result<(), TaskError> {
+//!         let _ = self.0.send(job.task.kind);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), queue::Error> {
+//! # let uri = servers::redis().fresh_database();
+//! let connection = Connection::open(&uri, None)?;
+//! let client = Client::new(connection.clone());
+//! client.enqueue(&Task::new("mail:send", r#"{"user":1}"#)).await?;
+//!
+//! let queues = vec![QueuePriority { name: "default".to_owned(), priority: 1, paused: false }];
+//! let settings = Settings { queues, strict_priority: false, concurrency: 10, retry: RetryPolicy::default() };
+//! let (_settings, live) = watch::channel(settings);
+//! let (sender, mut kinds) = mpsc::unbounded_channel();
+//! let server = Server::start(connection, live, Duration::from_secs(5), Forward(sender));
+//! assert_eq!(kinds.recv().await.as_deref(), Some("mail:send"));
+//! server.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # States of a task
 //!
 //! ```text
 //!  enqueue ─────────────► pending ──dequeue──► active ──ack──────► gone
@@ -11,35 +45,47 @@
 //!
 //! # Guarantees
 //!
-//! - A task is run at least once, and a success that Redis was told of is never run again. What Redis loses, we lose.
-//! - Only the holder of a task's lease can end, extend or hand back the attempt: every write-back carries a fencing token.
+//! - A task is run at least once, and a success whose write Redis accepted is never run again. What Redis loses, we lose.
+//! - Only the holder of a task's lease can end, extend or hand back the attempt: every write-back carries a fencing
+//!   token.
 //! - Every script is one atomic transition, may be repeated, and ends what it began also when Redis is out of memory.
 //! - No task starts before its time by the Redis clock, to the millisecond (a Go worker beside ours: to the second).
 //!
+//! # Observability
+//!
+//! The handler runs in a span `task` with `task.id`, `queue.name` and `task.attempt` (from 1); headers of a task, such as
+//! a trace context, are carried unchanged. Payloads and errors of handlers are not logged.
+//!
 //! # Not implemented
 //!
-//! Groups (a due task of a group is handed to Go's aggregator), the periodic scheduler, results, workflows. Redis Cluster and
-//! Sentinel are not connected to, though the keys keep Cluster's rules. Needs Redis 6.2 or newer.
+//! Groups (a due task of a group is handed to Go's aggregator), the periodic scheduler, results, workflows. Redis Cluster
+//! and Sentinel are not connected to, though the keys keep Cluster's rules. Needs Redis 6.2 or newer.
 //!
 //! # Layout
 //!
-//! - [`Task`], [`Handler`], [`Settings`], [`RetryPolicy`], [`Error`]: the words of the interface
-//! - [`Client`] puts tasks in, [`Server`] runs them, [`Inspector`] looks, [`Connection`] is what all three share
+//! - [`Task`], [`Handler`], [`Settings`], [`RetryPolicy`], [`QueueState`], [`Error`]: the words of the interface
+//! - [`Client`] puts tasks in, [`Server`] runs them, [`Inspector`] reads, [`Connection`] is what all three share
 //! - `message` and `keys`: the wire format; `scripts`: one Lua file per transition; `broker`: runs them
-//! - `active_wait`: how a caller waits for one task to be written; `gather`: how several share that
+//! - `active_wait`: how a caller waits for one task to be written; `batch`: how several share a round trip
 //! - `clock`: Redis' time without asking; `random`: choices that need no secrecy
 
+/// The example of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod active_wait;
+mod batch;
 mod broker;
 mod client;
 mod clock;
 mod connection;
 mod error;
-mod gather;
 mod handler;
 mod inspector;
 mod keys;
 mod message;
+mod queue_state;
 mod random;
 mod retry;
 mod scripts;
@@ -51,7 +97,8 @@ pub use client::Client;
 pub use connection::Connection;
 pub use error::Error;
 pub use handler::{Handler, Job, TaskError, TimeLimit};
-pub use inspector::{Inspector, QueueState, ServerInfo};
+pub use inspector::{Inspector, ServerInfo};
+pub use queue_state::QueueState;
 pub use retry::RetryPolicy;
 pub use server::{Server, ShutdownReport};
 pub use settings::{QueuePriority, Settings};

@@ -1,16 +1,17 @@
-//! Tasks as bytes: asynq's protobuf messages, built from and turned into [`Task`]. Fields that a newer asynq added survive our
-//! rewriting (Go's own programs drop them).
+//! Tasks as bytes: asynq's protobuf messages, built from and turned into [`Task`]. Fields that a newer asynq added
+//! survive our rewriting (Go's own programs drop them).
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
+use crate::{
+    clock::Now,
+    error::Error,
+    task::{DEFAULT_TIMEOUT, Task},
+};
 use jiff::Timestamp;
-use prost::Message as _;
-use prost::encoding::{DecodeContext, decode_key, encode_key, skip_field};
-
-use crate::clock::Now;
-use crate::error::Error;
-use crate::task::{DEFAULT_TIMEOUT, Task};
+use prost::{
+    Message as _,
+    encoding::{DecodeContext, decode_key, encode_key, skip_field},
+};
+use std::{collections::BTreeMap, time::Duration};
 
 /// The generated types of `proto/asynq.proto`.
 #[allow(
@@ -23,7 +24,7 @@ pub(crate) mod wire {
 }
 
 /// Stored causes are cut here, so that a chatty error cannot fill Redis.
-const LONGEST_CAUSE_BYTES: usize = 8 * 1024;
+const MAX_CAUSE_BYTES: usize = 8 * 1024;
 /// Highest field number of a `TaskMessage` that we know.
 const LAST_KNOWN_FIELD: u32 = 15;
 
@@ -60,6 +61,7 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// # Errors
+    ///
     /// [`Error::Undecodable`] for bytes that are no `TaskMessage`.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let known = wire::TaskMessage::decode(bytes).map_err(Error::Undecodable)?;
@@ -137,7 +139,8 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// When an attempt that starts at `now` must end: the earlier of timeout and deadline; asynq's 30 minutes without either.
+    /// When an attempt that starts at `now` must end: the earlier of timeout and deadline; asynq's 30 minutes without
+    /// either.
     pub(crate) fn attempt_ends(self, now: Now) -> Now {
         let after_timeout = now.plus(Duration::from_secs(self.timeout.unsigned_abs()));
         match (self.timeout, self.deadline) {
@@ -175,7 +178,7 @@ fn unknown_fields(bytes: &[u8]) -> Result<Vec<u8>, prost::DecodeError> {
 
 /// The longest prefix within the limit that is whole characters.
 fn cut(cause: &str) -> &str {
-    &cause[..cause.floor_char_boundary(LONGEST_CAUSE_BYTES)]
+    &cause[..cause.floor_char_boundary(MAX_CAUSE_BYTES)]
 }
 
 /// A protobuf timestamp.

@@ -1,4 +1,5 @@
-//! Random numbers for choices that need no secrecy: which queue is next, how long to wait. A seed makes them repeatable.
+//! Random numbers for choices that need no secrecy: which queue is next, how long to wait. A seed makes them
+//! repeatable.
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Debug, Clone)]

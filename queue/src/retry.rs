@@ -6,7 +6,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryPolicy {
     /// Full jitter over a doubling range: uniform in `[0, min(max, initial * 2^n))`, but at least one second, after `n`
-    /// earlier counted failures. With 15 s and 30 min the range ends at 15 s, 30 s, 1 min, 2 min, 4 min, 8 min, 16 min, 30 min.
+    /// earlier counted failures. With 15 s and 30 min the range ends at 15 s, 30 s, 1 min, 2 min, 4 min, 8 min, 16 min,
+    /// 30 min.
     Jitter {
         /// End of the first range.
         initial: Duration,
@@ -18,8 +19,8 @@ pub enum RetryPolicy {
     Asynq,
 }
 
-/// Shortest delay of [`RetryPolicy::Jitter`]: a zero draw must not turn into a busy loop.
-const SHORTEST_DELAY: Duration = Duration::from_secs(1);
+/// The shortest delay of [`RetryPolicy::Jitter`]: a zero draw must not turn into a busy loop.
+const MIN_DELAY: Duration = Duration::from_secs(1);
 
 impl Default for RetryPolicy {
     fn default() -> Self {
@@ -35,7 +36,7 @@ impl RetryPolicy {
                 let doubled = initial.checked_mul(2u32.saturating_pow(retried.min(31))).unwrap_or(max);
                 let range_ms = doubled.min(max).as_millis() as u64;
                 let drawn_ms = ((u128::from(range_ms) * u128::from(random)) >> 64) as u64;
-                Duration::from_millis(drawn_ms).max(SHORTEST_DELAY.min(max))
+                Duration::from_millis(drawn_ms).max(MIN_DELAY.min(max))
             }
             Self::Asynq => {
                 let n = u64::from(retried);
@@ -67,7 +68,7 @@ mod tests {
         let ends: Vec<u64> =
             (0..9).map(|n| RetryPolicy::default().delay(n, u64::MAX).as_millis().div_ceil(1000) as u64).collect();
         assert_eq!(ends, [15, 30, 60, 120, 240, 480, 960, 1800, 1800]);
-        assert_eq!(RetryPolicy::default().delay(5, 0), SHORTEST_DELAY);
+        assert_eq!(RetryPolicy::default().delay(5, 0), MIN_DELAY);
     }
 
     proptest! {

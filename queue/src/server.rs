@@ -1,17 +1,18 @@
 //! A worker server: starts the loops below, in this order, and stops them in the reverse one.
 //!
-//! - settler: writes results
-//! - heartbeat: extends leases, tells asynq's tools what this server does
-//! - subscriber: hears of new tasks and cancellations
+//! - settler: writes settlements
+//! - heartbeat: extends leases, publishes what this server does
+//! - subscriber: receives wake-ups and cancellations
 //! - recoverer, forwarder, janitor: what happens to tasks without a worker's doing
 //! - processor: takes tasks and runs the handler
 //!
-//! Does not restart a loop: none of them ends before it is told to.
+//! Does not restart a loop: none of them ends before it is stopped.
 
 mod attempt;
 mod choice;
 mod forwarder;
 mod heartbeat;
+mod held;
 mod janitor;
 mod processor;
 mod queues;
@@ -22,27 +23,25 @@ mod shared;
 mod subscriber;
 mod wake;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use crate::{broker::Broker, connection::Connection, handler::Handler, settings::Settings};
+use running::Attempt;
+use settler::{Outcome, Settlement};
+use shared::{Shared, changed};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    task::{AbortHandle, JoinHandle},
+    time::Instant,
+};
 use tokio_util::sync::DropGuard;
 
-use crate::broker::Broker;
-use crate::connection::Connection;
-use crate::handler::Handler;
-use crate::settings::Settings;
-use settler::Outcome;
-use shared::{Shared, changed};
+/// After the grace period handlers are cancelled, and aborted when they have not returned after this one.
+const CANCELLED_GRACE: Duration = Duration::from_secs(2);
+/// How long the last settlements may take to be written when the grace period is over, and aborted handlers to be gone.
+const LAST_WRITES_GRACE: Duration = Duration::from_secs(2);
 
-/// After the grace period handlers are cancelled and get this long to return before they are aborted.
-const CANCELLED_HANDLERS_GET: Duration = Duration::from_secs(2);
-/// How long the last results may take to be written when the grace period is over, and aborted handlers to be gone.
-const LAST_WRITES_GET: Duration = Duration::from_secs(2);
-
-/// A running worker server. Dropping it without [`Server::shutdown`] stops its loops and leaves running tasks to recovery.
+/// A running worker server. Dropping it without [`Server::shutdown`] stops its loops and leaves running tasks to
+/// recovery.
 pub struct Server {
     shared: Arc<Shared>,
     shutdown_grace: Duration,
@@ -72,9 +71,11 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// Starts a server on the current tokio runtime. It takes tasks as soon as Redis answers, and follows `settings` live.
+    /// Starts a server on the current tokio runtime. It takes tasks as soon as Redis answers, and follows `settings`
+    /// live.
     ///
     /// # Panics
+    ///
     /// Outside a tokio runtime.
     pub fn start(
         connection: Connection,
@@ -82,9 +83,9 @@ impl Server {
         shutdown_grace: Duration,
         handler: impl Handler,
     ) -> Self {
-        let (send, results) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared::new(Broker::new(connection), settings.clone(), send));
-        let settler = tokio::spawn(settler::run(Arc::clone(&shared), results));
+        let (sender, settlements) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::new(Broker::new(connection), settings.clone(), sender));
+        let settler = tokio::spawn(settler::run(Arc::clone(&shared), settlements));
         let loops = vec![
             tokio::spawn(heartbeat::run(Arc::clone(&shared))),
             tokio::spawn(subscriber::run(Arc::clone(&shared))),
@@ -93,8 +94,15 @@ impl Server {
             tokio::spawn(janitor::run(Arc::clone(&shared))),
         ];
         let processor = tokio::spawn(processor::run(Arc::clone(&shared), settings, Arc::new(handler)));
-        let (quit, stop) = (shared.quit.clone().drop_guard(), shared.stop_taking.clone().drop_guard());
-        Self { shared, shutdown_grace, processor, settler, loops, _quit_on_drop: quit, _stop_on_drop: stop }
+        Self {
+            _quit_on_drop: shared.quit.clone().drop_guard(),
+            _stop_on_drop: shared.stop_taking.clone().drop_guard(),
+            shared,
+            shutdown_grace,
+            processor,
+            settler,
+            loops,
+        }
     }
 
     /// Takes no more tasks; running ones go on. Cannot be undone.
@@ -112,8 +120,9 @@ impl Server {
         self.shared.broker.connection().number().is_some()
     }
 
-    /// Takes no more tasks, lets running ones finish and their results be written within the grace period, then cancels them and, two seconds later, aborts
-    /// and requeues them; requeues what never started. Blocking code cannot be aborted: its task is left to recovery.
+    /// Takes no more tasks and lets running ones finish and be settled within the grace period. Then cancels those that
+    /// still run and, two seconds later, aborts and requeues them. Requeues what never started. Blocking code cannot be
+    /// aborted: its task is left to recovery.
     pub async fn shutdown(self) -> ShutdownReport {
         let before = self.shared.handlers_ended();
         self.stop_taking();
@@ -121,25 +130,25 @@ impl Server {
         let grace_over = Instant::now() + self.shutdown_grace;
         if !self.shared.handlers_gone(grace_over).await {
             self.shared.running.cancel_all();
-            self.shared.handlers_gone(Instant::now() + CANCELLED_HANDLERS_GET).await;
+            self.shared.handlers_gone(Instant::now() + CANCELLED_GRACE).await;
         }
         let finished = self.shared.handlers_ended() - before;
         abort_and_requeue(&self.shared).await;
         self.shared.close_settler();
         let mut settler = self.settler;
-        // What is left of the grace period serves the results: a task whose success is not written runs again.
-        let written_by = grace_over.max(Instant::now() + LAST_WRITES_GET);
+        // What is left of the grace period serves the settlements: a task whose success is not written runs again.
+        let written_by = grace_over.max(Instant::now() + LAST_WRITES_GRACE);
         if tokio::time::timeout_at(written_by, &mut settler).await.is_err() {
             tracing::warn!(
                 left = self.shared.running.len(),
-                "results not written before the end, their tasks will be recovered"
+                "settlements not written before the end, their tasks will be recovered"
             );
             settler.abort();
         }
         self.shared.quit.cancel();
         futures::future::join_all(self.loops).await;
         if let Err(error) = self.shared.broker.clear_server(&self.shared.identity()).await {
-            self.shared.log_trouble("failed to remove the heartbeat", &error);
+            self.shared.log_failure("failed to remove the heartbeat", &error);
         }
         ShutdownReport { finished, requeued: self.shared.requeued() }
     }
@@ -148,25 +157,17 @@ impl Server {
 /// Ends handlers that did not heed their cancellation and hands their tasks back, unless they cannot be ended.
 async fn abort_and_requeue(shared: &Shared) {
     let left = shared.running.unfinished();
-    for (_, attempt) in &left {
-        attempt.abort.iter().for_each(tokio::task::AbortHandle::abort);
-    }
-    let gone = |attempt: &running::Attempt| attempt.abort.as_ref().is_none_or(tokio::task::AbortHandle::is_finished);
-    let deadline = Instant::now() + LAST_WRITES_GET;
-    while !left.iter().all(|(_, attempt)| gone(attempt)) && Instant::now() < deadline {
+    left.iter().flat_map(|attempt| &attempt.abort).for_each(AbortHandle::abort);
+    let is_gone = |attempt: &Attempt| attempt.abort.as_ref().is_none_or(AbortHandle::is_finished);
+    let deadline = Instant::now() + LAST_WRITES_GRACE;
+    while !left.iter().all(is_gone) && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    for (number, attempt) in
-        left.into_iter().filter(|(number, attempt)| gone(attempt) && shared.running.is_unended(*number))
-    {
-        shared.settle(settler::Result {
-            number,
-            queue: attempt.queue,
-            taken: attempt.taken,
-            token: attempt.token,
-            ended: shared.broker.now(),
-            outcome: Outcome::Requeue,
-            refused: None,
-        });
+    let ended = shared.broker.now();
+    for attempt in left {
+        if is_gone(&attempt) && shared.running.is_unended(attempt.held.number) {
+            let outcome = Outcome::Requeue;
+            shared.settle(Settlement { held: attempt.held, ended, outcome, refused_since: None });
+        }
     }
 }

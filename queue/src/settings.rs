@@ -1,4 +1,4 @@
-//! What a server can be told while it runs. Values only; validation belongs to whoever reads the configuration.
+//! What can be changed of a running server. Values only; who reads the configuration validates it.
 
 use crate::retry::RetryPolicy;
 
@@ -7,7 +7,7 @@ use crate::retry::RetryPolicy;
 pub struct Settings {
     /// The queues to serve.
     pub queues: Vec<QueuePriority>,
-    /// True: a queue is looked at only when all of higher priority are empty. False: priorities are weights.
+    /// True: a queue is polled only when all of higher priority are empty. False: priorities are weights.
     pub strict_priority: bool,
     /// Attempts running at once. Zero takes nothing and lets running ones finish.
     pub concurrency: usize,
@@ -22,6 +22,7 @@ pub struct QueuePriority {
     pub name: String,
     /// Weight or rank. Zero: not served (as in asynq).
     pub priority: u32,
-    /// Served by this server no more, while still forwarded and recovered. asynq's own pause flag in Redis is honoured besides.
+    /// True: this server takes no more of its tasks, but still forwards and recovers them. asynq's own pause flag in
+    /// Redis is honoured besides.
     pub paused: bool,
 }

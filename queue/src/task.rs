@@ -1,12 +1,9 @@
-//! A task as callers see it: what to do, in which queue, when, how often. Knows asynq's defaults and rules; knows nothing of
-//! bytes or Redis.
-
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use jiff::Timestamp;
+//! A task as callers see it: what to do, in which queue, when, how often. Knows asynq's defaults and rules; knows
+//! nothing of bytes or Redis.
 
 use crate::error::Error;
+use jiff::Timestamp;
+use std::{collections::BTreeMap, time::Duration};
 
 /// Queue of a task that names none (asynq v0.26.0, `client.go`).
 const DEFAULT_QUEUE: &str = "default";
@@ -15,7 +12,8 @@ const DEFAULT_MAX_RETRIES: u32 = 25;
 /// Timeout of a task with neither timeout nor deadline (asynq v0.26.0, `client.go`).
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-/// One task. Times are absolute; durations are stored in whole seconds, truncated, because asynq's format has no finer unit.
+/// One task. Times are absolute; durations are stored in whole seconds, truncated, because asynq's format has no finer
+/// unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
     /// Unique within the queue, whatever state the task is in. Must not be blank.
@@ -28,13 +26,15 @@ pub struct Task {
     pub queue: String,
     /// Retries allowed after the first attempt.
     pub max_retries: u32,
-    /// How long one attempt may take; zero means no limit of its own. Zero without a deadline becomes asynq's 30 minutes.
+    /// How long one attempt may take; zero means no limit of its own. Zero without a deadline becomes asynq's 30
+    /// minutes.
     pub timeout: Duration,
     /// No attempt starts or goes on after this moment.
     pub deadline: Option<Timestamp>,
     /// How long a succeeded task is kept as completed; zero deletes it at once.
     pub retention: Duration,
-    /// Refuses a second task of the same queue, kind and payload for this long, or until this one succeeds. At least 1 s.
+    /// Refuses a second task of the same queue, kind and payload for this long, or until this one succeeds. At least 1
+    /// s.
     pub unique_for: Option<Duration>,
     /// When the task becomes due. `None` or a past time: at once.
     pub process_at: Option<Timestamp>,
@@ -43,7 +43,8 @@ pub struct Task {
 }
 
 impl Task {
-    /// A task with asynq's defaults: queue `default`, 25 retries, 30 minutes a try, due at once, and a random id (UUID v4).
+    /// A task with asynq's defaults: queue `default`, 25 retries, 30 minutes a try, due at once, and a random id (UUID
+    /// v4).
     pub fn new(kind: impl Into<String>, payload: impl Into<Vec<u8>>) -> Self {
         Self {
             id: uuid::Uuid::new_v4().to_string(),
@@ -63,6 +64,7 @@ impl Task {
     /// Checks the rules of asynq's format.
     ///
     /// # Errors
+    ///
     /// [`Error::InvalidTask`] names the field and the rule.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let broken = |field, rule| Err(Error::InvalidTask { field, rule });

@@ -2,9 +2,13 @@
 
 use super::{Throughput, Weighted};
 use queue::{Connection, Handler, Job, TaskError};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 use tokio::sync::Notify;
 
 #[derive(Debug, clap::Args)]
@@ -37,8 +41,8 @@ impl Handler for Count {
     }
 }
 
-/// From the start of the server until the last handler ran; the acknowledgements of at most `concurrency` tasks are then
-/// still under way, on either side.
+/// From the start of the server until the last handler ran; the acknowledgements of at most `concurrency` tasks are
+/// then still under way, on either side.
 pub(crate) async fn run(connection: Connection, arguments: Arguments) -> anyhow::Result<Throughput> {
     let count = Count { wanted: arguments.tasks, handled: Arc::default(), all_handled: Arc::default() };
     let start = Instant::now();

@@ -1,13 +1,13 @@
 //! How long a task waits: from enqueue to handler, and from its due time to handler.
 
-use super::{KIND, Waits, Weighted, start};
+use super::{KIND, Started, Waits, Weighted, start};
 use jiff::Timestamp;
 use queue::{Client, Connection, Handler, Job, Task, TaskError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Rest before the first task: by then the loops of either server are in their idle rhythm.
-const SETTLE: Duration = Duration::from_secs(2);
+/// Time before the first task: by then the loops of either server are in their idle rhythm.
+const WARM_UP: Duration = Duration::from_secs(2);
 /// Tasks come this far apart, on average; at random, because a fixed distance could fall in step with a polling loop.
 const MEAN_DISTANCE: Duration = Duration::from_millis(50);
 
@@ -38,55 +38,58 @@ impl Handler for Stopwatch {
 
 /// Tasks come one at a time, at random, about 20 a second: the worker is idle almost always.
 pub(crate) async fn latency(connection: Connection, uri: &str, arguments: Arguments) -> anyhow::Result<Waits> {
-    let (client, mut samples, started) = begin(connection, uri).await?;
+    let run = Run::begin(connection, uri).await?;
     for _ in 0..arguments.tasks {
         tokio::time::sleep(random_below(MEAN_DISTANCE * 2)?).await;
-        client.enqueue(&stamped(Timestamp::now())).await?;
+        run.client.enqueue(&stamped(Timestamp::now())).await?;
     }
-    let waits = collect(&mut samples, arguments.tasks).await;
-    started.server.shutdown().await;
-    Ok(waits)
+    Ok(run.end(arguments.tasks).await)
 }
 
-/// All tasks are scheduled at once; the first is due after [`SETTLE`].
+/// All tasks are scheduled at once; the first is due after [`WARM_UP`].
 pub(crate) async fn delayed(connection: Connection, uri: &str, arguments: Arguments) -> anyhow::Result<Waits> {
-    let (client, mut samples, started) = begin(connection, uri).await?;
-    let first = Timestamp::now() + SETTLE;
+    let run = Run::begin(connection, uri).await?;
+    let first = Timestamp::now() + WARM_UP;
     for _ in 0..arguments.tasks {
         let due = first + random_below(Duration::from_millis(arguments.spread_ms))?;
-        client.enqueue(&Task { process_at: Some(due), ..stamped(due) }).await?;
+        run.client.enqueue(&Task { process_at: Some(due), ..stamped(due) }).await?;
     }
-    let waits = collect(&mut samples, arguments.tasks).await;
-    started.server.shutdown().await;
-    Ok(waits)
+    Ok(run.end(arguments.tasks).await)
 }
 
-async fn begin(
-    connection: Connection,
-    uri: &str,
-) -> anyhow::Result<(Client, mpsc::UnboundedReceiver<f64>, super::Started)> {
-    let (sender, samples) = mpsc::unbounded_channel();
-    let queue = Weighted { name: "default".to_owned(), weight: 1 };
-    let started = start(connection, &[queue], 10, Stopwatch(sender));
-    // A connection of its own, as a producer in another process has.
-    let client = Client::new(Connection::open(uri, None)?);
-    client.incarnation().await?;
-    tokio::time::sleep(SETTLE).await;
-    Ok((client, samples, started))
+/// A worker that times its tasks, and a producer for it.
+struct Run {
+    client: Client,
+    samples: mpsc::UnboundedReceiver<f64>,
+    started: Started,
+}
+
+impl Run {
+    async fn begin(connection: Connection, uri: &str) -> anyhow::Result<Self> {
+        let (sender, samples) = mpsc::unbounded_channel();
+        let queue = Weighted { name: "default".to_owned(), weight: 1 };
+        let started = start(connection, &[queue], 10, Stopwatch(sender));
+        // A connection of its own, as a producer in another process has.
+        let client = Client::new(Connection::open(uri, None)?);
+        client.incarnation().await?;
+        tokio::time::sleep(WARM_UP).await;
+        Ok(Self { client, samples, started })
+    }
+
+    async fn end(mut self, count: usize) -> Waits {
+        let mut samples_ms = Vec::with_capacity(count);
+        while samples_ms.len() < count
+            && let Some(sample) = self.samples.recv().await
+        {
+            samples_ms.push(sample);
+        }
+        self.started.server.shutdown().await;
+        Waits { samples_ms }
+    }
 }
 
 fn stamped(time: Timestamp) -> Task {
     Task::new(KIND, time.as_nanosecond().to_string())
-}
-
-async fn collect(samples: &mut mpsc::UnboundedReceiver<f64>, count: usize) -> Waits {
-    let mut samples_ms = Vec::with_capacity(count);
-    while samples_ms.len() < count
-        && let Some(sample) = samples.recv().await
-    {
-        samples_ms.push(sample);
-    }
-    Waits { samples_ms }
 }
 
 fn random_below(limit: Duration) -> anyhow::Result<Duration> {

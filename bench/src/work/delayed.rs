@@ -3,10 +3,11 @@
 //! 200 tasks a round are scheduled at once, due at random within ten seconds, and the worker is idle between them.
 //! asynq stores due times in whole seconds, so its lateness can be negative: a task that runs early.
 
-use super::Round;
-use super::latency::waits;
-use crate::figure::{Better, Goal, Measured, Target, Unit};
-use crate::peers::Peers;
+use super::{Round, latency::waits};
+use crate::{
+    figure::{Better, Goal, Measured, Target, Unit},
+    peers::Peers,
+};
 
 pub(super) const GOALS: [Goal; 2] = [
     goal("delayed_p50", "lateness of a delayed task: p50", 10.0),

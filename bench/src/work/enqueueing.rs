@@ -2,10 +2,11 @@
 //!
 //! asynq v0.26.0 has no batch, so both of our ways are compared with its one. Each run starts with an empty Redis.
 
-use super::Round;
-use super::processing::Throughput;
-use crate::figure::{Better, Goal, Measured, Target, Unit};
-use crate::peers::{Peer, Peers};
+use super::{Round, processing::Throughput};
+use crate::{
+    figure::{Better, Goal, Measured, Target, Unit},
+    peers::{Peer, Peers},
+};
 
 pub(super) const GOALS: [Goal; 4] = [
     goal("enqueueing_1_caller", "enqueue, 1 caller, one by one", 1.5),

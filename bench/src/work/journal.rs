@@ -5,14 +5,17 @@
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+    time::{Duration, Instant},
+};
 
 /// No mail for this long means that none will come.
-const STALLED: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often the file is read.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What is read of a line.
 #[derive(Debug, Deserialize)]
@@ -45,8 +48,8 @@ impl Journal {
             if self.accepted_at_ns.len() > last {
                 (last, change) = (self.accepted_at_ns.len(), Instant::now());
             }
-            ensure!(change.elapsed() < STALLED, "only {last} of {count} mails arrived");
-            tokio::time::sleep(LOOK_EVERY).await;
+            ensure!(change.elapsed() < STALL_TIMEOUT, "only {last} of {count} mails arrived");
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         ensure!(self.accepted_at_ns.len() == count, "{} mails arrived instead of {count}", self.accepted_at_ns.len());
         Ok(())

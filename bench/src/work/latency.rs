@@ -4,9 +4,11 @@
 //! about 20 a second. Does not: measure a busy worker (that is `processing`).
 
 use super::Round;
-use crate::figure::{Better, Goal, Measured, Target, Unit};
-use crate::peers::{Peer, Peers};
-use crate::statistics::percentile;
+use crate::{
+    figure::{Better, Goal, Measured, Target, Unit},
+    peers::{Peer, Peers},
+    statistics::percentile,
+};
 use anyhow::Context;
 use serde::Deserialize;
 

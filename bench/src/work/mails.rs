@@ -1,22 +1,30 @@
 //! Mails per second from one worker with 16 slots to the inbox over STARTTLS, against one lettre connection with its
 //! defaults.
 //!
-//! The users are written to PostgreSQL and their tasks handed to Redis by api's relay before the worker starts, so that only
-//! the worker's part is measured: lease, mail, result, acknowledgement. Does not: count anything before the first mail.
+//! The users are written to PostgreSQL and their tasks handed to Redis by api's relay before the worker starts, so that
+//! only the worker's part is measured: lease, mail, result, acknowledgement. Does not: count anything before the first
+//! mail.
 
-use super::Round;
-use super::journal::Journal;
-use crate::deployment::{Deployment, QUEUE, Variation};
-use crate::figure::{Better, Goal, Measured, Target, Unit};
+use super::{Round, journal::Journal};
+use crate::{
+    deployment::{Deployment, QUEUE, Variation},
+    figure::{Better, Goal, Measured, Target, Unit},
+};
 use anyhow::{Context, ensure};
-use lettre::message::{Mailbox, MultiPart};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
-use lettre::transport::smtp::extension::ClientId;
+use lettre::{
+    message::{Mailbox, MultiPart},
+    transport::smtp::{
+        client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters},
+        extension::ClientId,
+    },
+};
 use queue::{Connection, Inspector};
 use signup::{EmailAddress, FullName, NewUser, Policy, State, Store, Username, verification::Keys};
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub(super) const GOALS: [Goal; 1] = [Goal {
     key: "mails",
@@ -31,7 +39,7 @@ const MAILS: usize = 5000;
 /// About four seconds at 23 a second.
 const BASELINE_MAILS: usize = 100;
 /// For the relay to hand all tasks over.
-const LIMIT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(super) async fn measure(programs: &Path, round: Round) -> anyhow::Result<Vec<Measured>> {
     let deployment = Deployment::start(programs, Variation { delay: Duration::from_secs(1), concurrency: 16 })?;
@@ -94,7 +102,7 @@ fn new_user(number: usize) -> anyhow::Result<NewUser> {
         username: Username::parse(&format!("user_{number}"))?,
         full_name: FullName::parse("Bench User")?,
         email: EmailAddress::parse(&format!("user{number}@example.com"))?,
-        // Nobody logs in here, so there is nothing to verify.
+        // No one logs in here, so there is nothing to verify.
         hashed_password: "none".to_owned(),
     })
 }
@@ -109,7 +117,7 @@ async fn wait_until_handed_over(deployment: &Deployment) -> anyhow::Result<()> {
             return Ok(());
         }
         ensure!(
-            start.elapsed() < LIMIT,
+            start.elapsed() < TIMEOUT,
             "the relay handed over only {} of {MAILS} tasks",
             state.pending + state.scheduled
         );

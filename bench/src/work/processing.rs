@@ -1,11 +1,13 @@
 //! No-op tasks processed per second by one process, with one queue and with three.
 //!
-//! asynq's producer fills an empty Redis for either side, so both find the same tasks; with three queues their shares are
-//! those of the priorities, so that all three last. Does not: count the filling.
+//! asynq's producer fills an empty Redis for either side, so both find the same tasks; with three queues their shares
+//! are those of the priorities, so that all three last. Does not: count the filling.
 
 use super::Round;
-use crate::figure::{Better, Goal, Measured, Target, Unit};
-use crate::peers::{Peer, Peers};
+use crate::{
+    figure::{Better, Goal, Measured, Target, Unit},
+    peers::{Peer, Peers},
+};
 use anyhow::ensure;
 use serde::Deserialize;
 use std::time::Duration;

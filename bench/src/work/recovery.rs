@@ -1,21 +1,26 @@
-//! How long until a killed worker's task runs on another worker that was there all along: for the queue alone, and for a
-//! whole `worker` program killed in the middle of a mail.
+//! How long until a killed worker's task runs on another worker that was there all along: for the queue alone, and for
+//! a whole `worker` program killed in the middle of a mail.
 //!
 //! Ours is measured in every round; asynq once, when asked for, because it takes one to three minutes.
 
-use super::Round;
-use super::journal::Journal;
-use crate::deployment::{Deployment, Variation};
-use crate::figure::{Better, Goal, Measured, Target, Unit};
-use crate::peers::{Peer, Peers};
-use crate::requests::Requests;
+use super::{Round, journal::Journal};
+use crate::{
+    deployment::{Deployment, Variation},
+    figure::{Better, Goal, Measured, Target, Unit},
+    peers::{Peer, Peers},
+    requests::Requests,
+};
 use anyhow::{Context, ensure};
 use queue::{Client, Connection, Task};
 use signup::{State, Store};
-use std::path::Path;
-use std::time::{Duration, Instant};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout},
+};
 
 pub(super) const GOALS: [Goal; 2] = [
     goal("recovery", "worker killed, to its task running elsewhere"),
@@ -27,7 +32,7 @@ const fn goal(key: &'static str, work: &'static str) -> Goal {
 }
 
 /// asynq takes up to 170 s by its constants.
-const LIMIT: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 /// The task is killed at another phase of the timers in each round: 0, 2.3, 4.6 ... s after it started, below 10 s.
 const PHASE_STEP_MS: u64 = 2_300;
 
@@ -68,7 +73,7 @@ impl Holder {
     }
 
     async fn next_task(&mut self) -> anyhow::Result<String> {
-        let line = tokio::time::timeout(LIMIT, self.lines.next_line()).await;
+        let line = tokio::time::timeout(TIMEOUT, self.lines.next_line()).await;
         line.context("the task did not run in time")??.context("the worker ended")
     }
 }
@@ -94,7 +99,7 @@ async fn mail(programs: &Path, phase: Duration) -> anyhow::Result<f64> {
 async fn wait_until_sending(deployment: &Deployment) -> anyhow::Result<()> {
     let (store, start) = (Store::connect(&deployment.database_uri, None, 1)?, Instant::now());
     while store.counts().await?.by_state[&State::Sending] == 0 {
-        ensure!(start.elapsed() < LIMIT, "no worker began with the mail");
+        ensure!(start.elapsed() < TIMEOUT, "no worker began with the mail");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())

@@ -1,18 +1,23 @@
 //! Signups per second through the real `api` and PostgreSQL, against argon2id alone on the same cores.
 //!
-//! Both use all cores. They alternate in slices of about two seconds within a round. Besides the rates: the processor time
-//! of a signup outside the hashing threads (api, PostgreSQL and Redis, the relay's work included) as a share of a hash.
+//! Both use all cores. They alternate in slices of about two seconds within a round. Besides the rates: the processor
+//! time of a signup outside the hashing threads (api, PostgreSQL and Redis, the relay's work included) as a share of a
+//! hash.
 
-use crate::deployment::{Deployment, Variation};
-use crate::figure::{Better, Goal, Measured, Target, Unit};
-use crate::program::Program;
-use crate::requests::Requests;
-use crate::usage;
+use crate::{
+    deployment::{Deployment, Variation},
+    figure::{Better, Goal, Measured, Target, Unit},
+    program::Program,
+    requests::Requests,
+    usage,
+};
 use anyhow::{Context, ensure};
 use signup::password::{Hashing, Password};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 pub(super) const GOALS: [Goal; 2] = [
     Goal {
@@ -37,10 +42,11 @@ const SLICES: usize = 4;
 const SLICE: usize = 320;
 /// Clients at once, and callers of argon2id alone: enough that no core ever waits for one.
 const CLIENTS: usize = 16;
-/// Late enough that no mail is due, early enough that the relay hands every task to Redis (it looks 60 s ahead).
+/// Late enough that no mail is due, early enough that the relay hands every task to Redis (it hands over what is due
+/// within 60 s).
 const DELAY: Duration = Duration::from_secs(50);
 /// The relay has then handed over what the slice left (it polls three times a second).
-const SETTLE: Duration = Duration::from_millis(500);
+const HAND_OVER: Duration = Duration::from_millis(500);
 
 /// Sums over the slices of a round.
 #[derive(Debug, Default)]
@@ -68,7 +74,7 @@ pub(super) async fn measure(programs: &Path) -> anyhow::Result<Vec<Measured>> {
     let hashing = Hashing::new(cores(), CLIENTS);
     hash(&hashing, CLIENTS).await?;
     sign_up(address, 0, CLIENTS * 4).await?;
-    tokio::time::sleep(SETTLE).await;
+    tokio::time::sleep(HAND_OVER).await;
     let mut sums = Sums::default();
     for slice in 1..=SLICES {
         let before = usage::on_processor_in_all(std::process::id())?;
@@ -76,14 +82,15 @@ pub(super) async fn measure(programs: &Path) -> anyhow::Result<Vec<Measured>> {
         sums.hash_processor += usage::on_processor_in_all(std::process::id())?.saturating_sub(before);
         let before = Besides::so_far(&api)?;
         sums.signing_up += sign_up(address, slice * 100_000, SLICE).await?;
-        tokio::time::sleep(SETTLE).await;
+        tokio::time::sleep(HAND_OVER).await;
         sums.besides.add(Besides::so_far(&api)?, before);
         sums.done += SLICE;
     }
     let Besides { api, postgresql, redis } = sums.besides;
     let [hash, api, postgresql, redis] = [sums.hash_processor, api, postgresql, redis].map(|sum| sums.each_ms(sum));
     eprintln!(
-        "bench:   processor time each: hash {hash:.2} ms; signup besides it: api {api:.3}, PostgreSQL {postgresql:.3}, Redis {redis:.3} ms"
+        "bench:   processor time each: hash {hash:.2} ms; \
+         signup besides it: api {api:.3}, PostgreSQL {postgresql:.3}, Redis {redis:.3} ms"
     );
     Ok(vec![
         Measured::against("signups", 1000.0 / sums.each_ms(sums.signing_up), 1000.0 / sums.each_ms(sums.hashing)),
@@ -174,9 +181,8 @@ pub(super) async fn sign_up(address: SocketAddr, first: usize, count: usize) -> 
 
 async fn sign_up_in_turn(mut requests: Requests, numbers: impl Iterator<Item = usize>) -> anyhow::Result<()> {
     for number in numbers {
-        let body = format!(
-            r#"{{"username":"user_{number}","full_name":"Bench User","email":"user{number}@example.com","password":"correct horse battery"}}"#
-        );
+        let who = format!(r#""username":"user_{number}","full_name":"Bench User","email":"user{number}@example.com""#);
+        let body = format!(r#"{{{who},"password":"correct horse battery"}}"#);
         let answer = requests.post_json("/v1/create_user", &body).await?;
         ensure!(
             answer.status == 200,

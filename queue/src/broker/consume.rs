@@ -1,22 +1,16 @@
 //! Takes tasks and keeps their leases.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use redis::Value;
-
 use super::{Broker, Call, parse};
-use crate::clock::Now;
-use crate::error::Error;
-use crate::keys::QueueKeys;
-use crate::scripts;
+use crate::{clock::Now, error::Error, keys::QueueKeys, scripts};
+use redis::Value;
+use std::{sync::Arc, time::Duration};
 
 /// How long a lease lasts. Go's recoverer relies on no lease being much longer (asynq v0.26.0, `internal/rdb/rdb.go`).
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
-/// Most tasks of one dequeue: bounds how long Redis serves nobody else.
-pub(crate) const TASKS_PER_DEQUEUE: usize = 250;
+/// At most this many tasks are taken by one dequeue, which bounds how long Redis serves no other client.
+pub(crate) const MAX_TASKS_PER_DEQUEUE: usize = 250;
 
-/// One wish: up to `count` tasks of one queue, under `token`.
+/// A request for up to `count` tasks of one queue, under `token`.
 pub(crate) struct Dequeue {
     pub(crate) keys: Arc<QueueKeys>,
     pub(crate) token: Arc<str>,
@@ -30,19 +24,30 @@ pub(crate) struct Taken {
     pub(crate) message: Vec<u8>,
 }
 
+/// The exclusive right to a task: its id and the fencing token of its dequeue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lease<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) token: &'a str,
+}
+
 impl Broker {
-    /// Takes tasks from several queues in one round trip; one answer per wish.
-    pub(crate) async fn dequeue(&self, wishes: &[Dequeue], now: Now) -> Result<Vec<Result<Vec<Taken>, Error>>, Error> {
+    /// Takes tasks from several queues in one round trip; one answer per request.
+    pub(crate) async fn dequeue(
+        &self,
+        requests: &[Dequeue],
+        now: Now,
+    ) -> Result<Vec<Result<Vec<Taken>, Error>>, Error> {
         let expiry = now.plus(LEASE).seconds();
-        let call = |wish: &Dequeue| {
-            let keys = &wish.keys;
+        let call = |request: &Dequeue| {
+            let keys = &request.keys;
             Call::new(&scripts::DEQUEUE, &[&keys.pending, &keys.paused, &keys.active, &keys.lease])
                 .with(&keys.task_prefix)
                 .with(expiry)
-                .with(&*wish.token)
-                .with(wish.count.min(TASKS_PER_DEQUEUE))
+                .with(&*request.token)
+                .with(request.count.min(MAX_TASKS_PER_DEQUEUE))
         };
-        let replies = self.run_all(wishes.iter().map(call).collect()).await?;
+        let replies = self.run_all(requests.iter().map(call).collect()).await?;
         Ok(replies.into_iter().map(|reply| taken("dequeue", reply?)).collect())
     }
 
@@ -56,13 +61,13 @@ impl Broker {
     pub(crate) async fn extend_leases(
         &self,
         keys: &QueueKeys,
-        tasks: &[(&str, &str)],
+        leases: &[Lease<'_>],
         now: Now,
     ) -> Result<Vec<bool>, Error> {
         let mut call =
             Call::new(&scripts::EXTEND_LEASE, &[&keys.lease]).with(&keys.task_prefix).with(now.plus(LEASE).seconds());
-        for (id, token) in tasks {
-            call.arg(id).arg(token);
+        for lease in leases {
+            call.arg(lease.id).arg(lease.token);
         }
         self.run(call).await
     }

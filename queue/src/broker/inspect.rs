@@ -1,37 +1,45 @@
 //! Reads without changing anything, by the Redis clock.
 
-use std::time::Duration;
-
+use super::{Broker, Call, parse};
+use crate::{
+    error::Error,
+    keys::{self, QueueKeys},
+    message::wire,
+    queue_state::QueueState,
+    scripts,
+};
+use jiff::Timestamp;
 use prost::Message as _;
 use redis::Value;
-
-use super::{Broker, Call, parse};
-use crate::error::Error;
-use crate::keys::{self, QueueKeys};
-use crate::message::wire;
-use crate::scripts;
-
-/// What `queue_state.lua` answers.
-#[derive(Debug)]
-pub(crate) struct Figures {
-    /// Pending, active, scheduled, retry, archived, completed, due, due within the look-ahead, processed, failed, paused.
-    pub(crate) counts: [i64; 11],
-    /// Unix time, seconds, of the next scheduled or retry entry.
-    pub(crate) next_due_s: Option<i64>,
-    /// Unix time, nanoseconds, since when the task that runs next has been pending.
-    pub(crate) pending_since_ns: Option<i64>,
-}
+use std::time::Duration;
 
 impl Broker {
-    /// One queue's figures.
-    pub(crate) async fn queue_state(&self, keys: &QueueKeys, ahead: Duration) -> Result<Figures, Error> {
+    /// One queue's state; what is due is counted up to `ahead` from now, in whole seconds.
+    pub(crate) async fn queue_state(&self, keys: &QueueKeys, ahead: Duration) -> Result<QueueState, Error> {
         let containers = [&keys.pending, &keys.active, &keys.scheduled, &keys.retry, &keys.archived, &keys.completed];
         let others = [&keys.processed, &keys.failed, &keys.paused];
         let names: Vec<&str> = containers.into_iter().chain(others).map(String::as_str).collect();
         let call = Call::new(&scripts::QUEUE_STATE, &names).with(&keys.task_prefix).with(ahead.as_secs());
-        let (next_due, since, counts): (i64, String, Vec<i64>) = self.run(call).await?;
-        let counts = counts.try_into().map_err(|_| Error::UnexpectedReply { script: "queue_state" })?;
-        Ok(Figures { counts, next_due_s: (next_due >= 0).then_some(next_due), pending_since_ns: since.parse().ok() })
+        let (next_due_s, since_ns, counts): (i64, String, Vec<i64>) = self.run(call).await?;
+        // In the order that the script documents.
+        let [pending, active, scheduled, retry, archived, completed, due, due_within, processed, failed, paused] =
+            counts.try_into().map_err(|_| Error::UnexpectedReply { script: "queue_state" })?;
+        let count = |value: i64| u64::try_from(value).unwrap_or(0);
+        Ok(QueueState {
+            pending: count(pending),
+            active: count(active),
+            scheduled: count(scheduled),
+            retry: count(retry),
+            archived: count(archived),
+            completed: count(completed),
+            due: count(due),
+            due_within: count(due_within),
+            next_due_at: (next_due_s >= 0).then(|| Timestamp::from_second(next_due_s).ok()).flatten(),
+            oldest_pending_since: since_ns.parse().ok().and_then(|ns: i64| Timestamp::from_nanosecond(ns.into()).ok()),
+            processed: count(processed),
+            failed: count(failed),
+            paused: paused != 0,
+        })
     }
 
     /// The registry of queues.
@@ -39,7 +47,7 @@ impl Broker {
         parse("SMEMBERS", self.connection.command(redis::cmd("SMEMBERS").arg(keys::QUEUES)).await?)
     }
 
-    /// What live servers last said of themselves; what does not decode is left out, as asynq does.
+    /// The last heartbeats of live servers; what does not decode is left out, as asynq does.
     pub(crate) async fn live_servers(&self) -> Result<Vec<wire::ServerInfo>, Error> {
         // Not the offset known since the connection was opened: the machine's clock may have been set meanwhile.
         self.connection.measure_clock().await?;

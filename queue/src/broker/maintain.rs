@@ -1,19 +1,19 @@
-//! What happens to tasks without a worker's doing: forward, list expired leases, repair, delete after the retention; and a
-//! server's own entry in Redis.
-
-use std::time::Duration;
-
-use redis::Value;
+//! What happens to tasks without a worker's doing: forward, list expired leases, repair, delete after the retention;
+//! and a server's own entry in Redis.
 
 use super::{Broker, Call, parse};
-use crate::clock::Now;
-use crate::error::Error;
-use crate::keys::{self, QueueKeys};
-use crate::scripts;
+use crate::{
+    clock::Now,
+    error::Error,
+    keys::{self, QueueKeys},
+    scripts,
+};
+use redis::Value;
+use std::time::Duration;
 
-/// Most entries one call looks at: bounds how long Redis serves nobody else (a few ms).
+/// At most this many entries are read by one call, which bounds how long Redis serves no other client (a few ms).
 const ENTRIES_PER_FORWARD: usize = 2_000;
-/// Most expired leases, repairs and deletions per call.
+/// At most this many expired leases, repairs and deletions per call.
 const ENTRIES_PER_CALL: usize = 500;
 /// How long a server is believed to live after a heartbeat (asynq v0.26.0, `heartbeat.go`).
 const SERVER_LIFE: Duration = Duration::from_secs(10);
@@ -25,10 +25,10 @@ const DEAD_SERVER_LISTED: Duration = Duration::from_secs(60);
 pub(crate) struct Forwarded {
     /// Tasks that became pending.
     pub(crate) forwarded: usize,
-    /// There may be more due entries than one call looks at.
+    /// There may be more due entries than one call reads.
     pub(crate) more: bool,
-    /// Unix time, milliseconds, of the next entry.
-    pub(crate) come_back_ms: Option<i64>,
+    /// When to poll again for the next entry; Unix time, milliseconds.
+    pub(crate) next_poll_ms: Option<i64>,
 }
 
 /// An active task whose lease ran out.
@@ -51,9 +51,9 @@ impl Broker {
         replies
             .into_iter()
             .map(|reply| {
-                let (seen, forwarded, come_back_ms): (usize, usize, i64) = parse("forward", reply?)?;
-                let come_back_ms = (come_back_ms >= 0).then_some(come_back_ms);
-                Ok(Forwarded { forwarded, more: seen >= ENTRIES_PER_FORWARD && forwarded > 0, come_back_ms })
+                let (seen, forwarded, next_poll_ms): (usize, usize, i64) = parse("forward", reply?)?;
+                let next_poll_ms = (next_poll_ms >= 0).then_some(next_poll_ms);
+                Ok(Forwarded { forwarded, more: seen >= ENTRIES_PER_FORWARD && forwarded > 0, next_poll_ms })
             })
             .collect()
     }
@@ -93,8 +93,8 @@ impl Broker {
         Ok((expired, (next >= 0).then_some(next)))
     }
 
-    /// Repairs active and lease, drops dangling ids from windows of the other containers, deletes what outlived its retention.
-    /// Returns how many repairs were made; deletions are no repairs.
+    /// Repairs active and lease, drops dangling ids from windows of the other containers, deletes what outlived its
+    /// retention. Returns how many repairs were made; deletions are no repairs.
     pub(crate) async fn repair(&self, keys: &QueueKeys, window: usize, now: Now) -> Result<u64, Error> {
         let fresh_lease = now.plus(super::consume::LEASE).seconds();
         let active = Call::new(&scripts::REPAIR_ACTIVE, &[&keys.active, &keys.lease])
@@ -134,7 +134,8 @@ impl Broker {
         }
     }
 
-    /// Publishes a server and its running tasks for 10 s, and forgets servers that died without doing so themselves. `workers` are ids and encoded `WorkerInfo`s.
+    /// Publishes a server and its running tasks for 10 s, and removes the entries of servers that died. `workers` are
+    /// ids and encoded `WorkerInfo`s.
     pub(crate) async fn write_server(
         &self,
         identity: &str,

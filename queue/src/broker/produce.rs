@@ -1,18 +1,20 @@
 //! Writes new tasks: enqueue, schedule, their unique forms, ensure; and the registry of queues.
 
-use std::time::Duration;
-
-use redis::Value;
-
 use super::{Broker, Call, parse};
-use crate::clock::Now;
-use crate::error::Error;
-use crate::keys::{self, QueueKeys};
-use crate::message;
-use crate::scripts;
-use crate::task::{Enqueued, Task};
+use crate::{
+    clock::Now,
+    error::Error,
+    keys::{self, QueueKeys},
+    message, scripts,
+    task::{Enqueued, Task},
+};
+use redis::Value;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
-/// Most tasks in one script call: bounds how long Redis serves nobody else (about 1 ms).
+/// At most this many tasks go into one script call, which bounds how long Redis serves no other client (about 1 ms).
 const TASKS_PER_CALL: usize = 200;
 
 impl Broker {
@@ -41,27 +43,28 @@ impl Broker {
         self.enqueue_each(tasks, now).await.into_iter().collect()
     }
 
-    /// As [`enqueue_many`](Self::enqueue_many), with a result for each: tasks of the same queue and form share their errors.
+    /// As [`enqueue_many`](Self::enqueue_many), with a result for each: tasks of the same queue and form share their
+    /// errors.
     pub(crate) async fn enqueue_each(&self, tasks: &[Task], now: Now) -> Vec<Result<Enqueued, Error>> {
         let groups = group(tasks, now);
-        let calls = groups.iter().map(|places| self.group_call(tasks, places, now)).collect();
+        let calls = groups.iter().map(|indices| self.group_call(tasks, indices, now)).collect();
         let replies = self.run_all(calls).await.unwrap_or_else(|error| vec![Err(error); groups.len()]);
         let mut results = vec![Ok(Enqueued::Added); tasks.len()];
-        for (places, reply) in groups.iter().zip(replies) {
-            match reply.and_then(|reply| codes(reply, places.len())) {
-                Ok(codes) => places.iter().zip(codes).for_each(|(&place, code)| results[place] = enqueued(code)),
-                Err(error) => places.iter().for_each(|&place| results[place] = Err(error.clone())),
+        for (indices, reply) in groups.iter().zip(replies) {
+            match reply.and_then(|reply| codes(reply, indices.len())) {
+                Ok(codes) => indices.iter().zip(codes).for_each(|(&index, code)| results[index] = enqueued(code)),
+                Err(error) => indices.iter().for_each(|&index| results[index] = Err(error.clone())),
             }
         }
         results
     }
 
-    fn group_call(&self, tasks: &[Task], places: &[usize], now: Now) -> Call {
-        let first = &tasks[places[0]];
+    fn group_call(&self, tasks: &[Task], indices: &[usize], now: Now) -> Call {
+        let first = &tasks[indices[0]];
         if first.unique_for.is_some() {
             return self.enqueue_call(first, now);
         }
-        let members: Vec<&Task> = places.iter().map(|&place| &tasks[place]).collect();
+        let members: Vec<&Task> = indices.iter().map(|&index| &tasks[index]).collect();
         if later_than(first, now).is_none() {
             return self.enqueue_plain(&members, now);
         }
@@ -149,8 +152,8 @@ impl Broker {
         self.connection.command(redis::cmd("SADD").arg(keys::QUEUES).arg(queues)).await.map(drop)
     }
 
-    /// The value that is lost together with the data; `fresh` becomes it when there is none. Reads first: a Redis that is out of
-    /// memory refuses the write also where there is nothing to write.
+    /// The value that is lost together with the data; `fresh` becomes it when there is none. Reads first: a Redis that
+    /// is out of memory refuses the write also where there is nothing to write.
     pub(crate) async fn incarnation(&self, fresh: &str) -> Result<String, Error> {
         let mut read = redis::cmd("GET");
         read.arg(keys::INCARNATION);
@@ -175,7 +178,7 @@ impl Broker {
         Ok(removed)
     }
 
-    /// Asks whichever server runs the task to cancel it.
+    /// Asks the server that runs the task to cancel it.
     pub(crate) async fn cancel(&self, id: &str) -> Result<(), Error> {
         self.connection.command(redis::cmd("PUBLISH").arg(keys::CANCEL).arg(id)).await.map(drop)
     }
@@ -187,27 +190,27 @@ fn later_than(task: &Task, now: Now) -> Option<Now> {
     (nanos > now.0).then_some(Now(nanos))
 }
 
-/// Places of tasks that can share a call: same queue, same form, none of them unique.
+/// Indices of tasks that can share a call: same queue, same form, none of them unique.
 fn group(tasks: &[Task], now: Now) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    let mut open: std::collections::HashMap<(&str, bool), usize> = std::collections::HashMap::new();
-    for (place, task) in tasks.iter().enumerate() {
+    let mut open: HashMap<(&str, bool), usize> = HashMap::new();
+    for (index, task) in tasks.iter().enumerate() {
         let form = (&*task.queue, later_than(task, now).is_some());
         match open.get(&form) {
-            Some(&at) if task.unique_for.is_none() && groups[at].len() < TASKS_PER_CALL => groups[at].push(place),
+            Some(&at) if task.unique_for.is_none() && groups[at].len() < TASKS_PER_CALL => groups[at].push(index),
             _ => {
                 if task.unique_for.is_none() {
                     open.insert(form, groups.len());
                 }
-                groups.push(vec![place]);
+                groups.push(vec![index]);
             }
         }
     }
     groups
 }
 
-fn by_queue(tasks: &[Task]) -> std::collections::BTreeMap<&str, Vec<&Task>> {
-    let mut queues = std::collections::BTreeMap::<&str, Vec<&Task>>::new();
+fn by_queue(tasks: &[Task]) -> BTreeMap<&str, Vec<&Task>> {
+    let mut queues = BTreeMap::<&str, Vec<&Task>>::new();
     for task in tasks {
         queues.entry(&task.queue).or_default().push(task);
     }

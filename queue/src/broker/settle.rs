@@ -1,21 +1,21 @@
 //! Ends attempts: ack, complete, requeue, retry, archive. Each says whether the lease was still the caller's.
 
-use std::time::Duration;
-
+use super::{Broker, Call, Lease, parse};
+use crate::{
+    clock::Now,
+    error::Error,
+    keys::QueueKeys,
+    scripts::{self, Script},
+};
 use redis::Value;
-
-use super::{Broker, Call, parse};
-use crate::clock::Now;
-use crate::error::Error;
-use crate::keys::QueueKeys;
-use crate::scripts::{self, Script};
+use std::time::Duration;
 
 /// Daily counters live this long (asynq v0.26.0, `internal/rdb/rdb.go`).
 const DAY_COUNTER_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Archived tasks older than this are trimmed (asynq: 90 days).
-const ARCHIVE_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
+const ARCHIVE_MAX_AGE: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Archived tasks beyond this number are trimmed, oldest first (asynq means 10,000 and keeps 9,999).
-const ARCHIVE_SIZE: usize = 10_000;
+const MAX_ARCHIVED: usize = 10_000;
 /// Tasks trimmed per step.
 const ARCHIVE_STEP: usize = 500;
 
@@ -39,7 +39,7 @@ pub(crate) enum Guard<'a> {
 
 /// The next attempt at a task.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Again<'a> {
+pub(crate) struct NextAttempt<'a> {
     /// The task's bytes from now on.
     pub(crate) message: &'a [u8],
     /// How long until it is due.
@@ -50,12 +50,12 @@ pub(crate) struct Again<'a> {
 
 impl Broker {
     /// Succeeded attempts without retention, of one queue: removes the tasks.
-    pub(crate) async fn ack(&self, keys: &QueueKeys, tasks: &[(&str, &str)], now: Now) -> Result<Vec<Settled>, Error> {
+    pub(crate) async fn ack(&self, keys: &QueueKeys, leases: &[Lease<'_>], now: Now) -> Result<Vec<Settled>, Error> {
         let day = keys.processed_on(&now.date());
         let mut call = Call::new(&scripts::ACK, &[&keys.active, &keys.lease, &keys.processed, &day]);
         call.arg(&keys.task_prefix).arg(now.plus(DAY_COUNTER_LIFE).seconds());
-        for (id, token) in tasks {
-            call.arg(id).arg(token);
+        for lease in leases {
+            call.arg(lease.id).arg(lease.token);
         }
         Ok(self.run::<Vec<bool>>(call).await?.into_iter().map(settled).collect())
     }
@@ -64,7 +64,7 @@ impl Broker {
     pub(crate) async fn complete(
         &self,
         keys: &QueueKeys,
-        task: (&str, &str),
+        lease: Lease<'_>,
         message: &[u8],
         retention: Duration,
         now: Now,
@@ -73,8 +73,8 @@ impl Broker {
         let call = Call::new(&scripts::COMPLETE, &[&keys.active, &keys.lease, &keys.completed, &keys.processed, &day])
             .with(&keys.task_prefix)
             .with(now.plus(DAY_COUNTER_LIFE).seconds())
-            .with(task.0)
-            .with(task.1)
+            .with(lease.id)
+            .with(lease.token)
             .with(message)
             .with(now.plus(retention).seconds());
         self.run(call).await.map(settled)
@@ -84,13 +84,13 @@ impl Broker {
     pub(crate) async fn requeue(
         &self,
         keys: &QueueKeys,
-        tasks: &[(&str, &str)],
+        leases: &[Lease<'_>],
         now: Now,
     ) -> Result<Vec<Settled>, Error> {
         let mut call = Call::new(&scripts::REQUEUE, &[&keys.active, &keys.lease, &keys.pending]);
         call.arg(&keys.task_prefix).arg(now.0).arg(&self.wake).arg(&keys.name);
-        for (id, token) in tasks {
-            call.arg(id).arg(token);
+        for lease in leases {
+            call.arg(lease.id).arg(lease.token);
         }
         Ok(self.run::<Vec<bool>>(call).await?.into_iter().map(settled).collect())
     }
@@ -101,19 +101,19 @@ impl Broker {
         keys: &QueueKeys,
         id: &str,
         guard: Guard<'_>,
-        again: Again<'_>,
+        next: NextAttempt<'_>,
         now: Now,
     ) -> Result<Settled, Error> {
-        let due = now.plus(again.delay);
+        let due = now.plus(next.delay);
         let call = failure_call(&scripts::RETRY, keys, &keys.retry, now)
             .with(&self.wake)
             .with(id)
             .with(guard.token())
             .with(guard.expiry())
-            .with(again.message)
+            .with(next.message)
             .with(due.seconds())
             .with(due.millis())
-            .with(i32::from(again.counted));
+            .with(i32::from(next.counted));
         self.run(call).await.map(settled)
     }
 
@@ -126,7 +126,7 @@ impl Broker {
         message: &[u8],
         now: Now,
     ) -> Result<Settled, Error> {
-        let oldest = Now(now.0 - ARCHIVE_LIFE.as_nanos() as i64);
+        let oldest = Now(now.0 - ARCHIVE_MAX_AGE.as_nanos() as i64);
         let call = failure_call(&scripts::ARCHIVE, keys, &keys.archived, now)
             .with(now.seconds())
             .with(id)
@@ -134,7 +134,7 @@ impl Broker {
             .with(guard.expiry())
             .with(message)
             .with(oldest.seconds())
-            .with(ARCHIVE_SIZE)
+            .with(MAX_ARCHIVED)
             .with(ARCHIVE_STEP);
         let (done, trimmed): (bool, u64) = parse("archive", self.run::<Value>(call).await?)?;
         if trimmed > 0 {

@@ -6,18 +6,13 @@ mod heartbeat;
 mod transitions;
 mod upkeep;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
+use super::{
+    Broker, NextAttempt,
+    consume::{Dequeue, Lease, Taken},
+};
+use crate::{clock::Now, connection::Connection, keys::QueueKeys, message::Stored, task::Task};
 use redis::Value;
-
-use super::consume::{Dequeue, Taken};
-use super::{Again, Broker};
-use crate::clock::Now;
-use crate::connection::Connection;
-use crate::keys::QueueKeys;
-use crate::message::Stored;
-use crate::task::Task;
+use std::{collections::BTreeMap, time::Duration};
 
 /// 2023-11-14T22:13:20.123456789Z, the clock of the reference's table of states.
 pub(crate) const NOW: Now = Now(1_700_000_000_123_456_789);
@@ -71,8 +66,12 @@ pub(crate) fn stored(taken: &Taken) -> Stored {
     Stored::decode(&taken.message).unwrap()
 }
 
-pub(crate) fn again(message: &[u8], delay: Duration, counted: bool) -> Again<'_> {
-    Again { message, delay, counted }
+pub(crate) fn lease<'a>(id: &'a str, token: &'a str) -> Lease<'a> {
+    Lease { id, token }
+}
+
+pub(crate) fn next_attempt(message: &[u8], delay: Duration, counted: bool) -> NextAttempt<'_> {
+    NextAttempt { message, delay, counted }
 }
 
 impl Fixture {
@@ -97,8 +96,8 @@ impl Fixture {
     }
 
     pub(crate) async fn dequeue(&self, token: &str, count: usize, now: Now) -> Vec<Taken> {
-        let wish = Dequeue { keys: std::sync::Arc::new(QueueKeys::new("q")), token: token.into(), count };
-        self.broker.dequeue(&[wish], now).await.unwrap().remove(0).unwrap()
+        let request = Dequeue { keys: std::sync::Arc::new(QueueKeys::new("q")), token: token.into(), count };
+        self.broker.dequeue(&[request], now).await.unwrap().remove(0).unwrap()
     }
 
     pub(crate) async fn redis(&self, command: &[&str]) -> Value {
@@ -109,8 +108,8 @@ impl Fixture {
         T::from_redis_value(self.redis(command).await).unwrap()
     }
 
-    /// The whole database, one line per key, sorted; the queue's prefix and our private hash fields are left out, and so are the
-    /// day counters, whose expiry lies in the past at the fixed clock.
+    /// The whole database, one line per key, sorted; the queue's prefix and our private hash fields are left out, and
+    /// so are the day counters, whose expiry lies in the past at the fixed clock.
     pub(crate) async fn dump(&self) -> Vec<String> {
         let mut names: Vec<String> = self.read(&["KEYS", "*"]).await;
         names.sort();

@@ -1,6 +1,7 @@
 -- active -> completed (success with a retention).
 -- KEYS[1] active, [2] lease, [3] completed, [4] processed, [5] processed of the day
--- ARGV[1] task key prefix, [2] expiry of the day's counter (s), [3] id, [4] fencing token, [5] message, [6] end of retention (s)
+-- ARGV[1] task key prefix, [2] expiry of the day's counter (s), [3] id, [4] fencing token, [5] message,
+--         [6] end of retention (s)
 -- Returns 1 done, 0 the lease is not the caller's.
 local key = ARGV[1] .. ARGV[3]
 local fields = redis.call("HMGET", key, "lease_token", "lease_score", "unique_key")

@@ -1,7 +1,7 @@
 -- Drops ids without a message from a window of one container: they make asynq's tools fail.
 -- KEYS[1] container
 -- ARGV[1] task key prefix, [2] first rank, [3] last rank, [4] `list` or `zset`
--- Returns {number looked at, number dropped}.
+-- Returns {number read, number dropped}.
 local list = ARGV[4] == "list"
 local ids = redis.call(list and "LRANGE" or "ZRANGE", KEYS[1], ARGV[2], ARGV[3])
 local dropped = 0

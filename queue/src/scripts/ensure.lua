@@ -1,6 +1,6 @@
 -- Makes tasks of one queue run no later than asked:
---   absent, archived, completed -> pending | scheduled (a new task); scheduled, retry -> earlier | pending; others stay, unless
---   Redis lost (evicted, deleted) the list they should be in: then they are absent.
+--   absent, archived, completed -> pending | scheduled (a new task); scheduled, retry -> earlier | pending; others stay,
+--   unless Redis lost (evicted, deleted) the list they should be in: then they are absent.
 -- KEYS[1] pending, [2] scheduled, [3] retry, [4] archived, [5] completed, [6] active, [7] lease
 -- ARGV[1] task key prefix, [2] now (ns), [3] now (ms), [4] wake channel, [5] queue name,
 --         then per task: id, message, due (s), due (ms)
@@ -33,7 +33,7 @@ local function due_ms(container, id, exact)
   return score * 1000
 end
 
--- Looks only through a short list: searching a long one for every task would stop Redis, and it gets shorter by itself.
+-- Searches only a short list: doing so to a long one for every task would stop Redis, and it gets shorter by itself.
 local function is_lost(list, id)
   return redis.call("LLEN", list) <= 1000 and not redis.call("LPOS", list, id)
 end

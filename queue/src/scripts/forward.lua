@@ -1,10 +1,10 @@
 -- scheduled | retry -> pending (or aggregating, for a task of a group), for those that are due.
 -- KEYS[1] scheduled or retry, [2] pending, [3] groups
--- ARGV[1] task key prefix, [2] now (s), [3] now (ms), [4] now (ns), [5] wake channel, [6] queue name, [7] group key prefix,
---         [8] most entries to look at
--- Returns {number looked at, number forwarded, when to come back (ms, -1 never)}.
--- Scores are whole seconds for asynq's sake. The exact time counts only in the second of the score it was written with, since
--- Go's programs move scores without it. An id without a message is dropped.
+-- ARGV[1] task key prefix, [2] now (s), [3] now (ms), [4] now (ns), [5] wake channel, [6] queue name,
+--         [7] group key prefix, [8] entries to read, at most
+-- Returns {number read, number forwarded, when to poll again (ms, -1 never)}.
+-- Scores are whole seconds for asynq's sake. The exact time counts only in the second of the score it was written with,
+-- since Go's programs move scores without it. An id without a message is dropped.
 local now_s, now_ms = tonumber(ARGV[2]), tonumber(ARGV[3])
 local rows = redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", ARGV[2], "WITHSCORES", "LIMIT", 0, ARGV[8])
 local gone, due, come_back = {}, {}, -1

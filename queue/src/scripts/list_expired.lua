@@ -2,8 +2,8 @@
 -- KEYS[1] active, [2] lease
 -- ARGV[1] task key prefix, [2] latest expiry to list (s), [3] most entries
 -- Returns {earliest expiry left (s, -1 none), id, expiry, message, id, expiry, message, ...}.
--- Begins with a harmless write: where that is refused (a replica, a Redis that cannot save), holders could not extend their
--- leases either, and the caller must learn of it.
+-- Begins with a harmless write: where that is refused (a replica, a Redis that cannot save), holders could not extend
+-- their leases either, and the caller must learn of it.
 redis.call("ZREM", KEYS[2], "")
 local rows = redis.call("ZRANGEBYSCORE", KEYS[2], "-inf", ARGV[2], "WITHSCORES", "LIMIT", 0, ARGV[3])
 local found = { -1 }

@@ -1,8 +1,10 @@
 -- Reads the state of one queue. Changes nothing.
--- KEYS[1] pending, [2] active, [3] scheduled, [4] retry, [5] archived, [6] completed, [7] processed, [8] failed, [9] paused
+-- KEYS[1] pending, [2] active, [3] scheduled, [4] retry, [5] archived, [6] completed, [7] processed,
+--         [8] failed, [9] paused
 -- ARGV[1] task key prefix, [2] look-ahead (s)
 -- Returns {next due (s, -1 none), pending_since of the task that runs next (ns as text, empty when unknown),
---          {pending, active, scheduled, retry, archived, completed, due, due within the look-ahead, processed, failed, paused}}.
+--          {pending, active, scheduled, retry, archived, completed, due, due within the look-ahead, processed, failed,
+--           paused}}.
 local now = tonumber(redis.call("TIME")[1])
 local due, ahead, next_due = 0, 0, -1
 for _, container in ipairs({ KEYS[3], KEYS[4] }) do

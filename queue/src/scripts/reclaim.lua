@@ -2,7 +2,7 @@
 -- KEYS[1] lease
 -- ARGV[1] task key prefix, [2] fencing token of that dequeue
 -- Returns id, message, ... of the tasks it took.
--- Looks at the latest leases first: that dequeue was a moment ago.
+-- Reads the latest leases first: that dequeue was a moment ago.
 local found = {}
 for _, id in ipairs(redis.call("ZREVRANGE", KEYS[1], 0, 9999)) do
   local fields = redis.call("HMGET", ARGV[1] .. id, "lease_token", "state", "msg")

@@ -1,6 +1,6 @@
 -- Repairs what other programs, evictions or partial writes left in active and lease ("ghosts").
 -- KEYS[1] active, [2] lease
--- ARGV[1] task key prefix, [2] lease expiry (s) for a task that has none, [3] most entries to look at, [4] now (s)
+-- ARGV[1] task key prefix, [2] lease expiry (s) for a task that has none, [3] entries to read, at most, [4] now (s)
 -- Returns the number of repairs.
 --   in active without a message      -> dropped
 --   in active without a lease        -> gets the lease its holder last wrote while that lasts; else a fresh one, which any

@@ -1,106 +1,130 @@
-//! One attempt at one task: decode, call the handler within its time, catch a panic, hand the result to the settler.
+//! One attempt at one task: decode, call the handler within its time, catch a panic, hand the settlement to the
+//! settler.
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::time::Duration;
-
+use super::{
+    Shared,
+    held::Held,
+    running::Attempt,
+    settler::{Outcome, Settlement},
+};
+use crate::{
+    clock::Now,
+    handler::{Handler, Job, TaskError, TimeLimit},
+    message::{Stored, Times},
+};
 use futures::FutureExt;
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-use super::Shared;
-use super::queues::Queue;
-use super::running::Attempt;
-use super::settler::{Outcome, Result};
-use crate::broker::Taken;
-use crate::clock::Now;
-use crate::handler::{Handler, Job, TaskError, TimeLimit};
-use crate::message::{Stored, Times};
+use tracing::Instrument;
 
 /// Starts an attempt, or hands the task back when the server has stopped taking tasks meanwhile.
-pub(crate) fn start<H: Handler>(
-    shared: &Arc<Shared>,
-    handler: &Arc<H>,
-    queue: &Arc<Queue>,
-    token: &Arc<str>,
-    lease_until: Instant,
-    taken: Taken,
-) {
+pub(crate) fn start<H: Handler>(shared: &Arc<Shared>, handler: &Arc<H>, held: Held, lease_until: Instant) {
     let started = shared.broker.now();
-    let taken = Arc::new(taken);
-    let number = shared.next_number();
-    let stored = Stored::decode(&taken.message);
+    let stored = Stored::decode(&held.taken.message);
     let attempt = Attempt {
-        queue: Arc::clone(queue),
-        taken: Arc::clone(&taken),
-        token: Arc::clone(token),
+        held: Arc::new(held),
         started,
         ends: stored.as_ref().map_or(started, |stored| stored.times().attempt_ends(started)),
         cancelled: CancellationToken::new(),
         lease_until,
         abort: None,
     };
-    let cancelled = attempt.cancelled.clone();
-    let ends = attempt.ends;
-    shared.running.insert(number, attempt);
-    let end = End { shared: Arc::clone(shared), number, queue: Arc::clone(queue), taken, token: Arc::clone(token) };
-    let stored = match stored {
-        _ if shared.stop_taking.is_cancelled() => return end.settle(started, Outcome::Requeue),
-        Ok(stored) => stored,
+    shared.running.insert(attempt.clone());
+    let work = Work { shared: Arc::clone(shared), attempt };
+    match stored {
+        _ if shared.stop_taking.is_cancelled() => work.settle(started, Outcome::Requeue),
+        Ok(stored) => spawn(work, Arc::clone(handler), stored),
         Err(_) => {
-            tracing::error!(task.id = end.taken.id, queue.name = queue.keys.name, "undecodable task archived as it is");
-            let message = end.taken.message.clone();
-            return end.settle(started, Outcome::Archive { message });
+            let Held { queue, taken, .. } = &*work.attempt.held;
+            tracing::error!(task.id = taken.id, queue.name = queue.keys.name, "undecodable task archived as it is");
+            let message = taken.message.clone();
+            work.settle(started, Outcome::Archive { message });
         }
-    };
-    let slot = Slot::take(shared);
-    let handler = Arc::clone(handler);
+    }
+}
+
+/// What one attempt needs besides its task and its handler.
+struct Work {
+    shared: Arc<Shared>,
+    attempt: Attempt,
+}
+
+impl Work {
+    fn settle(&self, ended: Now, outcome: Outcome) {
+        let held = Arc::clone(&self.attempt.held);
+        self.shared.settle(Settlement { held, ended, outcome, refused_since: None });
+    }
+}
+
+fn spawn<H: Handler>(work: Work, handler: Arc<H>, stored: Stored) {
+    let (shared, number) = (Arc::clone(&work.shared), work.attempt.held.number);
+    let slot = Slot::take(&shared);
     let task = tokio::spawn(async move {
-        let outcome = run(&end, &*handler, stored, cancelled, ends).await;
-        end.shared.running.ended(number);
-        end.settle(end.shared.broker.now(), outcome);
+        let outcome = run(&work, &*handler, stored).await;
+        work.shared.running.ended(number);
+        work.settle(work.shared.broker.now(), outcome);
         drop(slot);
     });
     shared.running.set_abort(number, task.abort_handle());
 }
 
-/// Calls the handler and turns what it says into what shall become of the task.
-async fn run<H: Handler>(end: &End, handler: &H, stored: Stored, cancelled: CancellationToken, ends: Now) -> Outcome {
-    let broker = &end.shared.broker;
-    if ends <= broker.now() {
-        end.queue.failed.increment(1);
-        end.queue.processed.increment(1);
-        let message = stored.archived("deadline exceeded before the attempt started", broker.now());
-        return Outcome::Archive { message };
+/// Calls the handler and turns its answer into what shall become of the task.
+async fn run<H: Handler>(work: &Work, handler: &H, stored: Stored) -> Outcome {
+    let now = work.shared.broker.now();
+    let queue = &work.attempt.held.queue;
+    if work.attempt.ends <= now {
+        queue.failed.increment(1);
+        queue.processed.increment(1);
+        return Outcome::Archive { message: stored.archived("deadline exceeded before the attempt started", now) };
     }
-    let (begun, retried, retention, times) = (Instant::now(), stored.retried(), stored.retention(), stored.times());
-    let limit = TimeLimit::default();
-    let job = Job { task: stored.into_task(), retried, limit: limit.clone(), cancelled: cancelled.clone() };
-    let call = AssertUnwindSafe(async { handler.handle(job).await }).catch_unwind();
-    tokio::pin!(call);
-    let ended = tokio::select! {
-        biased;
-        ended = &mut call => ended,
-        () = time_is_up(end, times, &limit, ends) => {
-            cancelled.cancel();
-            call.await
-        }
-    };
-    end.queue.processed.increment(1);
-    end.queue.seconds.record(begun.elapsed().as_secs_f64());
+    let begun = Instant::now();
+    let retried = stored.retried();
+    let retention = stored.retention();
+    let ended = call(work, handler, stored).await;
+    queue.processed.increment(1);
+    queue.seconds.record(begun.elapsed().as_secs_f64());
     let error = match ended {
-        Ok(Ok(())) => return success(end, retention),
+        Ok(Ok(())) => return success(work, retention),
         Ok(Err(error)) => error,
         Err(panic) => TaskError::Retry { after: None, counted: true, cause: panic_text(&*panic) },
     };
-    end.queue.failed.increment(1);
-    failure(end, error, retried)
+    queue.failed.increment(1);
+    failure(work, error, retried)
 }
 
-/// Waits until the attempt has to end; tells the handler's limit when that is because of the timeout.
-async fn time_is_up(end: &End, times: Times, limit: &TimeLimit, mut ends: Now) {
-    let broker = &end.shared.broker;
+/// Calls the handler in a span of its own, and cancels it when its time is up. The outer error is what a panic carried.
+async fn call<H: Handler>(work: &Work, handler: &H, stored: Stored) -> std::thread::Result<Result<(), TaskError>> {
+    let times = stored.times();
+    let job = Job {
+        retried: stored.retried(),
+        task: stored.into_task(),
+        limit: TimeLimit::default(),
+        cancelled: work.attempt.cancelled.clone(),
+    };
+    let limit = job.limit.clone();
+    let span = tracing::info_span!(
+        "task",
+        task.id = work.attempt.held.taken.id,
+        queue.name = work.attempt.held.queue.keys.name,
+        task.attempt = u64::from(job.retried) + 1
+    );
+    let call = AssertUnwindSafe(async { handler.handle(job).await }.instrument(span)).catch_unwind();
+    tokio::pin!(call);
+    tokio::select! {
+        biased;
+        ended = &mut call => ended,
+        () = time_is_up(work, times, &limit) => {
+            work.attempt.cancelled.cancel();
+            call.await
+        }
+    }
+}
+
+/// Waits until the attempt has to end; marks the handler's limit as reached when that is because of the timeout.
+async fn time_is_up(work: &Work, times: Times, limit: &TimeLimit) {
+    let broker = &work.shared.broker;
+    let mut ends = work.attempt.ends;
     let mut counted_from = None;
     loop {
         let left = u64::try_from(ends.0.saturating_sub(broker.now().0)).unwrap_or(0);
@@ -111,31 +135,32 @@ async fn time_is_up(end: &End, times: Times, limit: &TimeLimit, mut ends: Now) {
         }
         let ahead = counted_from.map_or(Duration::ZERO, |from| from.saturating_duration_since(Instant::now()));
         ends = times.attempt_ends(broker.now().plus(ahead));
-        end.shared.running.ends_at(end.number, ends);
+        work.shared.running.ends_at(work.attempt.held.number, ends);
     }
     if times.is_before_deadline(ends) {
         limit.reach();
     }
 }
 
-fn success(end: &End, retention: Duration) -> Outcome {
+fn success(work: &Work, retention: Duration) -> Outcome {
     if retention.is_zero() {
         return Outcome::Ack;
     }
-    match Stored::decode(&end.taken.message) {
-        Ok(stored) => Outcome::Complete { message: stored.completed(end.shared.broker.now()), retention },
+    match Stored::decode(&work.attempt.held.taken.message) {
+        Ok(stored) => Outcome::Complete { message: stored.completed(work.shared.broker.now()), retention },
         Err(_) => Outcome::Ack,
     }
 }
 
-fn failure(end: &End, error: TaskError, retried: u32) -> Outcome {
-    let now = end.shared.broker.now();
-    let Ok(stored) = Stored::decode(&end.taken.message) else {
-        return Outcome::Archive { message: end.taken.message.clone() };
+fn failure(work: &Work, error: TaskError, retried: u32) -> Outcome {
+    let now = work.shared.broker.now();
+    let message = &work.attempt.held.taken.message;
+    let Ok(stored) = Stored::decode(message) else {
+        return Outcome::Archive { message: message.clone() };
     };
     match error {
         TaskError::Retry { after, counted, cause } if !counted || !stored.is_exhausted() => {
-            let delay = after.unwrap_or_else(|| end.shared.retry_delay(retried));
+            let delay = after.unwrap_or_else(|| work.shared.retry_delay(retried));
             Outcome::Retry { message: stored.failed(&cause, now, counted), delay, counted }
         }
         TaskError::Retry { cause, .. } | TaskError::GiveUp { cause } => {
@@ -148,22 +173,6 @@ fn failure(end: &End, error: TaskError, retried: u32) -> Outcome {
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("panic: {}", text.unwrap_or("of unknown type"))
-}
-
-/// What the settler needs to know of an attempt.
-struct End {
-    shared: Arc<Shared>,
-    number: u64,
-    queue: Arc<Queue>,
-    taken: Arc<Taken>,
-    token: Arc<str>,
-}
-
-impl End {
-    fn settle(&self, ended: Now, outcome: Outcome) {
-        let (queue, taken, token) = (Arc::clone(&self.queue), Arc::clone(&self.taken), Arc::clone(&self.token));
-        self.shared.settle(Result { number: self.number, queue, taken, token, ended, outcome, refused: None });
-    }
 }
 
 /// One unit of the concurrency; given back when the handler's task ends, however it ends.

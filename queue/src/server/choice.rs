@@ -1,7 +1,7 @@
-//! Which queue each free slot looks at: a pure function of the priorities, the queues known to be empty and a random source.
+//! Which queue each free slot asks: a pure function of the priorities, the queues known to be empty and a random
+//! source.
 
-use crate::random::Random;
-use crate::settings::Settings;
+use crate::{random::Random, settings::Settings};
 
 /// How many tasks to ask of one queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,9 +12,10 @@ pub(crate) struct Share {
 
 /// Divides `free` slots among the queues for which `may_have_tasks`.
 ///
-/// By weight, every slot draws one queue with the odds of the priorities. asynq repeats each queue priority times, shuffles and
-/// keeps first occurrences; its first place has the same odds, and so have the further ones, since slots that a queue could not
-/// fill draw again among the others. Strict: all slots ask the highest priority; the next is asked once that one is empty.
+/// By weight, every slot draws one queue with the odds of the priorities. asynq repeats each queue priority times,
+/// shuffles and keeps first occurrences; its first place has the same odds, and so have the further ones, since slots
+/// that a queue could not fill draw again among the others. Strict: all slots ask the highest priority; the next is
+/// asked once that one is empty.
 pub(crate) fn shares(
     settings: &Settings,
     free: usize,

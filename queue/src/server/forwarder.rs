@@ -1,19 +1,15 @@
-//! Makes due tasks pending, on time: sleeps until the next one, or until somebody schedules an earlier one.
-
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
+//! Makes due tasks pending, on time: sleeps until the next one, or until an earlier one is scheduled.
 
 use super::Shared;
-use crate::error::Error;
-use crate::keys::QueueKeys;
+use crate::{error::Error, keys::QueueKeys};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// Longest sleep, for tasks scheduled by producers that do not publish (Go's).
-const SAFETY_POLL: Duration = Duration::from_secs(1);
-/// A look at entries of the running second costs Redis some time each; the pause is at least so many times as long as the look
-/// took, so that forwarding takes at most a fifth of Redis.
-const PAUSE_PER_LOOK: u32 = 4;
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Entries of the running second cost Redis some time at each poll. The pause is at least this many times as long as
+/// the poll took, so that forwarding takes at most a fifth of Redis.
+const PAUSE_PER_POLL: u32 = 4;
 /// Pause after Redis failed.
 const BACK_OFF: Duration = Duration::from_millis(500);
 
@@ -23,9 +19,9 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let begun = Instant::now();
         let _ = shared.wake.take_due();
         let (next_ms, pause) = match forward(&shared).await {
-            Ok(next_ms) => (next_ms, begun.elapsed() * PAUSE_PER_LOOK),
+            Ok(next_ms) => (next_ms, begun.elapsed() * PAUSE_PER_POLL),
             Err(error) => {
-                shared.log_trouble("failed to forward due tasks", &error);
+                shared.log_failure("failed to forward due tasks", &error);
                 (None, BACK_OFF)
             }
         };
@@ -48,15 +44,15 @@ async fn forward(shared: &Shared) -> Result<Option<i64>, Error> {
             }
         }
         if !done.iter().any(|container| container.more) {
-            return Ok(done.iter().filter_map(|container| container.come_back_ms).min());
+            return Ok(done.iter().filter_map(|container| container.next_poll_ms).min());
         }
     }
 }
 
-/// Sleeps until `next_ms` or an earlier time heard of meanwhile; at least `pause`, at most the safety poll.
+/// Sleeps until `next_ms` or an earlier time heard of meanwhile; at least `pause`, at most the poll interval.
 async fn sleep(shared: &Shared, mut next_ms: Option<i64>, pause: Duration) {
     let earliest = Instant::now() + pause;
-    let latest = Instant::now() + SAFETY_POLL;
+    let latest = Instant::now() + POLL_INTERVAL;
     loop {
         let until = next_ms.map_or(latest, |ms| moment(shared, ms).clamp(earliest, latest.max(earliest)));
         tokio::select! {

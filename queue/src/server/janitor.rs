@@ -1,18 +1,15 @@
-//! Deletes completed tasks whose retention ended (every 8 s, as asynq) and repairs what other programs left half done (every
-//! 32 s): ids without a hash, active tasks without a lease.
+//! Deletes completed tasks whose retention ended (every 8 s, as asynq) and repairs what other programs left half done
+//! (every 32 s): ids without a hash, active tasks without a lease.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use super::Shared;
-use super::queues::Queue;
+use super::{Shared, queues::Queue};
 use crate::error::Error;
+use std::{sync::Arc, time::Duration};
 
 /// asynq's interval (v0.26.0, `janitor.go`).
 const INTERVAL: Duration = Duration::from_secs(8);
 /// Every so many rounds a repair.
 const ROUNDS_PER_REPAIR: u64 = 4;
-/// Each repair looks at the next window of ranks; after this many it starts over.
+/// Each repair reads the next window of ranks; after this many it starts over.
 const WINDOWS: u64 = 20;
 /// Ranks per window.
 const WINDOW: u64 = 500;
@@ -29,7 +26,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let queues = shared.queues.of(&shared.settings.borrow());
         for queue in queues {
             if let Err(error) = clean(&shared, &queue, round).await {
-                shared.log_trouble("failed to clean up", &error);
+                shared.log_failure("failed to clean up", &error);
             }
         }
     }

@@ -1,31 +1,31 @@
-//! Takes tasks as slots are free and starts attempts. One dequeue asks all chosen queues in one round trip; while it is under
-//! way more slots become free for the next, so batches grow with the load.
+//! Takes tasks as slots are free and starts attempts. One dequeue asks all chosen queues in one round trip; while it is
+//! under way more slots become free for the next, so batches grow with the load.
 
-use std::collections::HashSet;
-use std::sync::Arc;
-use std::time::Duration;
+use super::{
+    Shared, attempt, changed,
+    choice::{Share, shares},
+    held::Held,
+    queues::Queue,
+};
+use crate::{
+    broker::{Dequeue, LEASE, Lease, MAX_TASKS_PER_DEQUEUE, Taken},
+    error::Error,
+    handler::Handler,
+    random::Random,
+    settings::Settings,
+};
+use std::{collections::HashSet, sync::Arc, time::Duration};
+use tokio::{sync::watch, time::Instant};
 
-use tokio::sync::watch;
-use tokio::time::Instant;
-
-use super::attempt;
-use super::choice::{Share, shares};
-use super::queues::Queue;
-use super::{Shared, changed};
-use crate::broker::{Dequeue, LEASE, TASKS_PER_DEQUEUE, Taken};
-use crate::error::Error;
-use crate::handler::Handler;
-use crate::random::Random;
-use crate::settings::Settings;
-
-/// Queues are looked at this often without a wake-up, for the sake of producers that do not publish (Go's).
-const SAFETY_POLL: Duration = Duration::from_millis(500);
-/// First and longest pause after Redis failed.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// How often the tasks of a dequeue without a reply are looked for, a safety poll apart.
-const LOOKS_FOR_LOST: u32 = 10;
-/// No more tasks are taken while this many results wait to be written.
-const MOST_UNSETTLED: usize = 10_000;
+/// Queues are polled this often without a wake-up, for the sake of producers that do not publish (Go's).
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// First pause after Redis failed; it doubles up to [`MAX_BACK_OFF`].
+const MIN_BACK_OFF: Duration = Duration::from_millis(50);
+const MAX_BACK_OFF: Duration = Duration::from_secs(1);
+/// The tasks of a dequeue without a reply are reclaimed at most this often, a poll interval apart.
+const MAX_RECLAIMS: u32 = 10;
+/// No more tasks are taken while this many settlements wait to be written.
+const MAX_UNSETTLED: usize = 10_000;
 
 /// Runs until the server stops taking tasks.
 pub(crate) async fn run<H: Handler>(shared: Arc<Shared>, settings: watch::Receiver<Settings>, handler: Arc<H>) {
@@ -42,14 +42,14 @@ pub(crate) async fn run<H: Handler>(shared: Arc<Shared>, settings: watch::Receiv
 
 /// Dequeues until the server stops taking tasks; then hands back what the last lost replies brought.
 async fn dispatch<H: Handler>(mut dispatcher: Dispatcher<H>, mut settings: watch::Receiver<Settings>) {
-    let mut back_off = BACK_OFF.0;
+    let mut back_off = MIN_BACK_OFF;
     let stop = dispatcher.shared.stop_taking.clone();
-    let mut poll = tokio::time::interval(SAFETY_POLL);
+    let mut poll = tokio::time::interval(POLL_INTERVAL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !stop.is_cancelled() {
         let now = settings.borrow_and_update().clone();
         match dispatcher.step(&now).await {
-            Ok(true) => back_off = BACK_OFF.0,
+            Ok(true) => back_off = MIN_BACK_OFF,
             Ok(false) => tokio::select! {
                 () = stop.cancelled() => {}
                 // Handlers that end together free their slots together: one dequeue for all of them.
@@ -58,33 +58,53 @@ async fn dispatch<H: Handler>(mut dispatcher: Dispatcher<H>, mut settings: watch
                 _ = poll.tick() => dispatcher.empty.clear(),
             },
             Err(error) => {
-                dispatcher.shared.log_trouble("failed to dequeue, backing off", &error);
+                dispatcher.shared.log_failure("failed to dequeue, backing off", &error);
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = tokio::time::sleep(back_off) => {}
                 }
-                back_off = (back_off * 2).min(BACK_OFF.1);
+                back_off = (back_off * 2).min(MAX_BACK_OFF);
             }
         }
     }
-    dispatcher.lost.iter_mut().for_each(|lost| lost.look = Instant::now());
+    dispatcher.lost.iter_mut().for_each(|lost| lost.next_reclaim = Instant::now());
     if let Err(error) = dispatcher.take_lost().await {
-        dispatcher.shared.log_trouble("failed to look for the tasks of lost replies before the end", &error);
+        dispatcher.shared.log_failure("failed to look for the tasks of lost replies before the end", &error);
     }
 }
 
-/// A dequeue whose reply was lost: its tasks are ours without our knowing, now or when the old connection's bytes get through.
+/// A dequeue that got no reply. Its tasks are ours, but unknown to us; and it may reach Redis even after the first reclaim,
+/// with the last bytes of the old connection. What happens to it:
+///
+/// 1. No reply: it is put into `Dispatcher::lost`, to be reclaimed before the next dequeue.
+/// 2. The reclaim finds tasks: they start under leases extended just now, and it leaves `lost`.
+/// 3. The reclaim finds none or is refused: reclaimed again a poll interval later, [`MAX_RECLAIMS`] times in all.
+/// 4. The reclaim gets no answer: it stays as it is, and nothing is dequeued, because Redis is away.
+/// 5. The server stops: reclaimed a last time at once; `attempt::start` hands the tasks back.
 struct Lost {
     queue: Arc<Queue>,
     token: Arc<str>,
-    look: Instant,
-    looks_left: u32,
+    next_reclaim: Instant,
+    reclaims_left: u32,
+}
+
+/// A queue and how many tasks a dequeue asks of it.
+struct Asked {
+    queue: Arc<Queue>,
+    count: usize,
+}
+
+/// What a reclaim found.
+struct Reclaimed {
+    taken: Vec<Taken>,
+    /// By the local clock.
+    lease_until: Instant,
 }
 
 struct Dispatcher<H> {
     shared: Arc<Shared>,
     handler: Arc<H>,
-    /// Queues that had nothing (more) at the last look.
+    /// Queues that had nothing (more) at the last poll.
     empty: HashSet<String>,
     lost: Vec<Lost>,
     random: Random,
@@ -95,18 +115,14 @@ impl<H: Handler> Dispatcher<H> {
     /// One dequeue. False when there is no free slot or nothing to ask.
     async fn step(&mut self, settings: &Settings) -> Result<bool, Error> {
         self.take_lost().await?;
-        let news = self.shared.wake.take_news();
-        if news.all {
+        let woken = self.shared.wake.take_woken();
+        if woken.all {
             self.empty.clear();
         }
-        self.empty.retain(|queue| !news.queues.contains(queue));
-        let unsettled = self.shared.running.len();
-        let free = settings
-            .concurrency
-            .saturating_sub(self.shared.running_handlers())
-            .min(MOST_UNSETTLED.saturating_sub(unsettled));
-        let shares =
-            shares(settings, free.min(TASKS_PER_DEQUEUE), |queue| !self.empty.contains(queue), &mut self.random);
+        self.empty.retain(|queue| !woken.queues.contains(queue));
+        let slots = settings.concurrency.saturating_sub(self.shared.running_handlers());
+        let free = slots.min(MAX_UNSETTLED.saturating_sub(self.shared.running.len())).min(MAX_TASKS_PER_DEQUEUE);
+        let shares = shares(settings, free, |queue| !self.empty.contains(queue), &mut self.random);
         if shares.is_empty() {
             return Ok(false);
         }
@@ -117,58 +133,72 @@ impl<H: Handler> Dispatcher<H> {
     async fn dequeue(&mut self, shares: Vec<Share>) -> Result<(), Error> {
         self.dequeues += 1;
         let token: Arc<str> = format!("{}:{}", self.shared.server_id, self.dequeues).into();
-        let queues: Vec<Arc<Queue>> = shares.iter().map(|share| self.shared.queues.get(&share.queue)).collect();
-        let wish = |(queue, share): (&Arc<Queue>, &Share)| Dequeue {
-            keys: Arc::clone(&queue.keys),
+        let asked = |share: Share| Asked { queue: self.shared.queues.get(&share.queue), count: share.count };
+        let asked: Vec<Asked> = shares.into_iter().map(asked).collect();
+        let request = |asked: &Asked| Dequeue {
+            keys: Arc::clone(&asked.queue.keys),
             token: Arc::clone(&token),
-            count: share.count,
+            count: asked.count,
         };
-        let wishes: Vec<Dequeue> = queues.iter().zip(&shares).map(wish).collect();
-        let asked = Instant::now();
-        let replies = match self.shared.broker.dequeue(&wishes, self.shared.broker.now()).await {
-            Ok(replies) => replies,
+        let requests: Vec<Dequeue> = asked.iter().map(request).collect();
+        let lease_until = Instant::now() + LEASE;
+        match self.shared.broker.dequeue(&requests, self.shared.broker.now()).await {
+            Ok(replies) => self.start_taken(asked, &token, lease_until, replies),
             Err(error) => {
-                let lost =
-                    |queue| Lost { queue, token: Arc::clone(&token), look: Instant::now(), looks_left: LOOKS_FOR_LOST };
-                self.lost.extend(queues.into_iter().map(lost));
-                return Err(error);
-            }
-        };
-        let (asked_queues, mut failed) = (replies.len(), Vec::new());
-        for ((queue, share), reply) in queues.into_iter().zip(shares).zip(replies) {
-            match reply {
-                Ok(taken) => {
-                    if taken.len() < share.count {
-                        self.empty.insert(share.queue);
-                    }
-                    self.start(&queue, &token, asked, taken);
-                }
-                // Not asked again before the next look at all queues: a broken one must not stand before the others.
-                Err(error) => {
-                    self.empty.insert(share.queue);
-                    failed.push(error);
-                }
+                self.lost.extend(asked.into_iter().map(|asked| Lost {
+                    queue: asked.queue,
+                    token: Arc::clone(&token),
+                    next_reclaim: Instant::now(),
+                    reclaims_left: MAX_RECLAIMS,
+                }));
+                Err(error)
             }
         }
-        let all_failed = failed.len() == asked_queues;
+    }
+
+    /// Starts what a dequeue took. An error only where every queue failed: a broken one must not stand before the
+    /// others.
+    fn start_taken(
+        &mut self,
+        asked: Vec<Asked>,
+        token: &Arc<str>,
+        lease_until: Instant,
+        replies: Vec<Result<Vec<Taken>, Error>>,
+    ) -> Result<(), Error> {
+        let queues = asked.len();
+        let mut failed = Vec::new();
+        for (asked, reply) in asked.into_iter().zip(replies) {
+            let is_empty = reply.as_ref().map_or(true, |taken| taken.len() < asked.count);
+            if is_empty {
+                // One that failed is asked again at the next poll of all queues, and not before.
+                self.empty.insert(asked.queue.keys.name.clone());
+            }
+            match reply {
+                Ok(taken) => self.start(&asked.queue, token, lease_until, taken),
+                Err(error) => failed.push(error),
+            }
+        }
+        let all_failed = failed.len() == queues;
         match failed.pop() {
             Some(error) if all_failed => return Err(error),
-            Some(error) => self.shared.log_trouble("failed to dequeue from a queue", &error),
+            Some(error) => self.shared.log_failure("failed to dequeue from a queue", &error),
             None => {}
         }
         Ok(())
     }
 
-    /// Starts what dequeues took whose reply never came.
+    /// Starts what dequeues took whose reply never came; see [`Lost`].
     async fn take_lost(&mut self) -> Result<(), Error> {
         let mut waiting = Vec::new();
         while let Some(mut lost) = self.lost.pop() {
-            if lost.look > Instant::now() {
+            if lost.next_reclaim > Instant::now() {
                 waiting.push(lost);
                 continue;
             }
             match self.reclaim(&lost).await {
-                Ok((asked, taken)) if !taken.is_empty() => self.start(&lost.queue, &lost.token, asked, taken),
+                Ok(reclaimed) if !reclaimed.taken.is_empty() => {
+                    self.start(&lost.queue, &lost.token, reclaimed.lease_until, reclaimed.taken);
+                }
                 Err(error) if error.is_unreachable() => {
                     self.lost.push(lost);
                     self.lost.append(&mut waiting);
@@ -176,11 +206,11 @@ impl<H: Handler> Dispatcher<H> {
                 }
                 nothing => {
                     if let Err(error) = nothing {
-                        self.shared.log_trouble("failed to look for the tasks of a lost reply", &error);
+                        self.shared.log_failure("failed to look for the tasks of a lost reply", &error);
                     }
-                    lost.looks_left -= 1;
-                    lost.look = Instant::now() + SAFETY_POLL;
-                    waiting.extend((lost.looks_left > 0).then_some(lost));
+                    lost.reclaims_left -= 1;
+                    lost.next_reclaim = Instant::now() + POLL_INTERVAL;
+                    waiting.extend((lost.reclaims_left > 0).then_some(lost));
                 }
             }
         }
@@ -188,23 +218,27 @@ impl<H: Handler> Dispatcher<H> {
         Ok(())
     }
 
-    /// The tasks of a lost reply that are still ours, and when their leases were asked for: the outage may have used up most of
-    /// the first ones.
-    async fn reclaim(&self, lost: &Lost) -> Result<(Instant, Vec<Taken>), Error> {
-        let (broker, keys) = (&self.shared.broker, &lost.queue.keys);
+    /// The tasks of a lost reply that are still ours, under leases extended now: the outage may have used up most of
+    /// the first.
+    async fn reclaim(&self, lost: &Lost) -> Result<Reclaimed, Error> {
+        let broker = &self.shared.broker;
+        let keys = &lost.queue.keys;
         let mut taken = broker.reclaim(keys, &lost.token).await?;
-        let asked = Instant::now();
+        let lease_until = Instant::now() + LEASE;
         if !taken.is_empty() {
-            let tasks: Vec<(&str, &str)> = taken.iter().map(|taken| (&*taken.id, &*lost.token)).collect();
-            let mut mine = broker.extend_leases(keys, &tasks, broker.now()).await?.into_iter();
-            taken.retain(|_| mine.next().unwrap_or(false));
+            let leases: Vec<Lease<'_>> =
+                taken.iter().map(|taken| Lease { id: &taken.id, token: &lost.token }).collect();
+            let mut extended = broker.extend_leases(keys, &leases, broker.now()).await?.into_iter();
+            taken.retain(|_| extended.next().unwrap_or(false));
         }
-        Ok((asked, taken))
+        Ok(Reclaimed { taken, lease_until })
     }
 
-    fn start(&self, queue: &Arc<Queue>, token: &Arc<str>, asked: Instant, taken: Vec<Taken>) {
+    fn start(&self, queue: &Arc<Queue>, token: &Arc<str>, lease_until: Instant, taken: Vec<Taken>) {
         for taken in taken {
-            attempt::start(&self.shared, &self.handler, queue, token, asked + LEASE, taken);
+            let number = self.shared.next_number();
+            let held = Held { number, queue: Arc::clone(queue), taken, token: Arc::clone(token) };
+            attempt::start(&self.shared, &self.handler, held, lease_until);
         }
     }
 }

@@ -1,10 +1,8 @@
 //! The queues a server deals with: their keys and metrics, made once per name.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use crate::keys::QueueKeys;
-use crate::settings::Settings;
+use crate::{keys::QueueKeys, settings::Settings};
+use parking_lot::Mutex;
+use std::{collections::HashMap, sync::Arc};
 
 /// Keys and metrics of one queue. The only label is the queue's name.
 pub(crate) struct Queue {
@@ -27,7 +25,7 @@ pub(crate) struct Queues {
 
 impl Queues {
     pub(crate) fn get(&self, name: &str) -> Arc<Queue> {
-        let mut queues = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.by_name.lock();
         if let Some(queue) = queues.get(name) {
             return Arc::clone(queue);
         }
@@ -36,7 +34,8 @@ impl Queues {
         queue
     }
 
-    /// The queues of the settings, paused ones and those of priority zero included: their tasks still fall due and expire.
+    /// The queues of the settings, paused ones and those of priority zero included: their tasks still fall due and
+    /// expire.
     pub(crate) fn of(&self, settings: &Settings) -> Vec<Arc<Queue>> {
         settings.queues.iter().map(|queue| self.get(&queue.name)).collect()
     }

@@ -1,34 +1,31 @@
-//! Gives tasks of dead workers to living ones: an active task whose lease ran out becomes due for retry at once (counted, so
-//! that a task that kills its worker comes to an end), or is archived when its retries are used up.
+//! Gives tasks of dead workers to living ones: an active task whose lease ran out becomes due for retry at once
+//! (counted, so that a task that kills its worker comes to an end), or is archived when its retries are used up.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
-
+use super::{Shared, queues::Queue};
+use crate::{
+    broker::{Expired, Guard, NextAttempt, Settled},
+    clock::Now,
+    error::Error,
+    message::Stored,
+};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-use super::Shared;
-use super::queues::Queue;
-use crate::broker::{Again, Expired, Guard, Settled};
-use crate::clock::Now;
-use crate::error::Error;
-use crate::message::Stored;
-
-/// A lease counts as lost this long after its end: for holders whose extension is under way. With the lease of 30 s (rounded
-/// down to seconds) a dead worker's task runs again after at most 33 s.
+/// A lease counts as lost this long after its end: for holders whose extension is under way. With the lease of 30 s
+/// (rounded down to seconds) a dead worker's task runs again after at most 33 s.
 const MARGIN: Duration = Duration::from_secs(2);
-/// Longest sleep.
-const SAFETY_POLL: Duration = Duration::from_secs(5);
-/// Nobody's task is taken in a queue before Redis has written to it for so long: after an outage holders first write their
-/// results and extend their leases, Go's at their next heartbeat, which is at most 5 s away.
-const AFTER_OUTAGE: Duration = Duration::from_secs(6);
+/// The longest sleep.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// No task of a queue is recovered before Redis has accepted writes to it for this long. After an outage, holders first
+/// settle their tasks and extend their leases; Go's do at their next heartbeat, at most 5 s later.
+const OUTAGE_GRACE: Duration = Duration::from_secs(6);
 /// Pause after an error.
-const AFTER_ERROR: Duration = Duration::from_millis(500);
+const BACK_OFF: Duration = Duration::from_millis(500);
 /// What the task's error text says; asynq's words (v0.26.0, `recoverer.go`).
 const CAUSE: &str = "asynq: task lease expired";
 
-/// From when on tasks of a queue (by its number) may be recovered; a queue that last failed, or was never asked, is not in it.
-/// A server that has just started cannot know whether an outage has just ended.
+/// From when on tasks of a queue (by its number) may be recovered; a queue that last failed, or was never asked, is not
+/// in it. A server that has just started cannot know whether an outage has just ended.
 type Trusted = HashMap<usize, Instant>;
 
 /// Runs until the server's loops end.
@@ -45,32 +42,32 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 
 /// Recovers what is lost in all queues, whatever is wrong with one of them; returns how long to sleep.
 async fn recover(shared: &Shared, trusted: &mut Trusted) -> Duration {
-    let mut pause = SAFETY_POLL;
+    let mut pause = POLL_INTERVAL;
     let queues = shared.queues.of(&shared.settings.borrow());
     for queue in queues {
         let next = recover_queue(shared, &queue, trusted).await.unwrap_or_else(|error| {
-            shared.log_trouble("failed to recover tasks", &error);
+            shared.log_failure("failed to recover tasks", &error);
             // Holders could not extend their leases either, perhaps; a reply that cannot be understood does not say so.
             if !matches!(error, Error::UnexpectedReply { .. }) {
                 trusted.remove(&queue.number);
             }
-            AFTER_ERROR
+            BACK_OFF
         });
         pause = pause.min(next);
     }
     pause
 }
 
-/// Recovers what is lost in one queue; returns when to look again.
+/// Recovers what is lost in one queue; returns when to poll again.
 async fn recover_queue(shared: &Shared, queue: &Queue, trusted: &mut Trusted) -> Result<Duration, Error> {
     let now = shared.broker.now();
     let cutoff = Now(now.0 - MARGIN.as_nanos() as i64);
     let (expired, next) = shared.broker.list_expired(&queue.keys, cutoff).await?;
-    let from = *trusted.entry(queue.number).or_insert_with(|| Instant::now() + AFTER_OUTAGE);
+    let from = *trusted.entry(queue.number).or_insert_with(|| Instant::now() + OUTAGE_GRACE);
     let distrusted = from.saturating_duration_since(Instant::now());
     if !distrusted.is_zero() {
         // Not longer than the pause after an error: a failure in between must be seen.
-        return Ok(distrusted.min(AFTER_ERROR));
+        return Ok(distrusted.min(BACK_OFF));
     }
     for expired in expired.into_iter().filter(|expired| !shared.running.holds(&queue.keys.name, &expired.id)) {
         if recover_one(shared, queue, &expired, now).await? == Settled::Done {
@@ -82,7 +79,7 @@ async fn recover_queue(shared: &Shared, queue: &Queue, trusted: &mut Trusted) ->
         let nanos = Now(next * 1_000_000_000).plus(MARGIN).0.saturating_sub(now.0);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)) + Duration::from_millis(1)
     };
-    Ok(next.map_or(SAFETY_POLL, wait))
+    Ok(next.map_or(POLL_INTERVAL, wait))
 }
 
 async fn recover_one(shared: &Shared, queue: &Queue, expired: &Expired, now: Now) -> Result<Settled, Error> {
@@ -95,8 +92,8 @@ async fn recover_one(shared: &Shared, queue: &Queue, expired: &Expired, now: Now
         }
         Ok(stored) => {
             let message = stored.failed(CAUSE, now, true);
-            let again = Again { message: &message, delay: Duration::ZERO, counted: true };
-            shared.broker.retry(keys, id, guard, again, now).await
+            let next = NextAttempt { message: &message, delay: Duration::ZERO, counted: true };
+            shared.broker.retry(keys, id, guard, next, now).await
         }
     }
 }

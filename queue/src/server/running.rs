@@ -1,28 +1,21 @@
-//! The attempts of this server that have not been settled yet: for the heartbeat, which extends their leases; for cancel; for
+//! The attempts of this server that are not settled yet: for the heartbeat, which extends their leases; for cancel; for
 //! the recoverer, which must not take them; and for the shutdown.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use tokio::task::AbortHandle;
-use tokio::time::Instant;
+use super::held::Held;
+use crate::clock::Now;
+use parking_lot::{Mutex, MutexGuard};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::{task::AbortHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::queues::Queue;
-use crate::broker::Taken;
-use crate::clock::Now;
-
-/// One attempt, from its dequeue until its result is written.
+/// One attempt, from its dequeue until its settlement is written.
 #[derive(Clone)]
 pub(crate) struct Attempt {
-    pub(crate) queue: Arc<Queue>,
-    pub(crate) taken: Arc<Taken>,
-    pub(crate) token: Arc<str>,
+    pub(crate) held: Arc<Held>,
     pub(crate) started: Now,
     pub(crate) ends: Now,
     pub(crate) cancelled: CancellationToken,
-    /// By the local clock; nobody else can hold the task before.
+    /// By the local clock; no other server can hold the task before.
     pub(crate) lease_until: Instant,
     /// Of the handler's task, once it is spawned; none when the handler has returned.
     pub(crate) abort: Option<AbortHandle>,
@@ -35,12 +28,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Attempt>> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked(&self) -> MutexGuard<'_, HashMap<u64, Attempt>> {
+        self.attempts.lock()
     }
 
-    pub(crate) fn insert(&self, number: u64, attempt: Attempt) {
-        self.locked().insert(number, attempt);
+    pub(crate) fn insert(&self, attempt: Attempt) {
+        self.locked().insert(attempt.held.number, attempt);
     }
 
     pub(crate) fn set_abort(&self, number: u64, handle: AbortHandle) {
@@ -49,7 +42,7 @@ impl Running {
         }
     }
 
-    /// The handler has returned and its result is on the way.
+    /// The handler has returned and its settlement is on the way.
     pub(crate) fn ended(&self, number: u64) {
         if let Some(attempt) = self.locked().get_mut(&number) {
             attempt.abort = None;
@@ -77,12 +70,12 @@ impl Running {
 
     /// True when this server holds the task, under whatever token.
     pub(crate) fn holds(&self, queue: &str, id: &str) -> bool {
-        self.locked().values().any(|attempt| attempt.taken.id == id && attempt.queue.keys.name == queue)
+        self.locked().values().any(|attempt| attempt.held.taken.id == id && attempt.held.queue.keys.name == queue)
     }
 
     /// Cancels the attempts at the task `id`, in whatever queue: the message on `asynq:cancel` does not say.
     pub(crate) fn cancel(&self, id: &str) {
-        for attempt in self.locked().values().filter(|attempt| attempt.taken.id == id) {
+        for attempt in self.locked().values().filter(|attempt| attempt.held.taken.id == id) {
             attempt.cancelled.cancel();
         }
     }
@@ -91,8 +84,8 @@ impl Running {
         self.locked().values().for_each(|attempt| attempt.cancelled.cancel());
     }
 
-    pub(crate) fn all(&self) -> Vec<(u64, Attempt)> {
-        self.locked().iter().map(|(&number, attempt)| (number, attempt.clone())).collect()
+    pub(crate) fn all(&self) -> Vec<Attempt> {
+        self.locked().values().cloned().collect()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -100,22 +93,15 @@ impl Running {
     }
 
     /// Attempts whose handler has not returned.
-    pub(crate) fn unfinished(&self) -> Vec<(u64, Attempt)> {
-        let is_unfinished = |attempt: &Attempt| attempt.abort.as_ref().is_some_and(|abort| !abort.is_finished());
-        let attempts = self.locked();
-        attempts
-            .iter()
-            .filter(|(_, attempt)| is_unfinished(attempt))
-            .map(|(&number, attempt)| (number, attempt.clone()))
-            .collect()
+    pub(crate) fn unfinished(&self) -> Vec<Attempt> {
+        let is_unfinished = |attempt: &&Attempt| attempt.abort.as_ref().is_some_and(|abort| !abort.is_finished());
+        self.locked().values().filter(is_unfinished).cloned().collect()
     }
 
     /// Attempts whose lease ends within `period`.
-    pub(crate) fn lease_ends_within(&self, period: Duration) -> Vec<(u64, Attempt)> {
+    pub(crate) fn lease_ends_within(&self, period: Duration) -> Vec<Attempt> {
         let limit = Instant::now() + period;
-        let attempts = self.locked();
-        let ending = attempts.iter().filter(|(_, attempt)| attempt.lease_until <= limit);
-        ending.map(|(&number, attempt)| (number, attempt.clone())).collect()
+        self.locked().values().filter(|attempt| attempt.lease_until <= limit).cloned().collect()
     }
 
     pub(crate) fn extended(&self, number: u64, until: Instant) {

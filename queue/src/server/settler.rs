@@ -1,29 +1,27 @@
-//! Writes the results of attempts. Results that arrive while a write is under way go together in the next one, so batches form
-//! under load and a lone result waits for nothing. A write that gets no answer is repeated until Redis says yes or no: the
-//! fencing token makes the repetition harmless, and a task that succeeded must not run again for want of an answer. A result
-//! that Redis refuses waits aside, so that the others do not wait for it.
+//! Writes the settlements of attempts. Those that arrive while a write is under way go together in the next one, so
+//! batches form under load and a lone settlement waits for nothing. A write that gets no answer is repeated until Redis
+//! says yes or no: the fencing token makes the repetition harmless, and a task that succeeded must not run again for
+//! want of an answer. A settlement that Redis refuses waits aside, so that the others do not wait for it.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use super::{Shared, held::Held};
+use crate::{
+    broker::{Guard, Lease, NextAttempt, Settled},
+    clock::Now,
+    error::Error,
+};
+use futures::future::join_all;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::{sync::mpsc, time::Instant};
 
-use tokio::sync::mpsc;
-use tokio::time::Instant;
-
-use super::Shared;
-use super::queues::Queue;
-use crate::broker::{Again, Guard, Settled, Taken};
-use crate::clock::Now;
-use crate::error::Error;
-
-/// Most results written by one script call.
-const RESULTS_PER_WRITE: usize = 250;
-/// First and longest pause between repetitions.
-const REPEAT_AFTER: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
-/// Results that Redis refuses are tried again this often, each by itself: a single one may be what is refused.
-const REFUSED_AGAIN: Duration = Duration::from_secs(1);
-/// A result that Redis refuses because of the data or the access list is given up after this long.
-const REFUSED_FOR: Duration = Duration::from_secs(30);
+/// At most this many settlements are written by one script call.
+const SETTLEMENTS_PER_WRITE: usize = 250;
+/// First pause between repetitions of a write without an answer; it doubles up to [`MAX_PAUSE`].
+const MIN_PAUSE: Duration = Duration::from_millis(20);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+/// Settlements that Redis refuses are tried again this often, each by itself: a single one may be what is refused.
+const REFUSED_INTERVAL: Duration = Duration::from_secs(1);
+/// A settlement that Redis refuses because of the data or the access list is given up after this long.
+const REFUSED_MAX_AGE: Duration = Duration::from_secs(30);
 
 /// What shall become of a task.
 #[derive(Debug, Clone)]
@@ -35,190 +33,187 @@ pub(crate) enum Outcome {
     Archive { message: Vec<u8> },
 }
 
-/// The end of one attempt.
+/// How one attempt ended, on its way to Redis.
 #[derive(Clone)]
-pub(crate) struct Result {
-    /// The attempt's number among the running ones.
-    pub(crate) number: u64,
-    pub(crate) queue: Arc<Queue>,
-    pub(crate) taken: Arc<Taken>,
-    pub(crate) token: Arc<str>,
+pub(crate) struct Settlement {
+    pub(crate) held: Arc<Held>,
     pub(crate) ended: Now,
     pub(crate) outcome: Outcome,
-    /// When it was first refused with an error.
-    pub(crate) refused: Option<Instant>,
+    /// When Redis first refused it with an error.
+    pub(crate) refused_since: Option<Instant>,
 }
 
-/// Runs until the sending side is dropped and every result is written or given up. How long to wait for that is the shutdown's.
-pub(crate) async fn run(shared: Arc<Shared>, mut results: mpsc::UnboundedReceiver<Result>) {
-    let (mut waiting, mut refused) = (Vec::new(), Vec::new());
-    let (mut pause, mut refused_again, mut open) = (REPEAT_AFTER.0, Instant::now(), true);
-    loop {
-        if waiting.is_empty() {
+/// Runs until the sending side is dropped and every settlement is written or given up. The shutdown decides how long to
+/// wait for that.
+pub(crate) async fn run(shared: Arc<Shared>, settlements: mpsc::UnboundedReceiver<Settlement>) {
+    let mut settler = Settler {
+        shared,
+        settlements,
+        is_open: true,
+        unwritten: Vec::new(),
+        refused: Vec::new(),
+        refused_again: Instant::now(),
+    };
+    let mut pause = MIN_PAUSE;
+    while settler.receive().await {
+        settler.write().await;
+        if settler.unwritten.is_empty() {
+            pause = MIN_PAUSE;
+        } else {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(MAX_PAUSE);
+        }
+    }
+}
+
+struct Settler {
+    shared: Arc<Shared>,
+    settlements: mpsc::UnboundedReceiver<Settlement>,
+    is_open: bool,
+    /// To be written next.
+    unwritten: Vec<Settlement>,
+    refused: Vec<Settlement>,
+    /// When the refused ones are tried again.
+    refused_again: Instant,
+}
+
+impl Settler {
+    /// Waits until something can be written; false when nothing will ever come.
+    async fn receive(&mut self) -> bool {
+        if self.unwritten.is_empty() {
             tokio::select! {
-                received = results.recv_many(&mut waiting, RESULTS_PER_WRITE), if open => open = received > 0,
-                () = tokio::time::sleep_until(refused_again), if !refused.is_empty() => {}
-                else => return,
+                received = self.settlements.recv_many(&mut self.unwritten, SETTLEMENTS_PER_WRITE), if self.is_open => {
+                    self.is_open = received > 0;
+                }
+                () = tokio::time::sleep_until(self.refused_again), if !self.refused.is_empty() => {}
+                else => return false,
             }
         }
-        while waiting.len() < RESULTS_PER_WRITE
-            && let Ok(result) = results.try_recv()
+        while self.unwritten.len() < SETTLEMENTS_PER_WRITE
+            && let Ok(settlement) = self.settlements.try_recv()
         {
-            waiting.push(result);
+            self.unwritten.push(settlement);
         }
-        if refused_again <= Instant::now() {
-            waiting.append(&mut refused);
+        if self.refused_again <= Instant::now() {
+            self.unwritten.append(&mut self.refused);
         }
-        let kept = write(&shared, std::mem::take(&mut waiting)).await;
-        let (aside, unanswered): (Vec<Result>, Vec<Result>) =
-            kept.into_iter().partition(|result| result.refused.is_some());
-        if !aside.is_empty() {
-            refused_again = Instant::now() + REFUSED_AGAIN;
-            refused.extend(aside);
+        true
+    }
+
+    /// One round of writes. Settlements without an answer stay unwritten; refused ones are put aside.
+    async fn write(&mut self) {
+        let kept = write(&self.shared, std::mem::take(&mut self.unwritten)).await;
+        let (refused, unanswered): (Vec<_>, Vec<_>) =
+            kept.into_iter().partition(|settlement| settlement.refused_since.is_some());
+        if !refused.is_empty() {
+            self.refused_again = Instant::now() + REFUSED_INTERVAL;
+            self.refused.extend(refused);
         }
-        waiting = unanswered;
-        if waiting.is_empty() {
-            pause = REPEAT_AFTER.0;
-            continue;
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(REPEAT_AFTER.1);
+        self.unwritten = unanswered;
     }
 }
 
-/// Writes results and gives back those that got no answer or were refused.
-async fn write(shared: &Shared, results: Vec<Result>) -> Vec<Result> {
-    let mut batches: HashMap<(usize, bool), Vec<Result>> = HashMap::new();
+/// Writes settlements and gives back those that got no answer or were refused.
+async fn write(shared: &Shared, settlements: Vec<Settlement>) -> Vec<Settlement> {
+    let mut acks: HashMap<usize, Vec<Settlement>> = HashMap::new();
+    let mut requeues: HashMap<usize, Vec<Settlement>> = HashMap::new();
     let mut single = Vec::new();
-    for result in results {
-        match result.outcome {
-            _ if result.refused.is_some() => single.push(result),
-            Outcome::Ack => batches.entry((result.queue.number, true)).or_default().push(result),
-            Outcome::Requeue => batches.entry((result.queue.number, false)).or_default().push(result),
-            _ => single.push(result),
+    for settlement in settlements {
+        let queue = settlement.held.queue.number;
+        match settlement.outcome {
+            _ if settlement.refused_since.is_some() => single.push(settlement),
+            Outcome::Ack => acks.entry(queue).or_default().push(settlement),
+            Outcome::Requeue => requeues.entry(queue).or_default().push(settlement),
+            _ => single.push(settlement),
         }
     }
-    let batches = batches.into_iter().map(|((_, ack), batch)| write_batch(shared, ack, batch));
-    let single = single.into_iter().map(|result| write_single(shared, result));
-    let (batches, single) = futures::join!(futures::future::join_all(batches), futures::future::join_all(single));
-    batches.into_iter().flatten().chain(single.into_iter().flatten()).collect()
+    let batches = acks.into_values().chain(requeues.into_values()).map(|batch| write_batch(shared, batch));
+    let single = single.into_iter().map(|settlement| write_single(shared, settlement));
+    let (batches, single) = futures::join!(join_all(batches), join_all(single));
+    batches.into_iter().chain(single).flatten().collect()
 }
 
-async fn write_batch(shared: &Shared, ack: bool, batch: Vec<Result>) -> Vec<Result> {
-    let keys = &batch[0].queue.keys;
-    let tasks: Vec<(&str, &str)> = batch.iter().map(|result| (&*result.taken.id, &*result.token)).collect();
-    let written = if ack {
-        shared.broker.ack(keys, &tasks, batch[0].ended).await
-    } else {
-        shared.broker.requeue(keys, &tasks, batch[0].ended).await
+/// Writes acks of one queue, or requeues of one queue.
+async fn write_batch(shared: &Shared, batch: Vec<Settlement>) -> Vec<Settlement> {
+    let Some(first) = batch.first() else { return batch };
+    let leases: Vec<Lease<'_>> = batch.iter().map(|settlement| settlement.held.lease()).collect();
+    let keys = &first.held.queue.keys;
+    let written = match first.outcome {
+        Outcome::Ack => shared.broker.ack(keys, &leases, first.ended).await,
+        _ => shared.broker.requeue(keys, &leases, first.ended).await,
     };
     match written {
         Ok(settled) => {
-            for (result, settled) in batch.iter().zip(settled) {
-                note(shared, result, settled);
+            for (settlement, settled) in batch.iter().zip(settled) {
+                note(shared, settlement, settled);
             }
-            shared.running.remove(batch.iter().map(|result| result.number));
+            shared.running.remove(batch.iter().map(|settlement| settlement.held.number));
             Vec::new()
         }
         Err(error) => keep(shared, batch, &error),
     }
 }
 
-async fn write_single(shared: &Shared, result: Result) -> Vec<Result> {
-    let (keys, id, guard) = (&result.queue.keys, &*result.taken.id, Guard::Token(&result.token));
+async fn write_single(shared: &Shared, settlement: Settlement) -> Vec<Settlement> {
+    let Settlement { held, ended, outcome, .. } = &settlement;
     let broker = &shared.broker;
-    let written = match &result.outcome {
+    let keys = &held.queue.keys;
+    let id = &held.taken.id;
+    let guard = Guard::Token(&held.token);
+    let written = match outcome {
         Outcome::Complete { message, retention } => {
-            broker.complete(keys, (id, &result.token), message, *retention, result.ended).await
+            broker.complete(keys, held.lease(), message, *retention, *ended).await
         }
         Outcome::Retry { message, delay, counted } => {
-            broker.retry(keys, id, guard, Again { message, delay: *delay, counted: *counted }, result.ended).await
+            broker.retry(keys, id, guard, NextAttempt { message, delay: *delay, counted: *counted }, *ended).await
         }
-        Outcome::Archive { message } => broker.archive(keys, id, guard, message, result.ended).await,
-        Outcome::Ack | Outcome::Requeue => {
-            return write_batch(shared, matches!(result.outcome, Outcome::Ack), vec![result]).await;
-        }
+        Outcome::Archive { message } => broker.archive(keys, id, guard, message, *ended).await,
+        Outcome::Ack | Outcome::Requeue => return write_batch(shared, vec![settlement]).await,
     };
     match written {
         Ok(settled) => {
-            note(shared, &result, settled);
-            shared.running.remove([result.number]);
+            note(shared, &settlement, settled);
+            shared.running.remove([held.number]);
             Vec::new()
         }
-        Err(error) => keep(shared, vec![result], &error),
+        Err(error) => keep(shared, vec![settlement], &error),
     }
 }
 
-fn note(shared: &Shared, result: &Result, settled: Settled) {
+fn note(shared: &Shared, settlement: &Settlement, settled: Settled) {
+    let Held { queue, taken, .. } = &*settlement.held;
     match settled {
-        Settled::Done if matches!(result.outcome, Outcome::Requeue) => shared.wake.pending(&result.queue.keys.name),
+        Settled::Done if matches!(settlement.outcome, Outcome::Requeue) => shared.wake.pending(&queue.keys.name),
         Settled::Done => {}
         Settled::NotMine => {
-            result.queue.leases_lost.increment(1);
+            queue.leases_lost.increment(1);
             tracing::warn!(
-                task.id = result.taken.id,
-                queue.name = result.queue.keys.name,
-                "result not written, the lease is no longer ours"
+                task.id = taken.id,
+                queue.name = queue.keys.name,
+                "settlement not written, the lease is no longer ours"
             );
         }
     }
 }
 
-/// Decides which results are tried again after an error.
-fn keep(shared: &Shared, mut results: Vec<Result>, error: &Error) -> Vec<Result> {
-    shared.log_trouble("failed to write results, trying again", error);
-    if !error.lies_with_data() {
-        return results;
+/// Decides which settlements are tried again after an error.
+fn keep(shared: &Shared, mut settlements: Vec<Settlement>, error: &Error) -> Vec<Settlement> {
+    shared.log_failure("failed to write settlements, trying again", error);
+    if !error.needs_repair() {
+        return settlements;
     }
     let now = Instant::now();
-    results.retain_mut(|result| {
-        let kept = now.duration_since(*result.refused.get_or_insert(now)) < REFUSED_FOR;
+    settlements.retain_mut(|settlement| {
+        let kept = now.duration_since(*settlement.refused_since.get_or_insert(now)) < REFUSED_MAX_AGE;
         if !kept {
-            tracing::error!(
-                task.id = result.taken.id,
-                queue.name = result.queue.keys.name,
-                "result given up, Redis refuses it"
-            );
-            shared.running.remove([result.number]);
+            let Held { number, queue, taken, .. } = &*settlement.held;
+            tracing::error!(task.id = taken.id, queue.name = queue.keys.name, "settlement given up, Redis refuses it");
+            shared.running.remove([*number]);
         }
         kept
     });
-    results
+    settlements
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Connection, RetryPolicy, Settings};
-
-    #[tokio::test]
-    async fn only_a_result_that_the_data_stands_against_is_ever_given_up() {
-        let connection = Connection::open(&servers::redis().fresh_database(), None).expect("a good URI");
-        let settings =
-            Settings { queues: Vec::new(), strict_priority: false, concurrency: 0, retry: RetryPolicy::default() };
-        let (results, _) = mpsc::unbounded_channel();
-        let broker = crate::broker::Broker::new(connection.clone());
-        let shared = Shared::new(broker, tokio::sync::watch::channel(settings).1, results);
-        let kept_after = async |reply: &str| {
-            let script = "return redis.error_reply(ARGV[1])";
-            let error = connection.command(redis::cmd("EVAL").arg(script).arg(0).arg(reply)).await;
-            let long_refused = Result {
-                number: 1,
-                queue: shared.queues.get("default"),
-                taken: Arc::new(Taken { id: "a".to_owned(), message: Vec::new() }),
-                token: "A".into(),
-                ended: shared.broker.now(),
-                outcome: Outcome::Ack,
-                refused: Instant::now().checked_sub(REFUSED_FOR),
-            };
-            assert!(long_refused.refused.is_some());
-            keep(&shared, vec![long_refused], &error.expect_err("told to fail")).len()
-        };
-        for passing in ["READONLY x", "OOM x", "MISCONF x", "NOREPLICAS x", "LOADING x", "NOAUTH x"] {
-            assert_eq!(kept_after(passing).await, 1, "{passing}");
-        }
-        for lasting in ["WRONGTYPE x", "NOPERM x", "ERR Error running script: @user_script:7: -WRONGTYPE x"] {
-            assert_eq!(kept_after(lasting).await, 0, "{lasting}");
-        }
-    }
-}
+mod tests;

@@ -1,25 +1,25 @@
 //! What the loops of one server share: who it is, what it runs, when it stops.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::Instant;
+use super::{
+    queues::Queues,
+    running::Running,
+    settler::{Outcome, Settlement},
+    wake::Wake,
+};
+use crate::{broker::Broker, clock::Now, error::Error, random::Random, settings::Settings};
+use parking_lot::Mutex;
+use std::{
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::queues::Queues;
-use super::running::Running;
-use super::settler::{Outcome, Result};
-use super::wake::Wake;
-use crate::broker::Broker;
-use crate::clock::Now;
-use crate::error::Error;
-use crate::random::Random;
-use crate::settings::Settings;
-
-/// The same trouble is logged at most this often.
-const TROUBLE_LOGGED_EVERY: Duration = Duration::from_secs(3);
+/// The same failure is logged at most this often.
+const FAILURE_LOG_INTERVAL: Duration = Duration::from_secs(3);
 
 pub(crate) struct Shared {
     pub(crate) broker: Broker,
@@ -36,21 +36,27 @@ pub(crate) struct Shared {
     pub(crate) server_id: String,
     pub(crate) started: Now,
     /// `None` once the settler shall end.
-    results: Mutex<Option<mpsc::UnboundedSender<Result>>>,
+    settlements: Mutex<Option<mpsc::UnboundedSender<Settlement>>>,
     handlers: AtomicUsize,
     handlers_ended: AtomicUsize,
     handler_gone: Notify,
     requeued: AtomicUsize,
     numbers: AtomicU64,
     random: Mutex<Random>,
-    trouble: Mutex<Option<(&'static str, Instant)>>,
+    last_failure: Mutex<Option<LoggedFailure>>,
+}
+
+/// What was logged last, and when.
+struct LoggedFailure {
+    what: &'static str,
+    at: Instant,
 }
 
 impl Shared {
     pub(crate) fn new(
         broker: Broker,
         settings: watch::Receiver<Settings>,
-        results: mpsc::UnboundedSender<Result>,
+        settlements: mpsc::UnboundedSender<Settlement>,
     ) -> Self {
         Self {
             started: broker.now(),
@@ -64,14 +70,14 @@ impl Shared {
             host: host_name(),
             pid: i32::try_from(std::process::id()).unwrap_or(i32::MAX),
             server_id: uuid::Uuid::new_v4().to_string(),
-            results: Mutex::new(Some(results)),
+            settlements: Mutex::new(Some(settlements)),
             handlers: AtomicUsize::new(0),
             handlers_ended: AtomicUsize::new(0),
             handler_gone: Notify::new(),
             requeued: AtomicUsize::new(0),
             numbers: AtomicU64::new(0),
             random: Mutex::new(Random::from_system()),
-            trouble: Mutex::new(None),
+            last_failure: Mutex::new(None),
         }
     }
 
@@ -103,7 +109,7 @@ impl Shared {
         self.handlers_ended.load(Ordering::Relaxed)
     }
 
-    /// Waits until no handler runs; false when that takes longer than `deadline`.
+    /// Waits until no handler runs; false when one still does at `deadline`.
     pub(crate) async fn handlers_gone(&self, deadline: Instant) -> bool {
         loop {
             let gone = self.handler_gone.notified();
@@ -118,20 +124,20 @@ impl Shared {
         }
     }
 
-    /// Hands a result to the settler.
-    pub(crate) fn settle(&self, result: Result) {
-        if matches!(result.outcome, Outcome::Requeue) {
+    /// Hands a settlement to the settler.
+    pub(crate) fn settle(&self, settlement: Settlement) {
+        if matches!(settlement.outcome, Outcome::Requeue) {
             self.requeued.fetch_add(1, Ordering::Relaxed);
         }
-        if let Some(results) = &*self.results.lock().unwrap_or_else(PoisonError::into_inner) {
-            // The settler ends only after the sender is gone, so somebody receives this.
-            let _ = results.send(result);
+        if let Some(settlements) = &*self.settlements.lock() {
+            // The settler ends only after the sender is gone, so this is received.
+            let _ = settlements.send(settlement);
         }
     }
 
     /// Lets the settler end once everything handed to it is written.
     pub(crate) fn close_settler(&self) {
-        self.results.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.settlements.lock().take();
     }
 
     pub(crate) fn requeued(&self) -> usize {
@@ -140,24 +146,25 @@ impl Shared {
 
     /// The policy's delay after a failure that follows `retried` earlier ones.
     pub(crate) fn retry_delay(&self, retried: u32) -> Duration {
-        let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let random = self.random.lock().next();
         self.settings.borrow().retry.delay(retried, random)
     }
 
     /// Logs a failure of Redis, but not over and over while it lasts.
-    pub(crate) fn log_trouble(&self, what: &'static str, error: &Error) {
+    pub(crate) fn log_failure(&self, what: &'static str, error: &Error) {
         let now = Instant::now();
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        let repeated = trouble.is_some_and(|(last, at)| last == what && now.duration_since(at) < TROUBLE_LOGGED_EVERY);
-        if !repeated {
-            *trouble = Some((what, now));
+        let mut last = self.last_failure.lock();
+        let is_repeated =
+            last.as_ref().is_some_and(|last| last.what == what && now.duration_since(last.at) < FAILURE_LOG_INTERVAL);
+        if !is_repeated {
+            *last = Some(LoggedFailure { what, at: now });
             let cause = std::error::Error::source(error).map(ToString::to_string);
             tracing::warn!(error = %error, cause, "{what}");
         }
     }
 }
 
-/// Waits for other settings; for ever when nobody can send any more.
+/// Waits for other settings; for ever when their sender is gone.
 pub(crate) async fn changed(settings: &mut watch::Receiver<Settings>) {
     if settings.changed().await.is_err() {
         std::future::pending::<()>().await;

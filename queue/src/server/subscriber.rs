@@ -1,22 +1,17 @@
 //! Listens for wake-ups and cancellations, on a connection of its own that it opens again after every loss.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use futures::StreamExt;
-
 use super::Shared;
-use crate::error::Error;
-use crate::keys;
+use crate::{error::Error, keys};
+use futures::StreamExt;
+use std::{sync::Arc, time::Duration};
 
-/// Pause before a lost connection is opened again; the safety polls cover the time.
-const OPEN_AGAIN_AFTER: Duration = Duration::from_millis(200);
-
-/// Redis that takes longer to accept the subscription is given up.
-const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(1);
-/// How often to look whether the server's other connection is a new one. This one only listens, so it would not notice by
-/// itself that the machine at its other end is gone.
-const LOOK: Duration = Duration::from_secs(1);
+/// Pause before a lost connection is opened again; the polls of the other loops cover the time.
+const RECONNECT_DELAY: Duration = Duration::from_millis(200);
+/// A connection on which the subscription takes longer is given up.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often to check whether the server's other connection is a new one. This one only listens, so it would not notice
+/// by itself that the machine at its other end is gone.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs until the server's loops end.
 pub(crate) async fn run(shared: Arc<Shared>) {
@@ -24,12 +19,12 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         tokio::select! {
             () = shared.quit.cancelled() => return,
             ended = listen(&shared) => if let Err(error) = ended {
-                shared.log_trouble("failed to listen for wake-ups", &error);
+                shared.log_failure("failed to listen for wake-ups", &error);
             },
         }
         tokio::select! {
             () = shared.quit.cancelled() => return,
-            () = tokio::time::sleep(OPEN_AGAIN_AFTER) => {}
+            () = tokio::time::sleep(RECONNECT_DELAY) => {}
         }
     }
 }
@@ -39,16 +34,16 @@ async fn listen(shared: &Shared) -> Result<(), Error> {
     let wake = keys::wake(shared.broker.connection().database());
     let mut subscriber = shared.broker.connection().subscriber().await?;
     let channels = [&*wake, keys::CANCEL];
-    let subscribed = tokio::time::timeout(SUBSCRIBED_WITHIN, subscriber.subscribe(&channels)).await;
+    let subscribed = tokio::time::timeout(SUBSCRIBE_TIMEOUT, subscriber.subscribe(&channels)).await;
     subscribed.map_err(|_| Error::Unreachable(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))??;
     let opened = shared.broker.connection().number();
     shared.wake.all();
     let mut messages = subscriber.into_on_message();
-    let mut look = tokio::time::interval(LOOK);
+    let mut poll = tokio::time::interval(POLL_INTERVAL);
     loop {
         let message = tokio::select! {
             message = messages.next() => message,
-            _ = look.tick() => {
+            _ = poll.tick() => {
                 let now = shared.broker.connection().number();
                 if now.is_some() && now != opened {
                     return Ok(());

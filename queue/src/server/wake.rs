@@ -1,22 +1,22 @@
-//! What makes the loops look before their timers say so: a queue got tasks, a task is due earlier than known, a slot is free.
+//! What makes the loops poll before their timers say so: a queue got tasks, a task is due earlier than known, a slot is
+//! free.
 
+use parking_lot::Mutex;
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
-
 use tokio::sync::Notify;
 
-/// Signals to the dispatcher and the forwarder. Signals given while nobody waits are kept.
+/// Signals to the dispatcher and the forwarder. Signals given while neither waits are kept.
 #[derive(Debug, Default)]
 pub(crate) struct Wake {
-    queues: Mutex<News>,
+    queues: Mutex<Woken>,
     dispatcher: Notify,
     due_ms: Mutex<Option<i64>>,
     forwarder: Notify,
 }
 
-/// Queues that may have got tasks since the last look.
+/// Queues that may have got tasks since the last poll.
 #[derive(Debug, Default)]
-pub(crate) struct News {
+pub(crate) struct Woken {
     pub(crate) all: bool,
     pub(crate) queues: HashSet<String>,
 }
@@ -24,17 +24,17 @@ pub(crate) struct News {
 impl Wake {
     /// The queue may have got tasks.
     pub(crate) fn pending(&self, queue: &str) {
-        let mut news = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        if !news.queues.contains(queue) {
-            news.queues.insert(queue.to_owned());
+        let mut woken = self.queues.lock();
+        if !woken.queues.contains(queue) {
+            woken.queues.insert(queue.to_owned());
         }
-        drop(news);
+        drop(woken);
         self.dispatcher.notify_one();
     }
 
-    /// Any queue may have got tasks, for example while nobody listened.
+    /// Any queue may have got tasks, for example while the subscription was lost.
     pub(crate) fn all(&self) {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner).all = true;
+        self.queues.lock().all = true;
         self.dispatcher.notify_one();
         self.forwarder.notify_one();
     }
@@ -46,18 +46,18 @@ impl Wake {
 
     /// A task is due at `ms` (Unix time, milliseconds).
     pub(crate) fn due(&self, ms: i64) {
-        let mut due = self.due_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut due = self.due_ms.lock();
         *due = Some(due.map_or(ms, |known| known.min(ms)));
         drop(due);
         self.forwarder.notify_one();
     }
 
-    pub(crate) fn take_news(&self) -> News {
-        std::mem::take(&mut *self.queues.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn take_woken(&self) -> Woken {
+        std::mem::take(&mut *self.queues.lock())
     }
 
     pub(crate) fn take_due(&self) -> Option<i64> {
-        self.due_ms.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.due_ms.lock().take()
     }
 
     pub(crate) async fn for_dispatcher(&self) {

@@ -1,9 +1,8 @@
-//! Ensure: every state a task can be in when somebody wants it to run no later than a moment.
+//! Ensure: every state a task can be in when it is to run no later than a moment.
 
-use std::time::Duration;
-
-use super::{FAILED, Fixture, NOW, again, at, stored, t1, with_id};
+use super::{FAILED, Fixture, NOW, at, next_attempt, stored, t1, with_id};
 use crate::broker::Guard;
+use std::time::Duration;
 
 #[tokio::test]
 async fn ensure_adds_moves_earlier_or_replaces_but_never_disturbs() {
@@ -33,7 +32,11 @@ async fn ensure_makes_a_retry_that_is_wanted_now_pending_and_keeps_its_failures(
     let (fixture, taken) = Fixture::with_active().await;
     let message = stored(&taken).failed("boom", NOW, true);
     let delay = Duration::from_secs(600);
-    fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), again(&message, delay, true), NOW).await.unwrap();
+    fixture
+        .broker
+        .retry(&fixture.keys, "T1", Guard::Token("A"), next_attempt(&message, delay, true), NOW)
+        .await
+        .unwrap();
     fixture.broker.ensure_many(&[t1()], NOW).await.unwrap();
     let task = format!("t:T1 msg={FAILED} pending_since=1700000000123456789 state=pending");
     assert_eq!(fixture.dump().await, ["failed 1", "pending [\"T1\"]", "processed 1", &task]);

@@ -1,12 +1,13 @@
-//! A holder that lost its lease can change nothing, whoever has had the task in between: another of ours, Go's worker, a
-//! recoverer; and a holder that kept it is never refused.
+//! A holder that lost its lease can change nothing, no matter who has had the task in between: another of ours, Go's
+//! worker, a recoverer; and a holder that kept it is never refused.
 
+use super::{Fixture, NOW, lease, next_attempt, stored};
+use crate::{
+    broker::{Guard, Settled, Taken},
+    clock::Now,
+    keys::QueueKeys,
+};
 use std::time::Duration;
-
-use super::{Fixture, NOW, again, stored};
-use crate::broker::{Guard, Settled, Taken};
-use crate::clock::Now;
-use crate::keys::QueueKeys;
 
 const LATER: Now = Now(NOW.0 + 40_000_000_000);
 
@@ -33,17 +34,17 @@ async fn assert_fenced_off(fixture: &Fixture, taken: &Taken) {
     let (broker, keys): (_, &QueueKeys) = (&fixture.broker, &fixture.keys);
     let before = fixture.dump().await;
     let failed = stored(taken).failed("late", LATER, true);
-    assert_eq!(broker.ack(keys, &[("T1", "A")], LATER).await.unwrap(), [Settled::NotMine]);
+    assert_eq!(broker.ack(keys, &[lease("T1", "A")], LATER).await.unwrap(), [Settled::NotMine]);
     assert_eq!(
-        broker.complete(keys, ("T1", "A"), &failed, Duration::from_secs(9), LATER).await.unwrap(),
+        broker.complete(keys, lease("T1", "A"), &failed, Duration::from_secs(9), LATER).await.unwrap(),
         Settled::NotMine
     );
-    assert_eq!(broker.requeue(keys, &[("T1", "A")], LATER).await.unwrap(), [Settled::NotMine]);
+    assert_eq!(broker.requeue(keys, &[lease("T1", "A")], LATER).await.unwrap(), [Settled::NotMine]);
     let retried =
-        broker.retry(keys, "T1", Guard::Token("A"), again(&failed, Duration::ZERO, true), LATER).await.unwrap();
+        broker.retry(keys, "T1", Guard::Token("A"), next_attempt(&failed, Duration::ZERO, true), LATER).await.unwrap();
     assert_eq!(retried, Settled::NotMine);
     assert_eq!(broker.archive(keys, "T1", Guard::Token("A"), &failed, LATER).await.unwrap(), Settled::NotMine);
-    assert_eq!(broker.extend_leases(keys, &[("T1", "A")], LATER).await.unwrap(), [false]);
+    assert_eq!(broker.extend_leases(keys, &[lease("T1", "A")], LATER).await.unwrap(), [false]);
     assert_eq!(fixture.dump().await, before);
 }
 
@@ -52,8 +53,11 @@ async fn recover(fixture: &Fixture) {
     let message =
         stored(&Taken { id: "T1".to_owned(), message: expired[0].message.clone() }).failed("expired", LATER, true);
     let guard = Guard::ExpiredLease(expired[0].expiry);
-    let settled =
-        fixture.broker.retry(&fixture.keys, "T1", guard, again(&message, Duration::ZERO, true), LATER).await.unwrap();
+    let settled = fixture
+        .broker
+        .retry(&fixture.keys, "T1", guard, next_attempt(&message, Duration::ZERO, true), LATER)
+        .await
+        .unwrap();
     assert_eq!(settled, Settled::Done);
 }
 
@@ -71,7 +75,7 @@ async fn a_stale_holder_is_refused_after_another_of_ours_took_the_task() {
     fixture.broker.forward(&[&fixture.keys], LATER).await.unwrap();
     assert_eq!(fixture.dequeue("B", 1, LATER).await.len(), 1);
     assert_fenced_off(&fixture, &taken).await;
-    assert_eq!(fixture.broker.ack(&fixture.keys, &[("T1", "B")], LATER).await.unwrap(), [Settled::Done]);
+    assert_eq!(fixture.broker.ack(&fixture.keys, &[lease("T1", "B")], LATER).await.unwrap(), [Settled::Done]);
 }
 
 #[tokio::test]
@@ -95,7 +99,7 @@ async fn a_stale_holder_is_refused_after_the_lease_of_a_go_worker_vanished_and_w
 #[tokio::test]
 async fn a_stale_holder_is_refused_after_the_task_is_gone() {
     let (fixture, taken) = Fixture::with_active().await;
-    fixture.broker.ack(&fixture.keys, &[("T1", "A")], NOW).await.unwrap();
+    fixture.broker.ack(&fixture.keys, &[lease("T1", "A")], NOW).await.unwrap();
     assert_fenced_off(&fixture, &taken).await;
 }
 
@@ -104,10 +108,10 @@ async fn a_holder_keeps_its_task_through_extensions() {
     let (fixture, _) = Fixture::with_active().await;
     for seconds in [5, 10, 35] {
         let now = NOW.plus(Duration::from_secs(seconds));
-        assert_eq!(fixture.broker.extend_leases(&fixture.keys, &[("T1", "A")], now).await.unwrap(), [true]);
+        assert_eq!(fixture.broker.extend_leases(&fixture.keys, &[lease("T1", "A")], now).await.unwrap(), [true]);
     }
     assert_eq!(fixture.dump().await[1], "lease [(\"T1\", 1700000065)]");
-    assert_eq!(fixture.broker.ack(&fixture.keys, &[("T1", "A")], LATER).await.unwrap(), [Settled::Done]);
+    assert_eq!(fixture.broker.ack(&fixture.keys, &[lease("T1", "A")], LATER).await.unwrap(), [Settled::Done]);
 }
 
 #[tokio::test]
@@ -115,13 +119,16 @@ async fn a_recoverer_is_refused_when_the_lease_was_extended_after_it_looked() {
     let (fixture, taken) = Fixture::with_active().await;
     let (expired, next) = fixture.broker.list_expired(&fixture.keys, LATER).await.unwrap();
     assert_eq!((expired[0].id.as_str(), expired[0].expiry, next), ("T1", 1_700_000_030, None));
-    fixture.broker.extend_leases(&fixture.keys, &[("T1", "A")], LATER).await.unwrap();
+    fixture.broker.extend_leases(&fixture.keys, &[lease("T1", "A")], LATER).await.unwrap();
     let message = stored(&taken).failed("expired", LATER, true);
     let guard = Guard::ExpiredLease(expired[0].expiry);
-    let settled =
-        fixture.broker.retry(&fixture.keys, "T1", guard, again(&message, Duration::ZERO, true), LATER).await.unwrap();
+    let settled = fixture
+        .broker
+        .retry(&fixture.keys, "T1", guard, next_attempt(&message, Duration::ZERO, true), LATER)
+        .await
+        .unwrap();
     assert_eq!(settled, Settled::NotMine);
-    assert_eq!(fixture.broker.ack(&fixture.keys, &[("T1", "A")], LATER).await.unwrap(), [Settled::Done]);
+    assert_eq!(fixture.broker.ack(&fixture.keys, &[lease("T1", "A")], LATER).await.unwrap(), [Settled::Done]);
 }
 
 #[tokio::test]
@@ -129,7 +136,8 @@ async fn two_recoverers_recover_a_task_once() {
     let (fixture, taken) = Fixture::with_active().await;
     let message = stored(&taken).failed("expired", LATER, true);
     let guard = Guard::ExpiredLease(1_700_000_030);
-    let recover = || fixture.broker.retry(&fixture.keys, "T1", guard, again(&message, Duration::ZERO, true), LATER);
+    let recover =
+        || fixture.broker.retry(&fixture.keys, "T1", guard, next_attempt(&message, Duration::ZERO, true), LATER);
     assert_eq!(recover().await.unwrap(), Settled::Done);
     assert_eq!(recover().await.unwrap(), Settled::NotMine);
     assert_eq!(fixture.read::<i64>(&["GET", "asynq:{q}:failed"]).await, 1);
@@ -139,8 +147,9 @@ async fn two_recoverers_recover_a_task_once() {
 async fn repeating_a_write_back_changes_nothing() {
     let (fixture, taken) = Fixture::with_active().await;
     let message = stored(&taken).failed("boom", NOW, true);
-    let retry =
-        || fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), again(&message, Duration::ZERO, true), NOW);
+    let retry = || {
+        fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), next_attempt(&message, Duration::ZERO, true), NOW)
+    };
     assert_eq!(retry().await.unwrap(), Settled::Done);
     let before = fixture.dump().await;
     assert_eq!(retry().await.unwrap(), Settled::NotMine);

@@ -35,7 +35,7 @@ async fn a_heartbeat_takes_out_servers_that_ended_more_than_a_minute_ago() {
 }
 
 #[tokio::test]
-async fn live_servers_are_told_by_the_redis_clock_also_after_the_local_one_has_jumped() {
+async fn live_servers_are_known_by_the_redis_clock_also_after_the_local_one_has_jumped() {
     let fixture = Fixture::new();
     let connection = fixture.broker.connection();
     connection.measure_clock().await.unwrap();

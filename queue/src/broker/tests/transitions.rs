@@ -1,15 +1,19 @@
-//! Every transition of a task, compared with the state that asynq v0.26.0 leaves after the same operation (observed on the Go
-//! library). Where ours differs on purpose, the test says so.
+//! Every transition of a task, compared with the state that asynq v0.26.0 leaves after the same operation (observed on
+//! the Go library). Where ours differs on purpose, the test says so.
 
+use super::{FAILED, Fixture, M0, NOW, at, lease, next_attempt, stored, t1, with_id};
+use crate::{
+    broker::{Guard, Settled},
+    clock::Now,
+    task::Enqueued,
+};
 use std::time::Duration;
 
-use super::{FAILED, Fixture, M0, NOW, again, at, stored, t1, with_id};
-use crate::broker::{Guard, Settled};
-use crate::clock::Now;
-use crate::task::Enqueued;
-
-const UNCOUNTED: &str = "0a0c656d61696c3a76657269667912077b2275223a317d1a02543122017128193a04626f6f6d401e5880e2cfaa06";
-const UNIQUE: &str = "0a0c656d61696c3a76657269667912077b2275223a317d1a0254312201712819401e523e6173796e713a7b717d3a756e697175653a656d61696c3a7665726966793a6366656234393036323438663138636239346632303237313163326133346366603c";
+const UNCOUNTED: &str = "\
+    0a0c656d61696c3a76657269667912077b2275223a317d1a02543122017128193a04626f6f6d401e5880e2cfaa06";
+const UNIQUE: &str = "\
+    0a0c656d61696c3a76657269667912077b2275223a317d1a0254312201712819401e523e6173796e713a7b717d3a756e6971\
+    75653a656d61696c3a7665726966793a6366656234393036323438663138636239346632303237313163326133346366603c";
 const LOCK: &str = "asynq:{q}:unique:email:verify:cfeb4906248f18cb94f202711c2a34cf";
 
 #[tokio::test]
@@ -61,7 +65,7 @@ async fn dequeue_takes_the_oldest_first_up_to_the_count_and_nothing_from_a_pause
 #[tokio::test]
 async fn ack_leaves_only_the_counter() {
     let (fixture, _) = Fixture::with_active().await;
-    let settled = fixture.broker.ack(&fixture.keys, &[("T1", "A")], NOW).await.unwrap();
+    let settled = fixture.broker.ack(&fixture.keys, &[lease("T1", "A")], NOW).await.unwrap();
     assert_eq!(settled, [Settled::Done]);
     assert_eq!(fixture.dump().await, ["processed 1"]);
 }
@@ -70,7 +74,7 @@ async fn ack_leaves_only_the_counter() {
 async fn requeue_puts_the_task_next_and_says_since_when() {
     let (fixture, _) = Fixture::with_active().await;
     fixture.broker.enqueue(&with_id("older"), NOW).await.unwrap();
-    fixture.broker.requeue(&fixture.keys, &[("T1", "A")], NOW).await.unwrap();
+    fixture.broker.requeue(&fixture.keys, &[lease("T1", "A")], NOW).await.unwrap();
     let dump = fixture.dump().await;
     assert_eq!(dump[0], "pending [\"older\", \"T1\"]");
     // asynq leaves pending_since out here, which makes its queue latency read 0.
@@ -83,7 +87,11 @@ async fn a_counted_retry_leaves_what_asynq_leaves() {
     let (fixture, taken) = Fixture::with_active().await;
     let message = stored(&taken).failed("boom", NOW, true);
     let delay = Duration::from_secs(20);
-    fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), again(&message, delay, true), NOW).await.unwrap();
+    fixture
+        .broker
+        .retry(&fixture.keys, "T1", Guard::Token("A"), next_attempt(&message, delay, true), NOW)
+        .await
+        .unwrap();
     let task = format!("t:T1 msg={FAILED} state=retry");
     assert_eq!(fixture.dump().await, ["failed 1", "processed 1", "retry [(\"T1\", 1700000020)]", &task]);
 }
@@ -93,7 +101,11 @@ async fn an_uncounted_retry_leaves_no_counters() {
     let (fixture, taken) = Fixture::with_active().await;
     let message = stored(&taken).failed("boom", NOW, false);
     let delay = Duration::from_secs(20);
-    fixture.broker.retry(&fixture.keys, "T1", Guard::Token("A"), again(&message, delay, false), NOW).await.unwrap();
+    fixture
+        .broker
+        .retry(&fixture.keys, "T1", Guard::Token("A"), next_attempt(&message, delay, false), NOW)
+        .await
+        .unwrap();
     assert_eq!(fixture.dump().await, ["retry [(\"T1\", 1700000020)]", &format!("t:T1 msg={UNCOUNTED} state=retry")]);
 }
 
@@ -131,7 +143,7 @@ async fn a_unique_task_with_retention_goes_through_the_states_of_asynq() {
     let message = stored(&taken).completed(NOW);
     let retention = stored(&taken).retention();
     assert_eq!(
-        fixture.broker.complete(&fixture.keys, ("T1", "A"), &message, retention, NOW).await.unwrap(),
+        fixture.broker.complete(&fixture.keys, lease("T1", "A"), &message, retention, NOW).await.unwrap(),
         Settled::Done
     );
     let completed = format!("t:T1 msg={UNIQUE}6880e2cfaa06 state=completed unique_key={LOCK}");
@@ -146,7 +158,7 @@ async fn a_second_unique_task_is_a_duplicate_until_the_first_is_acked() {
     assert_eq!(fixture.broker.enqueue(&unique("T2"), NOW).await.unwrap(), Enqueued::Duplicate);
     assert_eq!(fixture.broker.enqueue(&unique("T1"), NOW).await.unwrap(), Enqueued::AlreadyThere);
     fixture.dequeue("A", 1, NOW).await;
-    fixture.broker.ack(&fixture.keys, &[("T1", "A")], NOW).await.unwrap();
+    fixture.broker.ack(&fixture.keys, &[lease("T1", "A")], NOW).await.unwrap();
     assert_eq!(fixture.broker.enqueue(&unique("T2"), NOW).await.unwrap(), Enqueued::Added);
 }
 
@@ -203,7 +215,7 @@ async fn the_counters_of_the_day_expire_after_90_days() {
 async fn the_total_starts_over_at_the_largest_number() {
     let (fixture, _) = Fixture::with_active().await;
     fixture.redis(&["SET", "asynq:{q}:processed", "9223372036854775807"]).await;
-    fixture.broker.ack(&fixture.keys, &[("T1", "A")], NOW).await.unwrap();
+    fixture.broker.ack(&fixture.keys, &[lease("T1", "A")], NOW).await.unwrap();
     assert_eq!(fixture.dump().await, ["processed 1"]);
 }
 
@@ -217,7 +229,7 @@ async fn fields_of_a_newer_asynq_survive_a_retry() {
     assert_eq!(super::hex(&message[..message.len() - 6]), FAILED);
     fixture
         .broker
-        .retry(&fixture.keys, "T1", Guard::Token("A"), again(&message, Duration::ZERO, true), NOW)
+        .retry(&fixture.keys, "T1", Guard::Token("A"), next_attempt(&message, Duration::ZERO, true), NOW)
         .await
         .unwrap();
 }

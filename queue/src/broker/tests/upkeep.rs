@@ -1,14 +1,14 @@
-//! What happens to tasks without a worker's doing: forwarding on time, recovery lists, lost replies, ghosts, the archive's and
-//! the retention's limits.
+//! What happens to tasks without a worker's doing: forwarding on time, recovery lists, lost replies, ghosts, the
+//! archive's and the retention's limits.
 
+use super::{Fixture, M0, NOW, lease, stored, t1, with_id};
+use crate::{
+    Task,
+    broker::{Dequeue, Guard, maintain::Forwarded},
+    clock::Now,
+    keys::QueueKeys,
+};
 use std::time::Duration;
-
-use super::{Fixture, M0, NOW, stored, t1, with_id};
-use crate::Task;
-use crate::broker::maintain::Forwarded;
-use crate::broker::{Dequeue, Guard};
-use crate::clock::Now;
-use crate::keys::QueueKeys;
 
 fn after_ms(ms: i64) -> Now {
     Now(NOW.0 + ms * 1_000_000)
@@ -23,12 +23,12 @@ async fn a_task_is_forwarded_at_its_millisecond_and_not_at_the_start_of_its_seco
     let fixture = Fixture::new();
     fixture.broker.enqueue(&due_after_ms("T1", 1_400), NOW).await.unwrap();
     let forward = async |ms| fixture.broker.forward(&[&fixture.keys], after_ms(ms)).await.unwrap()[0];
-    let waiting = |come_back_ms| Forwarded { forwarded: 0, more: false, come_back_ms };
+    let waiting = |next_poll_ms| Forwarded { forwarded: 0, more: false, next_poll_ms };
     // Its second (and score) begins at 1 700 000 001 000 ms; the task is due 523 ms into it.
     assert_eq!(forward(0).await, waiting(Some(1_700_000_001_000)));
     assert_eq!(forward(1_000).await, waiting(Some(1_700_000_001_523)));
     assert_eq!(forward(1_399).await, waiting(Some(1_700_000_001_523)));
-    assert_eq!(forward(1_400).await, Forwarded { forwarded: 1, more: false, come_back_ms: None });
+    assert_eq!(forward(1_400).await, Forwarded { forwarded: 1, more: false, next_poll_ms: None });
     let task = format!("t:T1 msg={M0} pending_since={} state=pending", after_ms(1_400).0);
     assert_eq!(fixture.dump().await, ["pending [\"T1\"]", &task]);
 }
@@ -43,7 +43,7 @@ async fn a_score_moved_by_another_program_counts_and_not_our_old_millisecond() {
 }
 
 #[tokio::test]
-async fn a_due_task_of_a_group_joins_it_again() {
+async fn a_due_task_of_a_group_joins_it_next_attempt() {
     let fixture = Fixture::new();
     fixture.broker.enqueue(&due_after_ms("T1", 1_000), NOW).await.unwrap();
     fixture.redis(&["HSET", "asynq:{q}:t:T1", "group", "gg"]).await;
@@ -128,8 +128,8 @@ async fn a_dequeue_that_redis_refuses_in_the_middle_leaves_the_tasks_where_they_
         let forbid = format!("-{command}");
         fixture.redis(&["ACL", "SETUSER", &user, "on", "nopass", "~*", "&*", "+@all", &forbid]).await;
         let stand_in = fixture.as_user(&user);
-        let wish = Dequeue { keys: QueueKeys::new("q").into(), token: "A".into(), count: 2 };
-        assert!(stand_in.dequeue(&[wish], NOW).await.unwrap().remove(0).is_err(), "without {command}");
+        let request = Dequeue { keys: QueueKeys::new("q").into(), token: "A".into(), count: 2 };
+        assert!(stand_in.dequeue(&[request], NOW).await.unwrap().remove(0).is_err(), "without {command}");
         fixture.redis(&["ACL", "DELUSER", &user]).await;
         let ids = fixture.dequeue("B", 2, NOW).await.into_iter().map(|taken| taken.id).collect::<Vec<_>>();
         assert_eq!(ids, ["a", "b"], "without {command}");
@@ -156,7 +156,7 @@ async fn an_active_task_that_lost_its_lease_gets_it_back_for_its_holder() {
     let (fixture, _) = Fixture::with_active().await;
     fixture.redis(&["DEL", "asynq:{q}:lease"]).await;
     assert_eq!(fixture.broker.repair(&fixture.keys, 0, NOW).await.unwrap(), 1);
-    assert_eq!(fixture.broker.extend_leases(&fixture.keys, &[("T1", "A")], NOW).await.unwrap(), [true]);
+    assert_eq!(fixture.broker.extend_leases(&fixture.keys, &[lease("T1", "A")], NOW).await.unwrap(), [true]);
     fixture.redis(&["DEL", "asynq:{q}:lease"]).await;
     fixture.redis(&["HDEL", "asynq:{q}:t:T1", "lease_token", "lease_score"]).await;
     assert_eq!(fixture.broker.repair(&fixture.keys, 0, NOW).await.unwrap(), 1);
@@ -200,7 +200,7 @@ async fn completed_tasks_are_deleted_when_their_retention_ends() {
         fixture.broker.enqueue(&with_id(id), NOW).await.unwrap();
         let taken = fixture.dequeue("A", 1, NOW).await.remove(0);
         let retention = Duration::from_secs(if id == "short" { 10 } else { 20 });
-        fixture.broker.complete(&fixture.keys, (id, "A"), &taken.message, retention, NOW).await.unwrap();
+        fixture.broker.complete(&fixture.keys, lease(id, "A"), &taken.message, retention, NOW).await.unwrap();
     }
     assert_eq!(fixture.broker.delete_expired(&fixture.keys, after_ms(9_000)).await.unwrap(), 0);
     assert_eq!(fixture.broker.delete_expired(&fixture.keys, after_ms(10_000)).await.unwrap(), 1);

@@ -1,11 +1,14 @@
-//! What becomes of the tasks of a dequeue whose reply was lost. Takes a dispatcher apart; a whole server is tested in `tests`.
+//! What becomes of the tasks of a dequeue whose reply was lost. Takes a dispatcher apart; a whole server is tested in
+//! `tests`.
 
-use tokio::sync::mpsc;
-
-use super::super::settler;
 use super::*;
-use crate::broker::Broker;
-use crate::{Connection, Job, QueuePriority, RetryPolicy, Task, TaskError};
+use crate::{
+    Connection, Job, QueuePriority, RetryPolicy, Task, TaskError,
+    broker::Broker,
+    clock::Now,
+    server::settler::{Outcome, Settlement},
+};
+use tokio::sync::mpsc;
 
 struct Never;
 
@@ -18,24 +21,31 @@ impl Handler for Never {
 /// A dispatcher with one task in Redis that its dequeue took `age` ago and whose reply was lost; what it settles.
 async fn with_lost_reply(
     age: Duration,
-) -> (Dispatcher<Never>, watch::Receiver<Settings>, mpsc::UnboundedReceiver<settler::Result>) {
+) -> (Dispatcher<Never>, watch::Receiver<Settings>, mpsc::UnboundedReceiver<Settlement>) {
     let broker = Broker::new(Connection::open(&servers::redis().fresh_database(), None).expect("a good URI"));
     broker.connection().measure_clock().await.expect("Redis answers");
-    let task = Task::new("greet", "{}");
+    let task = Task::new("mail:send", "{}");
     broker.enqueue(&task, broker.now()).await.expect("enqueued");
     let queue = QueuePriority { name: task.queue, priority: 1, paused: false };
     let settings =
         Settings { queues: vec![queue], strict_priority: false, concurrency: 1, retry: RetryPolicy::default() };
-    let (results, settled) = mpsc::unbounded_channel();
+    let (sender, settled) = mpsc::unbounded_channel();
     let settings = watch::channel(settings).1;
-    let shared = Arc::new(Shared::new(broker.clone(), settings.clone(), results));
-    let (queue, token) = (shared.queues.get("default"), Arc::<str>::from("A"));
-    let wish = Dequeue { keys: Arc::clone(&queue.keys), token: Arc::clone(&token), count: 1 };
-    let then = crate::clock::Now(broker.now().0 - age.as_nanos() as i64);
-    broker.dequeue(&[wish], then).await.expect("dequeued");
-    let lost = vec![Lost { queue, token, look: Instant::now(), looks_left: 1 }];
-    let (empty, random) = (HashSet::new(), Random::from_seed(1));
-    (Dispatcher { shared, handler: Arc::new(Never), empty, lost, random, dequeues: 0 }, settings, settled)
+    let shared = Arc::new(Shared::new(broker.clone(), settings.clone(), sender));
+    let queue = shared.queues.get("default");
+    let token = Arc::<str>::from("A");
+    let request = Dequeue { keys: Arc::clone(&queue.keys), token: Arc::clone(&token), count: 1 };
+    let then = Now(broker.now().0 - age.as_nanos() as i64);
+    broker.dequeue(&[request], then).await.expect("dequeued");
+    let dispatcher = Dispatcher {
+        shared,
+        handler: Arc::new(Never),
+        empty: HashSet::new(),
+        lost: vec![Lost { queue, token, next_reclaim: Instant::now(), reclaims_left: 1 }],
+        random: Random::from_seed(1),
+        dequeues: 0,
+    };
+    (dispatcher, settings, settled)
 }
 
 #[tokio::test]
@@ -44,17 +54,18 @@ async fn tasks_of_a_reply_lost_long_ago_start_under_a_fresh_lease() {
     dispatcher.take_lost().await.expect("Redis answers");
     let shared = &dispatcher.shared;
     assert_eq!(shared.running.len(), 1);
-    let (broker, keys) = (&shared.broker, &shared.queues.get("default").keys);
+    let broker = &shared.broker;
     let in_ten_seconds = broker.now().plus(Duration::from_secs(10));
-    let (expired, ends) = broker.list_expired(keys, in_ten_seconds).await.expect("Redis answers");
+    let (expired, ends) =
+        broker.list_expired(&shared.queues.get("default").keys, in_ten_seconds).await.expect("Redis answers");
     assert!(expired.is_empty() && ends.is_some(), "{expired:?}");
 }
 
 #[tokio::test]
 async fn a_server_that_stops_hands_back_the_tasks_of_a_reply_it_lost_just_before() {
     let (mut dispatcher, settings, mut settled) = with_lost_reply(Duration::ZERO).await;
-    dispatcher.lost[0].look += SAFETY_POLL;
+    dispatcher.lost[0].next_reclaim += POLL_INTERVAL;
     dispatcher.shared.stop_taking.cancel();
     dispatch(dispatcher, settings).await;
-    assert!(matches!(settled.try_recv().expect("handed back").outcome, settler::Outcome::Requeue));
+    assert!(matches!(settled.try_recv().expect("handed back").outcome, Outcome::Requeue));
 }

@@ -1,26 +1,21 @@
-//! What the queue's tests share: an empty database of a real Redis, a producer, a server whose handler reports its jobs, and
-//! waiting on conditions with a deadline.
-
-#![allow(dead_code, reason = "each test program uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "a failed set-up fails the test")]
+//! What the queue's tests start with: an empty database of a real Redis, a producer, a server whose handler reports its
+//! jobs, and waiting on conditions with a deadline.
 
 pub(crate) mod peer;
-
-use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use queue::{
     Client, Connection, Handler, Inspector, Job, QueuePriority, QueueState, RetryPolicy, Server, Settings, TaskError,
 };
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 /// No condition of these tests takes longer than this, unless something is broken.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-pub(crate) struct Bench {
+pub(crate) struct Fixture {
     pub(crate) uri: String,
-    pub(crate) connection: Connection,
+
     pub(crate) client: Client,
     pub(crate) inspector: Inspector,
     pub(crate) raw: redis::Client,
@@ -81,15 +76,15 @@ impl Handler for Reporting {
 }
 
 /// Waits until the queue `default` holds no task that is still to run or given up, and sees that no key of one is left.
-pub(crate) async fn nothing_left(bench: &Bench) {
-    bench
-        .until("nothing left", async |bench| {
-            let state = bench.state("default").await;
+pub(crate) async fn nothing_left(fixture: &Fixture) {
+    fixture
+        .until("nothing left", async |fixture| {
+            let state = fixture.state("default").await;
             state.pending + state.active + state.scheduled + state.retry + state.archived == 0
         })
         .await;
-    assert_eq!(bench.task_keys("default").await, Vec::<String>::new());
-    assert_eq!(bench.redis::<i64>(&["EXISTS", "asynq:{default}:lease", "asynq:{default}:active"]).await, 0);
+    assert_eq!(fixture.task_keys("default").await, Vec::<String>::new());
+    assert_eq!(fixture.redis::<i64>(&["EXISTS", "asynq:{default}:lease", "asynq:{default}:active"]).await, 0);
 }
 
 /// Settings for one queue named `default`.
@@ -98,7 +93,7 @@ pub(crate) fn settings() -> Settings {
     Settings { queues: vec![queue], strict_priority: false, concurrency: 4, retry: RetryPolicy::default() }
 }
 
-impl Bench {
+impl Fixture {
     /// An empty database of the Redis that all tests of this program share.
     pub(crate) fn new() -> Self {
         Self::at(servers::redis().fresh_database())
@@ -106,9 +101,10 @@ impl Bench {
 
     pub(crate) fn at(uri: String) -> Self {
         let connection = Connection::open(&uri, None).unwrap();
-        let (client, inspector) = (Client::new(connection.clone()), Inspector::new(connection.clone()));
+        let client = Client::new(connection.clone());
+        let inspector = Inspector::new(connection);
         let raw = redis::Client::open(&*uri).unwrap();
-        Self { uri, connection, client, inspector, raw }
+        Self { uri, client, inspector, raw }
     }
 
     /// A server on a connection of its own.

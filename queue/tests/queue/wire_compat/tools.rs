@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gos_inspector_reads_every_state_that_we_write() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let mixed = answer(|job| async move {
         match job.task.id.as_str() {
             "active" => std::future::pending().await,
@@ -15,19 +15,19 @@ async fn gos_inspector_reads_every_state_that_we_write() {
             _ => Ok(()),
         }
     });
-    let (_server, mut jobs) = bench.server(|settings| settings.concurrency = 5, mixed);
-    bench.client.enqueue(&Task { retention: Duration::from_secs(600), ..task("completed") }).await.unwrap();
+    let (_server, mut jobs) = fixture.server(|settings| settings.concurrency = 5, mixed);
+    fixture.client.enqueue(&Task { retention: Duration::from_secs(600), ..task("completed") }).await.unwrap();
     let tasks = ["active", "retry", "archived", "done"].map(task);
-    bench.client.enqueue_many(&tasks).await.unwrap();
+    fixture.client.enqueue_many(&tasks).await.unwrap();
     for _ in 0..5 {
         jobs.next().await;
     }
-    bench.until("settled", async |bench| bench.state("default").await.active == 1).await;
+    fixture.until("settled", async |fixture| fixture.state("default").await.active == 1).await;
     let later = Task { process_at: Some(jiff::Timestamp::now() + Duration::from_secs(600)), ..task("scheduled") };
-    bench.client.pause("default").await.unwrap();
-    bench.client.enqueue_many(&[later, task("pending")]).await.unwrap();
+    fixture.client.pause("default").await.unwrap();
+    fixture.client.enqueue_many(&[later, task("pending")]).await.unwrap();
 
-    let seen = peer::run(&bench.uri, &["inspect"]).await.unwrap().remove(0);
+    let seen = peer::run(&fixture.uri, &["inspect"]).await.unwrap().remove(0);
     let queue = &seen["Queues"]["default"];
     for state in ["pending", "active", "scheduled", "retry", "archived", "completed"] {
         let listed = &queue["Tasks"][state];
@@ -52,16 +52,16 @@ async fn gos_inspector_reads_every_state_that_we_write() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gos_inspector_sees_our_running_tasks_with_the_next_heartbeat() {
-    let bench = Bench::new();
-    let (_server, mut jobs) = bench.server(|_| {}, answer(|_| std::future::pending()));
-    bench.client.enqueue(&task("a")).await.unwrap();
+    let fixture = Fixture::new();
+    let (_server, mut jobs) = fixture.server(|_| {}, answer(|_| std::future::pending()));
+    fixture.client.enqueue(&task("a")).await.unwrap();
     jobs.next().await;
-    bench
-        .until("listed", async |bench| {
-            let seen = peer::run(&bench.uri, &["inspect"]).await.unwrap().remove(0);
+    fixture
+        .until("listed", async |fixture| {
+            let seen = peer::run(&fixture.uri, &["inspect"]).await.unwrap().remove(0);
             let workers = &seen["Servers"][0]["ActiveWorkers"];
             workers.as_array().is_some_and(|workers| {
-                workers.len() == 1 && workers[0]["TaskID"] == "a" && workers[0]["TaskType"] == "greet"
+                workers.len() == 1 && workers[0]["TaskID"] == "a" && workers[0]["TaskType"] == "mail:send"
             })
         })
         .await;
@@ -69,9 +69,9 @@ async fn gos_inspector_sees_our_running_tasks_with_the_next_heartbeat() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_buttons_of_gos_tools_work_on_our_server() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let act =
-        async |action: &str, id: &str| peer::run(&bench.uri, &["act", "-action", action, "-id", id]).await.unwrap();
+        async |action: &str, id: &str| peer::run(&fixture.uri, &["act", "-action", action, "-id", id]).await.unwrap();
     let cancellable = answer(|job| async move {
         if job.retried > 0 {
             return Ok(());
@@ -79,37 +79,38 @@ async fn the_buttons_of_gos_tools_work_on_our_server() {
         job.cancelled.cancelled().await;
         Err(TaskError::Retry { after: Some(Duration::from_secs(600)), counted: true, cause: "cancelled".to_owned() })
     });
-    let (_server, mut jobs) = bench.server(|_| {}, cancellable);
-    bench.client.enqueue(&task("a")).await.unwrap();
+    let (_server, mut jobs) = fixture.server(|_| {}, cancellable);
+    fixture.client.enqueue(&task("a")).await.unwrap();
     let running = jobs.next().await;
-    bench
+    fixture
         .until("cancelled", async |_| {
             act("cancel", "a").await;
             running.cancelled.is_cancelled()
         })
         .await;
-    bench.until("retried", async |bench| bench.state("default").await.retry == 1).await;
+    fixture.until("retried", async |fixture| fixture.state("default").await.retry == 1).await;
     act("pause", "").await;
     act("run", "a").await;
-    assert_eq!(bench.state("default").await.pending, 1);
+    assert_eq!(fixture.state("default").await.pending, 1);
     act("unpause", "").await;
     assert_eq!(jobs.next().await.retried, 1);
-    nothing_left(&bench).await;
+    nothing_left(&fixture).await;
 
-    bench.client.pause("default").await.unwrap();
-    bench.client.enqueue_many(&[task("b"), task("c")]).await.unwrap();
+    fixture.client.pause("default").await.unwrap();
+    fixture.client.enqueue_many(&[task("b"), task("c")]).await.unwrap();
     act("archive", "b").await;
     act("delete", "c").await;
-    let state = bench.state("default").await;
+    let state = fixture.state("default").await;
     assert_eq!((state.archived, state.pending), (1, 0));
-    assert_eq!(bench.task_keys("default").await, ["asynq:{default}:t:b"]);
+    assert_eq!(fixture.task_keys("default").await, ["asynq:{default}:t:b"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_inspector_sees_a_go_server() {
-    let bench = Bench::new();
-    let _worker = Worker::start(&bench.uri, &["-queues", "critical=6,default=3", "-concurrency", "7", "-strict"]).await;
-    bench.until("listed", async |bench| bench.inspector.servers().await.unwrap().len() == 1).await;
-    let server = bench.inspector.servers().await.unwrap().remove(0);
+    let fixture = Fixture::new();
+    let _worker =
+        Worker::start(&fixture.uri, &["-queues", "critical=6,default=3", "-concurrency", "7", "-strict"]).await;
+    fixture.until("listed", async |fixture| fixture.inspector.servers().await.unwrap().len() == 1).await;
+    let server = fixture.inspector.servers().await.unwrap().remove(0);
     assert_eq!((server.concurrency, server.strict_priority, server.queues["critical"]), (7, true, 6));
 }

@@ -1,16 +1,18 @@
 //! The real asynq of Go: builds the program in `tests/go` once, runs its subcommands, and talks to its worker.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::OnceLock;
-
-use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
-
 use super::DEADLINE;
+use serde_json::Value;
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::OnceLock,
+};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
 
-const OLDEST_GO: (u32, u32) = (1, 26);
+const MIN_GO: (u32, u32) = (1, 26);
 
 /// The built program.
 fn program() -> &'static Path {
@@ -28,8 +30,8 @@ fn program() -> &'static Path {
 
 /// A Go that can build the program: on `PATH`, or where `make setup` puts it.
 fn go(root: &Path) -> PathBuf {
-    let places = [PathBuf::from("go"), root.join("target/tools/go/bin/go"), PathBuf::from("/usr/local/go/bin/go")];
-    let found = places.into_iter().find(|go| version(go).is_some_and(|version| version >= OLDEST_GO));
+    let candidates = [PathBuf::from("go"), root.join("target/tools/go/bin/go"), PathBuf::from("/usr/local/go/bin/go")];
+    let found = candidates.into_iter().find(|go| version(go).is_some_and(|version| version >= MIN_GO));
     found.expect("no Go of 1.26 or newer on this machine. Fix: run `make setup`")
 }
 

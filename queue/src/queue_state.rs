@@ -1,0 +1,34 @@
+//! What can be read of one queue. Values only.
+
+use jiff::Timestamp;
+
+/// One queue at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct QueueState {
+    /// Tasks ready to run.
+    pub pending: u64,
+    /// Tasks being run.
+    pub active: u64,
+    /// Tasks scheduled for later, due ones not forwarded yet included.
+    pub scheduled: u64,
+    /// Tasks waiting for their next attempt, due ones included.
+    pub retry: u64,
+    /// Tasks given up.
+    pub archived: u64,
+    /// Succeeded tasks within their retention.
+    pub completed: u64,
+    /// Scheduled and retry tasks that are due by the Redis clock.
+    pub due: u64,
+    /// Scheduled and retry tasks that are due now or within the asked period.
+    pub due_within: u64,
+    /// When the next scheduled or retry task is (or was) due; whole seconds.
+    pub next_due_at: Option<Timestamp>,
+    /// Since when the task that runs next has been pending. `None` when nothing is pending or its producer did not say.
+    pub oldest_pending_since: Option<Timestamp>,
+    /// Attempts that ended, ever.
+    pub processed: u64,
+    /// Attempts that failed, ever.
+    pub failed: u64,
+    /// asynq's pause flag.
+    pub paused: bool,
+}

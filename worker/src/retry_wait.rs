@@ -23,7 +23,7 @@ pub(crate) fn policy(backoff: &Backoff) -> RetryPolicy {
 /// the mail's failure: the mail is back when the next probe is likely. `task.backoff.max` bounds every wait of ours.
 pub(crate) fn wait(class: Class, failures: u32, backoff: &Backoff, random: u64) -> Duration {
     match class {
-        Class::RelayDown | Class::Misconfigured => {
+        Class::RelayDown | Class::Limited | Class::Misconfigured => {
             let (shortest, longest) = PROBE_WAIT;
             let range_ms = (longest - shortest).as_millis();
             let drawn_ms = ((range_ms * u128::from(random)) >> 64) as u64;

@@ -79,6 +79,11 @@ impl Reply {
         (whole && numbers.next().is_none()).then_some(word)
     }
 
+    /// What the server wrote, in one line; may hold addresses.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Code and text in one line, to be kept in PostgreSQL.
     pub fn for_the_record(&self) -> String {
         format!("{} {}", self.code, self.text)
@@ -153,12 +158,12 @@ impl Failure {
         class(self.phase, &self.cause)
     }
 
-    /// Whether the mail server works for us, as far as this failure tells. A 554 to a recipient may be about that recipient
-    /// alone ("5.7.1 access denied"): five such addresses must not stop everybody's mail.
+    /// Whether the mail server works for us, as far as this failure tells. What it has against us at RCPT may be said by the
+    /// recipient's own server behind it: five such addresses must not stop everybody's mail.
     pub(super) fn relay_works(&self) -> Option<bool> {
-        match (self.phase, self.code()) {
-            (Phase::Rcpt | Phase::Data, Some(554)) => None,
-            _ => self.class().relay_works(),
+        match (self.phase, self.class()) {
+            (Phase::Rcpt | Phase::Data | Phase::Dot, Class::Misconfigured) => None,
+            (_, class) => class.relay_works(),
         }
     }
 

@@ -17,7 +17,7 @@ async fn a_mail_arrives_as_it_was_written() {
 
 #[tokio::test]
 async fn every_row_of_the_table_of_classes() {
-    use Class::{Misconfigured, Permanent, RelayDown, Transient, Unknown};
+    use Class::{Limited, Misconfigured, Permanent, RelayDown, Transient, Unknown};
     let inbox = inbox(Settings::default());
     let settings = settings(&inbox, SmtpTls::None);
     let reply = Rule::reply;
@@ -25,9 +25,9 @@ async fn every_row_of_the_table_of_classes() {
     let rows = [
         (close(Phase::Connect), RelayDown),
         (reply(Phase::Greeting, 554, "no service"), RelayDown),
-        (reply(Phase::Ehlo, 421, "busy"), RelayDown),
-        (reply(Phase::MailFrom, 421, "busy"), RelayDown),
-        (reply(Phase::MailFrom, 451, "local error"), RelayDown),
+        (reply(Phase::Ehlo, 421, "busy"), Limited),
+        (reply(Phase::MailFrom, 421, "busy"), Limited),
+        (reply(Phase::MailFrom, 451, "local error"), Limited),
         (reply(Phase::MailFrom, 550, "5.7.1 sender refused"), Misconfigured),
         (close(Phase::MailFrom), RelayDown),
         (reply(Phase::Rcpt, 450, "4.2.0 greylisted"), Transient),
@@ -38,12 +38,19 @@ async fn every_row_of_the_table_of_classes() {
         (reply(Phase::Rcpt, 551, "5.1.6 moved"), Permanent),
         (reply(Phase::Rcpt, 553, "5.1.3 bad"), Permanent),
         (reply(Phase::Rcpt, 554, "5.7.1 relay access denied"), Misconfigured),
+        (
+            reply(Phase::Rcpt, 504, "5.5.2 <worker>: Helo command rejected: need fully-qualified hostname"),
+            Misconfigured,
+        ),
+        (reply(Phase::Rcpt, 552, "5.2.2 mailbox full"), Transient),
+        (reply(Phase::Rcpt, 452, "4.5.3 too many mails"), Limited),
         (close(Phase::Rcpt), RelayDown),
         (reply(Phase::Data, 451, "later"), Transient),
         (close(Phase::Data), RelayDown),
         (reply(Phase::Dot, 451, "4.3.0 later"), Transient),
-        (reply(Phase::Dot, 421, "closing"), RelayDown),
-        (reply(Phase::Dot, 554, "5.6.0 refused"), Permanent),
+        (reply(Phase::Dot, 421, "closing"), Limited),
+        (reply(Phase::Dot, 554, "5.6.0 refused"), Misconfigured),
+        (reply(Phase::Dot, 550, "5.4.5 daily quota exceeded"), Limited),
         (close(Phase::Dot), Unknown),
         (close(Phase::Accepted), Unknown),
     ];

@@ -16,13 +16,13 @@ async fn i2_and_the_table_of_classes_each_failure_is_recorded_and_told_to_the_qu
     // What happens, class, state afterwards, counted failures, whether the wait is a minute at least.
     let rows = [
         (Rule::new(Phase::Connect, Action::Close), "relay_down", "dispatched", 0, false),
-        (Rule::reply(Phase::MailFrom, 421, "busy"), "relay_down", "dispatched", 0, false),
+        (Rule::reply(Phase::MailFrom, 421, "busy"), "limited", "dispatched", 0, false),
         (Rule::new(Phase::Rcpt, Action::Close), "relay_down", "dispatched", 0, false),
         (Rule::reply(Phase::MailFrom, 550, "5.7.1 sender"), "misconfigured", "dispatched", 0, false),
         (Rule::reply(Phase::Rcpt, 451, "4.7.1 greylisted"), "transient", "dispatched", 1, true),
         (Rule::reply(Phase::Dot, 452, "4.3.1 full"), "transient", "dispatched", 1, true),
         (Rule::reply(Phase::Rcpt, 550, "5.1.1 unknown"), "permanent", "refused", 0, false),
-        (Rule::reply(Phase::Dot, 554, "5.6.0 refused"), "permanent", "refused", 0, false),
+        (Rule::reply(Phase::Dot, 554, "5.6.0 refused"), "misconfigured", "dispatched", 0, false),
         (Rule::new(Phase::Dot, Action::Close), "unknown", "dispatched", 1, true),
     ];
     for (number, (rule, class, state, failures, waits)) in rows.into_iter().enumerate() {

@@ -1,16 +1,16 @@
-//! From a validated pipeline to what shall exist: pure steps, one file per kind of object.
+//! From a validated pipeline to what should exist: pure steps, one file per kind of object.
 //!
-//! Takes: the resource, and decisions that were made elsewhere. Gives: desired objects; the same input gives the same bytes.
-//! Does not: do I/O.
+//! Takes: the resource, and decisions that were made elsewhere. Gives: desired objects; the same input gives the same
+//! bytes. Does not: do I/O.
 //!
 //! # Layout
 //!
 //! - [`names`]: names, labels, ports, annotations
 //! - [`child`]: one desired object, and the kinds there are
 //! - [`document`], [`mounts`]: `pipeline.yaml`, and where its files are mounted
-//! - [`checksum`]: what cannot change in a running process
-//! - `config_map`, `service_account`, `service`, `deployment` (with `pod`), `disruption_budget`, `network_policy`, `ingress`,
-//!   `http_route`, `pod_monitor`: one kind each
+//! - [`restarts`], [`checksum`]: what cannot change in a running process
+//! - `config_map`, `service_account`, `service`, `deployment` (with `pod`), `disruption_budget`, `network_policy`,
+//!   `ingress`, `http_route`, `pod_monitor`: one kind each
 //! - [`key_secret`]: the generated keys, the one object that is made once and never changed
 
 pub mod checksum;
@@ -27,13 +27,14 @@ pub mod names;
 mod network_policy;
 mod pod;
 mod pod_monitor;
+pub mod restarts;
 mod service;
 mod service_account;
 
 use crate::crd::{SignupPipeline, SignupPipelineSpec};
 use checksum::Checksums;
 use child::Child;
-use names::Part;
+use names::Component;
 use pipeline::document::InvalidDocument;
 
 /// What the resource itself does not say.
@@ -78,13 +79,13 @@ impl<'a> Subject<'a> {
 pub fn children(pipeline: &SignupPipeline, inputs: &Inputs) -> Result<Vec<Child>, InvalidDocument> {
     let subject = Subject::new(pipeline);
     let mut children = vec![config_map::build(&subject)?];
-    children.extend(Part::ALL.map(|part| service_account::build(&subject, part)));
+    children.extend(Component::ALL.map(|component| service_account::build(&subject, component)));
     if subject.spec.network_policy.enabled {
-        children.extend(Part::ALL.map(|part| network_policy::build(&subject, inputs, part)));
+        children.extend(Component::ALL.map(|component| network_policy::build(&subject, inputs, component)));
     }
     children.push(service::build(&subject));
-    children.extend(Part::ALL.map(|part| deployment::build(&subject, inputs, part)));
-    children.extend(Part::ALL.into_iter().filter_map(|part| disruption_budget::build(&subject, part)));
+    children.extend(Component::ALL.map(|component| deployment::build(&subject, inputs, component)));
+    children.extend(Component::ALL.into_iter().filter_map(|component| disruption_budget::build(&subject, component)));
     if let Some(expose) = &subject.spec.expose {
         children.extend(expose.ingress.as_ref().map(|ingress| ingress::build(&subject, expose, ingress)));
         children.extend(expose.gateway.as_ref().map(|gateway| http_route::build(&subject, expose, gateway)));
@@ -100,6 +101,6 @@ pub fn children(pipeline: &SignupPipeline, inputs: &Inputs) -> Result<Vec<Child>
 /// [`InvalidDocument`] when the processes would refuse it.
 pub fn configuration(pipeline: &SignupPipeline) -> Result<(String, String), InvalidDocument> {
     let text = config_map::text(&Subject::new(pipeline))?;
-    let hash = checksum::hash([text.as_bytes()]);
+    let hash = pipeline::hash([text.as_bytes()]);
     Ok((text, hash))
 }

@@ -1,25 +1,25 @@
 //! `operator check`: what is wrong with a cluster, a pipeline or a file, and what to do about each finding.
 //!
-//! Takes: flags, and the cluster that the environment names. Gives: a [`Report`] of one line per thing looked at. Changes
-//! nothing, and shows no value of a Secret. Does not: open a connection to PostgreSQL, Redis or a mail server; the operator and
-//! the pods do, and their conditions are read.
+//! Takes: flags, and the cluster that the environment names. Gives: a [`Report`] of one line per thing checked. Changes
+//! nothing, and shows no value of a Secret. Does not: open a connection to PostgreSQL, Redis or a mail server; the
+//! operator and the pods do, and their conditions are read.
 //!
 //! # Layout
 //!
 //! - [`mod@line`]: a finding and how it is printed
-//! - `look`, `seen`: reads the cluster, the only I/O (with [`run`], which puts snapshots together)
+//! - `cluster`, `seen`: reads the cluster, the only I/O (with [`run`], which puts snapshots together)
 //! - `offers`, `definition`, `process`, `rights`: judge the cluster (pure)
 //! - `pipeline`, with `conditions`, `secrets`, `exposure`, `pods`: judge a pipeline (pure)
 //! - `file`: judges a file (pure)
-//! - [`error`]: why nobody could look
+//! - [`error`]: why a check could not be made
 
+mod cluster;
 mod conditions;
 mod definition;
 pub mod error;
 mod exposure;
 mod file;
 pub mod line;
-mod look;
 mod offers;
 mod pipeline;
 mod pods;
@@ -41,7 +41,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 type Operators = Seen<Vec<process::Running>>;
 
 /// An API server that is slower does not work.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Flags of `operator check`.
 #[derive(Debug, clap::Args)]
@@ -87,11 +87,11 @@ pub enum Output {
     Json,
 }
 
-/// Looks and judges.
+/// Reads and judges.
 ///
 /// # Errors
 ///
-/// [`CheckError`] when nobody could look.
+/// [`CheckError`] when the cluster could not be read.
 pub async fn run(options: &Options) -> Result<Report, CheckError> {
     if let Some(path) = &options.file {
         let text = std::fs::read_to_string(path).map_err(|source| CheckError::Read { path: path.clone(), source })?;
@@ -99,22 +99,22 @@ pub async fn run(options: &Options) -> Result<Report, CheckError> {
     }
     let client = client().await?;
     let mut report = Report::default();
-    let version = look::version(&client).await?;
-    let operators = look::operators(&client, &options.operator_namespace).await?;
+    let version = cluster::version(&client).await?;
+    let operators = cluster::operators(&client, &options.operator_namespace).await?;
     if options.name.is_none() && options.namespace.is_none() {
         report.findings.push(offers::version(&version));
-        cluster(&client, options, &operators, &mut report).await?;
+        check_cluster(&client, options, &operators, &mut report).await?;
     }
     if options.all_namespaces {
-        pipelines(&client, None, None, &operators, &mut report).await?;
+        check_pipelines(&client, None, None, &operators, &mut report).await?;
     } else if options.name.is_some() || options.namespace.is_some() {
         let namespace = options.namespace.as_deref().unwrap_or(client.default_namespace()).to_owned();
-        pipelines(&client, Some(&namespace), options.name.as_deref(), &operators, &mut report).await?;
+        check_pipelines(&client, Some(&namespace), options.name.as_deref(), &operators, &mut report).await?;
     }
     Ok(report)
 }
 
-/// Looks, judges and prints; the exit code says how it is.
+/// Reads, judges and prints; the exit code says how it is.
 pub async fn main(options: &Options) -> ExitCode {
     let printed = match run(options).await {
         Ok(report) => match options.output {
@@ -137,18 +137,18 @@ pub async fn main(options: &Options) -> ExitCode {
 
 async fn client() -> Result<Client, CheckError> {
     let mut config = Config::infer().await.map_err(|error| CheckError::Cluster(Box::new(error)))?;
-    (config.connect_timeout, config.read_timeout) = (Some(ANSWER_LIMIT), Some(ANSWER_LIMIT));
+    (config.connect_timeout, config.read_timeout) = (Some(ANSWER_TIMEOUT), Some(ANSWER_TIMEOUT));
     Client::try_from(config).map_err(|error| CheckError::Cluster(Box::new(error)))
 }
 
-async fn cluster(
+async fn check_cluster(
     client: &Client,
     options: &Options,
     operators: &Operators,
     report: &mut Report,
 ) -> Result<(), CheckError> {
-    report.findings.push(match look::definition(client).await? {
-        Seen::Forbidden => definition::judge_served(&look::missing_fields(client).await?),
+    report.findings.push(match cluster::definition(client).await? {
+        Seen::Forbidden => definition::judge_served(&cluster::missing_fields(client).await?),
         Seen::There(found) => definition::judge(Some(&found)),
         Seen::Absent => definition::judge(None),
     });
@@ -157,27 +157,27 @@ async fn cluster(
         Seen::There(operators) => {
             for running in operators {
                 report.findings.extend(process::judge(running, Timestamp::now()));
-                let denied = look::denied(client, &running.operator).await?;
+                let denied = cluster::denied(client, &running.operator).await?;
                 report.findings.extend(rights::judge(&running.operator, denied.as_deref()));
             }
         }
         Seen::Absent | Seen::Forbidden => report.findings.push(process::hidden(&options.operator_namespace)),
     }
-    for ((_, _, kind, needed_by), is_there) in offers::OPTIONAL.into_iter().zip(look::kinds(client).await) {
+    for ((_, _, kind, needed_by), is_there) in offers::OPTIONAL.into_iter().zip(cluster::kinds(client).await) {
         report.findings.push(offers::kind(kind, needed_by, is_there));
     }
-    report.findings.push(offers::classes(&look::classes(client).await?));
+    report.findings.push(offers::classes(&cluster::classes(client).await?));
     Ok(())
 }
 
-async fn pipelines(
+async fn check_pipelines(
     client: &Client,
     namespace: Option<&str>,
     name: Option<&str>,
     operators: &Operators,
     report: &mut Report,
 ) -> Result<(), CheckError> {
-    let found = match look::list::<SignupPipeline>(client, namespace, "").await? {
+    let found = match cluster::list::<SignupPipeline>(client, namespace, "").await? {
         Seen::There(found) => found,
         Seen::Absent => {
             report.findings.push(definition::judge(None));
@@ -190,7 +190,7 @@ async fn pipelines(
         report.findings.push(pipeline::none(namespace, name, &found));
         return Ok(());
     }
-    let classes = look::classes(client).await?;
+    let classes = cluster::classes(client).await?;
     let shares = snapshot::Shares::look(client, &found).await?;
     for pipeline in found.iter().filter(wanted) {
         let snapshot = snapshot::snapshot(client, pipeline, &classes, &shares).await?;

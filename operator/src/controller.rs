@@ -1,53 +1,39 @@
 //! The operator in a cluster: keeps every SignupPipeline's children as the resource says, and reports.
 //!
-//! Takes: a client and a scope. Gives: a reconcile per pipeline at each change of the resource, its children or its pods, and
-//! every [`LOOK`], or more often where `pollInterval` says so. Does not: provision PostgreSQL or Redis, or write anything while nothing changes.
+//! Takes: a client and a scope. Gives: a reconcile per pipeline at each change of the resource, its children or its
+//! pods, and every [`POLL_INTERVAL`], or more often where `pollInterval` says so. Does not: provision PostgreSQL or
+//! Redis, or write anything while nothing changes.
 //!
 //! # Layout, in the order of one reconcile
 //!
-//! - [`watch`], [`observe`]: what is there
-//! - [`validate`], [`endpoints`]: can it work (pure)
-//! - [`apply`], [`drift`]: children
-//! - [`pods`], `nudge`: live configuration
-//! - [`scaler`], `replicas`: number of workers; `redis`: why it cannot be asked
-//! - [`rollout`], [`facts`], [`exposure`], `reachability`, `readiness`, `configuration`, `figures`, [`condition`], [`status`], [`reason`]: what to tell
-//!   (pure); [`definition`]: whether the resource's own definition is as new as the operator
-//! - `reconcile`: all of it in this order, and [`report`] with `events`, which tell it
+//! - `reconcile`: the steps below, one after the other
+//! - [`observe`]: what is there. `watch` keeps the children and pods, encoded (`encoded`); `pods` asks the processes
+//! - [`validate`]: can it work with that (pure)? [`endpoints`]: what the children need of it (`store_uri`)
+//! - `crate::build`: the children as they should be (pure)
+//! - [`apply`]: makes them so. `drift` finds what differs, `failure` says why a child could not be applied, `restarts`
+//!   why pods are replaced; `sync` brings a new configuration to running pods
+//! - [`scale`]: the number of workers. `replicas` writes it; `redis` says why the queues cannot be read
+//! - [`status`]: what came of it. `facts` is all that is known; `rollout`, `reachability`, `configuration`, `exposure`,
+//!   `figures` and `readiness` make conditions of it (pure, `condition`); `report` and `events` publish them
+//!
+//! All steps share the conditions, reasons and findings of [`reason`]. `pipelines` keeps the state of each pipeline
+//! between reconciles; [`definition`] checks whether the resource's own definition is as new as the operator.
 
 pub mod apply;
-#[cfg(test)]
-mod case;
-pub mod condition;
-mod configuration;
 pub mod definition;
-pub mod drift;
 pub mod endpoints;
-pub(crate) mod events;
-pub mod exposure;
-pub mod facts;
-mod figures;
-mod known;
-mod nudge;
 pub mod observe;
-pub mod packed;
-pub mod pods;
-mod reachability;
-mod readiness;
+mod pipelines;
 pub mod reason;
 mod reconcile;
-mod redis;
-mod replicas;
-pub mod report;
-pub mod rollout;
-pub mod scaler;
+pub mod scale;
 pub mod status;
+mod store_uri;
 pub mod validate;
-pub mod watch;
 
 use crate::crd::SignupPipeline;
 use definition::Definition;
 use futures::{StreamExt, TryStreamExt};
-use known::Known;
 use kube::{
     Api, Client, Resource, ResourceExt,
     runtime::{
@@ -59,26 +45,29 @@ use kube::{
         watcher,
     },
 };
-use pods::Pods;
+use observe::{
+    pods::Pods,
+    watch::{self, View},
+};
+use pipelines::Pipelines;
 use reconcile::ReconcileError;
 use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
-use watch::View;
 
-/// How often a pipeline is looked at when nothing happens: the queue and the Secrets send no events.
-pub const LOOK: Duration = Duration::from_secs(2);
+/// Time between reconciles of a pipeline without events: the queue and the Secrets send none.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// First wait after a failure; it doubles up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Wait after a first failure; it doubles up to [`MAX_WAIT`].
+const MIN_WAIT: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// The API server may never answer (kube has no read timeout), and the pipeline has to be looked at again.
-const RECONCILE_LIMIT: Duration = Duration::from_secs(60);
+/// The API server may never answer (kube has no read timeout), and the pipeline has to be reconciled again.
+const RECONCILE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Reconciles at once, each with a connection to the API server. Most of a reconcile is waiting, for Redis up to a second when
-/// it is down.
+/// Reconciles at once, each with a connection to the API server. Most of a reconcile is waiting, for Redis up to a
+/// second when it is down.
 const CONCURRENCY: u16 = 16;
 
-/// What an operator is told at its start.
+/// Settings of an operator.
 #[derive(Debug, Clone)]
 pub struct Scope {
     /// The one namespace it works in; `None`: all.
@@ -96,7 +85,7 @@ struct Context {
     pods: Pods,
     definition: Definition,
     image: String,
-    known: Arc<Known>,
+    pipelines: Arc<Pipelines>,
 }
 
 /// Reconciles until `stop`.
@@ -115,12 +104,12 @@ pub async fn run(
     };
     let writer = Writer::new(());
     let reader = writer.as_reader();
-    let known = Arc::new(Known::default());
-    let pipelines = watcher(api, watcher::Config::default().page_size(watch::PAGE)).default_backoff();
-    let pipelines = pipelines.modify(|pipeline| pipeline.managed_fields_mut().clear()).reflect(writer);
-    let pipelines = pipelines.inspect_ok(forget_the_gone(Arc::clone(&known), reader.clone())).applied_objects();
-    // Our own writes to the status are no news.
-    let changes = pipelines.predicate_filter(predicates::generation, Default::default());
+    let pipelines = Arc::new(Pipelines::default());
+    let events = watcher(api, watcher::Config::default().page_size(watch::PAGE_SIZE)).default_backoff();
+    let events = events.modify(|pipeline| pipeline.managed_fields_mut().clear()).reflect(writer);
+    let applied = events.inspect_ok(forget_deleted(Arc::clone(&pipelines), reader.clone())).applied_objects();
+    // Our own writes of the status trigger nothing.
+    let changes = applied.predicate_filter(predicates::generation, Default::default());
     let changes = watch::working(changes, &SignupPipeline::plural(&()));
     let controller = Controller::for_stream(changes, reader).with_config(Config::default().concurrency(CONCURRENCY));
     let (controller, view) = watch::watch(controller, &client, scope.namespace.as_deref());
@@ -132,62 +121,64 @@ pub async fn run(
         client,
         view,
         image: scope.image,
-        known,
+        pipelines,
     });
-    let look = Arc::clone(&context);
+    let watched = Arc::clone(&context);
     let reconciled = controller.graceful_shutdown_on(stop).run(reconcile, error_policy, context);
     tokio::select! {
         () = reconciled.for_each(|_| std::future::ready(())) => {}
-        never = look.definition.watch() => match never {},
+        never = watched.definition.watch() => match never {},
     }
     Ok(())
 }
 
-/// An event tells of one that is deleted, and the end of a list of all that were deleted while nobody watched.
-fn forget_the_gone(known: Arc<Known>, pipelines: Store<SignupPipeline>) -> impl Fn(&watcher::Event<SignupPipeline>) {
+/// A delete event names one deleted pipeline; after a gap in the watch the end of a list shows all of them.
+fn forget_deleted(pipelines: Arc<Pipelines>, store: Store<SignupPipeline>) -> impl Fn(&watcher::Event<SignupPipeline>) {
     move |event| match event {
-        watcher::Event::Delete(pipeline) => known.forget(&pipeline.uid().unwrap_or_default()),
+        watcher::Event::Delete(pipeline) => pipelines.forget(&pipeline.uid().unwrap_or_default()),
         watcher::Event::InitDone => {
-            let uids: HashSet<String> = pipelines.state().iter().filter_map(|pipeline| pipeline.uid()).collect();
-            known.keep(|uid| uids.contains(uid));
+            let uids: HashSet<String> = store.state().iter().filter_map(|pipeline| pipeline.uid()).collect();
+            pipelines.keep(|uid| uids.contains(uid));
         }
         watcher::Event::Apply(_) | watcher::Event::Init | watcher::Event::InitApply(_) => {}
     }
 }
 
+#[tracing::instrument(skip_all, fields(pipeline = pipeline.name_any(), namespace = pipeline.namespace()))]
 async fn reconcile(pipeline: Arc<SignupPipeline>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     let uid = pipeline.uid().unwrap_or_default();
     if pipeline.metadata.deletion_timestamp.is_some() {
         // The children go by their owner references.
-        context.known.forget(&uid);
+        context.pipelines.forget(&uid);
         return Ok(Action::await_change());
     }
-    let memory = context.known.memory(&uid);
-    let mut memory = memory.lock().await;
+    let state = context.pipelines.state(&uid);
+    let mut state = state.lock().await;
     context.view.filled().await;
     metrics::counter!("signup_operator_reconciles_total").increment(1);
-    let done = tokio::time::timeout(RECONCILE_LIMIT, reconcile::reconcile(&pipeline, &context, &mut memory));
+    let done = tokio::time::timeout(RECONCILE_TIMEOUT, reconcile::reconcile(&pipeline, &context, &mut state));
     done.await.map_err(|_| ReconcileError::TooSlow)??;
-    context.known.forget_failures(&uid);
-    Ok(Action::requeue(next_look(&pipeline)))
+    context.pipelines.forget_failures(&uid);
+    Ok(Action::requeue(requeue_after(&pipeline)))
 }
 
-/// Time to the next look when nothing happens.
-fn next_look(pipeline: &SignupPipeline) -> Duration {
-    LOOK.min(pipeline.spec.worker.autoscaling.poll_interval.get())
+/// Time to the next reconcile when nothing happens.
+fn requeue_after(pipeline: &SignupPipeline) -> Duration {
+    POLL_INTERVAL.min(pipeline.spec.worker.autoscaling.poll_interval.get())
 }
 
 /// Failures are tried again after 1, 2, 4 ... 60 seconds.
 fn error_policy(pipeline: Arc<SignupPipeline>, error: &ReconcileError, context: Arc<Context>) -> Action {
     metrics::counter!("signup_operator_reconcile_failures_total").increment(1);
-    let failures = context.known.count_failure(&pipeline.uid().unwrap_or_default());
+    let failures = context.pipelines.count_failure(&pipeline.uid().unwrap_or_default());
     let source = std::error::Error::source(error).map(pipeline::chain);
-    tracing::warn!(pipeline = pipeline.name_any(), namespace = pipeline.namespace(), %error, source, failures, "reconcile failed");
+    let (name, namespace) = (pipeline.name_any(), pipeline.namespace());
+    tracing::warn!(pipeline = name, namespace, %error, source, failures, "reconcile failed");
     Action::requeue(wait(failures))
 }
 
 fn wait(failures: u32) -> Duration {
-    FIRST_WAIT.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST_WAIT)
+    MIN_WAIT.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(MAX_WAIT)
 }
 
 #[cfg(test)]
@@ -204,8 +195,8 @@ mod tests {
     fn a_poll_interval_shortens_the_time_to_the_next_look_and_never_lengthens_it() {
         let text = include_str!("../../samples/minimal.yaml");
         let mut pipeline = crate::manifest::parse(text).expect("it is valid").pipeline;
-        assert_eq!(next_look(&pipeline), LOOK);
+        assert_eq!(requeue_after(&pipeline), POLL_INTERVAL);
         pipeline.spec.worker.autoscaling.poll_interval = crate::crd::time_span::TimeSpan::from_secs(1);
-        assert_eq!(next_look(&pipeline), Duration::from_secs(1));
+        assert_eq!(requeue_after(&pipeline), Duration::from_secs(1));
     }
 }

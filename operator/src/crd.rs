@@ -1,6 +1,6 @@
 //! The `SignupPipeline` resource: `signup.dev/v1alpha1`, short name `sup`.
 //!
-//! Takes: nothing. Gives: the Rust types, and from them the CRD with its schema, defaults, columns and CEL rules. Rules that
+//! Gives: the Rust types, and from them the CRD with its schema, defaults, columns and CEL rules. Rules that
 //! join several fields stand here, on [`SignupPipelineSpec`]; the form of one field is in [`forms`] and [`time_span`].
 //! Does not: validate a file (`manifest` does, with this schema) or build anything from it (`build` does).
 //!
@@ -96,20 +96,24 @@ pub enum ImagePullPolicy {
     validation = Rule::new("duration(self.verification.linkTTL) > duration(self.task.delay)")
         .message("verification.linkTTL must be longer than task.delay; raise it or lower the delay")
         .field_path(".verification.linkTTL"),
-    validation = Rule::new("has(self.verification.publicURL) || (has(self.expose) && !self.expose.host.startsWith('*'))")
+    validation = Rule::new("has(self.verification.publicURL) || (has(self.expose) && \
+        !self.expose.host.startsWith('*'))")
         .message("the links in the mails need an address: set verification.publicURL or expose.host (without *)")
         .field_path(".verification"),
     validation = Rule::new("duration(self.worker.shutdownGracePeriod) >= duration(self.task.timeout)")
-        .message("worker.shutdownGracePeriod must be task.timeout or longer, so that a stopping worker ends its mails; raise it")
+        .message("worker.shutdownGracePeriod must be task.timeout or longer, so that a stopping worker ends its \
+            mails; raise it")
         .field_path(".worker.shutdownGracePeriod"),
     validation = Rule::new("!has(self.worker.replicas) || self.worker.autoscaling.mode != 'Auto'")
-        .message("worker.replicas is the operator's in mode Auto; remove it, or set worker.autoscaling.mode to Off or External")
+        .message("worker.replicas is the operator's in mode Auto; remove it, or set worker.autoscaling.mode to Off or \
+            External")
         .field_path(".worker"),
     validation = Rule::new("self.worker.autoscaling.minReplicas <= self.worker.autoscaling.maxReplicas")
         .message("worker.autoscaling.minReplicas must not exceed maxReplicas; lower it or raise maxReplicas")
         .field_path(".worker.autoscaling.minReplicas"),
     validation = Rule::new(
-        "!has(self.worker.autoscaling.fallback) || self.worker.autoscaling.fallback.replicas <= self.worker.autoscaling.maxReplicas"
+        "!has(self.worker.autoscaling.fallback) || self.worker.autoscaling.fallback.replicas <= \
+            self.worker.autoscaling.maxReplicas"
     )
         .message("worker.autoscaling.fallback.replicas must not exceed maxReplicas; lower it or raise maxReplicas")
         .field_path(".worker.autoscaling"),
@@ -124,8 +128,8 @@ pub struct SignupPipelineSpec {
     /// True: the operator leaves all children as they are. Pods go on working. No effect in `operator local`.
     #[serde(default)]
     pub paused: bool,
-    /// Container image that holds the programs `api` and `worker`. Absent: the operator's own of when the pipeline was first
-    /// deployed; a later one is for you to name.
+    /// Container image that holds the programs `api` and `worker`. Absent: the operator's own of when the pipeline was
+    /// first deployed; a later one is for you to name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<String>,
@@ -145,7 +149,7 @@ pub struct SignupPipelineSpec {
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub queues: Vec<Queue>,
-    /// True: a queue is looked at only when every queue of higher priority is empty. False: weighted choice.
+    /// True: a queue is polled only when every queue of higher priority is empty. False: weighted choice.
     #[serde(default)]
     pub strict_priority: bool,
     /// PostgreSQL, the truth: users and the mails that are owed to them.
@@ -166,7 +170,8 @@ pub struct SignupPipelineSpec {
     /// The processes that send the mails.
     #[serde(default)]
     pub worker: Worker,
-    /// How clients outside the cluster reach the api. Absent: only inside, by the Service. No effect in `operator local`.
+    /// How clients outside the cluster reach the api. Absent: only inside, by the Service. No effect in `operator
+    /// local`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expose: Option<Expose>,
     /// Network policies of the pods. No effect in `operator local`.

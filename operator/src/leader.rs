@@ -1,9 +1,9 @@
 //! One operator at a time, by a Lease.
 //!
 //! Takes: a Lease's name and our identity. Gives: [`Leader::acquire`], which returns when the Lease is ours, and
-//! [`Leader::hold`], which returns when it no longer surely is, before anybody else can take it. The age of another's Lease is
-//! counted on our own monotonic clock from the moment we saw it change, so clocks need not agree (the rules of client-go's
-//! `leaderelection`). Every write names the version it replaces, so of two writers one gets a conflict.
+//! [`Leader::hold`], which returns when it no longer surely is, before anybody else can take it. The age of another's
+//! Lease is counted on our own monotonic clock from the moment we saw it change, so clocks need not agree (the rules of
+//! client-go's `leaderelection`). Every write names the version it replaces, so of two writers one gets a conflict.
 //! Does not: end the process; the caller does, because a reconcile under way may be about to write.
 
 use jiff::Timestamp;
@@ -74,7 +74,7 @@ impl Leader {
         }
     }
 
-    /// Renews until renewing has failed for too long, or somebody else holds the Lease.
+    /// Renews until renewing has failed for too long, or another operator holds the Lease.
     pub async fn hold(&mut self) {
         // Counted from before the request that was answered: others may have seen the Lease change at any time since.
         while let Some(left) = self.renewed.and_then(|renewed| self.left(renewed)) {
@@ -115,7 +115,7 @@ impl Leader {
         let lease = self.leases.get_opt(&self.name).await?;
         let ours = |lease: &Lease| holder(lease).is_none_or(|holder| *holder == self.identity);
         if let Some(lease) = lease.as_ref().filter(|lease| !ours(lease))
-            && !self.has_run_out(lease, Instant::now())
+            && !self.has_expired(lease, Instant::now())
         {
             return Ok(false);
         }
@@ -124,14 +124,14 @@ impl Leader {
 
     async fn renew(&mut self) -> Result<bool, kube::Error> {
         let lease = self.leases.get_opt(&self.name).await?;
-        // Deleted by hand: whoever makes it anew leads, and that may be somebody else already.
+        // Deleted by hand: the one that creates it anew leads, and that may be another operator already.
         if lease.as_ref().is_some_and(|lease| holder(lease) != Some(&self.identity)) {
             return Ok(false);
         }
         self.write(lease).await
     }
 
-    /// Makes the Lease ours, or ours for longer. False: somebody else was faster.
+    /// Takes or extends the Lease. False: another operator was faster.
     async fn write(&mut self, before: Option<Lease>) -> Result<bool, kube::Error> {
         let (is_new, began) = (before.is_none(), Instant::now());
         let (lease, params) = (self.renewal(before), PostParams::default());
@@ -147,8 +147,9 @@ impl Leader {
         Ok(won)
     }
 
-    /// True when the Lease has not changed for as long as it says it lasts, on our clock: `now` is after `lease` was answered.
-    fn has_run_out(&mut self, lease: &Lease, now: Instant) -> bool {
+    /// True when the Lease has not changed for as long as it says it lasts, on our clock: `now` is after `lease` was
+    /// answered.
+    fn has_expired(&mut self, lease: &Lease, now: Instant) -> bool {
         let version = lease.metadata.resource_version.clone();
         let seen = match &self.seen {
             Some(seen) if seen.version == version => seen.at,
@@ -185,7 +186,7 @@ fn holder(lease: &Lease) -> Option<&String> {
     lease.spec.as_ref()?.holder_identity.as_ref().filter(|holder| !holder.is_empty())
 }
 
-/// A conflict means that somebody else was faster.
+/// A conflict means that another operator was faster.
 fn won(written: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
     match written {
         Ok(_) => Ok(true),

@@ -12,7 +12,7 @@
 //! - `stores`: PostgreSQL and Redis
 //! - `files`: `pipeline.yaml` and the secret files
 //! - `child`, `fleet`: processes, restarted when they die
-//! - `figures`: what the queue and the api tell
+//! - `figures`: what the queue and the api report
 //! - `edits`: the file changed
 //! - `start`, `running`: all of it started in order; the loop that joins it
 //! - `wait`: until processes are ready and configured
@@ -40,7 +40,7 @@ use lifecycle::shutdown::Shutdown;
 use options::Options;
 use plan::Plan;
 
-/// Runs the pipeline of `options.file` until it is told to stop.
+/// Runs the pipeline of `options.file` until a signal stops it.
 ///
 /// # Errors
 ///

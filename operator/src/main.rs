@@ -37,7 +37,8 @@ fn start() -> Result<ExitCode, Box<dyn Error>> {
     let command = Command::parse();
     let mut runtime = match &command {
         Command::Local(_) => Builder::new_multi_thread(),
-        // Nearly all of the time is waiting, and each thread more would have memory of its own that it never gives back.
+        // Nearly all of the time is waiting, and each thread more would have memory of its own that it never gives
+        // back.
         _ => Builder::new_current_thread(),
     };
     runtime.enable_all().build()?.block_on(perform(command))

@@ -1,8 +1,8 @@
 //! A file that holds a SignupPipeline, and the Secrets and ConfigMaps that it names.
 //!
-//! Takes: YAML text of one or more documents. Gives: a [`Manifest`], or every [`Problem`] found at once, each with the path
-//! of the field, its value and what to do. Validated by the CRD's own schema and rules.
-//! Does not: ask a cluster, or say anything about Secrets that are not in the file.
+//! Takes: YAML text of one or more documents. Gives: a [`Manifest`], or every [`Problem`] found at once, each with the
+//! path of the field, its value and what to do. Validated by the CRD's own schema and rules. Does not: ask a cluster,
+//! or say anything about Secrets that are not in the file.
 //!
 //! # Layout
 //!

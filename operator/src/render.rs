@@ -1,11 +1,11 @@
 //! `operator render`: every child of a pipeline, without a cluster.
 //!
-//! Takes: a file with a SignupPipeline. Gives: YAML that `kubectl apply` takes. Does not: print Secrets, or a number of workers
-//! that follows the queue. Checksums of Secrets cover what the file holds, and owner references are absent, because only a
-//! cluster gives the owner its uid.
+//! Takes: a file with a SignupPipeline. Gives: YAML that `kubectl apply` takes. Does not: print Secrets, or a number of
+//! workers that follows the queue. Checksums of Secrets cover what the file holds, and owner references are absent,
+//! because only a cluster gives the owner its uid.
 
 use crate::{
-    build::{self, Inputs, key_secret, names::Part},
+    build::{self, Inputs, key_secret, names::Component},
     controller::endpoints,
     crd::{SignupPipeline, autoscaling::AutoscalingMode},
     manifest::{self, objects::Objects},
@@ -77,7 +77,7 @@ pub fn render(pipeline: &SignupPipeline, objects: &Objects, image: &str) -> Resu
         let _ = writeln!(text, "---\n{}", serde_yaml::to_string(&object)?.trim_end());
     }
     if follows_queue {
-        let name = Part::Worker.child_name(pipeline.metadata.name.as_deref().unwrap_or_default());
+        let name = Component::Worker.child_name(pipeline.metadata.name.as_deref().unwrap_or_default());
         let (min, max) = (limits.min, limits.max);
         let _ = writeln!(
             text,

@@ -19,12 +19,12 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Image of api and worker when neither the pipeline nor the operator is told one.
+/// Image of api and worker when neither the pipeline nor a flag names one.
 pub const IMAGE: &str = concat!("localhost/signup:", env!("CARGO_PKG_VERSION"));
 
-/// How long reconciles under way may take to end after SIGTERM, so that time is left to give the Lease up before the kubelet
-/// kills the pod (30 s): an API server that does not answer would hold them for longer.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How long reconciles under way may take to end after SIGTERM, so that time is left to give the Lease up before the
+/// kubelet kills the pod (30 s): an API server that does not answer would hold them for longer.
+const GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 /// Flags of `operator run`.
 #[derive(Debug, clap::Args)]
@@ -73,7 +73,7 @@ pub enum RunError {
     /// There is no cluster to talk to.
     #[error("failed to find a cluster; set KUBECONFIG, or run it in a pod with a service account")]
     Cluster(#[source] Box<kube::Error>),
-    /// A part of the process cannot be set up.
+    /// Something of the process cannot be set up.
     #[error("failed to {action}")]
     Io {
         /// What was tried.
@@ -137,7 +137,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     tokio::select! {
         ended = controller::run(client, scope, stop.clone().cancelled_owned()) => ended?,
         () = leader.hold() => return Err(RunError::LeaseLost),
-        () = shutdown.limit(STOP_WITHIN) => {}
+        () = shutdown.limit(GRACE_PERIOD) => {}
     }
     leader.release().await;
     Ok(())

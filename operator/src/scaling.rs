@@ -1,16 +1,17 @@
 //! How many workers there should be.
 //!
 //! Takes: the depth of the queues, the limits of the resource, how many workers run, and what the past allows. Gives: a
-//! [`Decision`] with its reason in one sentence. Pure: no clock, no Redis, no processes. Does not: choose which worker goes.
+//! [`Decision`] with its reason in one sentence. Pure: no clock, no Redis, no processes. Does not: choose which worker
+//! goes.
 //!
-//! The work counted is pending + active + what is due by now or within a worker's start-up time. Paused queues count only
-//! what runs. Workers needed = work / concurrency, rounded up; then, in this order: never more than `maxReplicas`, never
-//! fewer than `minReplicas`, no faster growth than `behavior.scaleUp` allows, no shrinking before the cool-down is over and
-//! no faster than `behavior.scaleDown` allows, never fewer than what is busy.
+//! The work counted is pending + active + what is due by now or within a worker's start-up time. Paused queues count
+//! only what runs. Workers needed = work / concurrency, rounded up; then, in this order: never more than `maxReplicas`,
+//! never fewer than `minReplicas`, no faster growth than `behavior.scaleUp` allows, no shrinking before the cool-down
+//! is over and no faster than `behavior.scaleDown` allows, never fewer than what is busy.
 //!
 //! # Layout
 //!
-//! - `autoscaler`: one pipeline's decisions, look by look
+//! - `autoscaler`: one pipeline's decisions, poll by poll
 //! - `history`: what was recommended and done lately
 //! - `speed`: the policies of `behavior`
 
@@ -21,6 +22,7 @@ mod speed;
 pub use autoscaler::Autoscaler;
 
 use crate::crd::{autoscaling::AutoscalingMode, workload::Worker};
+use queue::QueueState;
 
 /// Depth of one queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,6 +35,14 @@ pub struct Depth {
     pub due_soon: u64,
     /// Nothing is taken from it.
     pub paused: bool,
+}
+
+impl Depth {
+    /// Of a queue that is `paused` in the resource, or by a tool in Redis.
+    pub fn new(state: &QueueState, paused: bool) -> Self {
+        let QueueState { pending, active, due_within, paused: paused_in_redis, .. } = *state;
+        Self { pending, active, due_soon: due_within, paused: paused || paused_in_redis }
+    }
 }
 
 /// What the resource allows.

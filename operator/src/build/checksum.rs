@@ -1,21 +1,14 @@
 //! Checksums of what cannot change in a running process: a change of them rolls the pods.
 //!
-//! Takes: the resource, and the content of Secrets. Gives: annotations of the pod template, one per part of the resource, so
-//! that an event can name the part. Does not: cover what processes follow live.
+//! Takes: the resource, and the content of Secrets. Gives: annotations of the pod template, one per field of the
+//! resource, so that an event can name the field. Does not: cover what processes follow live.
 
-use super::Subject;
+use super::{Subject, restarts};
 use crate::crd::{exposure::LogFormat, stores::Database};
-pub use pipeline::hash;
+use pipeline::hash;
 use std::collections::BTreeMap;
 
-/// Annotation -> part of the resource, in words.
-pub const FIELDS: [(&str, &str); 3] = [
-    ("signup.dev/restart-on-database", "spec.database or the content of its Secrets"),
-    ("signup.dev/restart-on-redis", "spec.redis or the content of its Secrets"),
-    ("signup.dev/restart-on-logs", "spec.observability.logFormat"),
-];
-
-/// Checksums of Secrets' content, made by [`pipeline::hash()`] with the pipeline's uid as salt.
+/// Checksums of Secrets' content, made by [`pipeline::hash`] with the pipeline's uid as salt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Checksums {
     /// PostgreSQL's URI and authority.
@@ -33,6 +26,10 @@ pub(super) fn annotations(subject: &Subject<'_>, checksums: &Checksums) -> BTree
         LogFormat::Json => "Json",
         LogFormat::Text => "Text",
     };
-    let values = [hash([database.as_bytes()]), hash([checksums.redis.as_bytes()]), format.to_owned()];
-    FIELDS.into_iter().zip(values).map(|((key, _), value)| (key.to_owned(), value)).collect()
+    let values = [
+        (restarts::DATABASE, hash([database.as_bytes()])),
+        (restarts::REDIS, hash([checksums.redis.as_bytes()])),
+        (restarts::LOGS, format.to_owned()),
+    ];
+    values.map(|(key, value)| (key.to_owned(), value)).into()
 }

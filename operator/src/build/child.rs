@@ -1,11 +1,11 @@
 //! One desired object.
 //!
-//! Takes: a kind, a name, and the object's content. Gives: a [`Child`] with labels and owner reference. Does not: check the
-//! content against the kind; the API server does, strictly.
+//! Takes: a kind, a name, and the object's content. Gives: a [`Child`] with labels and owner reference. Does not: check
+//! the content against the kind; the API server does, strictly.
 
 use super::{
     Subject,
-    names::{COMPONENT, INSTANCE, MANAGED_BY, NAME, Part},
+    names::{COMPONENT, Component, INSTANCE, MANAGED_BY, NAME},
 };
 use crate::crd::SignupPipeline;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -80,7 +80,7 @@ impl Kind {
     }
 
     /// True when no other child and no pod needs it, so that its trouble holds up nothing.
-    pub fn is_leaf(self) -> bool {
+    pub fn is_best_effort(self) -> bool {
         matches!(self, Self::PodDisruptionBudget | Self::Ingress | Self::HttpRoute | Self::PodMonitor)
     }
 }
@@ -102,8 +102,8 @@ impl Child {
         self.object.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// The object as it is made where there is none: with the number of pods that it begins with, unless that is Kubernetes'
-    /// own, 1.
+    /// The object as it is made where there is none: with the number of pods that it begins with, unless that is
+    /// Kubernetes' own, 1.
     pub fn as_made(&self) -> DynamicObject {
         let mut object = self.object.clone();
         if let Some(replicas) = self.first_replicas.filter(|replicas| *replicas != 1) {
@@ -114,17 +114,23 @@ impl Child {
 }
 
 /// Puts a child together; `content` is everything but kind and metadata.
-pub(super) fn child(subject: &Subject<'_>, kind: Kind, part: Option<Part>, name: String, content: Value) -> Child {
+pub(super) fn child(
+    subject: &Subject<'_>,
+    kind: Kind,
+    component: Option<Component>,
+    name: String,
+    content: Value,
+) -> Child {
     let mut object = DynamicObject::new(&name, &kind.resource());
-    object.metadata = metadata(subject, part, name);
+    object.metadata = metadata(subject, component, name);
     object.data = content;
     Child { kind, object, first_replicas: None }
 }
 
-pub(super) fn metadata(subject: &Subject<'_>, part: Option<Part>, name: String) -> ObjectMeta {
+pub(super) fn metadata(subject: &Subject<'_>, component: Option<Component>, name: String) -> ObjectMeta {
     let labels = [NAME, MANAGED_BY, (INSTANCE, subject.name)];
-    let part = part.map(|part| (COMPONENT, part.name()));
-    let labels = labels.into_iter().chain(part).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let component = component.map(|component| (COMPONENT, component.name()));
+    let labels = labels.into_iter().chain(component).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     ObjectMeta {
         name: Some(name),
         namespace: Some(subject.namespace.to_owned()),

@@ -1,12 +1,12 @@
 //! Deployments `<name>-api` and `<name>-worker`.
 //!
-//! Takes: the resource and the inputs. Gives: the Deployments. Does not: set the workers' replicas but for the moment when the
-//! Deployment is made; the scaler owns that field under a field manager of its own.
+//! Takes: the resource and the inputs. Gives: the Deployments. Does not: set the workers' replicas but for the moment
+//! when the Deployment is made; the scaler owns that field under a field manager of its own.
 
 use super::{
     Inputs, Subject,
     child::{Child, Kind, child},
-    names::{self, Part},
+    names::{self, Component},
     pod,
 };
 use crate::{
@@ -16,22 +16,23 @@ use crate::{
 use serde_json::json;
 use std::collections::BTreeMap;
 
-pub(super) fn build(subject: &Subject<'_>, inputs: &Inputs, part: Part) -> Child {
+pub(super) fn build(subject: &Subject<'_>, inputs: &Inputs, component: Component) -> Child {
     let mut spec = json!({
         "revisionHistoryLimit": 3,
         "progressDeadlineSeconds": 600,
-        "selector": {"matchLabels": names::selector(subject.name, part)},
+        "selector": {"matchLabels": names::selector(subject.name, component)},
         // A new pod is ready before an old one goes, so that no signup fails and no mail waits.
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-        "template": pod::template(subject, inputs, part),
+        "template": pod::template(subject, inputs, component),
     });
-    if part == Part::Api {
+    if component == Component::Api {
         spec["replicas"] = subject.spec.api.replicas.into();
     }
-    let mut built = child(subject, Kind::Deployment, Some(part), part.child_name(subject.name), json!({"spec": spec}));
-    match part {
-        Part::Api => built.object.metadata.annotations = kept_image(subject, inputs),
-        Part::Worker => built.first_replicas = first_workers(&subject.spec.worker),
+    let mut built =
+        child(subject, Kind::Deployment, Some(component), component.child_name(subject.name), json!({"spec": spec}));
+    match component {
+        Component::Api => built.object.metadata.annotations = kept_image(subject, inputs),
+        Component::Worker => built.first_replicas = first_workers(&subject.spec.worker),
     }
     built
 }
@@ -42,7 +43,7 @@ fn kept_image(subject: &Subject<'_>, inputs: &Inputs) -> Option<BTreeMap<String,
     kept.then(|| BTreeMap::from([(names::IMAGE.to_owned(), inputs.image.clone())]))
 }
 
-/// Workers before the first look at the queue; `None`: somebody else decides, and Kubernetes begins with one.
+/// Workers before the first poll of the queue; `None`: the operator does not decide, and Kubernetes begins with one.
 fn first_workers(worker: &Worker) -> Option<u32> {
     let limits = Limits::from(worker);
     match limits.mode {

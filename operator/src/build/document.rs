@@ -1,7 +1,8 @@
 //! The `pipeline.yaml` of a pipeline.
 //!
-//! Takes: the resource and the paths under which the processes see its Secrets. Gives: a [`Document`], which the processes
-//! follow live. Does not: read or write files. Fields that concern Kubernetes objects alone have no place in it.
+//! Takes: the resource and the paths under which the processes see its Secrets. Gives: a [`Document`], which the
+//! processes follow live. Does not: read or write files. Fields that concern Kubernetes objects alone have no place in
+//! it.
 
 use crate::crd::{
     SignupPipelineSpec,

@@ -5,7 +5,7 @@
 use super::{
     Subject,
     child::{Child, Kind, child},
-    names::Part,
+    names::Component,
 };
 use crate::crd::exposure::{Expose, Gateway, ParentReference};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub(super) fn build(subject: &Subject<'_>, expose: &Expose, gateway: &Gateway) -> Child {
     let mut rule = json!({
         "matches": [{"path": {"type": "PathPrefix", "value": expose.path}}],
-        "backendRefs": [{"name": Part::Api.child_name(subject.name), "port": 80}],
+        "backendRefs": [{"name": Component::Api.child_name(subject.name), "port": 80}],
     });
     if expose.path != "/" {
         let root = json!({"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"});
@@ -21,7 +21,7 @@ pub(super) fn build(subject: &Subject<'_>, expose: &Expose, gateway: &Gateway) -
     }
     let parents: Vec<Value> = gateway.parent_refs.iter().map(parent).collect();
     let content = json!({"spec": {"parentRefs": parents, "hostnames": [expose.host], "rules": [rule]}});
-    child(subject, Kind::HttpRoute, Some(Part::Api), subject.name.to_owned(), content)
+    child(subject, Kind::HttpRoute, Some(Component::Api), subject.name.to_owned(), content)
 }
 
 fn parent(ParentReference { name, namespace, section_name }: &ParentReference) -> Value {

@@ -1,17 +1,18 @@
 //! Ingress `<name>`: the HTTP interface under a host name.
 //!
-//! Takes: `expose.ingress`. Gives: the Ingress. Does not: rewrite the path; each controller has annotations of its own for it.
+//! Takes: `expose.ingress`. Gives: the Ingress. Does not: rewrite the path; each controller has annotations of its own
+//! for it.
 
 use super::{
     Subject,
     child::{Child, Kind, child},
-    names::Part,
+    names::Component,
 };
 use crate::crd::exposure::{self, Expose};
 use serde_json::json;
 
 pub(super) fn build(subject: &Subject<'_>, expose: &Expose, ingress: &exposure::Ingress) -> Child {
-    let backend = json!({"service": {"name": Part::Api.child_name(subject.name), "port": {"name": "http"}}});
+    let backend = json!({"service": {"name": Component::Api.child_name(subject.name), "port": {"name": "http"}}});
     let mut spec = json!({"rules": [{
         "host": expose.host,
         "http": {"paths": [{"path": expose.path, "pathType": "Prefix", "backend": backend}]},
@@ -22,7 +23,7 @@ pub(super) fn build(subject: &Subject<'_>, expose: &Expose, ingress: &exposure::
     if let Some(secret) = &ingress.tls_secret_name {
         spec["tls"] = json!([{"hosts": [expose.host], "secretName": secret}]);
     }
-    let mut child = child(subject, Kind::Ingress, Some(Part::Api), subject.name.to_owned(), json!({"spec": spec}));
+    let mut child = child(subject, Kind::Ingress, Some(Component::Api), subject.name.to_owned(), json!({"spec": spec}));
     if !ingress.annotations.is_empty() {
         child.object.metadata.annotations = Some(ingress.annotations.clone());
     }

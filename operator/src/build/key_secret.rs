@@ -1,7 +1,7 @@
 //! Secret `<name>-keys`: the keys that sign links, made when the resource names none.
 //!
-//! Takes: the resource and random bytes. Gives: the Secret, to be created once and never overwritten: a new key would make
-//! the links of owed mails differ between attempts. Does not: rotate; `verification.keySecretRef` is for that.
+//! Takes: the resource and random bytes. Gives: the Secret, to be created once and never overwritten: a new key would
+//! make the links of owed mails differ between attempts. Does not: rotate; `verification.keySecretRef` is for that.
 
 use super::{Subject, child::metadata, names};
 use crate::crd::SignupPipeline;

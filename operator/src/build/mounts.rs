@@ -1,9 +1,9 @@
 //! Where the pods see the ConfigMap and the Secrets.
 //!
-//! Takes: what the resource names. Gives: paths for `pipeline.yaml`, and the volumes that make them true. Secrets are files,
-//! never variables. Does not: read them.
+//! Takes: what the resource names. Gives: paths for `pipeline.yaml`, and the volumes that make them true. Secrets are
+//! files, never variables. Does not: read them.
 
-use super::{document::MountedPaths, names, names::Part};
+use super::{document::MountedPaths, names, names::Component};
 use crate::crd::SignupPipelineSpec;
 use serde_json::{Value, json};
 
@@ -40,9 +40,10 @@ pub fn key_secret(pipeline: &str, spec: &SignupPipelineSpec) -> String {
     spec.verification.key_secret_ref.as_ref().map_or_else(|| names::key_secret(pipeline), |given| given.name.clone())
 }
 
-/// Volumes and mounts of a part's pods: `api` never sees the mail server's credentials.
-pub(super) fn volumes(pipeline: &str, spec: &SignupPipelineSpec, part: Part) -> (Vec<Value>, Vec<Value>) {
-    let mounts = mounts(pipeline, spec).into_iter().filter(|mount| part == Part::Worker || !mount.worker_only);
+/// Volumes and mounts of a component's pods: `api` never sees the mail server's credentials.
+pub(super) fn volumes(pipeline: &str, spec: &SignupPipelineSpec, component: Component) -> (Vec<Value>, Vec<Value>) {
+    let mounts =
+        mounts(pipeline, spec).into_iter().filter(|mount| component == Component::Worker || !mount.worker_only);
     mounts
         .map(|Mount { name, path, source, worker_only: _ }| {
             let mut volume = source;

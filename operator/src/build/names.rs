@@ -1,4 +1,4 @@
-//! Names, labels, ports and annotations of the children; nobody else spells them.
+//! Names, labels, ports and annotations of the children, in one place.
 //!
 //! Takes: the name of a pipeline. Gives: what its children are called. Does not: look anything up.
 
@@ -13,12 +13,12 @@ pub const SCALER_FIELD_MANAGER: &str = "signup-operator-scaler";
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", FIELD_MANAGER);
 /// Label with the name of the pipeline.
 pub const INSTANCE: &str = "app.kubernetes.io/instance";
-/// Label with the part: `api` or `worker`.
+/// Label with the component: `api` or `worker`.
 pub const COMPONENT: &str = "app.kubernetes.io/component";
 /// Label of the pipeline's objects, whatever its name.
 pub const NAME: (&str, &str) = ("app.kubernetes.io/name", "signup-pipeline");
 
-/// Annotation of a pod; its only use is that a change makes the kubelet look at the pod's volumes at once.
+/// Annotation of a pod; a change of it makes the kubelet sync the pod's volumes at once.
 pub const SYNC: &str = "signup.dev/sync";
 
 /// Annotation of the api's Deployment: the image that a pipeline without `spec.image` began with and keeps. Without the
@@ -35,20 +35,20 @@ pub const GRPC_PORT: u16 = 9090;
 /// Port of health, metrics and the configuration in force, inside every pod.
 pub const ADMIN_PORT: u16 = 8081;
 
-/// A part of the pipeline that runs in pods.
+/// A component of the pipeline that runs in pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Part {
+pub enum Component {
     /// The HTTP and gRPC service.
     Api,
     /// Sends the mails.
     Worker,
 }
 
-impl Part {
-    /// All parts.
+impl Component {
+    /// All components.
     pub const ALL: [Self; 2] = [Self::Api, Self::Worker];
 
-    /// Name of the part and of its program.
+    /// Name of the component and of its program.
     pub fn name(self) -> &'static str {
         match self {
             Self::Api => "api",
@@ -56,7 +56,7 @@ impl Part {
         }
     }
 
-    /// Name of the part's Deployment, ServiceAccount, policy and so on.
+    /// Name of the component's Deployment, ServiceAccount, policy and so on.
     pub fn child_name(self, pipeline: &str) -> String {
         format!("{pipeline}-{}", self.name())
     }
@@ -72,12 +72,12 @@ pub fn key_secret(pipeline: &str) -> String {
     format!("{pipeline}-keys")
 }
 
-/// Labels by which a part's pods are selected; they can never change.
-pub fn selector(pipeline: &str, part: Part) -> Value {
-    json!({NAME.0: NAME.1, INSTANCE: pipeline, COMPONENT: part.name()})
+/// Labels by which a component's pods are selected; they can never change.
+pub fn selector(pipeline: &str, component: Component) -> Value {
+    json!({NAME.0: NAME.1, INSTANCE: pipeline, COMPONENT: component.name()})
 }
 
 /// The same labels as text, for the scale subresource.
-pub fn selector_text(pipeline: &str, part: Part) -> String {
-    format!("{COMPONENT}={},{INSTANCE}={pipeline},{}={}", part.name(), NAME.0, NAME.1)
+pub fn selector_text(pipeline: &str, component: Component) -> String {
+    format!("{COMPONENT}={},{INSTANCE}={pipeline},{}={}", component.name(), NAME.0, NAME.1)
 }

@@ -1,36 +1,36 @@
 //! NetworkPolicies: pods accept what they serve and reach what they need.
 //!
-//! Takes: the resource, and the ports of PostgreSQL and Redis. Gives: one policy per part. Does not: name addresses, because
-//! a host name has no place in a NetworkPolicy; the rules are by port.
+//! Takes: the resource, and the ports of PostgreSQL and Redis. Gives: one policy per component. Does not: name
+//! addresses, because a host name has no place in a NetworkPolicy; the rules are by port.
 
 use super::{
     Inputs, Subject,
     child::{Child, Kind, child},
-    names::{self, ADMIN_PORT, GRPC_PORT, HTTP_PORT, Part},
+    names::{self, ADMIN_PORT, Component, GRPC_PORT, HTTP_PORT},
 };
 use serde_json::{Value, json};
 
-pub(super) fn build(subject: &Subject<'_>, inputs: &Inputs, part: Part) -> Child {
+pub(super) fn build(subject: &Subject<'_>, inputs: &Inputs, component: Component) -> Child {
     let mut reached: Vec<u16> = inputs.database_ports.iter().chain(&inputs.redis_ports).copied().collect();
-    if part == Part::Worker {
+    if component == Component::Worker {
         reached.extend(u16::try_from(subject.spec.mail.smtp.port).ok());
     }
     reached.sort_unstable();
     reached.dedup();
     // Health, metrics and configuration are for the cluster's own pods: the operator, Prometheus.
     let admin = json!({"from": [{"namespaceSelector": {}}], "ports": tcp(&[ADMIN_PORT])});
-    let served = match part {
-        Part::Api => vec![json!({"ports": tcp(&[HTTP_PORT, GRPC_PORT])}), admin],
-        Part::Worker => vec![admin],
+    let served = match component {
+        Component::Api => vec![json!({"ports": tcp(&[HTTP_PORT, GRPC_PORT])}), admin],
+        Component::Worker => vec![admin],
     };
     let names = json!({"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]});
     let content = json!({"spec": {
-        "podSelector": {"matchLabels": names::selector(subject.name, part)},
+        "podSelector": {"matchLabels": names::selector(subject.name, component)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": served,
         "egress": [names, {"ports": tcp(&reached)}],
     }});
-    child(subject, Kind::NetworkPolicy, Some(part), part.child_name(subject.name), content)
+    child(subject, Kind::NetworkPolicy, Some(component), component.child_name(subject.name), content)
 }
 
 fn tcp(ports: &[u16]) -> Vec<Value> {

@@ -1,16 +1,15 @@
-//! Pod templates. An operator of another version builds the same bytes (golden test), so that its upgrade restarts no pod.
+//! Pod templates. An operator of another version builds the same bytes (golden test), so that its upgrade restarts no
+//! pod.
 //!
-//! Takes: the resource and the inputs. Gives: a template that passes Pod Security `restricted`. Does not: put a secret or a
-//! live setting into the template.
+//! Takes: the resource and the inputs. Gives: a template that passes Pod Security `restricted`. Does not: put a secret
+//! or a live setting into the template.
 
 use super::{
     Inputs, Subject, checksum, mounts,
-    names::{self, ADMIN_PORT, GRPC_PORT, HTTP_PORT, MANAGED_BY, Part},
+    names::{self, ADMIN_PORT, Component, GRPC_PORT, HTTP_PORT, MANAGED_BY},
 };
 use crate::crd::workload::{Pod, Resources};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// User and group of the image.
 const USER: i64 = 65532;
@@ -20,20 +19,23 @@ const ENDPOINT_DELAY_S: u64 = 5;
 const STOP_S: u64 = 45;
 const RECORD_S: u64 = 10;
 
-pub(super) fn template(subject: &Subject<'_>, inputs: &Inputs, part: Part) -> Value {
+pub(super) fn template(subject: &Subject<'_>, inputs: &Inputs, component: Component) -> Value {
     let spec = subject.spec;
-    let pod = match part {
-        Part::Api => &spec.api.pod,
-        Part::Worker => &spec.worker.pod,
+    let pod = match component {
+        Component::Api => &spec.api.pod,
+        Component::Worker => &spec.worker.pod,
     };
     let mut annotations = pod.annotations.clone();
     annotations.extend(checksum::annotations(subject, &inputs.checksums));
-    json!({"metadata": {"labels": labels(subject, pod, part), "annotations": annotations}, "spec": pod_spec(subject, inputs, pod, part)})
+    json!({
+        "metadata": {"labels": labels(subject, pod, component), "annotations": annotations},
+        "spec": pod_spec(subject, inputs, pod, component),
+    })
 }
 
-fn labels(subject: &Subject<'_>, pod: &Pod, part: Part) -> Value {
+fn labels(subject: &Subject<'_>, pod: &Pod, component: Component) -> Value {
     let mut labels = json!(pod.labels);
-    let own = names::selector(subject.name, part);
+    let own = names::selector(subject.name, component);
     for (key, value) in own.as_object().into_iter().flatten() {
         labels[key] = value.clone();
     }
@@ -41,15 +43,15 @@ fn labels(subject: &Subject<'_>, pod: &Pod, part: Part) -> Value {
     labels
 }
 
-fn pod_spec(subject: &Subject<'_>, inputs: &Inputs, pod: &Pod, part: Part) -> Value {
+fn pod_spec(subject: &Subject<'_>, inputs: &Inputs, pod: &Pod, component: Component) -> Value {
     let spec = subject.spec;
-    let (volumes, volume_mounts) = mounts::volumes(subject.name, spec, part);
-    let grace = match part {
-        Part::Api => ENDPOINT_DELAY_S + STOP_S,
-        Part::Worker => spec.worker.shutdown_grace_period.get().as_secs() + RECORD_S,
+    let (volumes, volume_mounts) = mounts::volumes(subject.name, spec, component);
+    let grace = match component {
+        Component::Api => ENDPOINT_DELAY_S + STOP_S,
+        Component::Worker => spec.worker.shutdown_grace_period.get().as_secs() + RECORD_S,
     };
     let mut built = json!({
-        "serviceAccountName": part.child_name(subject.name),
+        "serviceAccountName": component.child_name(subject.name),
         "automountServiceAccountToken": false,
         "enableServiceLinks": false,
         "terminationGracePeriodSeconds": grace,
@@ -57,7 +59,7 @@ fn pod_spec(subject: &Subject<'_>, inputs: &Inputs, pod: &Pod, part: Part) -> Va
             "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
             "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [container(subject, inputs, part, &volume_mounts)],
+        "containers": [container(subject, inputs, component, &volume_mounts)],
         "volumes": volumes,
     });
     let Pod { labels: _, annotations: _, node_selector, tolerations, affinity, priority_class_name } = pod;
@@ -74,24 +76,24 @@ fn pod_spec(subject: &Subject<'_>, inputs: &Inputs, pod: &Pod, part: Part) -> Va
     built
 }
 
-fn container(subject: &Subject<'_>, inputs: &Inputs, part: Part, volume_mounts: &[Value]) -> Value {
+fn container(subject: &Subject<'_>, inputs: &Inputs, component: Component, volume_mounts: &[Value]) -> Value {
     let spec = subject.spec;
     let config = format!("{}/pipeline.yaml", mounts::CONFIG);
     let mut args = vec![format!("--config={config}"), format!("--admin=0.0.0.0:{ADMIN_PORT}")];
     let mut ports = vec![json!({"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"})];
-    if part == Part::Api {
+    if component == Component::Api {
         for (name, port) in [("http", HTTP_PORT), ("grpc", GRPC_PORT)] {
             args.push(format!("--{name}=0.0.0.0:{port}"));
             ports.push(json!({"name": name, "containerPort": port, "protocol": "TCP"}));
         }
     }
     let mut container = json!({
-        "name": part.name(),
+        "name": component.name(),
         "image": spec.image.as_ref().unwrap_or(&inputs.image),
-        "command": [format!("/{}", part.name())],
+        "command": [format!("/{}", component.name())],
         "args": args,
         "ports": ports,
-        "resources": resources(subject, part),
+        "resources": resources(subject, component),
         "securityContext": {
             "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
         },
@@ -102,7 +104,7 @@ fn container(subject: &Subject<'_>, inputs: &Inputs, part: Part, volume_mounts: 
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": volume_mounts,
     });
-    if part == Part::Api {
+    if component == Component::Api {
         container["lifecycle"] = json!({"preStop": {"sleep": {"seconds": ENDPOINT_DELAY_S}}});
     }
     if let Some(policy) = &spec.image_pull_policy {
@@ -112,22 +114,18 @@ fn container(subject: &Subject<'_>, inputs: &Inputs, part: Part, volume_mounts: 
 }
 
 fn probe(path: &str, period_s: u32, failures: u32) -> Value {
-    json!({"httpGet": {"path": path, "port": "admin"}, "periodSeconds": period_s, "timeoutSeconds": 3, "failureThreshold": failures})
+    json!({
+        "httpGet": {"path": path, "port": "admin"},
+        "periodSeconds": period_s,
+        "timeoutSeconds": 3,
+        "failureThreshold": failures,
+    })
 }
 
-/// No CPU limit: a throttled process misses its leases. Password hashing needs 19 MiB per core at once.
-fn resources(subject: &Subject<'_>, part: Part) -> Value {
-    let (given, cpu, memory, limit) = match part {
-        Part::Api => (&subject.spec.api.resources, "250m", "64Mi", "512Mi"),
-        Part::Worker => (&subject.spec.worker.resources, "50m", "32Mi", "256Mi"),
-    };
-    let default = || Resources {
-        requests: BTreeMap::from([("cpu".into(), amount(cpu)), ("memory".into(), amount(memory))]),
-        limits: BTreeMap::from([("memory".into(), amount(limit))]),
+fn resources(subject: &Subject<'_>, component: Component) -> Value {
+    let (given, default): (_, fn() -> Resources) = match component {
+        Component::Api => (&subject.spec.api.resources, Resources::api),
+        Component::Worker => (&subject.spec.worker.resources, Resources::worker),
     };
     json!(given.clone().unwrap_or_else(default))
-}
-
-fn amount(text: &str) -> IntOrString {
-    IntOrString::String(text.to_owned())
 }

@@ -1,7 +1,7 @@
 //! PodMonitor `<name>`: the Prometheus operator scrapes the admin ports of all pods.
 //!
-//! Takes: `observability.podMonitor`. Gives: the PodMonitor. Does not: install Prometheus, or choose the interval; Prometheus'
-//! own holds.
+//! Takes: `observability.podMonitor`. Gives: the PodMonitor. Does not: install Prometheus, or choose the interval;
+//! Prometheus' own holds.
 
 use super::{
     Subject,

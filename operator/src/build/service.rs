@@ -5,18 +5,21 @@
 use super::{
     Subject,
     child::{Child, Kind, child},
-    names::{self, GRPC_PORT, Part},
+    names::{self, Component, GRPC_PORT},
 };
 use serde_json::json;
 
 pub(super) fn build(subject: &Subject<'_>) -> Child {
     let content = json!({"spec": {
         "type": "ClusterIP",
-        "selector": names::selector(subject.name, Part::Api),
+        "selector": names::selector(subject.name, Component::Api),
         "ports": [
             {"name": "http", "protocol": "TCP", "port": 80, "targetPort": "http", "appProtocol": "http"},
-            {"name": "grpc", "protocol": "TCP", "port": GRPC_PORT, "targetPort": "grpc", "appProtocol": "kubernetes.io/h2c"},
+            {
+                "name": "grpc", "protocol": "TCP", "port": GRPC_PORT, "targetPort": "grpc",
+                "appProtocol": "kubernetes.io/h2c",
+            },
         ],
     }});
-    child(subject, Kind::Service, Some(Part::Api), Part::Api.child_name(subject.name), content)
+    child(subject, Kind::Service, Some(Component::Api), Component::Api.child_name(subject.name), content)
 }

@@ -1,15 +1,15 @@
 //! ServiceAccounts: the pods have an identity and no token, because they never talk to the API server.
 //!
-//! Takes: the resource. Gives: one ServiceAccount per part. Does not: grant anything.
+//! Takes: the resource. Gives: one ServiceAccount per component. Does not: grant anything.
 
 use super::{
     Subject,
     child::{Child, Kind, child},
-    names::Part,
+    names::Component,
 };
 use serde_json::json;
 
-pub(super) fn build(subject: &Subject<'_>, part: Part) -> Child {
+pub(super) fn build(subject: &Subject<'_>, component: Component) -> Child {
     let content = json!({"automountServiceAccountToken": false});
-    child(subject, Kind::ServiceAccount, Some(part), part.child_name(subject.name), content)
+    child(subject, Kind::ServiceAccount, Some(component), component.child_name(subject.name), content)
 }

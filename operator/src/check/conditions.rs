@@ -1,23 +1,20 @@
 //! What does the status of a pipeline say?
 //!
-//! Takes: the resource. Gives: lines: conditions that are not as they should be, one per cause, and whether the operator has seen
-//! the newest edit. Pure: the time is a parameter. Does not: repeat a cause for each condition that it spoils.
+//! Takes: the resource. Gives: lines: conditions that are not as they should be, one per cause, and whether the
+//! operator has seen the newest edit. Pure: the time is a parameter. Does not: repeat a cause for each condition that
+//! it spoils.
 
 use super::line::{Level, Line};
 use crate::{
     build,
     controller::{
-        events::PATIENCE,
         reason::{self, Finding, condition},
+        status::events::START_TIMEOUT,
     },
     crd::SignupPipeline,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-
-/// Reasons that pass by themselves; what lasts longer than [`PATIENCE`] does not.
-const PASSING: [reason::Reason; 4] =
-    [reason::ROLLING_OUT, reason::SPREADING, reason::API_ERROR, reason::ADDRESS_PENDING];
 
 /// Judges the status.
 pub(super) fn judge(pipeline: &SignupPipeline, now: Timestamp) -> Vec<Line> {
@@ -61,15 +58,15 @@ fn spoiled(conditions: &[Condition], now: Timestamp) -> Vec<Line> {
     groups.into_iter().map(|(types, condition)| line(&types, condition, now)).collect()
 }
 
-/// Whether that happened within [`PATIENCE`]; what has no time has not.
+/// Whether that happened within [`START_TIMEOUT`]; what has no time has not.
 pub(super) fn is_recent(at: Option<&Time>, now: Timestamp) -> bool {
-    at.is_some_and(|at| now.duration_since(at.0).unsigned_abs() < PATIENCE)
+    at.is_some_and(|at| now.duration_since(at.0).unsigned_abs() < START_TIMEOUT)
 }
 
 fn line(types: &[&str], condition: &Condition, now: Timestamp) -> Line {
-    let (message, fix) = Finding::parts(&condition.message);
-    let is = |reason: &reason::Reason| reason.name() == condition.reason;
-    let passes = PASSING.iter().any(is) && is_recent(Some(&condition.last_transition_time), now) || is(&reason::PAUSED);
+    let (message, fix) = Finding::problem_and_fix(&condition.message);
+    let is_passing = reason::is_transient(&condition.reason) && is_recent(Some(&condition.last_transition_time), now);
+    let passes = is_passing || condition.reason == reason::PAUSED.name();
     Line {
         level: if passes { Level::Warning } else { Level::Error },
         subject: format!("{} {}", if types.len() == 1 { "condition" } else { "conditions" }, types.join(", ")),
@@ -78,12 +75,13 @@ fn line(types: &[&str], condition: &Condition, now: Timestamp) -> Line {
     }
 }
 
-/// The operator writes a fix exactly when something is wrong; `Exposed` is False too when nobody asked for it.
+/// The operator writes a fix exactly when something is wrong; `Exposed` is False also when the resource exposes
+/// nothing.
 fn is_spoiled(condition: &Condition) -> bool {
     let good = if condition::is_good_when_true(&condition.type_) { "True" } else { "False" };
-    condition.status != good && condition.message.contains("Fix:")
-        // A pipeline that waits for a person does not progress; the others say why.
-        || condition.type_ == condition::PROGRESSING && condition.status == "False" && condition.message.contains("Fix:")
+    // A pipeline that waits for a person does not progress; the others say why.
+    let is_stuck = condition.type_ == condition::PROGRESSING && condition.status == "False";
+    (condition.status != good || is_stuck) && condition.message.contains("Fix:")
 }
 
 /// Whether the pods run what the resource says.
@@ -98,7 +96,7 @@ fn configuration(pipeline: &SignupPipeline) -> Option<Line> {
             format!("the operator writes {hash}, and this program would write another: they differ in version");
         return Some(Line::warning("configuration", message, "use the program of the operator's image"));
     }
-    // Otherwise condition ConfigApplied tells it.
+    // Otherwise condition ConfigApplied says it.
     (applied == total && total > 0).then(|| Line::ok("configuration", format!("{applied} of {total} pods run {hash}")))
 }
 
@@ -129,7 +127,8 @@ mod tests {
     }
 
     fn condition(type_: &str, status: &str, reason: &str, message: &str) -> Value {
-        json!({"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": "2026-01-01T00:00:00Z"})
+        json!({"type": type_, "status": status, "reason": reason, "message": message,
+            "lastTransitionTime": "2026-01-01T00:00:00Z"})
     }
 
     #[test]

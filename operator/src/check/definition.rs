@@ -1,7 +1,7 @@
 //! Is the definition of SignupPipelines in the cluster the one that this program knows?
 //!
-//! Takes: the CustomResourceDefinition that the cluster has. Gives: a line. Pure. Does not: mind descriptions, which change
-//! nothing.
+//! Takes: the CustomResourceDefinition that the cluster has. Gives: a line. Pure. Does not: mind descriptions, which
+//! change nothing.
 
 use super::line::{Level, Line};
 use crate::{
@@ -13,7 +13,8 @@ use kube::CustomResourceExt;
 use serde_json::Value;
 
 const SUBJECT: &str = "definition";
-const INSTALL: &str = "upgrade the chart signup-operator to this version, or `operator crd | kubectl apply --server-side --force-conflicts -f -`";
+const INSTALL: &str = "upgrade the chart signup-operator to this version, or `operator crd | kubectl apply \
+    --server-side --force-conflicts -f -`";
 
 /// Judges the definition; `None`: there is none.
 pub(super) fn judge(found: Option<&CustomResourceDefinition>) -> Line {
@@ -137,7 +138,9 @@ mod tests {
         assert_eq!(judge_served(&[]).level, Level::Ok);
         assert!(judge_served(&["spec.color".into()]).message.contains("lacks spec.color"));
         let mut refused = established();
-        refused["status"]["conditions"] = json!([{"type": "NamesAccepted", "status": "False", "message": "sup is taken"}, {"type": "Established", "status": "False", "message": "x"}]);
+        refused["status"]["conditions"] = json!([
+            {"type": "NamesAccepted", "status": "False", "message": "sup is taken"},
+            {"type": "Established", "status": "False", "message": "x"}]);
         assert!(judge_json(refused).message.contains("sup is taken"));
     }
 }

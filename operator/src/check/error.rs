@@ -1,13 +1,13 @@
-//! Why a check cannot look.
+//! Why a check cannot be made.
 //!
 //! Takes: the cause. Gives: the error with what to do. Does not: stand for anything that was found.
 
 use std::path::PathBuf;
 
-/// Nothing can be said, because nobody could look.
+/// Nothing can be said, because the cluster could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// There is no cluster to look at.
+    /// There is no cluster.
     #[error("failed to find a cluster")]
     Cluster(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The API server did not answer as it should.

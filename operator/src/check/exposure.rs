@@ -1,9 +1,9 @@
 //! Does anybody take a pipeline's Ingress or route, and do the links in mails lead there?
 //!
-//! Takes: a snapshot. Gives: lines about its ingress class, or about each of its Gateways, and about TLS that the links need.
-//! Pure. Does not: try the address.
+//! Takes: a snapshot. Gives: lines about its ingress class, or about each of its Gateways, and about TLS that the links
+//! need. Pure. Does not: try the address.
 
-use super::{line::Line, offers::Class, pipeline::Snapshot, seen::Seen};
+use super::{line::Line, offers::Class, seen::Seen, snapshot::Snapshot};
 use crate::{
     build::{child::Kind, document::public_url},
     crd::{
@@ -31,8 +31,8 @@ pub(super) fn judge(snapshot: &Snapshot) -> Vec<Line> {
     lines
 }
 
-/// Whether links with https lead to our Ingress, which has no certificate. TLS may end before it, and a `publicURL` is how the
-/// resource says so; `https` by default is more likely a certificate that was forgotten.
+/// Whether links with https lead to our Ingress, which has no certificate. TLS may end before it, and a `publicURL` is
+/// how the resource says so; `https` by default is more likely a certificate that was forgotten.
 pub(super) fn links(spec: &SignupPipelineSpec) -> Option<Line> {
     let expose = spec.expose.as_ref()?;
     let ingress = expose.ingress.as_ref()?;
@@ -46,7 +46,8 @@ pub(super) fn links(spec: &SignupPipelineSpec) -> Option<Line> {
         return Some(Line::ok("links", format!("{said}: TLS has to end before it, or with its controller's own")));
     }
     let fix = format!(
-        "name the certificate in spec.expose.ingress.tlsSecretName; when TLS ends before the Ingress, or by its controller's \
+        "name the certificate in spec.expose.ingress.tlsSecretName; when TLS ends before the Ingress, or by \
+         its controller's \
          own certificate, set spec.verification.publicURL to {url}; without TLS, to {}",
         url.replacen("https", "http", 1)
     );
@@ -105,7 +106,8 @@ fn gateways(gateway: &Gateway, namespace: &str, route: &DynamicObject) -> Vec<Li
             None => Line::ok(subject, "takes the route"),
             Some(condition) => {
                 let text = |field: &str| condition[field].as_str().unwrap_or_default().trim_end_matches('.').to_owned();
-                let fix = "have a listener of it allow routes of this namespace (`allowedRoutes`) and this host, or name another Gateway in spec.expose.gateway.parentRefs";
+                let fix = "have a listener of it allow routes of this namespace (`allowedRoutes`) and this host, or \
+                    name another Gateway in spec.expose.gateway.parentRefs";
                 Line::error(subject, format!("does not take the route: {}: {}", text("reason"), text("message")), fix)
             }
         });
@@ -170,7 +172,12 @@ mod tests {
     fn each_gateway_is_told_with_what_its_controller_says() {
         let names = json!([{"name": "edge", "namespace": "infra"}, {"name": "inner"}, {"name": "silent"}]);
         let gateway: Gateway = serde_json::from_value(json!({"parentRefs": names})).expect("a Gateway");
-        let condition = |status: &str| json!([{"type": "Accepted", "status": status, "reason": "NotAllowedByListeners", "message": "no."}]);
+        let refusal = json!({"reason": "NotAllowedByListeners", "message": "no."});
+        let condition = |status: &str| {
+            let mut condition = refusal.clone();
+            (condition["type"], condition["status"]) = ("Accepted".into(), status.into());
+            json!([condition])
+        };
         let parents = json!([
             {"parentRef": {"name": "edge", "namespace": "infra"}, "conditions": condition("False")},
             {"parentRef": {"name": "inner"}, "conditions": condition("True")},

@@ -1,7 +1,7 @@
 //! What is wrong with a file?
 //!
-//! Takes: the text of a manifest. Gives: lines. Pure: validated by the schema and rules of this program's definition, as
-//! `operator local` and the API server do. Does not: ask a cluster.
+//! Takes: the text of a manifest. Gives: lines. Pure: validated by the schema and rules of this program's definition,
+//! as `operator local` and the API server do. Does not: ask a cluster.
 
 use super::{
     exposure,
@@ -12,7 +12,7 @@ use crate::{
     build,
     controller::{
         reason::{self, Finding},
-        validate::{Demand, Lookup, Source},
+        validate::{Reference, Resolved, Source},
     },
     manifest::{self, Manifest, objects::Objects, problem::Problem},
 };
@@ -31,22 +31,22 @@ pub(super) fn judge(text: &str) -> Report {
     let name = pipeline.metadata.name.as_deref().unwrap_or_default();
     let mut lines = vec![match build::configuration(pipeline) {
         Ok(_) => Line::ok("manifest", "is valid"),
-        Err(error) => Line::of(Level::Error, "manifest", &Finding::usual(reason::CONFIG_INVALID, error)),
+        Err(error) => Line::of(Level::Error, "manifest", &Finding::with_default_fix(reason::CONFIG_INVALID, error)),
     }];
-    let found: Vec<(Demand, Lookup)> =
-        secrets::named(pipeline).into_iter().map(|demand| with(objects, demand)).collect();
+    let found: Vec<(Reference, Resolved)> =
+        secrets::named(pipeline).into_iter().map(|reference| with(objects, reference)).collect();
     lines.extend(secrets::judge(pipeline, &found, true));
     lines.extend(exposure::links(&pipeline.spec));
     report.add_about(name, lines);
     report
 }
 
-fn with(objects: &Objects, demand: Demand) -> (Demand, Lookup) {
-    let found = match demand.source {
-        Source::Secret => objects.secrets.get(&demand.name),
-        Source::ConfigMap => objects.config_maps.get(&demand.name),
+fn with(objects: &Objects, reference: Reference) -> (Reference, Resolved) {
+    let found = match reference.source {
+        Source::Secret => objects.secrets.get(&reference.name),
+        Source::ConfigMap => objects.config_maps.get(&reference.name),
     };
-    (demand, found.map_or(Lookup::Missing, |content| Lookup::Found(content.clone())))
+    (reference, found.map_or(Resolved::Missing, |content| Resolved::Found(content.clone())))
 }
 
 /// A problem says itself what to do.

@@ -1,6 +1,6 @@
-//! What a check says: one line per thing looked at, and the summary.
+//! What a check prints: one line per thing checked, and the summary.
 //!
-//! Takes: lines. Gives: text for people or JSON for programs, and the exit code. Pure. Does not: look at anything.
+//! Takes: lines. Gives: text for people or JSON for programs, and the exit code. Pure.
 
 use crate::controller::reason::Finding;
 use serde::Serialize;
@@ -15,13 +15,13 @@ const SUBJECT_WIDTH: usize = 48;
 pub enum Level {
     /// As it should be, or worth knowing.
     Ok,
-    /// May pass by itself, or could not be looked at.
+    /// May pass by itself, or could not be checked.
     Warning,
     /// Has to be fixed.
     Error,
 }
 
-/// One thing that was looked at.
+/// One thing that was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Line {
     /// How it is.
@@ -41,7 +41,7 @@ impl Line {
         Self { level: Level::Ok, subject: subject.into(), message: message.into(), fix: None }
     }
 
-    /// Something that may pass, or that could not be looked at.
+    /// Something that may pass, or that could not be checked.
     pub(super) fn warning(subject: impl Into<String>, message: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { level: Level::Warning, subject: subject.into(), message: message.into(), fix: Some(fix.into()) }
     }
@@ -53,7 +53,7 @@ impl Line {
 
     /// A finding of the operator's own.
     pub(super) fn of(level: Level, subject: impl Into<String>, finding: &Finding) -> Self {
-        let (message, fix) = Finding::parts(&finding.message);
+        let (message, fix) = Finding::problem_and_fix(&finding.message);
         Self { level, subject: subject.into(), message: message.to_owned(), fix: fix.map(str::to_owned) }
     }
 }
@@ -61,7 +61,7 @@ impl Line {
 /// Everything that was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// In the order in which things were looked at.
+    /// In the order in which things were checked.
     pub findings: Vec<Line>,
 }
 

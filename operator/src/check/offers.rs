@@ -5,7 +5,8 @@
 use super::{line::Line, seen::Seen};
 use k8s_openapi::apimachinery::pkg::version::Info;
 
-/// Oldest minor version of Kubernetes 1 that takes the definition (`fieldPath` of CEL rules); `kubeVersion` of the charts.
+/// Oldest minor version of Kubernetes 1 that takes the definition (`fieldPath` of CEL rules); `kubeVersion` of the
+/// charts.
 const OLDEST_MINOR: u32 = 30;
 
 /// Kinds that some clusters have, with what needs them.

@@ -1,43 +1,22 @@
 //! What is wrong with one pipeline?
 //!
 //! Takes: a [`Snapshot`] of the cluster. Gives: lines, the cause before its effects. Pure: the time is a parameter.
-//! Does not: look.
+//! Does not: read the cluster.
 
 use super::{
     conditions, exposure,
     line::{Level, Line},
-    offers::Class,
     pods, secrets,
     seen::Seen,
+    snapshot::Snapshot,
 };
 use crate::{
-    build::{child::Kind, names::Part},
-    controller::{
-        reason::{self, Finding},
-        validate::{Demand, Lookup},
-    },
+    build::{child::Kind, names::Component},
+    controller::reason::{self, Finding},
     crd::SignupPipeline,
 };
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, api::DynamicObject};
-use std::sync::Arc;
-
-/// What is known of a pipeline.
-pub(super) struct Snapshot {
-    /// The resource.
-    pub(super) pipeline: SignupPipeline,
-    /// What it names, and what was found.
-    pub(super) found: Vec<(Demand, Lookup)>,
-    /// The children it shall have, and what was found under their names.
-    pub(super) children: Result<Vec<(Kind, String, Seen<DynamicObject>)>, Finding>,
-    /// Its pods.
-    pub(super) pods: Seen<Vec<Arc<Pod>>>,
-    /// The ingress classes.
-    pub(super) classes: Seen<Vec<Class>>,
-    /// Another pipeline (namespace/name) with the same Redis database.
-    pub(super) shares_with: Option<String>,
-}
 
 /// There is no pipeline of that name, or none at all.
 pub(super) fn none(namespace: Option<&str>, name: Option<&str>, found: &[SignupPipeline]) -> Line {
@@ -83,14 +62,17 @@ fn children(pipeline: &SignupPipeline, found: &[(Kind, String, Seen<DynamicObjec
         match seen {
             Seen::There(object) if object.owner_references().iter().any(|owner| owner.uid == uid) => {
                 owned += 1;
-                let part = Part::ALL.into_iter().find(|part| part.child_name(&pipeline.name_any()) == *name);
+                let component =
+                    Component::ALL.into_iter().find(|component| component.child_name(&pipeline.name_any()) == *name);
                 deployments.extend(
-                    part.filter(|_| *kind == Kind::Deployment)
-                        .map(|part| pods::deployment(&pipeline.name_any(), part, object)),
+                    component
+                        .filter(|_| *kind == Kind::Deployment)
+                        .map(|component| pods::deployment(&pipeline.name_any(), component, object)),
                 );
             }
             Seen::There(_) => {
-                let finding = Finding::usual(reason::NAME_TAKEN, format!("{title} exists and is not this pipeline's"));
+                let finding =
+                    Finding::with_default_fix(reason::NAME_TAKEN, format!("{title} exists and is not this pipeline's"));
                 lines.push(Line::of(Level::Error, title, &finding));
             }
             Seen::Absent => missing.push(title),
@@ -117,6 +99,7 @@ fn children(pipeline: &SignupPipeline, found: &[(Kind, String, Seen<DynamicObjec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::offers::Class;
     use serde_json::json;
 
     fn judge(snapshot: &Snapshot) -> Vec<Line> {
@@ -174,7 +157,8 @@ mod tests {
         assert!(
             line(&judge(&snapshot), "Redis").message.starts_with("pipeline shop/other uses the same Redis database")
         );
-        let condition = json!({"type": "Degraded", "status": "True", "reason": "RedisShared", "lastTransitionTime": "2026-01-01T00:00:00Z",
+        let condition = json!({"type": "Degraded", "status": "True", "reason": "RedisShared",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
             "message": Finding::redis_shared("shop/other").message});
         snapshot.pipeline.status = serde_json::from_value(json!({"conditions": [condition]})).expect("a status");
         let lines = judge(&snapshot);

@@ -1,14 +1,15 @@
 //! How are a pipeline's pods?
 //!
-//! Takes: its Deployments and pods. Gives: lines: what is not ready, and why. Pure: the time is a parameter. Does not: read logs.
+//! Takes: its Deployments and pods. Gives: lines: what is not ready, and why. Pure: the time is a parameter. Does not:
+//! read logs.
 
 use super::{
     conditions::is_recent,
     line::{Level, Line},
 };
 use crate::{
-    build::names::{Part, selector_text},
-    controller::{pods::is_live, rollout},
+    build::names::{Component, selector_text},
+    controller::{observe::pods::is_live, status::rollout},
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
@@ -19,9 +20,9 @@ use std::sync::Arc;
 const MANY_RESTARTS: i32 = 3;
 
 /// Judges a Deployment.
-pub(super) fn deployment(pipeline: &str, part: Part, deployment: &DynamicObject) -> Line {
-    let subject = format!("Deployment {}", part.child_name(pipeline));
-    let state = rollout::rollout(Some(deployment), part, selector_text(pipeline, part));
+pub(super) fn deployment(pipeline: &str, component: Component, deployment: &DynamicObject) -> Line {
+    let subject = format!("Deployment {}", component.child_name(pipeline));
+    let state = rollout::rollout(Some(deployment), component, selector_text(pipeline, component));
     if let Some(trouble) = &state.trouble {
         return Line::of(Level::Error, subject, trouble);
     }
@@ -70,9 +71,13 @@ fn judge(namespace: &str, pod: &Arc<Pod>, now: Timestamp) -> Option<Line> {
         let ready = conditions().find(|condition| condition.type_ == "Ready");
         let since = ready.and_then(|condition| condition.last_transition_time.as_ref());
         ready.is_none_or(|condition| condition.status != "True").then(|| {
-            let waiting = statuses().filter(|container| !container.ready).map(why_waiting).collect::<Vec<_>>().join(", ");
+            let waiting = statuses().filter(|container| !container.ready).map(why_waiting);
+            let waiting = waiting.collect::<Vec<_>>().join(", ");
             let why = if waiting.is_empty() { "its containers are not started".to_owned() } else { waiting };
-            let fix = format!("none while it starts; else `kubectl -n {namespace} describe pod {name}` and `kubectl -n {namespace} logs {name}`");
+            let fix = format!(
+                "none while it starts; else `kubectl -n {namespace} describe pod {name}` and `kubectl \
+                -n {namespace} logs {name}`"
+            );
             let line = Line::warning(subject.as_str(), format!("is not ready: {why}"), fix);
             Line { level: if since.is_none() || is_recent(since, now) { Level::Warning } else { Level::Error }, ..line }
         })
@@ -109,10 +114,12 @@ mod tests {
     }
 
     fn pod(ready: bool, container: Value) -> Arc<Pod> {
-        let ready = json!([{"type": "Ready", "lastTransitionTime": "2026-01-01T00:00:00Z", "status": if ready { "True" } else { "False" }}]);
+        let ready = if ready { "True" } else { "False" };
+        let ready = json!([{"type": "Ready", "lastTransitionTime": "2026-01-01T00:00:00Z", "status": ready}]);
         let mut status = json!({"name": "worker", "image": "i", "imageID": "", "ready": false, "restartCount": 0});
         status.as_object_mut().expect("an object").extend(container.as_object().expect("an object").clone());
-        let pod = json!({"metadata": {"name": "demo-worker-1"}, "status": {"conditions": ready, "containerStatuses": [status]}});
+        let status = json!({"conditions": ready, "containerStatuses": [status]});
+        let pod = json!({"metadata": {"name": "demo-worker-1"}, "status": status});
         Arc::new(serde_json::from_value(pod).expect("a pod"))
     }
 
@@ -161,8 +168,9 @@ mod tests {
     fn a_deployment_is_complete_or_a_warning() {
         let object = |ready: i32| {
             let status = json!({"replicas": 2, "readyReplicas": ready, "updatedReplicas": 2});
-            let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {}, "spec": {"replicas": 2}, "status": status});
-            deployment("demo", Part::Api, &serde_json::from_value(object).expect("an object"))
+            let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {},
+                "spec": {"replicas": 2}, "status": status});
+            deployment("demo", Component::Api, &serde_json::from_value(object).expect("an object"))
         };
         assert_eq!(object(2), Line::ok("Deployment demo-api", "2 of 2 pods are ready"));
         assert_eq!(object(1).level, Level::Warning);

@@ -6,14 +6,14 @@ use super::{
     line::{Level, Line},
     seen::Seen,
 };
-use crate::controller::rollout::pod_trouble;
+use crate::controller::status::rollout::pod_trouble;
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Pod};
 use kube::ResourceExt;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// How much longer than it lasts a Lease may be old: clocks of this machine and the operator's node differ.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(30);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(30);
 /// Name of the Lease when the Deployment names none; the default of `operator run`.
 const LEASE: &str = "signup-operator";
 
@@ -49,7 +49,7 @@ impl Operator {
         self.deployment.namespace().unwrap_or_default()
     }
 
-    /// Pods that it shall have.
+    /// Pods that it should have.
     fn wanted(&self) -> i32 {
         self.deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
     }
@@ -60,7 +60,7 @@ impl Operator {
     }
 }
 
-/// An operator, with what tells whether it works.
+/// An operator, with what shows whether it works.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Running {
     pub(super) operator: Operator,
@@ -73,8 +73,8 @@ pub(super) fn judge(Running { operator, pods, lease: seen }: &Running, now: Time
     [deployment(operator, pods), lease(operator, seen, now)]
 }
 
-/// What is wrong with the operators that serve a namespace, and so makes the status of its pipelines old. Nothing when the
-/// caller may not look.
+/// What is wrong with the operators that serve a namespace, and so makes the status of its pipelines old. Nothing when
+/// the caller may not list operators.
 pub(super) fn serving(operators: &Seen<Vec<Running>>, namespace: &str, now: Timestamp) -> Vec<Line> {
     let Seen::There(operators) = operators else { return Vec::new() };
     let serves = |running: &&Running| running.operator.serves.as_deref().is_none_or(|served| served == namespace);
@@ -105,7 +105,8 @@ fn rivals(serving: &[&Running]) -> Option<Line> {
 
 /// No operator was found.
 pub(super) fn none() -> Line {
-    let fix = "`helm install signup-operator charts/signup-operator --namespace signup-system --create-namespace`; when it is there, name its namespace with --operator-namespace";
+    let fix = "`helm install signup-operator charts/signup-operator --namespace signup-system --create-namespace`; \
+        when it is there, name its namespace with --operator-namespace";
     Line::error("operator", "no Deployment has the label app.kubernetes.io/name=signup-operator", fix)
 }
 
@@ -127,7 +128,8 @@ fn deployment(operator: &Operator, pods: &[Arc<Pod>]) -> Line {
         Some(trouble) => Line::of(Level::Error, subject, &trouble),
         None => {
             let fix = format!(
-                "see `kubectl -n {namespace} describe deployment,pods` and `kubectl -n {namespace} logs deployment/{name}`"
+                "see `kubectl -n {namespace} describe deployment,pods` and `kubectl -n {namespace} logs \
+                    deployment/{name}`"
             );
             Line::error(subject, format!("0 of {wanted} pods are ready"), fix)
         }
@@ -154,14 +156,14 @@ fn lease(operator: &Operator, lease: &Seen<Lease>, now: Timestamp) -> Line {
     };
     let lasts = Duration::from_secs(spec.lease_duration_seconds.and_then(|s| u64::try_from(s).ok()).unwrap_or(0));
     let age = Duration::try_from(now.duration_since(renewed.0)).unwrap_or_default();
-    if age > lasts + CLOCKS_DIFFER {
+    if age > lasts + MAX_CLOCK_SKEW {
         let message = format!("{holder} renewed it last {} s ago, so nobody looks at pipelines", age.as_secs());
         return Line::error(subject, message, format!("{logs}; if the operator works, correct the clocks"));
     }
     Line::ok(subject, format!("{holder} holds it"))
 }
 
-/// The caller may not look for the operator.
+/// The caller may not list operators.
 pub(super) fn hidden(namespace: &str) -> Line {
     let finding =
         format!("you may not list Deployments in namespace {namespace}, so whether an operator runs is not known");

@@ -1,7 +1,7 @@
 //! May the operator do its work?
 //!
-//! Takes: an operator, and the API server's answers. Gives: the questions, and lines. Pure. Does not: ask. That the chart grants
-//! what is asked for here is a test below; that it grants no more is one of the charts'.
+//! Takes: an operator, and the API server's answers. Gives: the questions, and lines. Pure. Does not: ask. That the
+//! chart grants what is asked for here is a test below; that it grants no more is one of the charts'.
 
 use super::{line::Line, process::Operator};
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
@@ -88,7 +88,8 @@ pub(super) fn user(operator: &Operator) -> String {
 pub(super) fn judge(operator: &Operator, denied: Option<&[Right]>) -> Vec<Line> {
     let subject = format!("rights of {}/{}", operator.namespace(), operator.account);
     let Some(denied) = denied else {
-        let fix = "look with an account that may create subjectaccessreviews.authorization.k8s.io, or in the operator's pod (`kubectl exec`)";
+        let fix = "look with an account that may create subjectaccessreviews.authorization.k8s.io, or in the \
+            operator's pod (`kubectl exec`)";
         return vec![Line::warning(subject, "you may not ask for them", fix)];
     };
     if denied.is_empty() {

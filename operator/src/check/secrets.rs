@@ -1,13 +1,13 @@
 //! Are the Secrets and ConfigMaps that a pipeline names there, and is what they hold usable?
 //!
-//! Takes: the demands of a pipeline and what was found under the names. Gives: lines with names of keys. Pure. Does not: show a
-//! value, ever.
+//! Takes: the references of a pipeline and what was found under the names. Gives: lines with names of keys. Pure. Does
+//! not: show a value, ever.
 
 use super::line::{Level, Line};
 use crate::{
     controller::{
         reason::{self, Finding},
-        validate::{Demand, Lookup, Source, demands, validate},
+        validate::{Reference, Resolved, Source, references, validate},
     },
     crd::SignupPipeline,
     manifest::objects::Content,
@@ -18,52 +18,48 @@ use queue::Connection;
 const KEY_BYTES: usize = 32;
 
 /// What a pipeline names: what its pods mount, and what the cluster uses on its behalf.
-pub(super) fn named(pipeline: &SignupPipeline) -> Vec<Demand> {
-    let secret = |field, name: &str, keys: &[&str]| Demand {
-        field,
-        source: Source::Secret,
-        name: name.to_owned(),
-        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
-    };
+pub(super) fn named(pipeline: &SignupPipeline) -> Vec<Reference> {
     let ingress = pipeline.spec.expose.as_ref().and_then(|expose| expose.ingress.as_ref());
     let tls = ingress.and_then(|ingress| ingress.tls_secret_name.as_deref());
     let pull = pipeline.spec.image_pull_secrets.iter();
-    let mut named = demands(pipeline);
-    named.extend(tls.map(|name| secret("spec.expose.ingress.tlsSecretName", name, &["tls.crt", "tls.key"])));
-    named.extend(pull.map(|pull| secret("spec.imagePullSecrets", &pull.name, &[".dockerconfigjson"])));
+    let mut named = references(pipeline);
+    named.extend(
+        tls.map(|name| Reference::to_secret("spec.expose.ingress.tlsSecretName", name, &["tls.crt", "tls.key"])),
+    );
+    named.extend(pull.map(|pull| Reference::to_secret("spec.imagePullSecrets", &pull.name, &[".dockerconfigjson"])));
     named
 }
 
 /// Judges each of them. With `from_file`, what is absent is no mistake: it may be in the cluster.
-pub(super) fn judge(pipeline: &SignupPipeline, found: &[(Demand, Lookup)], from_file: bool) -> Vec<Line> {
-    found.iter().map(|(demand, lookup)| judge_one(pipeline, demand, lookup, from_file)).collect()
+pub(super) fn judge(pipeline: &SignupPipeline, found: &[(Reference, Resolved)], from_file: bool) -> Vec<Line> {
+    found.iter().map(|(reference, resolved)| judge_one(pipeline, reference, resolved, from_file)).collect()
 }
 
-fn judge_one(pipeline: &SignupPipeline, demand: &Demand, lookup: &Lookup, from_file: bool) -> Line {
-    let (kind, keys) = (kind(demand.source), demand.keys.join(", "));
-    let subject = format!("{kind} {}", demand.name);
-    let content = match lookup {
-        Lookup::Found(content) => content,
-        Lookup::Missing if from_file && is_generated(pipeline, demand) => {
+fn judge_one(pipeline: &SignupPipeline, reference: &Reference, resolved: &Resolved, from_file: bool) -> Line {
+    let (kind, keys) = (kind(reference.source), reference.keys.join(", "));
+    let subject = format!("{kind} {}", reference.name);
+    let content = match resolved {
+        Resolved::Found(content) => content,
+        Resolved::Missing if from_file && is_generated(pipeline, reference) => {
             return Line::ok(subject, "not in the file; the operator makes it once, with a random key");
         }
-        Lookup::Missing if from_file => {
-            return Line::ok(subject, format!("not in the file; {} needs it, with {keys}", demand.field));
+        Resolved::Missing if from_file => {
+            return Line::ok(subject, format!("not in the file; {} needs it, with {keys}", reference.field));
         }
-        Lookup::Missing if is_generated(pipeline, demand) => {
+        Resolved::Missing if is_generated(pipeline, reference) => {
             let fix = "see that the operator runs (`operator check`); it makes the Secret once";
             return Line::error(subject, "the operator has not made it yet", fix);
         }
-        Lookup::Forbidden => {
+        Resolved::Forbidden => {
             let fix = format!("look with an account that may get {}s in this namespace", kind.to_lowercase());
             return Line::warning(subject, format!("you may not read it, so whether it has {keys} is not known"), fix);
         }
-        Lookup::Missing => &Content::default(),
+        Resolved::Missing => &Content::default(),
     };
-    if let Some(finding) = validate([(demand, lookup)]).first() {
+    if let Some(finding) = validate([(reference, resolved)]).first() {
         return Line::of(Level::Error, subject, finding);
     }
-    match unusable(pipeline, demand, content) {
+    match unusable(pipeline, reference, content) {
         Some(line) => Line { subject, ..line },
         None => Line::ok(subject, format!("has {keys}")),
     }
@@ -77,16 +73,16 @@ fn kind(source: Source) -> &'static str {
 }
 
 /// Whether the operator makes it: a Secret of that name that the resource names is a person's.
-fn is_generated(pipeline: &SignupPipeline, demand: &Demand) -> bool {
-    demand.field == "spec.verification.keySecretRef" && pipeline.spec.verification.key_secret_ref.is_none()
+fn is_generated(pipeline: &SignupPipeline, reference: &Reference) -> bool {
+    reference.field == "spec.verification.keySecretRef" && pipeline.spec.verification.key_secret_ref.is_none()
 }
 
 /// What is there and cannot work.
-fn unusable(pipeline: &SignupPipeline, demand: &Demand, content: &Content) -> Option<Line> {
-    let value = content.get(demand.keys.first()?)?;
+fn unusable(pipeline: &SignupPipeline, reference: &Reference, content: &Content) -> Option<Line> {
+    let value = content.get(reference.keys.first()?)?;
     let text = String::from_utf8_lossy(value);
-    let (name, text) = (&demand.name, text.trim());
-    match demand.field {
+    let (name, text) = (&reference.name, text.trim());
+    match reference.field {
         "spec.database.secretRef" => {
             let why = database_uri(text).err()?;
             let problem = format!("the PostgreSQL URI in Secret {name} cannot be used: {why}");
@@ -104,17 +100,17 @@ fn unusable(pipeline: &SignupPipeline, demand: &Demand, content: &Content) -> Op
             Some(Line::error("", problem, "make one with `openssl rand -hex 32`"))
         }
         field if field.ends_with("caSecretRef") && !text.contains("-----BEGIN CERTIFICATE-----") => {
-            let problem = format!("{} holds no PEM certificate", demand.keys.join(", "));
+            let problem = format!("{} holds no PEM certificate", reference.keys.join(", "));
             Some(Line::error("", problem, format!("store the authority's certificate as PEM there, or remove {field}")))
         }
         _ => None,
     }
-    .or_else(|| unused_authority(pipeline, demand, text))
+    .or_else(|| unused_authority(pipeline, reference, text))
 }
 
 /// An authority is used for `rediss://` alone.
-fn unused_authority(pipeline: &SignupPipeline, demand: &Demand, uri: &str) -> Option<Line> {
-    let is_plain = demand.field == "spec.redis.secretRef" && uri.starts_with("redis://");
+fn unused_authority(pipeline: &SignupPipeline, reference: &Reference, uri: &str) -> Option<Line> {
+    let is_plain = reference.field == "spec.redis.secretRef" && uri.starts_with("redis://");
     (is_plain && pipeline.spec.redis.ca_secret_ref.is_some()).then(|| {
         let message = "spec.redis.caSecretRef has no effect: the URI says redis://, which is without TLS";
         Line::warning("", message, "write rediss://, or remove spec.redis.caSecretRef")
@@ -148,8 +144,8 @@ mod tests {
 
     fn line(field: &str, keys: &[(&str, &str)]) -> Line {
         let pipeline = pipeline("");
-        let demand = named(&pipeline).into_iter().find(|demand| demand.field == field).expect("it is named");
-        judge(&pipeline, &[(demand, Lookup::Found(keys.iter().copied().collect()))], false).remove(0)
+        let reference = named(&pipeline).into_iter().find(|reference| reference.field == field).expect("it is named");
+        judge(&pipeline, &[(reference, Resolved::Found(keys.iter().copied().collect()))], false).remove(0)
     }
 
     #[test]
@@ -194,21 +190,22 @@ mod tests {
     fn a_short_key_and_an_authority_that_is_none_are_told() {
         assert!(line("spec.verification.keySecretRef", &[("current", "short")]).message.contains("has 5 bytes"));
         let pipeline = pipeline("").clone();
-        let ca = Demand {
+        let ca = Reference {
             field: "spec.database.caSecretRef",
             source: Source::Secret,
             name: "ca".into(),
             keys: vec!["ca.crt".into()],
         };
-        let found = [(ca, Lookup::Found([("ca.crt", "no certificate")].into_iter().collect()))];
+        let found = [(ca, Resolved::Found([("ca.crt", "no certificate")].into_iter().collect()))];
         assert_eq!(judge(&pipeline, &found, false)[0].level, Level::Error);
     }
 
     #[test]
     fn the_generated_key_is_not_asked_of_people() {
         let mut pipeline = pipeline("");
-        let demand = named(&pipeline).into_iter().find(|demand| demand.name == "demo-keys").expect("it is named");
-        let found = [(demand, Lookup::Missing)];
+        let reference =
+            named(&pipeline).into_iter().find(|reference| reference.name == "demo-keys").expect("it is named");
+        let found = [(reference, Resolved::Missing)];
         let told = |pipeline: &SignupPipeline, from_file| judge(pipeline, &found, from_file).remove(0);
         assert!(told(&pipeline, false).message.contains("has not made it yet"));
         let in_file = "not in the file; the operator makes it once, with a random key";
@@ -221,14 +218,14 @@ mod tests {
     #[test]
     fn the_certificate_of_the_ingress_and_the_registrys_credentials_are_looked_at_too() {
         let more = "imagePullSecrets: [{name: registry}]\n  expose: {host: a.test, ingress: {tlsSecretName: cert}}";
-        let fields: Vec<_> = named(&pipeline(more)).into_iter().map(|demand| demand.name).collect();
+        let fields: Vec<_> = named(&pipeline(more)).into_iter().map(|reference| reference.name).collect();
         assert!(fields.contains(&"cert".to_owned()) && fields.contains(&"registry".to_owned()), "{fields:?}");
     }
 
     #[test]
     fn what_is_not_in_a_file_is_said_with_the_keys_it_needs() {
         let pipeline = pipeline("");
-        let found = named(&pipeline).into_iter().map(|demand| (demand, Lookup::Missing)).collect::<Vec<_>>();
+        let found = named(&pipeline).into_iter().map(|reference| (reference, Resolved::Missing)).collect::<Vec<_>>();
         let lines = judge(&pipeline, &found, true);
         assert!(lines.iter().all(|line| line.level == Level::Ok));
         assert_eq!(lines[0].message, "not in the file; spec.database.secretRef needs it, with uri");

@@ -1,7 +1,7 @@
-//! What a look can come to.
+//! What reading an object can come to.
 //!
-//! Takes: an answer of the API server. Gives: a [`Seen`], in which absence and a missing right are answers like any other.
-//! Does not: ask.
+//! Takes: an answer of the API server. Gives: a [`Seen`], in which absence and a missing right are answers like any
+//! other. Does not: ask.
 
 /// What the API server says when it is asked for something.
 #[derive(Debug, Clone, PartialEq, Eq)]

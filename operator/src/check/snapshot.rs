@@ -1,13 +1,12 @@
 //! Puts together what is known of one pipeline.
 //!
-//! Takes: a client and the resource. Gives: a [`Snapshot`], and which pipelines share a Redis database. Reads only what the
-//! pipeline names, by name. Does not: judge, or keep a value of a Secret longer than the judgement takes.
+//! Takes: a client and the resource. Gives: a [`Snapshot`], and which pipelines share a Redis database. Reads only what
+//! the pipeline names, by name. Does not: judge, or keep a value of a Secret longer than the judgement takes.
 
 use super::{
+    cluster::{self, CONCURRENCY},
     error::CheckError,
-    look::{self, AT_ONCE},
     offers::Class,
-    pipeline::Snapshot,
     secrets,
     seen::Seen,
 };
@@ -19,9 +18,9 @@ use crate::{
     },
     controller::{
         endpoints,
-        observe::{ObserveError, look_up},
+        observe::{ObserveError, resolve},
         reason::{self, Finding},
-        validate::{Demand, Lookup},
+        validate::{Reference, Resolved},
     },
     crd::SignupPipeline,
 };
@@ -30,19 +29,35 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, ResourceExt, api::DynamicObject};
 use std::sync::Arc;
 
+/// What is known of a pipeline.
+pub(super) struct Snapshot {
+    /// The resource.
+    pub(super) pipeline: SignupPipeline,
+    /// What it names, and what was found.
+    pub(super) found: Vec<(Reference, Resolved)>,
+    /// The children it should have, and what was found under their names.
+    pub(super) children: Result<Vec<(Kind, String, Seen<DynamicObject>)>, Finding>,
+    /// Its pods.
+    pub(super) pods: Seen<Vec<Arc<Pod>>>,
+    /// The ingress classes.
+    pub(super) classes: Seen<Vec<Class>>,
+    /// Another pipeline (namespace/name) with the same Redis database.
+    pub(super) shares_with: Option<String>,
+}
+
 /// Redis databases in use: a hash of host, port and index, and the pipeline (namespace/name).
 pub(super) struct Shares(Vec<(String, String)>);
 
 impl Shares {
-    /// Looks at all pipelines that the caller may see; those of `seen` at least.
+    /// Reads all pipelines that the caller may see; those of `seen` at least.
     pub(super) async fn look(client: &Client, seen: &[SignupPipeline]) -> Result<Self, CheckError> {
-        let everywhere = look::list::<SignupPipeline>(client, None, "").await?;
+        let everywhere = cluster::list::<SignupPipeline>(client, None, "").await?;
         let all = if let Seen::There(all) = everywhere { all } else { seen.to_vec() };
         let uses = stream::iter(&all).map(|pipeline| async move {
             let database = redis(client, pipeline).await?;
             Ok::<_, CheckError>(database.map(|database| (database, title(pipeline))))
         });
-        let uses: Vec<Option<(String, String)>> = uses.buffered(AT_ONCE).try_collect().await?;
+        let uses: Vec<Option<(String, String)>> = uses.buffered(CONCURRENCY).try_collect().await?;
         Ok(Self(uses.into_iter().flatten().collect()))
     }
 
@@ -59,46 +74,50 @@ fn title(pipeline: &SignupPipeline) -> String {
 }
 
 async fn redis(client: &Client, pipeline: &SignupPipeline) -> Result<Option<String>, CheckError> {
-    let demands = secrets::named(pipeline).into_iter().filter(|demand| demand.field == "spec.redis.secretRef");
+    let references = secrets::named(pipeline).into_iter().filter(|reference| reference.field == "spec.redis.secretRef");
     let mut found = Vec::new();
-    for demand in demands {
-        if let (Demand { name, .. }, Lookup::Found(content)) = look(client, pipeline, demand).await? {
+    for reference in references {
+        if let (Reference { name, .. }, Resolved::Found(content)) = look(client, pipeline, reference).await? {
             found.push((name, content));
         }
     }
     Ok(endpoints::redis_identity(pipeline, &found.into_iter().collect()))
 }
 
-async fn look(client: &Client, pipeline: &SignupPipeline, demand: Demand) -> Result<(Demand, Lookup), CheckError> {
+async fn look(
+    client: &Client,
+    pipeline: &SignupPipeline,
+    reference: Reference,
+) -> Result<(Reference, Resolved), CheckError> {
     let namespace = pipeline.namespace().unwrap_or_default();
-    match look_up(client, &namespace, &demand).await {
-        Ok(lookup) => Ok((demand, lookup)),
+    match resolve(client, &namespace, &reference).await {
+        Ok(resolved) => Ok((reference, resolved)),
         Err(ObserveError::Read { kind, name, source }) => {
             Err(CheckError::Look { what: format!("read {kind} {name}"), source })
         }
-        // Nothing is created by a look-up, and no random bytes are needed.
+        // Resolving a reference creates nothing and needs no random bytes.
         Err(ObserveError::CreateKey(source)) => Err(CheckError::Look { what: "read a Secret".into(), source }),
-        Err(ObserveError::Random(_)) => Ok((demand, Lookup::Missing)),
+        Err(ObserveError::Random(_)) => Ok((reference, Resolved::Missing)),
     }
 }
 
-/// Looks at everything that belongs to a pipeline.
+/// Reads everything that belongs to a pipeline.
 pub(super) async fn snapshot(
     client: &Client,
     pipeline: &SignupPipeline,
     classes: &Seen<Vec<Class>>,
     shares: &Shares,
 ) -> Result<Snapshot, CheckError> {
-    let named = stream::iter(secrets::named(pipeline)).map(|demand| look(client, pipeline, demand));
-    let found: Vec<(Demand, Lookup)> = named.buffered(AT_ONCE).try_collect().await?;
+    let named = stream::iter(secrets::named(pipeline)).map(|reference| look(client, pipeline, reference));
+    let found: Vec<(Reference, Resolved)> = named.buffered(CONCURRENCY).try_collect().await?;
     // Names and kinds of the children depend on the resource alone.
     let children = match build::children(pipeline, &Inputs::default()) {
         Ok(desired) => Ok(children(client, pipeline, desired).await?),
-        Err(error) => Err(Finding::usual(reason::CONFIG_INVALID, error)),
+        Err(error) => Err(Finding::with_default_fix(reason::CONFIG_INVALID, error)),
     };
     let namespace = pipeline.namespace().unwrap_or_default();
     let labels = format!("{}={},{INSTANCE}={}", NAME.0, NAME.1, pipeline.name_any());
-    let pods = look::list::<Pod>(client, Some(&namespace), &labels).await?;
+    let pods = cluster::list::<Pod>(client, Some(&namespace), &labels).await?;
     let pods = pods.map(|pods| pods.into_iter().map(Arc::new).collect());
     let shares_with = shares.other(pipeline);
     Ok(Snapshot { pipeline: pipeline.clone(), found, children, pods, classes: classes.clone(), shares_with })
@@ -114,11 +133,11 @@ async fn children(
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &child.kind.resource());
         async move {
             let (kind, name) = (child.kind, child.name().to_owned());
-            let seen = look::seen(&format!("read {kind:?} {name}"), api.get(&name)).await?;
+            let seen = cluster::seen(&format!("read {kind:?} {name}"), api.get(&name)).await?;
             Ok((kind, name, seen))
         }
     });
-    looks.buffered(AT_ONCE).try_collect().await
+    looks.buffered(CONCURRENCY).try_collect().await
 }
 
 #[cfg(test)]

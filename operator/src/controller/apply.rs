@@ -1,16 +1,30 @@
 //! Brings the children to what is desired, by server-side apply.
 //!
-//! Takes: desired and observed children. Gives: writes only where the two differ; children that are no longer desired are
-//! deleted; a finding for each leaf (a child that no other needs) that could not be applied, which is tried again now and then,
-//! because its API may come to the cluster later. Does not: take over an object of the same name that is somebody else's.
+//! Takes: desired and observed children. Gives: writes only where the two differ; children that are no longer desired
+//! are deleted; a finding for each best-effort child (one that no other needs) that could not be applied, which is
+//! retried at an interval, because its API may be installed later. Does not: take over an object of the same name that
+//! has another owner.
+//!
+//! # Why nothing is written while nothing changes
+//!
+//! Four mechanisms together find what differs. Each catches what the others miss:
+//!
+//! | mechanism | what it catches |
+//! |---|---|
+//! | [`DESIRED`]: annotation, hash of all that is desired | a removed setting, although all that is desired is there |
+//! | [`drift::holds`]: every desired field is there | a foreign change; what others added stays |
+//! | resource version of our last write | values that the API server respells (`1000m`, `1`): no write |
+//! | [`MAX_WATCH_LAG`] since our last write | a watch that shows the object before it: no write |
 
+pub mod drift;
 mod failure;
+pub(super) mod restarts;
+pub(super) mod sync;
 
 pub use self::failure::ApplyError;
 
-use super::{drift, reason::Finding};
+use super::{observe::watch::MAX_WATCH_LAG, reason::Finding};
 use crate::build::{
-    checksum::hash,
     child::{Child, Kind},
     names::{DESIRED, FIELD_MANAGER, MANAGED_BY},
 };
@@ -18,6 +32,7 @@ use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, Preconditions},
 };
+use pipeline::hash;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -25,11 +40,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A watch may lag behind our own write; within this time the write is believed.
-const SETTLE: Duration = Duration::from_secs(3);
-
-/// Time between attempts to apply a leaf that failed, while it stays the same.
-const LEAF_WAIT: Duration = Duration::from_secs(10);
+/// Time between attempts to apply a best-effort child that failed, while it stays the same.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What was applied last.
 #[derive(Debug, Clone)]
@@ -41,7 +53,7 @@ struct Applied {
     at: Instant,
 }
 
-/// A leaf that could not be applied.
+/// A best-effort child that could not be applied.
 #[derive(Debug, Clone)]
 struct Failed {
     hash: String,
@@ -49,14 +61,14 @@ struct Failed {
     at: Instant,
 }
 
-/// Remembers what was applied, so that values that the API server writes differently (`1000m`, `1`) cause no second write.
+/// What was applied, so that values that the API server writes differently (`1000m`, `1`) cause no second write.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub struct LastApplied {
     applied: BTreeMap<(Kind, String), Applied>,
     failed: BTreeMap<(Kind, String), Failed>,
 }
 
-impl Memory {
+impl LastApplied {
     /// True when `observed` is from before our last write of its spec.
     pub fn is_ahead_of(&self, kind: Kind, observed: &DynamicObject) -> bool {
         let applied = self.applied.get(&(kind, observed.name_any()));
@@ -65,27 +77,27 @@ impl Memory {
     }
 }
 
-/// Applies what differs and deletes what is no longer desired. Stops at the first child that fails and is no leaf, so that
-/// pods never get ahead of their configuration. Gives the findings of leaves.
+/// Applies what differs and deletes what is no longer desired. Stops at the first child that fails and is not
+/// best-effort, so that pods never get ahead of their configuration. Gives the findings of best-effort children.
 ///
 /// # Errors
 ///
-/// [`ApplyError`] of the first child that failed and is no leaf.
+/// [`ApplyError`] of the first child that failed and is not best-effort.
 pub async fn apply(
     client: &Client,
     desired: &[Child],
     observed: &[(Kind, Arc<DynamicObject>)],
-    memory: &mut Memory,
+    last: &mut LastApplied,
 ) -> Result<Vec<(Kind, Finding)>, ApplyError> {
     let mut findings = Vec::new();
-    for child in &desired.iter().map(marked).collect::<Vec<_>>() {
+    for child in &desired.iter().map(with_desired_hash).collect::<Vec<_>>() {
         let seen = observed.iter().find(|(kind, object)| *kind == child.kind && object.name_any() == child.name());
         let seen = seen.map(|(_, object)| object.as_ref());
-        if child.kind.is_leaf() {
-            let finding = apply_leaf(client, child, seen, memory).await;
+        if child.kind.is_best_effort() {
+            let finding = apply_best_effort(client, child, seen, last).await;
             findings.extend(finding.map(|finding| (child.kind, finding)));
         } else {
-            apply_one(client, child, seen, memory).await?;
+            apply_one(client, child, seen, last).await?;
         }
     }
     // An address that works is kept until the one that takes its place is there.
@@ -94,46 +106,46 @@ pub async fn apply(
         let wanted = desired.iter().any(|child| child.kind == *kind && child.name() == object.name_any());
         let stays = kind.is_exposure() && exposure_failed;
         if !wanted && !stays && object.metadata.deletion_timestamp.is_none() {
-            delete(client, *kind, object, memory).await?;
+            delete(client, *kind, object, last).await?;
         }
     }
     Ok(findings)
 }
 
-/// With a mark of all that is desired. An object from which a setting is to be taken holds everything that is desired, and more,
-/// just as one to which others added something; only the mark tells them apart.
-fn marked(child: &Child) -> Child {
-    let mark = hash([serde_json::to_vec(&child.object).unwrap_or_default().as_slice()]);
+/// Adds a hash of all that is desired. An object that still has a removed setting holds everything that is desired, and
+/// more, just as one to which others added something; only the hash distinguishes them.
+fn with_desired_hash(child: &Child) -> Child {
+    let hash = hash([serde_json::to_vec(&child.object).unwrap_or_default().as_slice()]);
     let mut child = child.clone();
-    child.object.annotations_mut().insert(DESIRED.to_owned(), mark);
+    child.object.annotations_mut().insert(DESIRED.to_owned(), hash);
     child
 }
 
-/// The mark of a marked child.
-fn mark(child: &Child) -> String {
+/// The hash that [`with_desired_hash`] added.
+fn desired_hash(child: &Child) -> String {
     child.object.annotations().get(DESIRED).cloned().unwrap_or_default()
 }
 
-/// What keeps a leaf from being applied is told until an attempt succeeds, and not tried at every look.
-async fn apply_leaf(
+/// A failure is reported until an attempt succeeds, without an attempt at every reconcile.
+async fn apply_best_effort(
     client: &Client,
     child: &Child,
     observed: Option<&DynamicObject>,
-    memory: &mut Memory,
+    last: &mut LastApplied,
 ) -> Option<Finding> {
-    let (key, hash) = (key(child), mark(child));
-    if let Some(failed) = memory.failed.get(&key)
+    let (key, hash) = (key(child), desired_hash(child));
+    if let Some(failed) = last.failed.get(&key)
         && failed.hash == hash
-        && failed.at.elapsed() < LEAF_WAIT
+        && failed.at.elapsed() < RETRY_INTERVAL
     {
         return Some(failed.finding.clone());
     }
-    let Err(error) = apply_one(client, child, observed, memory).await else {
-        memory.failed.remove(&key);
+    let Err(error) = apply_one(client, child, observed, last).await else {
+        last.failed.remove(&key);
         return None;
     };
     let finding = error.finding();
-    memory.failed.insert(key, Failed { hash, finding: finding.clone(), at: Instant::now() });
+    last.failed.insert(key, Failed { hash, finding: finding.clone(), at: Instant::now() });
     Some(finding)
 }
 
@@ -141,37 +153,47 @@ async fn apply_one(
     client: &Client,
     child: &Child,
     observed: Option<&DynamicObject>,
-    memory: &mut Memory,
+    last: &mut LastApplied,
 ) -> Result<(), ApplyError> {
-    let (key, hash) = (key(child), mark(child));
-    if !differs(child, observed, memory.applied.get(&key), &hash) {
+    let key = key(child);
+    let hash = desired_hash(child);
+    if !differs(child, observed, last.applied.get(&key), &hash) {
         return Ok(());
     }
-    let (kind, name) = key.clone();
-    let refused = |source| ApplyError::Refused { kind, name: name.clone(), source: Box::new(source) };
     let namespace = child.object.namespace().unwrap_or_default();
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &kind.resource());
-    let mut object = child.object.clone();
-    if observed.is_none() {
-        match api.get_opt(&name).await.map_err(refused)? {
-            Some(unseen) if is_foreign(&unseen) => return Err(ApplyError::Taken { kind, name }),
-            // The watch lags behind, or the kind came to the cluster after the operator did.
-            Some(unseen) if drift::holds(&value(&child.object), &value(&unseen)) => return Ok(()),
-            Some(_) => {}
-            // A read tells that there is no such kind, and at rest nothing is written.
-            None if kind.is_optional() => {
-                api.list_metadata(&ListParams::default().limit(1)).await.map_err(refused)?;
-            }
-            // The scaler comes after it. Our next apply gives the number of pods up, and by then the scaler owns it.
-            None => object = child.as_made(),
-        }
-    }
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &child.kind.resource());
+    let object = match observed {
+        Some(_) => child.object.clone(),
+        None => match unless_current(&api, child).await? {
+            Some(object) => object,
+            None => return Ok(()),
+        },
+    };
     let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
-    let applied = api.patch(&name, &params, &Patch::Apply(&object)).await.map_err(refused)?;
-    tracing::info!(kind = ?kind, name, namespace, "applied");
+    let applied = api.patch(child.name(), &params, &Patch::Apply(&object)).await;
+    let applied = applied.map_err(|source| ApplyError::refused(child, source))?;
+    tracing::info!(kind = ?child.kind, name = child.name(), namespace, "applied");
     let ObjectMeta { uid, resource_version, generation, .. } = applied.metadata;
-    memory.applied.insert(key, Applied { hash, uid, resource_version, generation, at: Instant::now() });
+    last.applied.insert(key, Applied { hash, uid, resource_version, generation, at: Instant::now() });
     Ok(())
+}
+
+/// What to write where the watch shows no object: it may lag behind, or the kind was installed after the operator
+/// started. `None` when the object is there as desired.
+async fn unless_current(api: &Api<DynamicObject>, child: &Child) -> Result<Option<DynamicObject>, ApplyError> {
+    let refused = |source| ApplyError::refused(child, source);
+    match api.get_opt(child.name()).await.map_err(refused)? {
+        Some(found) if is_foreign(&found) => Err(ApplyError::Taken { kind: child.kind, name: child.name().to_owned() }),
+        Some(found) if drift::holds(&value(&child.object), &value(&found)) => Ok(None),
+        Some(_) => Ok(Some(child.object.clone())),
+        None if child.kind.is_optional() => {
+            // A read shows that there is no such kind, so that nothing is written at rest.
+            api.list_metadata(&ListParams::default().limit(1)).await.map_err(refused)?;
+            Ok(Some(child.object.clone()))
+        }
+        // The scaler comes after it. Our next apply gives the number of pods up, and by then the scaler owns it.
+        None => Ok(Some(child.as_made())),
+    }
 }
 
 fn key(child: &Child) -> (Kind, String) {
@@ -180,7 +202,7 @@ fn key(child: &Child) -> (Kind, String) {
 
 fn differs(child: &Child, observed: Option<&DynamicObject>, applied: Option<&Applied>, hash: &str) -> bool {
     let applied = applied.filter(|applied| applied.hash == hash);
-    let settled = applied.is_none_or(|applied| applied.at.elapsed() > SETTLE);
+    let settled = applied.is_none_or(|applied| applied.at.elapsed() > MAX_WATCH_LAG);
     let Some(observed) = observed else { return settled };
     let same_version = applied.is_some_and(|applied| applied.resource_version == observed.metadata.resource_version);
     !same_version && settled && !drift::holds(&value(&child.object), &value(observed))
@@ -190,12 +212,13 @@ fn value(object: &DynamicObject) -> Value {
     serde_json::to_value(object).unwrap_or_default()
 }
 
-/// The watch sees objects with our label only, so one that it does not see and that lacks the label is somebody else's.
+/// The watch sees objects with our label only, so an object that it does not see and that lacks the label has another
+/// owner.
 fn is_foreign(object: &DynamicObject) -> bool {
     object.labels().get(MANAGED_BY.0).is_none_or(|manager| manager != MANAGED_BY.1)
 }
 
-async fn delete(client: &Client, kind: Kind, object: &DynamicObject, memory: &mut Memory) -> Result<(), ApplyError> {
+async fn delete(client: &Client, kind: Kind, object: &DynamicObject, last: &mut LastApplied) -> Result<(), ApplyError> {
     let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &kind.resource());
     let same = Preconditions { uid: object.uid(), resource_version: None };
@@ -204,6 +227,6 @@ async fn delete(client: &Client, kind: Kind, object: &DynamicObject, memory: &mu
         Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {}
         Err(source) => return Err(ApplyError::Refused { kind, name, source: Box::new(source) }),
     }
-    memory.applied.remove(&(kind, name));
+    last.applied.remove(&(kind, name));
     Ok(())
 }

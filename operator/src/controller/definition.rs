@@ -1,8 +1,8 @@
 //! Is the cluster's definition of SignupPipeline as new as this program?
 //!
-//! Takes: a client. Gives: a finding when the served schema lacks fields that this program knows: the API server would drop
-//! them without a word. The schema is read from the API server's OpenAPI documents, which every account may read, so no right
-//! on definitions is needed, in a namespace or in the cluster. Does not: install or change the definition.
+//! Takes: a client. Gives: a finding when the served schema lacks fields that this program knows: the API server would
+//! drop them without a word. The schema is read from the API server's OpenAPI documents, which every account may read,
+//! so no right on definitions is needed, in a namespace or in the cluster. Does not: install or change the definition.
 
 use super::reason::{self, Finding};
 use crate::crd::SignupPipeline;
@@ -14,27 +14,27 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// A definition that was outdated or could not be read is read again after this time. Only what is seen twice is told: the API server
-/// takes a moment to publish a definition that came together with the operator.
-const WAIT: Duration = Duration::from_secs(10);
+/// A definition that was outdated or could not be read is read again after this time. Only what was seen twice is
+/// reported: the API server takes some seconds to publish a definition that was installed together with the operator.
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The API server may never answer.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Stands for every field.
 const WHOLE: &str = "SignupPipeline v1alpha1";
 
 /// Fields named in a message; the rest is counted.
-const NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
-/// What is known of the served definition.
+/// The served definition, as far as it is known.
 pub struct Definition {
     client: Client,
-    known: Mutex<Known>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct State {
     is_current: bool,
     seen: Option<Finding>,
     finding: Option<Finding>,
@@ -42,45 +42,48 @@ struct Known {
 }
 
 impl Definition {
-    /// Nothing is known yet.
+    /// Knows nothing yet.
     pub fn new(client: Client) -> Self {
-        Self { client, known: Mutex::default() }
+        Self { client, state: Mutex::default() }
     }
 
     /// Whether it was read and has every field.
     pub async fn is_current(&self) -> bool {
         self.finding().await;
-        self.known.lock().await.is_current
+        self.state.lock().await.is_current
     }
 
-    /// Reads the definition until it is current, so that trouble is logged also when there is no pipeline to tell it; never returns.
+    /// Reads the definition until it is current, so that trouble is logged also without a pipeline whose status could
+    /// show it; never returns.
     pub async fn watch(&self) -> Infallible {
         while !self.is_current().await {
-            sleep(WAIT).await;
+            sleep(POLL_INTERVAL).await;
         }
         std::future::pending().await
     }
 
-    /// What is wrong with the definition, read at most every 10 s and never again once it is current. Trouble is logged when
-    /// it is told first.
+    /// What is wrong with the definition, read at most every 10 s and never again once it is current. Trouble is logged
+    /// when it is reported first.
     pub async fn finding(&self) -> Option<Finding> {
-        let mut known = self.known.lock().await;
-        if known.is_current || known.at.is_some_and(|at| at.elapsed() < WAIT) {
-            return known.finding.clone();
+        let mut state = self.state.lock().await;
+        if state.is_current || state.at.is_some_and(|at| at.elapsed() < POLL_INTERVAL) {
+            return state.finding.clone();
         }
-        known.at = Some(Instant::now());
-        let Ok(Ok(missing)) = timeout(ANSWER_LIMIT, missing(&self.client)).await else { return known.finding.clone() };
+        state.at = Some(Instant::now());
+        let Ok(Ok(missing)) = timeout(ANSWER_TIMEOUT, missing(&self.client)).await else {
+            return state.finding.clone();
+        };
         let found = finding(&missing);
-        let is_sure = found.is_none() || found == known.seen;
-        known.is_current = found.is_none();
-        known.seen.clone_from(&found);
-        if is_sure && found != known.finding {
+        let is_sure = found.is_none() || found == state.seen;
+        state.is_current = found.is_none();
+        state.seen.clone_from(&found);
+        if is_sure && found != state.finding {
             if let Some(found) = &found {
                 tracing::error!(reason = found.reason.name(), "{}", found.message);
             }
-            known.finding = found;
+            state.finding = found;
         }
-        known.finding.clone()
+        state.finding.clone()
     }
 }
 
@@ -131,16 +134,17 @@ pub(crate) fn finding(missing: &[String]) -> Option<Finding> {
     }
     if missing == [WHOLE] {
         let problem = format!("the cluster has no definition of {WHOLE}");
-        return Some(Finding::usual(reason::CRD_OUTDATED, problem));
+        return Some(Finding::with_default_fix(reason::CRD_OUTDATED, problem));
     }
-    let named = missing.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let more = missing.len().saturating_sub(NAMED);
+    let named = missing.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = missing.len().saturating_sub(MAX_NAMED);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     let problem = format!(
-        "the cluster's definition of SignupPipeline is older than the operator {}: it lacks {named}{more}, and drops what a resource says there",
+        "the cluster's definition of SignupPipeline is older than the operator {}: it lacks {named}{more}, and drops \
+            what a resource says there",
         env!("CARGO_PKG_VERSION")
     );
-    Some(Finding::usual(reason::CRD_OUTDATED, problem))
+    Some(Finding::with_default_fix(reason::CRD_OUTDATED, problem))
 }
 
 #[cfg(test)]

@@ -1,17 +1,20 @@
 //! What is there: the Secrets and ConfigMaps that a pipeline names, its children and its pods.
 //!
-//! Takes: the resource, a client, and the view that watches keep. Gives: [`Observed`]. Reads each named object by `get`.
-//! Does not: change anything, except that the generated key Secret is made when it is absent, once and never again.
+//! Takes: the resource, a client, and the view that watches keep. Gives: [`Observed`]. Reads each named object by
+//! `get`. Does not: change anything, except that the generated key Secret is made when it is absent, once and never
+//! again.
 
-use super::{
-    validate::{Demand, Lookup, Source, demands},
-    watch::View,
-};
+pub mod encoded;
+pub mod pods;
+pub mod watch;
+
+use self::watch::View;
+use super::validate::{Reference, Resolved, Source, references};
 use crate::{
     build::{
         child::Kind,
         key_secret,
-        names::{IMAGE, Part},
+        names::{Component, IMAGE},
     },
     crd::SignupPipeline,
     manifest::objects::Content,
@@ -29,7 +32,7 @@ use std::{collections::BTreeMap, sync::Arc};
 /// What is there.
 pub struct Observed {
     /// Demands of the resource, with what was found.
-    pub found: Vec<(Demand, Lookup)>,
+    pub found: Vec<(Reference, Resolved)>,
     /// Children, whether still desired or not.
     pub children: Vec<(Kind, Arc<DynamicObject>)>,
     /// Pods.
@@ -62,10 +65,10 @@ pub enum ObserveError {
 impl Observed {
     /// Content of the Secrets that exist, by name.
     pub fn secrets(&self) -> BTreeMap<String, Content> {
-        let secrets = self.found.iter().filter(|(demand, _)| demand.source == Source::Secret);
-        let content = |(demand, lookup): &(Demand, Lookup)| match lookup {
-            Lookup::Found(content) => Some((demand.name.clone(), content.clone())),
-            Lookup::Missing | Lookup::Forbidden => None,
+        let secrets = self.found.iter().filter(|(reference, _)| reference.source == Source::Secret);
+        let content = |(reference, resolved): &(Reference, Resolved)| match resolved {
+            Resolved::Found(content) => Some((reference.name.clone(), content.clone())),
+            Resolved::Missing | Resolved::Forbidden => None,
         };
         secrets.filter_map(content).collect()
     }
@@ -85,15 +88,15 @@ impl Observed {
 pub async fn observe(client: &Client, view: &View, pipeline: &SignupPipeline) -> Result<Observed, ObserveError> {
     let namespace = pipeline.namespace().unwrap_or_default();
     let mut found = Vec::new();
-    for demand in demands(pipeline) {
-        let mut lookup = look_up(client, &namespace, &demand).await?;
+    for reference in references(pipeline) {
+        let mut resolved = resolve(client, &namespace, &reference).await?;
         let generated =
-            demand.field == "spec.verification.keySecretRef" && pipeline.spec.verification.key_secret_ref.is_none();
-        if generated && lookup == Lookup::Missing && !pipeline.spec.paused {
+            reference.field == "spec.verification.keySecretRef" && pipeline.spec.verification.key_secret_ref.is_none();
+        if generated && resolved == Resolved::Missing && !pipeline.spec.paused {
             create_key(client, &namespace, pipeline).await?;
-            lookup = look_up(client, &namespace, &demand).await?;
+            resolved = resolve(client, &namespace, &reference).await?;
         }
-        found.push((demand, lookup));
+        found.push((reference, resolved));
     }
     let children = view.children_of(&pipeline.uid().unwrap_or_default());
     let pods = view.pods(&namespace, &pipeline.name_any());
@@ -108,7 +111,7 @@ async fn kept_image(
     pipeline: &SignupPipeline,
     children: &[(Kind, Arc<DynamicObject>)],
 ) -> Result<Option<String>, ObserveError> {
-    let name = Part::Api.child_name(&pipeline.name_any());
+    let name = Component::Api.child_name(&pipeline.name_any());
     let seen = children.iter().find(|(kind, object)| *kind == Kind::Deployment && object.name_any() == name);
     if let Some((_, seen)) = seen {
         return Ok(seen.annotations().get(IMAGE).cloned());
@@ -119,16 +122,16 @@ async fn kept_image(
 }
 
 /// Reads one named object.
-pub(crate) async fn look_up(client: &Client, namespace: &str, demand: &Demand) -> Result<Lookup, ObserveError> {
-    let (kind, read) = match demand.source {
-        Source::Secret => ("Secret", read_secret(client, namespace, &demand.name).await),
-        Source::ConfigMap => ("ConfigMap", read_config_map(client, namespace, &demand.name).await),
+pub(crate) async fn resolve(client: &Client, namespace: &str, reference: &Reference) -> Result<Resolved, ObserveError> {
+    let (kind, read) = match reference.source {
+        Source::Secret => ("Secret", read_secret(client, namespace, &reference.name).await),
+        Source::ConfigMap => ("ConfigMap", read_config_map(client, namespace, &reference.name).await),
     };
     match read {
-        Ok(Some(content)) => Ok(Lookup::Found(content)),
-        Ok(None) => Ok(Lookup::Missing),
-        Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(Lookup::Forbidden),
-        Err(source) => Err(ObserveError::Read { kind, name: demand.name.clone(), source: Box::new(source) }),
+        Ok(Some(content)) => Ok(Resolved::Found(content)),
+        Ok(None) => Ok(Resolved::Missing),
+        Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(Resolved::Forbidden),
+        Err(source) => Err(ObserveError::Read { kind, name: reference.name.clone(), source: Box::new(source) }),
     }
 }
 

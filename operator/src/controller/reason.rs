@@ -1,7 +1,7 @@
-//! Every condition and every reason that a pipeline's status and events can show; nobody else can make one.
+//! Every condition and every reason that a pipeline's status and events can show; only this file can make one.
 //!
-//! Takes: nothing. Gives: one table of each, from which programs take constants and docs/conditions.md its text (a test holds
-//! it), and [`Finding`], a reason with its message for people, which ends with `Fix: ...`. Does not: decide which one holds.
+//! Gives: one table of each, from which programs take constants and docs/conditions.md its text (a test holds it), and
+//! [`Finding`], a reason with its message for people, which ends with `Fix: ...`. Does not: decide which one is true.
 
 /// A word for programs, with what it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,8 @@ macro_rules! reasons {
     (@fix $fix:literal) => { Some($fix) };
 }
 
-// A reason is one entry: constant, name, meaning and, when something is wrong, what to do (small letter first, no full stop).
+// A reason is one entry: constant, name, meaning and, when something is wrong, what to do (small letter first, no full
+// stop).
 reasons! {
     "What the resource names" {
         SECRET_MISSING "SecretMissing" "A Secret that the resource names does not exist."
@@ -51,7 +52,8 @@ reasons! {
             "add the key, or name the right one in the field that the message names";
         CONFIG_MAP_MISSING "ConfigMapMissing" "A ConfigMap that the resource names does not exist."
             "create it with the keys that the message names, or name another";
-        CONFIG_MAP_KEY_MISSING "ConfigMapKeyMissing" "A ConfigMap exists and lacks a key; the message names the keys that exist."
+        CONFIG_MAP_KEY_MISSING "ConfigMapKeyMissing" "A ConfigMap exists and lacks a key; the message names the keys \
+            that exist."
             "add the key";
         CONFIG_INVALID "ConfigInvalid" "The processes would refuse the configuration."
             "correct that field of the pipeline";
@@ -76,8 +78,10 @@ reasons! {
             "install the Gateway API (gateway.networking.k8s.io/v1), or use expose.ingress";
         MONITORING_API_MISSING "MonitoringApiMissing" "The cluster lacks the Prometheus operator's PodMonitor."
             "install the Prometheus operator (monitoring.coreos.com/v1), or set observability.podMonitor to false";
-        CRD_OUTDATED "CrdOutdated" "The cluster's definition of SignupPipeline is older than the operator, and lacks fields."
-            "helm upgrade with crd.install=true, or `operator crd | kubectl apply --server-side --force-conflicts -f -`";
+        CRD_OUTDATED "CrdOutdated" "The cluster's definition of SignupPipeline is older than the operator, and lacks \
+            fields."
+            "helm upgrade with crd.install=true, or `operator crd | kubectl apply --server-side --force-conflicts -f \
+                -`";
         CHILD_REFUSED "ChildRefused" "The API server refused an object."
             "correct the field of the pipeline that the message names";
         API_ERROR "ApiError" "The API server did not answer as it should."
@@ -101,14 +105,17 @@ reasons! {
     "PostgreSQL, Redis and mail" {
         ANSWERS "Answers" "It answers.";
         NO_ANSWER "NoAnswer" "It does not answer as it should."
-            "check that it runs, that the Secret that the message names has its host, port, credentials and TLS, and that network policies let it be reached";
+            "check that it runs, that the Secret that the message names has its host, port, credentials and TLS, and \
+                that network policies let it be reached";
         CREDENTIALS_REFUSED "CredentialsRefused" "It refuses the user or the password of the Secret."
             "correct the URI in that Secret";
         TLS_MISMATCH "TlsMismatch" "One side speaks TLS and the other does not, or the certificate is not trusted."
-            "agree with the server on TLS (sslmode, rediss://, spec.mail.smtp.tls), and name its authority in caSecretRef";
+            "agree with the server on TLS (sslmode, rediss://, spec.mail.smtp.tls), and name its authority in \
+                caSecretRef";
         NOT_KNOWN "NotKnown" "Nobody could look yet.";
         SENDER_REFUSED "SenderRefused" "The mail server refuses the sender, or demands credentials."
-            "set spec.mail.from to an address that the server accepts, or name credentials in spec.mail.smtp.authSecretRef";
+            "set spec.mail.from to an address that the server accepts, or name credentials in \
+                spec.mail.smtp.authSecretRef";
         DATABASE_MISSING "DatabaseMissing" "PostgreSQL has no database of the name that the URI gives."
             "create it, or correct the end of the URI";
         SCHEMA_PRESENT "SchemaPresent" "The database has the schema.";
@@ -135,8 +142,15 @@ reasons! {
     }
     "Events alone" {
         SCALED "Scaled" "The number of workers changed; the message says from, to and why.";
-        RESTARTING "RestartingPods" "Pods are replaced because of a setting that running processes cannot take; the message names the field.";
+        RESTARTING "RestartingPods" "Pods are replaced because of a setting that running processes cannot take; the \
+            message names the field.";
     }
+}
+
+/// Whether every roll-out, edit or new address goes through the reason of that name, which passes by itself unless it
+/// lasts.
+pub fn is_transient(name: &str) -> bool {
+    [ROLLING_OUT, SPREADING, ADDRESS_PENDING, API_ERROR].iter().any(|reason| reason.name == name)
 }
 
 /// Types of conditions.
@@ -200,24 +214,24 @@ impl Finding {
         Self { reason, message: format!("{problem}. Fix: {fix}.") }
     }
 
-    /// A finding with the fix of the table.
-    pub fn usual(reason: Reason, problem: impl std::fmt::Display) -> Self {
+    /// A finding with the fix that the table has for its reason.
+    pub fn with_default_fix(reason: Reason, problem: impl std::fmt::Display) -> Self {
         Self::new(reason, problem, reason.fix.unwrap_or("none"))
     }
 
     /// The resource is paused; the same words for all that follows from it.
     pub fn paused() -> Self {
-        Self::usual(PAUSED, "the operator leaves the children as they are")
+        Self::with_default_fix(PAUSED, "the operator leaves the children as they are")
     }
 
     /// `other` (namespace/name) uses the same Redis database: the two would take each other's tasks.
     pub fn redis_shared(other: &str) -> Self {
         let effect = "so each takes the other's mails for its own";
-        Self::usual(REDIS_SHARED, format!("pipeline {other} uses the same Redis database, {effect}"))
+        Self::with_default_fix(REDIS_SHARED, format!("pipeline {other} uses the same Redis database, {effect}"))
     }
 
     /// The message without its fix, and the fix.
-    pub fn parts(message: &str) -> (&str, Option<&str>) {
+    pub fn problem_and_fix(message: &str) -> (&str, Option<&str>) {
         match message.split_once(" Fix: ") {
             Some((problem, fix)) => (problem.trim_end_matches('.'), Some(fix.trim_end_matches('.'))),
             None => (message.trim_end_matches('.'), None),

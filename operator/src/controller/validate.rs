@@ -1,7 +1,8 @@
 //! Can the pipeline work with what the cluster has?
 //!
-//! Takes: the resource and what was found under the names it gives. Gives: a [`Finding`] for each thing that is missing;
-//! while there is one, nothing is applied, and what runs runs on. Pure. Does not: repeat the schema's rules.
+//! Takes: the resource and what was found under the names it gives. Gives: a [`Finding`] for each thing that is
+//! missing; while there is one, nothing is applied, and what runs is left running. Pure. Does not: repeat the schema's
+//! rules.
 
 use super::reason::{self, Finding};
 use crate::{
@@ -22,9 +23,9 @@ pub enum Source {
     ConfigMap,
 }
 
-/// An object that the pods mount, and the keys it must have.
+/// A name in the resource: the object that the pods mount, and the keys that it must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Demand {
+pub struct Reference {
     /// Field of the resource that names it.
     pub field: &'static str,
     /// Its kind.
@@ -35,63 +36,71 @@ pub struct Demand {
     pub keys: Vec<String>,
 }
 
-/// What was found for a demand.
+impl Reference {
+    /// To `keys` of the Secret `name`, named by `field`.
+    pub fn to_secret(field: &'static str, name: &str, keys: &[&str]) -> Self {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        Self { field, source: Source::Secret, name: name.to_owned(), keys }
+    }
+}
+
+/// What a reference resolves to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lookup {
+pub enum Resolved {
     /// The object.
     Found(Content),
     /// There is none.
     Missing,
-    /// The operator may not look.
+    /// The operator may not read it.
     Forbidden,
 }
 
 /// Everything the pods mount, in the order in which findings are reported.
-pub fn demands(pipeline: &SignupPipeline) -> Vec<Demand> {
+pub fn references(pipeline: &SignupPipeline) -> Vec<Reference> {
     let spec = &pipeline.spec;
     let name = pipeline.metadata.name.as_deref().unwrap_or_default();
-    let secret = |field, name: &str, keys: &[&str]| Demand {
-        field,
-        source: Source::Secret,
-        name: name.to_owned(),
-        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
-    };
-    let uri = |field, uri: &UriSecret| secret(field, &uri.name, &[&uri.key]);
-    let ca = |field, ca: &Option<CaSecret>| ca.as_ref().map(|ca| secret(field, &ca.name, &[&ca.key]));
+    let uri = |field, uri: &UriSecret| Reference::to_secret(field, &uri.name, &[&uri.key]);
+    let ca = |field, ca: &Option<CaSecret>| ca.as_ref().map(|ca| Reference::to_secret(field, &ca.name, &[&ca.key]));
     let smtp = &spec.mail.smtp;
-    let mut demands = vec![uri("spec.database.secretRef", &spec.database.secret_ref)];
-    demands.extend(ca("spec.database.caSecretRef", &spec.database.ca_secret_ref));
-    demands.push(uri("spec.redis.secretRef", &spec.redis.secret_ref));
-    demands.extend(ca("spec.redis.caSecretRef", &spec.redis.ca_secret_ref));
+    let mut references = vec![uri("spec.database.secretRef", &spec.database.secret_ref)];
+    references.extend(ca("spec.database.caSecretRef", &spec.database.ca_secret_ref));
+    references.push(uri("spec.redis.secretRef", &spec.redis.secret_ref));
+    references.extend(ca("spec.redis.caSecretRef", &spec.redis.ca_secret_ref));
     let auth = smtp.auth_secret_ref.as_ref();
-    demands.extend(auth.map(|auth| secret("spec.mail.smtp.authSecretRef", &auth.name, &["username", "password"])));
-    demands.extend(ca("spec.mail.smtp.caSecretRef", &smtp.ca_secret_ref));
-    demands.push(secret("spec.verification.keySecretRef", &mounts::key_secret(name, spec), &["current"]));
-    demands.extend(spec.mail.templates_ref.as_ref().map(|templates| Demand {
+    references.extend(
+        auth.map(|auth| Reference::to_secret("spec.mail.smtp.authSecretRef", &auth.name, &["username", "password"])),
+    );
+    references.extend(ca("spec.mail.smtp.caSecretRef", &smtp.ca_secret_ref));
+    references.push(Reference::to_secret(
+        "spec.verification.keySecretRef",
+        &mounts::key_secret(name, spec),
+        &["current"],
+    ));
+    references.extend(spec.mail.templates_ref.as_ref().map(|templates| Reference {
         source: Source::ConfigMap,
-        ..secret("spec.mail.templatesRef", &templates.name, &["subject.txt", "body.txt", "body.html"])
+        ..Reference::to_secret("spec.mail.templatesRef", &templates.name, &["subject.txt", "body.txt", "body.html"])
     }));
-    demands
+    references
 }
 
-/// What is missing.
-pub fn validate<'a>(found: impl IntoIterator<Item = (&'a Demand, &'a Lookup)>) -> Vec<Finding> {
-    found.into_iter().filter_map(|(demand, lookup)| judge(demand, lookup)).collect()
+/// Finds what is missing.
+pub fn validate<'a>(found: impl IntoIterator<Item = (&'a Reference, &'a Resolved)>) -> Vec<Finding> {
+    found.into_iter().filter_map(|(reference, resolved)| judge(reference, resolved)).collect()
 }
 
-fn judge(Demand { field, source, name, keys }: &Demand, lookup: &Lookup) -> Option<Finding> {
+fn judge(Reference { field, source, name, keys }: &Reference, resolved: &Resolved) -> Option<Finding> {
     let (kind, missing, key_missing) = match source {
         Source::Secret => ("Secret", reason::SECRET_MISSING, reason::SECRET_KEY_MISSING),
         Source::ConfigMap => ("ConfigMap", reason::CONFIG_MAP_MISSING, reason::CONFIG_MAP_KEY_MISSING),
     };
-    let content = match lookup {
-        Lookup::Found(content) => content,
-        Lookup::Missing => {
+    let content = match resolved {
+        Resolved::Found(content) => content,
+        Resolved::Missing => {
             let problem = format!("{kind} {name}, named by {field}, does not exist in this namespace");
             let fix = format!("create it with the {} {}, or name another", plural("key", keys.len()), keys.join(", "));
             return Some(Finding::new(missing, problem, fix));
         }
-        Lookup::Forbidden => {
+        Resolved::Forbidden => {
             let problem = format!("the operator may not read {kind} {name}, named by {field}");
             let fix = format!("grant its ServiceAccount `get` on {}s in this namespace", kind.to_lowercase());
             return Some(Finding::new(reason::FORBIDDEN, problem, fix));
@@ -120,25 +129,26 @@ fn plural(word: &str, count: usize) -> String {
 mod tests {
     use super::*;
 
-    fn demand() -> Demand {
+    fn reference() -> Reference {
         let pipeline = crate::manifest::parse(include_str!("../../../samples/minimal.yaml")).expect("valid").pipeline;
-        demands(&pipeline).remove(0)
+        references(&pipeline).remove(0)
     }
 
     #[test]
     fn a_missing_secret_is_named_with_its_field_and_its_fix() {
-        let findings = validate([(&demand(), &Lookup::Missing)]);
+        let findings = validate([(&reference(), &Resolved::Missing)]);
         assert_eq!(findings[0].reason, reason::SECRET_MISSING);
         assert_eq!(
             findings[0].message,
-            "Secret app-db, named by spec.database.secretRef, does not exist in this namespace. Fix: create it with the key uri, or name another."
+            "Secret app-db, named by spec.database.secretRef, does not exist in this namespace. Fix: create it with \
+                the key uri, or name another."
         );
     }
 
     #[test]
     fn a_missing_key_is_told_with_the_keys_that_exist_and_never_a_value() {
-        let content = Lookup::Found([("dsn", "canary"), ("host", "canary")].into_iter().collect());
-        let findings = validate([(&demand(), &content)]);
+        let content = Resolved::Found([("dsn", "canary"), ("host", "canary")].into_iter().collect());
+        let findings = validate([(&reference(), &content)]);
         assert_eq!(findings[0].reason, reason::SECRET_KEY_MISSING);
         assert!(findings[0].message.contains("key uri (it has dsn, host)"), "{}", findings[0].message);
         assert!(!findings[0].message.contains("canary"));
@@ -146,7 +156,7 @@ mod tests {
 
     #[test]
     fn nothing_is_found_when_everything_is_there() {
-        let content = Lookup::Found([("uri", "postgres://db/app")].into_iter().collect());
-        assert_eq!(validate([(&demand(), &content)]), []);
+        let content = Resolved::Found([("uri", "postgres://db/app")].into_iter().collect());
+        assert_eq!(validate([(&reference(), &content)]), []);
     }
 }

@@ -26,7 +26,7 @@ pub struct Autoscaling {
     /// Speed limits, as in the HorizontalPodAutoscaler's `behavior`. A direction left out has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behavior: Option<Behavior>,
-    /// Longest time between two looks at the queue; 1s to 10m. This version looks every 2s, more seldom after failures.
+    /// Longest time between two polls of the queue; 1s to 10m. This version polls every 2s, less often after failures.
     pub poll_interval: TimeSpan<1, 600>,
     /// Time that fewer workers must have been enough before workers are removed; 0s to 1h.
     pub cooldown_period: TimeSpan<0, 3600>,
@@ -58,8 +58,8 @@ pub enum AutoscalingMode {
     Auto,
     /// `worker.replicas`; what Auto would do is reported only.
     DryRun,
-    /// Somebody else, through the scale subresource (`kubectl scale`, a HorizontalPodAutoscaler). `operator local` has none
-    /// and uses `worker.replicas`.
+    /// Somebody else, through the scale subresource (`kubectl scale`, a HorizontalPodAutoscaler). `operator local` has
+    /// none and uses `worker.replicas`.
     External,
     /// `worker.replicas`.
     Off,

@@ -1,6 +1,6 @@
 //! Texts of a certain form.
 //!
-//! Takes: nothing. Gives: schemas for strings whose CEL rule says, in words, what to write; used by
+//! Gives: schemas for strings whose CEL rule says, in words, what to write; used by
 //! `#[schemars(schema_with)]`. Does not: hold values; the fields stay plain strings.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -17,8 +17,8 @@ fn text(max_length: u32, pattern: &str, message: &str) -> Schema {
     })
 }
 
-/// Name of a Secret or another object (RFC 1123 subdomain, as Kubernetes demands). A plain pattern, because the field is
-/// frequent and the rule well known; the same holds for [`secret_key`].
+/// Name of a Secret or another object (RFC 1123 subdomain, as Kubernetes references). A plain pattern, because the
+/// field is frequent and the rule well known; the same holds for [`secret_key`].
 pub(super) fn object_name(_: &mut SchemaGenerator) -> Schema {
     let pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
     json_schema!({"type": "string", "maxLength": 253, "pattern": pattern})
@@ -57,7 +57,8 @@ pub(super) fn host(_: &mut SchemaGenerator) -> Schema {
     text(
         253,
         "^([-a-zA-Z0-9_.]+|[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*)$",
-        "must be a host name or an IP address such as smtp.example.com, without a port or scheme; the port is mail.smtp.port",
+        "must be a host name or an IP address such as smtp.example.com, without a port or scheme; the port is \
+            mail.smtp.port",
     )
 }
 

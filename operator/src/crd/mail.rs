@@ -77,8 +77,8 @@ pub struct Verification {
     /// How long a link works, counted from the first accepted send; 1m to 30 days (720h).
     #[serde(rename = "linkTTL")]
     pub link_ttl: TimeSpan<60, 2_592_000>,
-    /// Secret with the keys that sign the links: `current` signs, all others are old ones that still verify. Absent: the
-    /// operator makes one.
+    /// Secret with the keys that sign the links: `current` signs, all others are old ones that still verify. Absent:
+    /// the operator makes one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_secret_ref: Option<LocalReference>,
 }
@@ -96,8 +96,8 @@ pub struct Signup {
     /// Shortest password accepted, in bytes; 6 to 128.
     #[schemars(range(min = 6, max = 128))]
     pub password_min_length: i32,
-    /// True: a signup with a taken e-mail address is answered like any other. The owner is not told yet, and whoever repeats
-    /// a request still sees whether its user name was created.
+    /// True: a signup with a taken e-mail address is answered like any other. The owner is not told yet, and whoever
+    /// repeats a request still sees whether its user name was created.
     pub hide_existing_accounts: bool,
     /// Signups per minute and client address that each api process accepts; 0 (no limit) to 100000. With `expose` the
     /// client is whom the proxy names last in X-Forwarded-For.

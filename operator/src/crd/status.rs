@@ -134,10 +134,16 @@ fn conditions(_: &mut SchemaGenerator) -> Schema {
             "type": "object",
             "required": ["lastTransitionTime", "message", "reason", "status", "type"],
             "properties": {
-                "lastTransitionTime": {"type": "string", "format": "date-time", "description": "When `status` last changed."},
-                "message": {"type": "string", "maxLength": 32768, "description": "For people; ends with the fix when something is wrong."},
-                "observedGeneration": {"type": "integer", "format": "int64", "description": "Generation of the spec that this condition speaks of."},
-                "reason": {"type": "string", "minLength": 1, "maxLength": 1024, "description": "For programs, in CamelCase."},
+                "lastTransitionTime": {
+                    "type": "string", "format": "date-time", "description": "When `status` last changed.",
+                },
+                "message": {"type": "string", "maxLength": 32768, "description": "For people; ends with the fix when \
+                    something is wrong."},
+                "observedGeneration": {"type": "integer", "format": "int64", "description": "Generation of the spec \
+                    that this condition speaks of."},
+                "reason": {
+                    "type": "string", "minLength": 1, "maxLength": 1024, "description": "For programs, in CamelCase.",
+                },
                 "status": {"type": "string", "enum": ["True", "False", "Unknown"], "description": "Whether it holds."},
                 "type": {"type": "string", "maxLength": 316, "description": "Such as Ready or RedisReachable."},
             },

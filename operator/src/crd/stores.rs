@@ -82,8 +82,8 @@ pub enum Migrations {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Redis {
-    /// Secret with the URI `redis://:password@host:6379/0` (`rediss://` for TLS). The database index at its end separates
-    /// pipelines that share a server: each needs its own.
+    /// Secret with the URI `redis://:password@host:6379/0` (`rediss://` for TLS). The database index at its end
+    /// separates pipelines that share a server: each needs its own.
     pub secret_ref: UriSecret,
     /// Certificate authority of the server; absent: the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]

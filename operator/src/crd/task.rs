@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 pub struct Task {
     /// Time between the commit of a signup and its mail; 0s to 24h.
     pub delay: TimeSpan<0, 86_400>,
-    /// Attempts after the first one that may fail before the mail is given up; 0 to 100. Trouble of the mail server (down,
-    /// busy, misconfigured) does not count.
+    /// Attempts after the first one that may fail before the mail is given up; 0 to 100. Trouble of the mail server
+    /// (down, busy, misconfigured) does not count.
     #[schemars(range(min = 0, max = 100))]
     pub max_retries: i32,
     /// Name of the queue that the mails wait in; one of `queues`.

@@ -54,7 +54,8 @@ impl<const MIN: u64, const MAX: u64> JsonSchema for TimeSpan<MIN, MAX> {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let [min, max] = [MIN, MAX].map(|seconds| duration::format(Duration::from_secs(seconds)));
         let rule = format!(
-            "self != '' && self.matches('{PATTERN}') && duration(self) >= duration('{min}') && duration(self) <= duration('{max}')"
+            "self != '' && self.matches('{PATTERN}') && duration(self) >= duration('{min}') && duration(self) <= \
+                duration('{max}')"
         );
         let message = format!("must be a duration from {min} to {max}, written like 10s, 15m or 1h30m");
         json_schema!({

@@ -1,7 +1,7 @@
 //! `spec.api` and `spec.worker`: how many pods, how large, where.
 //!
-//! Takes and gives: the fields as written in the resource. Does not: build pods. `resources` and `pod` have no effect in
-//! `operator local`, which has no pods.
+//! Takes and gives: the fields as written in the resource. Does not: build pods. `resources` and `pod` have no effect
+//! in `operator local`, which has no pods.
 
 use super::{autoscaling::Autoscaling, forms, time_span::TimeSpan};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -16,7 +16,8 @@ pub struct Api {
     /// Pods; 0 to 1000. `operator local` runs one process.
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: i32,
-    /// CPU and memory of each pod. Absent: the operator's defaults. No effect in `operator local`.
+    /// CPU and memory of each pod. Absent: requests of 250m CPU and 64Mi, a limit of 512Mi, no CPU limit. No effect in
+    /// `operator local`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// Labels, placement and priority of the pods. No effect in `operator local`.
@@ -36,14 +37,15 @@ pub struct Worker {
     /// Mails that each worker sends at once; 1 to 1000. Applied without a restart.
     #[schemars(range(min = 1, max = 1000))]
     pub concurrency: i32,
-    /// Number of workers when `autoscaling.mode` is Off, External or DryRun; 0 to 1000. Absent: `autoscaling.minReplicas`.
-    /// Refused in mode Auto.
+    /// Number of workers when `autoscaling.mode` is Off, External or DryRun; 0 to 1000. Absent:
+    /// `autoscaling.minReplicas`. Refused in mode Auto.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: Option<i32>,
     /// Time that running mails get to finish when a worker stops; `task.timeout` to 1h.
     pub shutdown_grace_period: TimeSpan<1, 3600>,
-    /// CPU and memory of each pod. Absent: the operator's defaults. No effect in `operator local`.
+    /// CPU and memory of each pod. Absent: requests of 50m CPU and 32Mi, a limit of 256Mi, no CPU limit. No effect in
+    /// `operator local`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// Labels, placement and priority of the pods. No effect in `operator local`.
@@ -77,6 +79,27 @@ pub struct Resources {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "forms::amounts")]
     pub limits: BTreeMap<String, IntOrString>,
+}
+
+impl Resources {
+    /// Those of an api pod whose pipeline gives none. Hashing a password needs 19 MiB, on each core at once.
+    pub fn api() -> Self {
+        Self::defaults("250m", "64Mi", "512Mi")
+    }
+
+    /// Those of a worker whose pipeline gives none.
+    pub fn worker() -> Self {
+        Self::defaults("50m", "32Mi", "256Mi")
+    }
+
+    /// No CPU limit: a throttled process misses its leases.
+    fn defaults(cpu: &str, memory: &str, max_memory: &str) -> Self {
+        let amount = |text: &str| IntOrString::String(text.to_owned());
+        Self {
+            requests: BTreeMap::from([("cpu".into(), amount(cpu)), ("memory".into(), amount(memory))]),
+            limits: BTreeMap::from([("memory".into(), amount(max_memory))]),
+        }
+    }
 }
 
 /// Labels, placement and priority of pods.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 const TIMING: Timing =
     Timing { lease: Duration::from_secs(15), renew_within: Duration::from_secs(10), retry: Duration::from_secs(2) };
 
-/// An API server with one Lease. It does at once what it is told, and answers late.
+/// An API server with one Lease. It does at once what is asked, and answers late.
 #[derive(Clone, Default)]
 struct Slow {
     lease: Arc<Mutex<Option<Lease>>>,

@@ -1,7 +1,8 @@
 //! Are the addresses free?
 //!
-//! Takes: the options. Gives: an error that names each taken address and the variable to set, before anything is started.
-//! Does not: keep the addresses; another program could take one in between, and then the child's own error is shown.
+//! Takes: the options. Gives: an error that names each taken address and the variable to set, before anything is
+//! started. Does not: keep the addresses; another program could take one in between, and then the child's own error is
+//! shown.
 
 use super::{LocalError, options::Options};
 use std::net::{SocketAddr, TcpListener};

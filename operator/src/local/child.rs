@@ -1,7 +1,7 @@
 //! One process of a local run.
 //!
-//! Takes: a program and its arguments. Gives: where it listens, what it complains about, and a new start with back-off when
-//! it dies. It cannot outlive us: `servers` guards it. Does not: decide when it is needed.
+//! Takes: a program and its arguments. Gives: where it listens, what it complains about, and a new start with back-off
+//! when it dies. It cannot outlive us: `servers` guards it. Does not: decide when it is needed.
 
 use rustix::process::Signal;
 use serde::Deserialize;
@@ -18,15 +18,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// First wait before a new start; it doubles up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// First wait before a new start; it doubles up to [`MAX_WAIT`].
+const MIN_WAIT: Duration = Duration::from_millis(200);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// A process that ran this long has earned a new first wait.
-const PROVEN: Duration = Duration::from_secs(60);
+const MIN_STABLE: Duration = Duration::from_secs(60);
 
 /// The same complaint is shown once in this time.
-const REPEAT: Duration = Duration::from_secs(10);
+const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Where a process listens, from its log line `listening`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -129,16 +129,17 @@ impl Child {
 
     /// Reads its log, notices its death and starts it again when the wait is over. Gives lines for the screen.
     pub(super) fn poll(&mut self, now: Instant) -> Vec<String> {
-        let mut lines: Vec<String> = self.new_log_lines().iter().filter_map(|line| self.heed(line, now)).collect();
+        let mut lines: Vec<String> =
+            self.new_log_lines().iter().filter_map(|line| self.on_log_line(line, now)).collect();
         match self.phase {
             Phase::Running { since } => {
                 if let Some(status) = self.process.ended() {
-                    lines.push(self.mourn(status, now.duration_since(since), now));
+                    lines.push(self.on_death(status, now.duration_since(since), now));
                 }
             }
             Phase::Dead { restart_at } if now >= restart_at => {
                 if let Err(error) = self.spawn() {
-                    self.phase = Phase::Dead { restart_at: now + LONGEST_WAIT };
+                    self.phase = Phase::Dead { restart_at: now + MAX_WAIT };
                     lines.push(format!("{} could not be started again: {error}", self.name));
                 }
             }
@@ -147,9 +148,9 @@ impl Child {
         lines
     }
 
-    fn mourn(&mut self, status: ExitStatus, lived: Duration, now: Instant) -> String {
-        self.deaths = if lived >= PROVEN { 0 } else { self.deaths };
-        let wait = FIRST_WAIT.saturating_mul(1 << self.deaths.min(16)).min(LONGEST_WAIT);
+    fn on_death(&mut self, status: ExitStatus, lived: Duration, now: Instant) -> String {
+        self.deaths = if lived >= MIN_STABLE { 0 } else { self.deaths };
+        let wait = MIN_WAIT.saturating_mul(1 << self.deaths.min(16)).min(MAX_WAIT);
         self.deaths += 1;
         self.bound_before = self.listening.take().or(self.bound_before);
         self.phase = Phase::Dead { restart_at: now + wait };
@@ -171,7 +172,7 @@ impl Child {
         String::from_utf8_lossy(&new).lines().map(str::to_owned).collect()
     }
 
-    fn heed(&mut self, line: &str, now: Instant) -> Option<String> {
+    fn on_log_line(&mut self, line: &str, now: Instant) -> Option<String> {
         let Ok(fields) = serde_json::from_str::<Map<String, Value>>(line) else {
             return Some(format!("{}: {line}", self.name));
         };
@@ -181,7 +182,7 @@ impl Child {
         }
         let complaint = complaint(&fields)?;
         let message = fields.get("message").map(ToString::to_string).unwrap_or_default();
-        let repeated = |(last, at): &(String, Instant)| *last == message && now.duration_since(*at) < REPEAT;
+        let repeated = |(last, at): &(String, Instant)| *last == message && now.duration_since(*at) < REPEAT_INTERVAL;
         if self.last_complaint.as_ref().is_some_and(repeated) {
             return None;
         }
@@ -218,8 +219,9 @@ mod tests {
 
     #[test]
     fn only_warnings_and_errors_are_shown() {
-        let warning = r#"{"timestamp":"t","level":"WARN","target":"api","message":"Redis is away","attempt":3,"error":"refused"}"#;
-        assert_eq!(complaint(&fields(warning)).as_deref(), Some("WARN Redis is away attempt=3 error=refused"));
+        let warning = r#"{"timestamp":"t","level":"WARN","target":"api","#.to_owned()
+            + r#""message":"Redis is away","attempt":3,"error":"refused"}"#;
+        assert_eq!(complaint(&fields(&warning)).as_deref(), Some("WARN Redis is away attempt=3 error=refused"));
         assert_eq!(complaint(&fields(r#"{"level":"INFO","message":"received a HTTP request"}"#)), None);
     }
 }

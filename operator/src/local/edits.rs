@@ -1,15 +1,16 @@
 //! The file of a local run, and its changes.
 //!
-//! Takes: the file and the folder of Secrets. Gives: the manifest at first, then again whenever either changes, and the fields
-//! that differ: those that running processes follow, and those that they read at their start. Does not: apply anything.
+//! Takes: the file and the folder of Secrets. Gives: the manifest at first, then again whenever either changes, and the
+//! fields that differ: those that running processes follow, and those that they read at their start. Does not: apply
+//! anything.
 
 use super::{LocalError, options::Options};
-use crate::manifest::{self, Manifest, objects::Objects};
+use crate::{
+    build::restarts::{self, InLocalRun},
+    manifest::{self, Manifest, objects::Objects},
+};
 use serde_json::Value;
 use std::path::PathBuf;
-
-/// What a process reads at its start alone.
-const AT_START: [&str; 3] = ["spec.database.", "spec.redis.", "spec.worker.shutdownGracePeriod"];
 
 /// What an edit changes, as `spec.task.delay: 10s -> 1s`, sorted.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(super) struct Differences {
     pub(super) at_start: Vec<String>,
 }
 
-/// The file, and what it held when it was last looked at.
+/// The file, and what it held when it was last read.
 #[derive(Debug)]
 pub(super) struct Source {
     file: PathBuf,
@@ -83,9 +84,14 @@ pub(super) fn differences(old: &Manifest, new: &Manifest) -> Differences {
     if old.objects != new.objects {
         found.push("the content of a Secret or ConfigMap".into());
     }
-    let is_read_at_start = |line: &String| AT_START.iter().any(|field| line.starts_with(field));
-    let (at_start, live) = found.into_iter().partition(is_read_at_start);
+    let (at_start, live) = found.into_iter().partition(|line| is_read_at_start(line));
     Differences { live, at_start }
+}
+
+/// Whether `line` begins with a field that a process reads at its start alone.
+fn is_read_at_start(line: &str) -> bool {
+    let at_start = restarts::ALL.iter().filter(|restart| restart.in_local_run == InLocalRun::AtStart);
+    at_start.filter_map(|restart| line.strip_prefix(restart.path())).any(|rest| rest.starts_with(['.', ':']))
 }
 
 fn compare(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {

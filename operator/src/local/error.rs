@@ -54,7 +54,7 @@ pub enum LocalError {
     /// A program is not there.
     #[error("there is no program {}; build it (`cargo build`) or name its folder by --bin-dir", path.display())]
     ProgramMissing {
-        /// Where it was looked for.
+        /// Where it was searched.
         path: PathBuf,
     },
     /// PostgreSQL, Redis or another process could not be started.

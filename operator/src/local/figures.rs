@@ -1,8 +1,7 @@
-//! What the queue and the api tell about the work.
+//! What the queue and the api report about the work.
 //!
-//! Takes: Redis and the api's admin port. Gives: [`Figures`] once a second. The number of sent mails is the api's, which
-//! counts the intents in PostgreSQL every few seconds: it is true, and a little late.
-//! Does not: decide or print.
+//! Takes: Redis and the api's admin port. Gives: [`Figures`] once a second. The number of sent mails is the api's,
+//! which counts the intents in PostgreSQL every few seconds: it is true, and a little late. Does not: decide or print.
 
 use crate::scaling::Depth;
 use queue::{Inspector, QueueState};
@@ -10,10 +9,10 @@ use std::{net::SocketAddr, time::Duration};
 use tokio::sync::watch;
 
 /// How often Redis and the api are asked.
-const PERIOD: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an answer is waited for.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What to ask for; it changes with the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,14 +51,14 @@ pub(super) struct Counts {
     pub(super) sent: u64,
 }
 
-/// Asks until nobody listens any more.
+/// Asks until the receiver is dropped.
 pub(super) async fn watch(
     inspector: Inspector,
     client: reqwest::Client,
     question: watch::Receiver<Question>,
     answers: watch::Sender<Figures>,
 ) {
-    let mut tick = tokio::time::interval(PERIOD);
+    let mut tick = tokio::time::interval(POLL_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -67,7 +66,7 @@ pub(super) async fn watch(
             () = answers.closed() => return,
         }
         let question = question.borrow().clone();
-        let queues = tokio::time::timeout(PATIENCE, ask_queues(&inspector, &question)).await.ok().flatten();
+        let queues = tokio::time::timeout(ANSWER_TIMEOUT, ask_queues(&inspector, &question)).await.ok().flatten();
         let metrics = match question.api_admin {
             Some(address) => ask_api(&client, address).await.unwrap_or_default(),
             None => String::new(),
@@ -85,19 +84,13 @@ async fn ask_queues(inspector: &Inspector, question: &Question) -> Option<Vec<Qu
 }
 
 async fn ask_api(client: &reqwest::Client, address: SocketAddr) -> Option<String> {
-    client.get(format!("http://{address}/metrics")).timeout(PATIENCE).send().await.ok()?.text().await.ok()
+    client.get(format!("http://{address}/metrics")).timeout(ANSWER_TIMEOUT).send().await.ok()?.text().await.ok()
 }
 
 fn put_together(question: &Question, queues: Option<Vec<QueueState>>, metrics: &str, before: &Counts) -> Figures {
     let sent = gauge(metrics, "signup_intents", "sent").unwrap_or(before.sent);
     let Some(states) = queues else { return Figures { depths: None, counts: Counts { sent, ..*before } } };
     let paused = question.queues.iter().map(|(_, paused)| *paused);
-    let depth = |(state, paused): (&QueueState, bool)| Depth {
-        pending: state.pending,
-        active: state.active,
-        due_soon: state.due_within,
-        paused: paused || state.paused,
-    };
     let sum = |figure: fn(&QueueState) -> u64| states.iter().map(figure).fold(0, u64::saturating_add);
     let waiting = gauge(metrics, "signup_intents", "waiting").unwrap_or(0);
     let due = sum(|state| state.pending + state.due);
@@ -109,7 +102,10 @@ fn put_together(question: &Question, queues: Option<Vec<QueueState>>, metrics: &
         archived: sum(|state| state.archived),
         sent,
     };
-    Figures { depths: Some(states.iter().zip(paused).map(depth).collect()), counts }
+    Figures {
+        depths: Some(states.iter().zip(paused).map(|(state, paused)| Depth::new(state, paused)).collect()),
+        counts,
+    }
 }
 
 /// Value of `name{state="..."}` in Prometheus' text format.

@@ -1,8 +1,8 @@
 //! The files that the processes of a local run read.
 //!
-//! Takes: a document's parts. Gives: `pipeline.yaml` and secret files (mode 0600) in a folder of mode 0700 that goes with us,
-//! however we end. Each file is replaced by renaming, so that a reader sees the old or the new one.
-//! Does not: decide what is in them.
+//! Takes: a document's parts. Gives: `pipeline.yaml` and secret files (mode 0600) in a folder of mode 0700 that goes
+//! with us, however we end. Each file is replaced by renaming, so that a reader sees the old or the new one. Does not:
+//! decide what is in them.
 
 use super::{
     LocalError,
@@ -119,7 +119,7 @@ fn write_failed(source: io::Error) -> LocalError {
     LocalError::Io { action: "write the files of the processes", source }
 }
 
-/// Writes through a file beside the folders, so that nobody who lists a folder sees half a file.
+/// Writes through a file beside the folders, so that no process that lists a folder sees half a file.
 fn replace(run: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     if fs::read(path).is_ok_and(|present| present == content) {
         return Ok(());

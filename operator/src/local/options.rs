@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What `operator local` is told.
+/// Flags of `operator local`.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// File with a SignupPipeline, and perhaps Secrets and ConfigMaps; edits are applied while it runs.

@@ -3,8 +3,8 @@
 //! Takes: a manifest. Gives: a [`Plan`]. Pure. The rules, from the least to the most surprising:
 //!
 //! - PostgreSQL and Redis: started here when the Secret with their URI is not given.
-//! - Mail: the inbox takes it, so that no mail leaves the machine, unless the Secret of `mail.smtp.authSecretRef` is given, or
-//!   `mail.smtp.host` is this machine, or `--send-mail` asks for it.
+//! - Mail: the inbox takes it, so that no mail leaves the machine, unless the Secret of `mail.smtp.authSecretRef` is
+//!   given, or `mail.smtp.host` is this machine, or `--send-mail` asks for it.
 //! - Links: when the inbox takes the mails, they lead to the api here, so that their buttons work.
 //! - The key that signs links: made for this run when its Secret is not given.
 //!
@@ -77,8 +77,8 @@ impl Plan {
         self.mail == MailServer::Inbox
     }
 
-    /// The first part that cannot become `other`'s without a new start of everything: processes that start later would use
-    /// another store than those that run. Credentials of the mail server, keys and texts change live.
+    /// The first thing that cannot become `other`'s without a new start of everything: processes that start later would
+    /// use another store than those that run. Credentials of the mail server, keys and texts change live.
     pub(super) fn needs_new_start(&self, other: &Self) -> Option<&'static str> {
         let Self { database, redis, mail: _, keys: _, templates: _ } = self;
         [
@@ -87,7 +87,7 @@ impl Plan {
             ("which server takes the mails (spec.mail.smtp)", self.uses_inbox() == other.uses_inbox()),
         ]
         .into_iter()
-        .find_map(|(part, same)| (!same).then_some(part))
+        .find_map(|(what, same)| (!same).then_some(what))
     }
 
     /// The spec with what stands in put in its place.
@@ -225,15 +225,15 @@ mod tests {
         };
         let smtp = "smtp: {host: smtp.example.com, authSecretRef: {name: app-smtp}}";
         let plan = |more: &[String]| plan(smtp, &more.concat(), false).expect("a plan");
-        let part = |before: &[String], after: &[String]| plan(before).needs_new_start(&plan(after));
+        let what = |before: &[String], after: &[String]| plan(before).needs_new_start(&plan(after));
         for (name, named) in [("app-db", "spec.database"), ("app-redis", "spec.redis")] {
             let [first, second] = ["uri: 'x://a'", "uri: 'x://b'"].map(|uri| [secret(name, uri)]);
             for before in [&[][..], &first] {
-                assert!(part(before, &second).is_some_and(|part| part.contains(named)), "{name}: {before:?}");
+                assert!(what(before, &second).is_some_and(|what| what.contains(named)), "{name}: {before:?}");
             }
-            assert_eq!(part(&first, &[secret(name, "uri: 'x://a', more: b")]), None, "its URI is the same");
+            assert_eq!(what(&first, &[secret(name, "uri: 'x://a', more: b")]), None, "its URI is the same");
         }
         let login = |password: &str| [secret("app-smtp", &format!("username: a, password: {password}"))];
-        assert_eq!(part(&login("a"), &login("b")), None);
+        assert_eq!(what(&login("a"), &login("b")), None);
     }
 }

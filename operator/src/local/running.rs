@@ -1,7 +1,7 @@
-//! The loop that joins the parts of a local run.
+//! The loop that drives a local run.
 //!
-//! Takes: what `start` has started. Gives: it is followed while it runs, and stopped in order: api, workers (they finish what
-//! they send), inbox, Redis, PostgreSQL. Does not: give up when a part dies.
+//! Takes: what `start` has started. Gives: it is followed while it runs, and stopped in order: api, workers (they
+//! finish what they send), inbox, Redis, PostgreSQL. Does not: give up when a process dies.
 
 use super::{
     LocalError,
@@ -13,15 +13,15 @@ use super::{
     plan::{Plan, StandIn},
     screen::{Screen, say},
     stores::Stores,
-    wait::{self, LOOK},
+    wait::{self, POLL_INTERVAL},
 };
 use crate::{manifest::Manifest, scaling::Autoscaler};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// How often the file and the stores are looked at.
-const GLANCE: Duration = Duration::from_millis(500);
+/// Time between polls of the file and the stores.
+const FILE_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A running pipeline. Fields are dropped in this order: processes, then stores, then files.
 pub(super) struct Running {
@@ -43,16 +43,17 @@ pub(super) struct Running {
 impl Running {
     /// Keeps it running; never returns by itself.
     pub(super) async fn follow(&mut self, mut source: Source) {
-        let (mut look, mut glance) = (tokio::time::interval(LOOK), tokio::time::interval(GLANCE));
+        let (mut poll, mut poll_files) =
+            (tokio::time::interval(POLL_INTERVAL), tokio::time::interval(FILE_POLL_INTERVAL));
         loop {
             tokio::select! {
-                _ = look.tick() => self.look(Instant::now()),
-                _ = glance.tick() => self.glance(&mut source),
+                _ = poll.tick() => self.poll(Instant::now()),
+                _ = poll_files.tick() => self.poll_files(&mut source),
             }
         }
     }
 
-    fn look(&mut self, now: Instant) {
+    fn poll(&mut self, now: Instant) {
         let mut lines = self.fleet.poll(now);
         lines.extend(self.inbox.iter_mut().flat_map(|inbox| inbox.poll(now)));
         lines.iter().for_each(|line| say(line));
@@ -64,7 +65,7 @@ impl Running {
         }
     }
 
-    fn glance(&mut self, source: &mut Source) {
+    fn poll_files(&mut self, source: &mut Source) {
         // Blocks only while a store that died is started again; nothing else could be done without it.
         let lines = tokio::task::block_in_place(|| self.stores.revive());
         lines.iter().for_each(|line| say(line));
@@ -86,8 +87,8 @@ impl Running {
 
     fn apply(&mut self, manifest: Manifest) -> Result<(), LocalError> {
         let plan = Plan::new(&manifest, self.send_mail)?;
-        if let Some(part) = self.plan.needs_new_start(&plan) {
-            say(&format!("the edit changes {part}, which needs a new start; what ran before runs on"));
+        if let Some(what) = self.plan.needs_new_start(&plan) {
+            say(&format!("the edit changes {what}, which needs a new start; what ran before runs on"));
             return Ok(());
         }
         let hash = self.files.write(&manifest.pipeline, &plan, &self.stores, self.stand_in.as_ref())?;
@@ -103,7 +104,7 @@ impl Running {
         Ok(())
     }
 
-    /// Tells the task that asks Redis and the api what to ask for.
+    /// Gives the task that polls Redis and the api its new questions.
     fn ask(&mut self) {
         let spec = &self.manifest.pipeline.spec;
         let look_ahead = &spec.worker.autoscaling.look_ahead;
@@ -147,16 +148,16 @@ impl Running {
     async fn stop_processes(&mut self) {
         self.fleet.stop_api();
         while !self.fleet.api_has_ended() {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         self.fleet.stop_workers();
         while !self.fleet.workers_have_ended() {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         if let Some(inbox) = &mut self.inbox {
             inbox.stop();
             while inbox.ended().is_none() {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What the person sees.
 //!
-//! Takes: addresses, lines, figures. Gives: text on standard output, which is not an error when nobody reads it.
+//! Takes: addresses, lines, figures. Gives: text on standard output; a closed one is no error.
 //! Does not: print a secret that was given; the passwords of the servers started here are made for this run and shown.
 
 use super::{
@@ -15,7 +15,7 @@ use std::{
 };
 
 /// The table gets a new line at most this often.
-const TABLE_PERIOD: Duration = Duration::from_secs(2);
+const TABLE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The table repeats its heading after so many lines.
 const HEADING_EVERY: u32 = 20;
@@ -59,7 +59,7 @@ impl Screen {
     /// A line of the table, when it changed and the last one is old enough.
     pub(super) fn table(&mut self, counts: Counts, workers: u32, now: Instant) {
         if let Some((before, workers_before, at)) = self.printed
-            && ((before, workers_before) == (counts, workers) || now.duration_since(at) < TABLE_PERIOD)
+            && ((before, workers_before) == (counts, workers) || now.duration_since(at) < TABLE_INTERVAL)
         {
             return;
         }
@@ -95,11 +95,11 @@ fn stand_ins(plan: &Plan, spec: &SignupPipelineSpec) -> Vec<String> {
     lines
 }
 
-/// Fields that concern Kubernetes objects only.
-fn without_effect(spec: &SignupPipelineSpec) -> Option<String> {
+/// Fields that concern Kubernetes objects only, with whether the resource sets them.
+fn kubernetes_fields(spec: &SignupPipelineSpec) -> [(&'static str, bool); 13] {
     let api = crate::crd::workload::Api::default();
     let worker = crate::crd::workload::Worker::default();
-    let fields = [
+    [
         ("paused", spec.paused),
         ("image", spec.image.is_some()),
         ("imagePullPolicy", spec.image_pull_policy.is_some()),
@@ -113,8 +113,11 @@ fn without_effect(spec: &SignupPipelineSpec) -> Option<String> {
         ("networkPolicy", !spec.network_policy.enabled),
         ("observability.logFormat", spec.observability.log_format != Default::default()),
         ("observability.podMonitor", spec.observability.pod_monitor),
-    ];
-    let set: Vec<&str> = fields.into_iter().filter_map(|(name, set)| set.then_some(name)).collect();
+    ]
+}
+
+fn without_effect(spec: &SignupPipelineSpec) -> Option<String> {
+    let set: Vec<&str> = kubernetes_fields(spec).into_iter().filter_map(|(name, set)| set.then_some(name)).collect();
     (!set.is_empty()).then(|| format!("without effect on one machine: {}", set.join(", ")))
 }
 
@@ -145,4 +148,25 @@ fn first_screen(name: &str, addresses: &Addresses, spec: &SignupPipelineSpec) ->
         String::new(),
     ]);
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::{
+        names::Component,
+        restarts::{self, InLocalRun},
+    };
+
+    #[test]
+    fn every_field_that_replaces_pods_and_nothing_else_is_named_as_without_effect() {
+        let pipeline = crate::manifest::parse(include_str!("../../../samples/minimal.yaml")).expect("valid").pipeline;
+        let named = kubernetes_fields(&pipeline.spec).map(|(field, _)| format!("spec.{field}"));
+        for restart in restarts::ALL.iter().filter(|restart| restart.in_local_run == InLocalRun::Ignored) {
+            for component in Component::ALL {
+                let path = restart.path().replace("{}", component.name());
+                assert!(named.iter().any(|field| path.starts_with(field.as_str())), "{path}");
+            }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The start of a local run.
 //!
-//! Takes: a manifest and its plan. Gives: a [`Running`] pipeline, everything ready: stores, inbox, files, api, workers, in this
-//! order. Does not: leave anything behind when a step fails; what was started is dropped.
+//! Takes: a manifest and its plan. Gives: a [`Running`] pipeline, everything ready: stores, inbox, files, api, workers,
+//! in this order. Does not: leave anything behind when a step fails; what was started is dropped.
 
 use super::{
     LocalError,
@@ -50,7 +50,7 @@ pub(super) async fn start(
     let hash = files.write(&manifest.pipeline, &plan, &stores, stand_in.as_ref())?;
     wait::ready(fleet.api(), &client, &hash).await?;
     start_workers(&mut fleet, spec, &client, &hash).await?;
-    let (question, figures) = begin_to_look(&plan, &stores, &client)?;
+    let (question, figures) = start_polling(&plan, &stores, &client)?;
     let addresses = addresses(options, api_at, inbox_at, &stores);
     screen::ready(manifest.pipeline.metadata.name.as_deref().unwrap_or_default(), &addresses, spec);
     Ok(Running {
@@ -71,7 +71,7 @@ pub(super) async fn start(
 }
 
 /// Asks the queue and the processes from now on; gives where to ask and where the answers are.
-fn begin_to_look(
+fn start_polling(
     plan: &Plan,
     stores: &Stores,
     client: &reqwest::Client,

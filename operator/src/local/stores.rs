@@ -1,7 +1,7 @@
 //! PostgreSQL and Redis of a local run.
 //!
-//! Takes: a [`Plan`]. Gives: their URIs, from servers started here or from the Secrets given; servers that die are started
-//! again. Does not: watch servers that were given.
+//! Takes: a [`Plan`]. Gives: their URIs, from servers started here or from the Secrets given; servers that die are
+//! started again. Does not: watch servers that were given.
 
 use super::{
     LocalError,

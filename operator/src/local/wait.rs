@@ -14,17 +14,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often processes and their logs are looked at.
-pub(super) const LOOK: Duration = Duration::from_millis(50);
+/// Time between polls of processes and their logs.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// After this time a process that is not ready is worth a line.
-const SLOW: Duration = Duration::from_secs(2);
+const SLOW_START: Duration = Duration::from_secs(2);
 
 /// How long a process may take to answer on its admin port.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Processes look at their files every quarter of a second; long after that something is wrong.
-const TAKES_EFFECT: Duration = Duration::from_secs(10);
+/// Processes poll their files every quarter of a second; long after that something is wrong.
+const APPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Body of `GET /config` on an admin port.
 #[derive(Debug, Deserialize)]
@@ -44,7 +44,7 @@ pub(super) async fn listening(child: &mut Child) -> Result<Listening, LocalError
         if let Some(addresses) = child.listening() {
             return Ok(addresses);
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -55,20 +55,20 @@ pub(super) async fn ready(child: &mut Child, client: &reqwest::Client, hash: &st
         let admin = listening(child).await?.admin;
         match missing(client, admin, hash).await {
             None => return Ok(()),
-            Some(missing) if start.elapsed() > SLOW && missing != said => {
+            Some(missing) if start.elapsed() > SLOW_START && missing != said => {
                 say(&format!("waiting for {}: {missing}", child.name()));
                 said = missing;
             }
             Some(_) => {}
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 /// What a process still lacks.
 async fn missing(client: &reqwest::Client, admin: Option<SocketAddr>, hash: &str) -> Option<String> {
     let admin = admin?;
-    let readiness = client.get(format!("http://{admin}/readyz")).timeout(PATIENCE).send().await;
+    let readiness = client.get(format!("http://{admin}/readyz")).timeout(ANSWER_TIMEOUT).send().await;
     match readiness {
         Ok(answer) if answer.status().is_success() => {}
         Ok(answer) => return Some(answer.text().await.unwrap_or_default().trim().to_owned()),
@@ -79,7 +79,7 @@ async fn missing(client: &reqwest::Client, admin: Option<SocketAddr>, hash: &str
 
 /// Why a process does not run the configuration `hash`.
 async fn not_applied(client: &reqwest::Client, admin: SocketAddr, hash: &str) -> Option<String> {
-    let asked = client.get(format!("http://{admin}/config")).timeout(PATIENCE).send().await;
+    let asked = client.get(format!("http://{admin}/config")).timeout(ANSWER_TIMEOUT).send().await;
     let answer = match asked {
         Ok(answer) => answer.json::<Config>().await.ok(),
         Err(_) => None,
@@ -102,11 +102,11 @@ pub(super) async fn announce(
     let start = Instant::now();
     for (name, admin) in &processes {
         while let Some(reason) = not_applied(&client, *admin, &hash).await {
-            if start.elapsed() > TAKES_EFFECT {
+            if start.elapsed() > APPLY_TIMEOUT {
                 say(&format!("{differences}: not applied by {name}: {reason}"));
                 return;
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
     say(&format!("applied: {differences}"));

@@ -1,7 +1,7 @@
 //! Secrets and ConfigMaps that stand beside a pipeline.
 //!
-//! Takes: documents of a file, or a folder of `NAME/KEY` files. Gives: [`Objects`], looked up by name. Does not: print what
-//! is inside, ever.
+//! Takes: documents of a file, or a folder of `NAME/KEY` files. Gives: [`Objects`], looked up by name. Does not: print
+//! what is inside, ever.
 
 use super::problem::Problem;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -60,7 +60,8 @@ impl Objects {
         }
         // The parser's words are left out: they may repeat what is in the Secret.
         let malformed = |what| {
-            let advice = "cannot be read; `stringData` and a ConfigMap's `data` map keys to text (numbers, true and y in quotes), a Secret's `data` keys to base64";
+            let advice = "cannot be read; `stringData` and a ConfigMap's `data` map keys to text (numbers, true and y \
+                in quotes), a Secret's `data` keys to base64";
             Problem::new(&format!("{what} {name}"), advice)
         };
         let keys = ["data", "stringData"].into_iter().filter_map(|field| document[field].as_object()).flatten();
@@ -81,8 +82,8 @@ impl Objects {
         Ok(())
     }
 
-    /// Adds each folder of `directory` as a Secret: its name is the folder's, its keys are the files. Hidden entries are
-    /// passed over. A Secret of the same name is replaced.
+    /// Adds each folder of `directory` as a Secret: its name is the folder's, its keys are the files. Hidden entries
+    /// are passed over. A Secret of the same name is replaced.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 //!
 //! Takes: a field path, a value, and what to do. Gives: lines such as
 //! `spec.task.delay: "1e9h" must be a duration from 0s to 24h, written like 10s, 15m or 1h30m`.
-//! Does not: show values of Secrets; nobody hands them in.
+//! Does not: show values of Secrets; it never gets any.
 
 use serde_json::Value;
 use std::fmt;

@@ -1,14 +1,14 @@
 //! The CEL half of the CRD's validation.
 //!
-//! Takes: the CRD's schema with its `x-kubernetes-validations`, and a document. Gives: a [`Problem`] per rule that does not
-//! hold, with the rule's own message. Does not: check types; a document with wrong types is not handed in.
+//! Takes: the CRD's schema with its `x-kubernetes-validations`, and a document. Gives: a [`Problem`] per rule that does
+//! not hold, with the rule's own message. Does not: check types; a document with wrong types is not handed in.
 
 use super::problem::Problem;
 use kube::core::cel::{ErrorKind, ValidationError, Validator};
 use serde_json::Value;
 
-/// Evaluates every rule on the document with its defaults filled in, as the API server does. A rule over several fields is
-/// not reported while one of them is malformed: that one is, and it would only be repeated.
+/// Evaluates every rule on the document with its defaults filled in, as the API server does. A rule over several fields
+/// is not reported while one of them is malformed: that one is, and it would only be repeated.
 pub(super) fn check(schema: &Value, document: &Value) -> Vec<Problem> {
     let Err(errors) = Validator::new().validate(schema, document, None) else { return Vec::new() };
     let field = |error: &ValidationError| error.field_path.strip_prefix("spec.").map(|path| format!("self.{path}"));

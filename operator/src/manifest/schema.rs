@@ -1,8 +1,9 @@
 //! The structural half of the CRD's validation.
 //!
-//! Takes: an OpenAPI v3 schema in the form that Kubernetes allows in CRDs, and a document. Gives: a [`Problem`] per field of a
-//! wrong type, unknown, missing, out of range, not in the list of values, or doubled in a list with keys.
-//! Does not: fill in defaults or evaluate CEL. Keywords that our CRD does not use are not implemented; a test holds that.
+//! Takes: an OpenAPI v3 schema in the form that Kubernetes allows in CRDs, and a document. Gives: a [`Problem`] per
+//! field of a wrong type, unknown, missing, out of range, not in the list of values, or doubled in a list with keys.
+//! Does not: fill in defaults or evaluate CEL. Keywords that our CRD does not use are not implemented; a test holds
+//! that.
 
 use super::problem::Problem;
 use regex::Regex;

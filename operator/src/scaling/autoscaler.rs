@@ -1,7 +1,7 @@
-//! One pipeline's decisions, look by look.
+//! One pipeline's decisions, poll by poll.
 //!
-//! Takes: what each look found, with its time, and each change that was made. Gives: [`decide`]'s decisions, with what the
-//! past allows. Does not: look or change anything itself.
+//! Takes: what each poll found, with its time, and each change that was made. Gives: [`decide`]'s decisions, with what
+//! the past allows. Does not: poll or change anything itself.
 
 use super::{
     Decision, Depth, LimitedBy, Limits, Past, decide,
@@ -14,21 +14,21 @@ use crate::crd::{
 };
 use std::time::{Duration, Instant};
 
-/// What is remembered of one pipeline between looks.
+/// The history of one pipeline.
 #[derive(Debug, Default)]
 pub struct Autoscaler {
     recommendations: Recommendations,
     changes: Changes,
-    /// Somebody else had no say in the number at the last look.
+    /// The operator alone decided the number at the last poll.
     decides: bool,
     /// Redis has not answered since.
     silent_since: Option<Instant>,
 }
 
 impl Autoscaler {
-    /// Decides. `depths` is `None` while Redis does not answer, `running` is `None` while there is no Deployment yet. What runs
-    /// when this begins to decide, or while Redis does not answer, counts as recommended: nothing is removed before a whole
-    /// cool-down has been seen.
+    /// Decides. `depths` is `None` while Redis does not answer, `running` is `None` while there is no Deployment yet.
+    /// What runs when this begins to decide, or while Redis does not answer, counts as recommended: nothing is removed
+    /// before a whole cool-down has been seen.
     pub fn decide(
         &mut self,
         worker: &Worker,
@@ -55,8 +55,8 @@ impl Autoscaler {
         decision
     }
 
-    /// Somebody else has a say in the number now; when that is over, deciding begins anew.
-    pub fn stand_aside(&mut self) {
+    /// Leaves the number to somebody else; after that, deciding begins anew.
+    pub fn yield_control(&mut self) {
         self.decides = false;
     }
 
@@ -103,16 +103,16 @@ mod tests {
     const IDLE: &[Depth] = &[Depth { pending: 0, active: 0, due_soon: 0, paused: false }];
     const FULL: &[Depth] = &[Depth { pending: 1000, active: 0, due_soon: 0, paused: false }];
 
-    /// Workers wanted of 5 that run, at each second with what Redis told.
+    /// Workers wanted of 5 that run, at each second with the answer of Redis.
     fn wanted(
         autoscaler: &mut Autoscaler,
         worker: &Worker,
         start: Instant,
-        looks: &[(u64, Option<&[Depth]>)],
+        polls: &[(u64, Option<&[Depth]>)],
     ) -> Vec<u32> {
-        let mut look =
+        let mut poll =
             |second, depths| autoscaler.decide(worker, depths, Some(5), start + Duration::from_secs(second)).desired;
-        looks.iter().map(|(second, depths)| look(*second, *depths)).collect()
+        polls.iter().map(|(second, depths)| poll(*second, *depths)).collect()
     }
 
     fn behaving(behavior: Behavior) -> Worker {
@@ -130,8 +130,8 @@ mod tests {
     fn an_operator_that_starts_anew_lets_the_cool_down_pass_first() {
         let (mut autoscaler, worker, start) = (Autoscaler::default(), Worker::default(), Instant::now());
         assert_eq!(worker.autoscaling.cooldown_period.get(), Duration::from_secs(60));
-        let looks = [(0, Some(IDLE)), (2, Some(IDLE)), (59, Some(IDLE)), (60, Some(IDLE))];
-        assert_eq!(wanted(&mut autoscaler, &worker, start, &looks), [5, 5, 5, 1]);
+        let polls = [(0, Some(IDLE)), (2, Some(IDLE)), (59, Some(IDLE)), (60, Some(IDLE))];
+        assert_eq!(wanted(&mut autoscaler, &worker, start, &polls), [5, 5, 5, 1]);
         let first = Autoscaler::default().decide(&worker, Some(IDLE), Some(5), start);
         assert_eq!(first.limited_by, Some(LimitedBy::Cooldown));
     }
@@ -139,9 +139,9 @@ mod tests {
     #[test]
     fn the_cool_down_begins_again_when_redis_is_back() {
         let (mut autoscaler, worker, start) = (Autoscaler::default(), Worker::default(), Instant::now());
-        let looks =
+        let polls =
             [(0, Some(IDLE)), (100, None), (200, None), (202, Some(IDLE)), (259, Some(IDLE)), (260, Some(IDLE))];
-        assert_eq!(wanted(&mut autoscaler, &worker, start, &looks), [5, 5, 5, 5, 5, 1]);
+        assert_eq!(wanted(&mut autoscaler, &worker, start, &polls), [5, 5, 5, 5, 5, 1]);
     }
 
     #[test]
@@ -150,8 +150,8 @@ mod tests {
         let mut off = Worker { replicas: Some(5), ..Worker::default() };
         off.autoscaling.mode = AutoscalingMode::Off;
         assert_eq!(wanted(&mut autoscaler, &off, start, &[(0, Some(IDLE)), (100, Some(IDLE))]), [5, 5]);
-        let looks = [(102, Some(IDLE)), (161, Some(IDLE)), (162, Some(IDLE))];
-        assert_eq!(wanted(&mut autoscaler, &auto, start, &looks), [5, 5, 1]);
+        let polls = [(102, Some(IDLE)), (161, Some(IDLE)), (162, Some(IDLE))];
+        assert_eq!(wanted(&mut autoscaler, &auto, start, &polls), [5, 5, 1]);
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
     fn the_cool_down_begins_when_somebody_elses_say_is_over() {
         let (mut autoscaler, worker, start) = (Autoscaler::default(), Worker::default(), Instant::now());
         assert_eq!(wanted(&mut autoscaler, &worker, start, &[(0, Some(IDLE)), (60, Some(IDLE))]), [5, 1]);
-        autoscaler.stand_aside();
+        autoscaler.yield_control();
         assert_eq!(wanted(&mut autoscaler, &worker, start, &[(100, Some(IDLE)), (160, Some(IDLE))]), [5, 1]);
     }
 
@@ -174,8 +174,8 @@ mod tests {
         let (mut autoscaler, start) = (Autoscaler::default(), Instant::now());
         let window = ScalingRules { stabilization_window_seconds: Some(30), ..ScalingRules::default() };
         let worker = behaving(Behavior { scale_up: Some(window), scale_down: None });
-        let looks = [(0, Some(FULL)), (25, None), (29, Some(FULL)), (30, Some(FULL))];
-        assert_eq!(wanted(&mut autoscaler, &worker, start, &looks), [5, 5, 5, 10]);
+        let polls = [(0, Some(FULL)), (25, None), (29, Some(FULL)), (30, Some(FULL))];
+        assert_eq!(wanted(&mut autoscaler, &worker, start, &polls), [5, 5, 5, 10]);
         assert_eq!(Autoscaler::default().decide(&worker, Some(FULL), Some(0), start).desired, 4);
     }
 
@@ -183,8 +183,8 @@ mod tests {
     fn growth_waits_for_its_window_and_goes_on_as_its_policies_allow() {
         let (mut autoscaler, start) = (Autoscaler::default(), Instant::now());
         let worker = behaving(Behavior { scale_up: one_a_minute(Some(30)), scale_down: None });
-        let looks = [(0, Some(FULL)), (29, Some(FULL)), (30, Some(FULL))];
-        assert_eq!(wanted(&mut autoscaler, &worker, start, &looks), [5, 5, 6]);
+        let polls = [(0, Some(FULL)), (29, Some(FULL)), (30, Some(FULL))];
+        assert_eq!(wanted(&mut autoscaler, &worker, start, &polls), [5, 5, 6]);
         autoscaler.changed(5, 6, start + Duration::from_secs(30));
         let mut then = |second| {
             let decision = autoscaler.decide(&worker, Some(FULL), Some(6), start + Duration::from_secs(second));
@@ -208,8 +208,8 @@ mod tests {
         let (mut autoscaler, start) = (Autoscaler::default(), Instant::now());
         let mut worker = Worker::default();
         worker.autoscaling.fallback = Some(Fallback { replicas: 8, after: TimeSpan::from_secs(180) });
-        let looks = [(0, Some(IDLE)), (10, None), (189, None), (190, None), (191, Some(IDLE)), (192, None)];
-        assert_eq!(wanted(&mut autoscaler, &worker, start, &looks), [5, 5, 5, 8, 5, 5]);
+        let polls = [(0, Some(IDLE)), (10, None), (189, None), (190, None), (191, Some(IDLE)), (192, None)];
+        assert_eq!(wanted(&mut autoscaler, &worker, start, &polls), [5, 5, 5, 8, 5, 5]);
         let told = |running, second| {
             let mut autoscaler = Autoscaler::default();
             autoscaler.decide(&worker, None, Some(running), start);

@@ -1,7 +1,7 @@
 //! What was recommended and done lately.
 //!
-//! Takes: each recommendation and each change of the number of workers, with its time. Gives: the most and the fewest that
-//! were recommended within a window, and how many workers there were before it. Does not: survive a restart; the
+//! Takes: each recommendation and each change of the number of workers, with its time. Gives: the most and the fewest
+//! that were recommended within a window, and how many workers there were before it. Does not: survive a restart; the
 //! HorizontalPodAutoscaler's history does not either.
 
 use std::{
@@ -9,11 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The longest window (`stabilizationWindowSeconds`, `cooldownPeriod`: 3600 s).
-const LONGEST_WINDOW: Duration = Duration::from_secs(3600);
+/// The longest window of a setting (`stabilizationWindowSeconds`, `cooldownPeriod`: 3600 s).
+const MAX_WINDOW: Duration = Duration::from_secs(3600);
 
 /// The longest period of a policy (autoscaling/v2: 1800 s); changes before it never count again.
-const LONGEST_PERIOD: Duration = Duration::from_secs(1800);
+const MAX_PERIOD: Duration = Duration::from_secs(1800);
 
 /// Recommendations, as far as they can still be the most or the fewest of a window.
 #[derive(Debug, Default)]
@@ -34,12 +34,12 @@ impl Recommendations {
         self.fewest.within(window, now).map(|fewest| count(-fewest))
     }
 
-    /// Remembers workers that may be needed still, though nobody recommended them.
+    /// Adds workers that may still be needed, though they were not recommended.
     pub(super) fn add_needed(&mut self, workers: u32, now: Instant) {
         self.most.add(workers.into(), now);
     }
 
-    /// Remembers a recommendation.
+    /// Adds a recommendation.
     pub(super) fn add(&mut self, recommended: u32, now: Instant) {
         self.most.add(recommended.into(), now);
         self.fewest.add(-i64::from(recommended), now);
@@ -58,7 +58,7 @@ impl Largest {
 
     /// Smaller ones before it will never count again and are forgotten.
     fn add(&mut self, number: i64, now: Instant) {
-        self.0.retain(|(at, _)| now.saturating_duration_since(*at) < LONGEST_WINDOW);
+        self.0.retain(|(at, _)| now.saturating_duration_since(*at) < MAX_WINDOW);
         while self.0.back().is_some_and(|(_, earlier)| *earlier <= number) {
             self.0.pop_back();
         }
@@ -71,9 +71,9 @@ impl Largest {
 pub(super) struct Changes(VecDeque<(Instant, i64)>);
 
 impl Changes {
-    /// Remembers a change.
+    /// Adds a change.
     pub(super) fn add(&mut self, from: u32, to: u32, now: Instant) {
-        self.0.retain(|(at, _)| now.saturating_duration_since(*at) < LONGEST_PERIOD);
+        self.0.retain(|(at, _)| now.saturating_duration_since(*at) < MAX_PERIOD);
         self.0.push_back((now, i64::from(to) - i64::from(from)));
     }
 

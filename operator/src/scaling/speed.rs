@@ -1,9 +1,10 @@
 //! How fast the number of workers may change: `worker.autoscaling.behavior`.
 //!
 //! Takes: the rules of one direction, what runs and what was changed lately. Gives: the bound for now, as the
-//! HorizontalPodAutoscaler computes it (autoscaling/v2, `HPAScalingRules`): a policy counts from the number at the start of
-//! its period. Does not: look at the queue. Differs in two points: a direction without rules has no bound, and from zero one
-//! worker may start whatever the policies are, because a percentage of zero would keep it there (`Disabled` does keep it).
+//! HorizontalPodAutoscaler computes it (autoscaling/v2, `HPAScalingRules`): a policy counts from the number at the
+//! start of its period. Does not: know the queue. Differs in two points: a direction without rules has no bound, and
+//! from zero one worker may start whatever the policies are, because a percentage of zero would keep it there
+//! (`Disabled` does keep it).
 
 use super::history::Changes;
 use crate::crd::autoscaling::{PolicySelection, ScalingPolicy, ScalingPolicyType, ScalingRules};
@@ -50,13 +51,13 @@ pub(super) fn fewest(rules: Option<&ScalingRules>, running: u32, changes: &Chang
 /// What each policy allows, from the number of workers at the start of its period.
 fn allowed<'a>(
     rules: &'a ScalingRules,
-    usual: &'a [ScalingPolicy],
+    defaults: &'a [ScalingPolicy],
     running: u32,
     changes: &'a Changes,
     now: Instant,
     bound: impl Fn(u64, &ScalingPolicy) -> u64 + 'a,
 ) -> impl Iterator<Item = u64> + 'a {
-    let policies = if rules.policies.is_empty() { usual } else { &rules.policies };
+    let policies = if rules.policies.is_empty() { defaults } else { &rules.policies };
     policies.iter().map(move |policy| {
         let period = Duration::from_secs(policy.period_seconds.unsigned_abs().into());
         bound(changes.before(period, running, now).into(), policy)

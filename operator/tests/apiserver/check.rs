@@ -52,7 +52,9 @@ async fn check(config: &Config, user: Option<&str>, arguments: &[&str]) -> Check
         account["as"] = user.into();
     }
     let kubeconfig = json!({"apiVersion": "v1", "kind": "Config", "current-context": "a",
-        "clusters": [{"name": "a", "cluster": {"server": config.cluster_url.to_string(), "insecure-skip-tls-verify": true}}],
+        "clusters": [{
+            "name": "a", "cluster": {"server": config.cluster_url.to_string(), "insecure-skip-tls-verify": true},
+        }],
         "users": [{"name": "a", "user": account}],
         "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}]});
     let path = folder.path().join("kubeconfig");
@@ -92,7 +94,8 @@ async fn several_faults_of_what_a_pipeline_names_are_each_told_with_their_fix() 
     checked.assert(
         "error",
         &about("conditions Ready, Progressing, Degraded, Stalled"),
-        "SecretKeyMissing: Secret app-db, named by spec.database.secretRef, has no value under the key uri (it has dsn, host)",
+        "SecretKeyMissing: Secret app-db, named by spec.database.secretRef, has no value under the key uri (it has \
+            dsn, host)",
         "add the key, or name the right one in spec.database.secretRef.key",
     );
     checked.assert("error", &about("Secret short"), "has 6 bytes, and 32 are needed", "openssl rand -hex 32");
@@ -188,7 +191,8 @@ async fn deploy_an_operator(client: &Client) {
     create(Api::<Namespace>::all(client.clone()), json!({"metadata": {"name": "signup-system"}})).await;
     let labels = json!({"app.kubernetes.io/name": "signup-operator"});
     let container = json!({"name": "operator", "image": "i", "args": ["run", "--lease-name=signup-operator"]});
-    let template = json!({"metadata": {"labels": labels}, "spec": {"serviceAccountName": "signup-operator", "containers": [container]}});
+    let spec = json!({"serviceAccountName": "signup-operator", "containers": [container]});
+    let template = json!({"metadata": {"labels": labels}, "spec": spec});
     let deployment = json!({"metadata": {"name": "signup-operator", "labels": labels},
         "spec": {"selector": {"matchLabels": labels}, "template": template}});
     create(Api::<Deployment>::namespaced(client.clone(), "signup-system"), deployment).await;

@@ -68,7 +68,8 @@ async fn the_generated_key_is_never_made_anew() {
 async fn a_foreign_change_is_repaired_and_a_foreign_key_left_alone() {
     let run = Run::with_pipeline(MINIMAL).await;
     run.wait::<Deployment>("demo-worker", |_| true).await;
-    let patch = json!({"metadata": {"labels": {"team": "a"}}, "spec": {"template": {"spec": {"terminationGracePeriodSeconds": 7}}}});
+    let template = json!({"spec": {"terminationGracePeriodSeconds": 7}});
+    let patch = json!({"metadata": {"labels": {"team": "a"}}, "spec": {"template": template}});
     let deployments = run.api::<Deployment>();
     deployments.patch("demo-api", &PatchParams::default(), &Patch::Merge(patch)).await.expect("it is accepted");
     let grace =
@@ -118,14 +119,14 @@ async fn a_paused_pipeline_is_left_as_it_is() {
 async fn at_rest_the_operator_writes_nothing() {
     let run = Run::with_pipeline(MINIMAL).await;
     run.condition("Progressing", "True", "RollingOut").await;
-    let looks = || audit(&run.namespace).iter().filter(|(verb, _, name)| verb == "get" && name == "app-db").count();
-    let settled = looks() + 3;
-    until("it has looked three times", async || (looks() >= settled).then_some(())).await;
+    let polls = || audit(&run.namespace).iter().filter(|(verb, _, name)| verb == "get" && name == "app-db").count();
+    let settled = polls() + 3;
+    until("it has polled three times", async || (polls() >= settled).then_some(())).await;
     let writes = || {
         let all = audit(&run.namespace).into_iter();
         all.filter(|(verb, _, _)| !matches!(verb.as_str(), "get" | "list" | "watch")).collect::<Vec<_>>()
     };
-    let (before, last) = (writes(), looks() + 5);
-    until("it has looked five times more", async || (looks() >= last).then_some(())).await;
+    let (before, last) = (writes(), polls() + 5);
+    until("it has polled five times more", async || (polls() >= last).then_some(())).await;
     assert_eq!(writes(), before);
 }

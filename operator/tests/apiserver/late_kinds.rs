@@ -1,4 +1,5 @@
-//! Kinds that not every cluster has: told while they are missing, made once they are there, repaired and removed like any child.
+//! Kinds that not every cluster has: reported while they are missing, made once they are there, repaired and removed
+//! like any child.
 //!
 //! The definitions are cut down to what the API server needs to serve the kinds; their own projects' hold every field.
 
@@ -49,7 +50,8 @@ async fn gone(objects: &Api<DynamicObject>, what: &str) {
     until(what, async || objects.get_opt("demo").await.ok()?.is_none().then_some(())).await;
 }
 
-const BOTH: &str = "spec:\n  observability: {podMonitor: true}\n  expose: {host: app.example.com, gateway: {parentRefs: [{name: edge}]}}\n";
+const BOTH: &str = "spec:\n  observability: {podMonitor: true}\n  expose: {host: app.example.com, gateway: \
+    {parentRefs: [{name: edge}]}}\n";
 
 #[tokio::test]
 async fn a_missing_kind_holds_up_nothing_and_is_used_once_it_comes() {

@@ -1,4 +1,4 @@
-//! An edit reaches running pods: they are nudged, and the status counts those that have it.
+//! An edit reaches running pods: they are synced, and the status counts those that have it.
 
 use super::{
     api_server::until,

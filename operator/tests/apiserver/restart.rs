@@ -22,7 +22,8 @@ async fn ready_pipeline() -> Run {
         pod.runs(&hash);
         run.pod(name, &pod).await;
         let generation = run.wait::<Deployment>(name, |_| true).await.metadata.generation;
-        let status = json!({"status": {"observedGeneration": generation, "replicas": pods, "updatedReplicas": pods, "readyReplicas": pods}});
+        let status = json!({"status": {"observedGeneration": generation, "replicas": pods,
+            "updatedReplicas": pods, "readyReplicas": pods}});
         let (deployments, patch) = (run.api::<Deployment>(), Patch::Merge(status));
         deployments.patch_status(name, &PatchParams::default(), &patch).await.expect("it is there");
     }
@@ -33,7 +34,7 @@ async fn ready_pipeline() -> Run {
 }
 
 /// Looks of the operator at the pipeline so far.
-fn looks(run: &Run) -> usize {
+fn polls(run: &Run) -> usize {
     audit(&run.namespace).iter().filter(|(verb, _, name)| verb == "get" && name == "app-db").count()
 }
 
@@ -45,15 +46,15 @@ fn writes(run: &Run) -> Vec<(String, String, String)> {
 #[tokio::test]
 async fn an_operator_started_again_writes_nothing_when_nothing_has_changed() {
     let mut run = ready_pipeline().await;
-    let rest = looks(&run) + 3;
-    until("it has come to rest", async || (looks(&run) >= rest).then_some(())).await;
+    let rest = polls(&run) + 3;
+    until("it has come to rest", async || (polls(&run) >= rest).then_some(())).await;
     let before = writes(&run);
     // What it sees first depends on which of its lists is answered first.
     for _ in 0..5 {
         run.kill().await;
-        let last = looks(&run) + 3;
+        let last = polls(&run) + 3;
         run.start();
-        until("it has looked three times", async || (looks(&run) >= last).then_some(())).await;
+        until("it has polled three times", async || (polls(&run) >= last).then_some(())).await;
         assert_eq!(writes(&run)[before.len()..], [], "written after a start");
     }
 }

@@ -1,4 +1,5 @@
-//! The definition's schema and rules as the API server applies them: the same cases as the validator of files is held to.
+//! The definition's schema and rules as the API server applies them: the same cases as the validator of files is held
+//! to.
 
 use super::{api_server::client, spec_cases};
 use kube::{

@@ -72,7 +72,7 @@ async fn workers_follow_the_queue_from_zero_and_the_decision_is_told_in_words() 
 #[tokio::test]
 async fn a_manual_scale_is_overridden_in_mode_auto() {
     let run = with_redis(&redis().await, "{minReplicas: 2, maxReplicas: 5}").await;
-    // What runs at the operator's first look counts as needed for the cool-down.
+    // What runs at the operator's first poll counts as needed for the cool-down.
     let decided = |worker: &Deployment| {
         worker.managed_fields().iter().any(|entry| entry.manager.as_deref() == Some("signup-operator-scaler"))
     };
@@ -167,7 +167,7 @@ async fn an_operator_that_starts_anew_stops_no_worker_before_the_cool_down_is_ov
     run.condition("ScalingActive", "True", "FollowsQueue").await;
     enqueue(&busy, 25).await;
     run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(3)).await;
-    // Told, too: what is told later is the new operator's.
+    // Published, too: what is published later is the new operator's.
     run.wait::<SignupPipeline>("demo", |pipeline| decision(pipeline) == Some((3, 3, None))).await;
     run.kill().await;
     // A queue in which nothing is due.

@@ -34,7 +34,7 @@ async fn a_start_without_trouble_emits_no_warning() {
     run.condition("Ready", "True", "AsDesired").await;
     run.condition("MigrationsApplied", "True", "SchemaPresent").await;
     assert_eq!(warnings(&run).await, Vec::<String>::new());
-    // It can be told: a mistake is a Warning at once.
+    // It is published: a mistake is a Warning at once.
     run.edit(json!({"database": {"secretRef": {"name": "absent"}}})).await;
     run.condition("Stalled", "True", "SecretMissing").await;
     super::api_server::until("a Warning tells it", async || {

@@ -1,7 +1,7 @@
 //! Trouble with PostgreSQL, Redis and the mail server: each usual mistake has its own words.
 //!
-//! What pods tell about PostgreSQL and mail comes from [`FakePod`] in the words of api and worker, whose own tests hold them against
-//! real servers; Redis is asked by the operator itself.
+//! What pods report about PostgreSQL and mail comes from [`FakePod`] in the words of api and worker, whose own tests
+//! hold them against real servers; Redis is asked by the operator itself.
 
 use super::operator_run::{FakePod, MINIMAL, Run};
 use k8s_openapi::api::apps::v1::Deployment;

@@ -1,4 +1,5 @@
-//! Settings that are taken out of the resource: they go from its children, and what works is kept until its successor does.
+//! Settings that are taken out of the resource: they go from its children, and what works is kept until its successor
+//! does.
 
 use super::operator_run::{MINIMAL, Run};
 use futures::StreamExt;

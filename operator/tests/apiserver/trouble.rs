@@ -197,7 +197,7 @@ async fn a_changed_database_uri_rolls_the_pods_and_an_event_names_the_field() {
         .filter(|event| event.reason.as_deref() == Some("RestartingPods"))
         .filter_map(|event| event.note)
         .collect();
-    assert_eq!(notes.len(), 2, "one for each part: {notes:?}");
+    assert_eq!(notes.len(), 2, "one for each component: {notes:?}");
     assert!(notes.iter().any(|note| note.contains("demo-api are replaced, because spec.database")), "{notes:?}");
 }
 

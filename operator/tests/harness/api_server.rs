@@ -1,8 +1,8 @@
 //! A real etcd and kube-apiserver for one test process, on free ports, in temporary folders that go with it.
 //!
-//! Takes: the programs that tests/cluster builds (in `target/cluster`, or the folder that CLUSTER_PROGRAMS names). Gives: a client
-//! configuration with every right, and the audit log of all requests. Does not: run controllers or nodes: Deployments get no
-//! pods, and owner references collect no garbage.
+//! Takes: the programs that tests/cluster builds (in `target/cluster`, or the folder that CLUSTER_PROGRAMS names).
+//! Gives: a client configuration with every right, and the audit log of all requests. Does not: run controllers or
+//! nodes: Deployments get no pods, and owner references collect no garbage.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
@@ -96,7 +96,8 @@ fn api_server(folder: &Path, etcd: &str, port: u16) -> Command {
 }
 
 impl ApiServer {
-    /// Every right; `accept_invalid_certs`, because the server made its certificate itself a moment ago, on this machine.
+    /// Every right; `accept_invalid_certs`, because the server made its certificate itself a moment ago, on this
+    /// machine.
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::new(format!("https://127.0.0.1:{}", self.port).parse().expect("a URI"));
         config.accept_invalid_certs = true;

@@ -1,6 +1,6 @@
 //! Specs that the definition refuses, each with a part of the message, and the nearest ones that it accepts.
 //!
-//! Takes: nothing. Gives: tables of changes to the minimal sample. Does not: say who refuses: the validator of files and a real
+//! Gives: tables of changes to the minimal sample. Does not: say who refuses: the validator of files and a real
 //! API server are both held to them.
 
 use serde_json::{Value, json};
@@ -36,7 +36,8 @@ pub(crate) fn spec(changes: Value) -> String {
     with(json!({"spec": changes}))
 }
 
-/// A change of the spec that a rule over several fields refuses, a part of its message, and the nearest change that passes.
+/// A change of the spec that a rule over several fields refuses, a part of its message, and the nearest change that
+/// passes.
 pub(crate) fn rules() -> Vec<(Value, &'static str, Value)> {
     [task_rules(), worker_rules(), other_rules()].concat()
 }
@@ -115,7 +116,8 @@ fn other_rules() -> Vec<(Value, &'static str, Value)> {
             json!({"expose": {"host": "app.example.com", "ingress": {}}}),
         ),
         (
-            json!({"expose": {"host": "app.example.com", "ingress": {}, "gateway": {"parentRefs": [{"name": "edge"}]}}}),
+            json!({"expose": {"host": "app.example.com", "ingress": {},
+                "gateway": {"parentRefs": [{"name": "edge"}]}}}),
             "exactly one of ingress and gateway",
             json!({"expose": {"host": "app.example.com", "gateway": {"parentRefs": [{"name": "edge"}]}}}),
         ),

@@ -1,9 +1,9 @@
-//! A child that could not be applied, and in words.
+//! Why a child could not be applied.
 //!
-//! Takes: what the API server answered. Gives: the finding with its fix. Pure.
+//! Takes: the API server's answer. Gives: the error, and its finding with a fix. Pure.
 
 use crate::{
-    build::child::Kind,
+    build::child::{Child, Kind},
     controller::reason::{self, Finding},
 };
 
@@ -20,7 +20,7 @@ pub enum ApplyError {
         /// What the API server says.
         source: Box<kube::Error>,
     },
-    /// Somebody else's object has the name.
+    /// An object of another owner has the name.
     #[error("failed to apply {kind:?} {name}: the name is taken")]
     Taken {
         /// Its kind.
@@ -31,20 +31,25 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
-    /// The failure in words, with its fix.
+    /// The API server refused `child`.
+    pub(super) fn refused(child: &Child, source: kube::Error) -> Self {
+        Self::Refused { kind: child.kind, name: child.name().to_owned(), source: Box::new(source) }
+    }
+
+    /// The finding with its fix.
     pub fn finding(&self) -> Finding {
         let (kind, name, source) = match self {
             Self::Taken { kind, name } => {
                 let kind = kind.resource().kind;
                 let problem = format!("{kind} {name} exists and is not this pipeline's");
-                return Finding::usual(reason::NAME_TAKEN, problem);
+                return Finding::with_default_fix(reason::NAME_TAKEN, problem);
             }
             Self::Refused { kind, name, source } => (kind, name, source),
         };
         let resource = kind.resource();
         let kube::Error::Api(status) = source.as_ref() else {
             let problem = format!("{} {name} could not be applied: the API server does not answer", resource.kind);
-            return Finding::usual(reason::API_ERROR, problem);
+            return Finding::with_default_fix(reason::API_ERROR, problem);
         };
         let problem =
             format!("{} {name} could not be applied: {}", resource.kind, status.message.trim_end_matches('.'));
@@ -54,16 +59,16 @@ impl ApplyError {
             _ => None,
         };
         if let (Some(missing), 404) = (missing, status.code) {
-            return Finding::usual(missing, format!("the cluster has no {}", resource.kind));
+            return Finding::with_default_fix(missing, format!("the cluster has no {}", resource.kind));
         }
         if status.is_forbidden() && status.message.contains("exceeded quota") {
-            return Finding::usual(reason::QUOTA_EXCEEDED, problem);
+            return Finding::with_default_fix(reason::QUOTA_EXCEEDED, problem);
         }
         if status.is_forbidden() {
             let verbs =
                 format!("grant the operator's ServiceAccount get, create, patch and delete on {}", resource.plural);
             return Finding::new(reason::FORBIDDEN, problem, verbs);
         }
-        Finding::usual(reason::CHILD_REFUSED, problem)
+        Finding::with_default_fix(reason::CHILD_REFUSED, problem)
     }
 }

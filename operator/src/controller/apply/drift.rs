@@ -1,0 +1,59 @@
+//! Does an object hold what is desired?
+//!
+//! Takes: a desired and an observed object. Gives: whether the observed one holds every desired field. Pure. Ignores
+//! what others added: defaults of the API server, keys of other writers, containers that a webhook put in.
+
+use serde_json::Value;
+
+/// Lists of objects that others may add to (they merge by name).
+const OPEN_LISTS: [&str; 6] = ["containers", "volumes", "volumeMounts", "ports", "ownerReferences", "tolerations"];
+
+/// True when `observed` holds `desired`.
+pub fn holds(desired: &Value, observed: &Value) -> bool {
+    within("", desired, observed)
+}
+
+fn within(name: &str, desired: &Value, observed: &Value) -> bool {
+    match (desired, observed) {
+        (Value::Object(desired), Value::Object(observed)) => {
+            let present =
+                |(key, value): (&String, &Value)| observed.get(key).is_some_and(|seen| within(key, value, seen));
+            desired.iter().all(present)
+        }
+        (Value::Array(desired), Value::Array(observed)) if OPEN_LISTS.contains(&name) => {
+            desired.iter().all(|value| observed.iter().any(|seen| within("", value, seen)))
+        }
+        (Value::Array(desired), Value::Array(observed)) => {
+            let pairs = || desired.iter().zip(observed);
+            desired.len() == observed.len() && pairs().all(|(value, seen)| within("", value, seen))
+        }
+        _ => desired == observed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_others_add_is_left_alone() {
+        let desired =
+            json!({"metadata": {"labels": {"a": "1"}}, "spec": {"containers": [{"name": "api", "args": ["x"]}]}});
+        let observed = json!({"metadata": {"labels": {"a": "1", "team": "b"}},
+            "spec": {"replicas": 1, "containers": [{"name": "proxy"}, {"name": "api", "args": ["x"], "tty": false}]}});
+        assert!(holds(&desired, &observed));
+    }
+
+    #[test]
+    fn a_changed_a_removed_and_an_extra_value_are_seen() {
+        let desired = json!({"spec": {"args": ["x"], "egress": [{"port": 1}], "class": "a"}});
+        for observed in [
+            json!({"spec": {"args": ["y"], "egress": [{"port": 1}], "class": "a"}}),
+            json!({"spec": {"args": ["x"], "egress": [{"port": 1}, {}], "class": "a"}}),
+            json!({"spec": {"args": ["x"], "egress": [{"port": 1}]}}),
+        ] {
+            assert!(!holds(&desired, &observed), "{observed}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What the running pods report on their admin ports.
+//!
+//! Takes: pods with their addresses. Gives: a [`Report`] per pod from its admin port. Does not: change a pod; `sync`
+//! does.
+
+use crate::build::names::{ADMIN_PORT, COMPONENT, Component};
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use serde::Deserialize;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+/// A pod that takes longer is asked again at the next poll.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Body of `GET /config`.
+#[derive(Debug, Clone, Deserialize)]
+struct Config {
+    hash: String,
+    refused: Option<String>,
+}
+
+/// What a pod reports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Name of the pod.
+    pub pod: String,
+    /// Its component; `None` for a pod without our label.
+    pub component: Option<Component>,
+    /// Hash of the configuration in force; `None` when the pod does not answer.
+    pub hash: Option<String>,
+    /// Why a newer configuration was refused.
+    pub refused: Option<String>,
+    /// Whether it can do its job, or what is missing; `None` when the pod does not answer.
+    pub ready: Option<Result<(), String>>,
+    /// How the last dialogue with the mail server ended; `None` before the first one.
+    pub mail: Option<Mail>,
+}
+
+/// A worker's last dialogue with the mail server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mail {
+    /// The server works.
+    Works,
+    /// It does not, and the dialogue ended at that step: `connect`, `greeting`, `tls`, `auth`, `mail`, ...; empty when
+    /// unknown.
+    Fails(String),
+}
+
+/// Asks pods on their admin ports.
+#[derive(Debug, Clone)]
+pub struct Pods(reqwest::Client);
+
+impl Pods {
+    /// Sets up the HTTP client.
+    ///
+    /// # Errors
+    ///
+    /// The HTTP client's, when it cannot be set up.
+    pub fn new() -> Result<Self, reqwest::Error> {
+        // Idle connections kept for the next poll would be most of the memory: two of each pod.
+        let client = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).pool_max_idle_per_host(0).no_proxy();
+        Ok(Self(client.build()?))
+    }
+
+    /// Asks all pods at once.
+    pub async fn ask(&self, pods: &[Arc<Pod>]) -> Vec<Report> {
+        join_all(pods.iter().filter(|pod| is_live(pod)).map(|pod| self.ask_one(pod))).await
+    }
+
+    async fn ask_one(&self, pod: &Pod) -> Report {
+        let component = Component::ALL
+            .into_iter()
+            .find(|component| pod.labels().get(COMPONENT).is_some_and(|name| name == component.name()));
+        let mut report = Report { pod: pod.name_any(), component, ..Report::default() };
+        let Some(address) = address(pod) else { return report };
+        let get = |path: &str| self.0.get(format!("http://{address}{path}")).send();
+        // All at once: requests to a pod on a lost node each run into their timeout.
+        let metrics = async || if component == Some(Component::Worker) { get("/metrics").await.ok() } else { None };
+        let (config, ready, metrics) = tokio::join!(get("/config"), get("/readyz"), metrics());
+        if let Ok(response) = config
+            && let Ok(config) = response.json::<Config>().await
+        {
+            (report.hash, report.refused) = (Some(config.hash), config.refused);
+        }
+        if let Ok(response) = ready {
+            let works = response.status().is_success();
+            let text = response.text().await.unwrap_or_default();
+            let missing = text.trim().trim_start_matches("not ready: ").chars().take(200).collect();
+            report.ready = Some(if works { Ok(()) } else { Err(missing) });
+        }
+        if let Some(response) = metrics {
+            report.mail = mail(&response.text().await.unwrap_or_default());
+        }
+        report
+    }
+}
+
+fn mail(metrics: &str) -> Option<Mail> {
+    let value = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+    if value("signup_mail_reachable ")? > 0.0 {
+        return Some(Mail::Works);
+    }
+    let phases =
+        metrics.lines().filter_map(|line| line.strip_prefix("signup_mail_failing{phase=\"")?.split_once("\"} "));
+    let failing = phases.into_iter().find(|(_, value)| value.trim().parse::<f64>().is_ok_and(|value| value > 0.0));
+    Some(Mail::Fails(failing.map(|(phase, _)| phase.to_owned()).unwrap_or_default()))
+}
+
+/// Whether a pod has neither ended nor been deleted.
+pub fn is_live(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+fn address(pod: &Pod) -> Option<SocketAddr> {
+    let address: IpAddr = pod.status.as_ref()?.pod_ip.as_deref()?.parse().ok()?;
+    Some(SocketAddr::new(address, ADMIN_PORT))
+}
+
+/// Hashes of the configuration and the Secrets that the pods should have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// As the pods report it.
+    pub config: String,
+    /// Of all mounted Secrets, salted.
+    pub secrets: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    #[test]
+    fn the_metrics_of_a_worker_tell_whether_the_mail_server_works_and_at_which_step_it_fails() {
+        assert_eq!(mail("signup_mail_sent_total 0\n"), None);
+        assert_eq!(mail("signup_mail_reachable 1\nsignup_mail_failing{phase=\"tls\"} 0\n"), Some(Mail::Works));
+        let failing =
+            "signup_mail_reachable 0\nsignup_mail_failing{phase=\"auth\"} 0\nsignup_mail_failing{phase=\"tls\"} 1\n";
+        assert_eq!(mail(failing), Some(Mail::Fails("tls".into())));
+        assert_eq!(mail("signup_mail_reachable 0\n"), Some(Mail::Fails(String::new())), "an older worker");
+    }
+    /// Answers only once it was asked for everything.
+    async fn answer_all_at_once(listener: TcpListener) {
+        let mut asked = Vec::new();
+        while asked.len() < 3 {
+            let (mut stream, _) = listener.accept().await.expect("it listens");
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).await.expect("a request");
+            asked.push((stream, String::from_utf8_lossy(&request[..length]).into_owned()));
+        }
+        for (mut stream, request) in asked {
+            let body = match request.split(' ').nth(1) {
+                Some("/config") => "{\"hash\":\"1\"}",
+                Some("/metrics") => "signup_mail_reachable 1\n",
+                _ => "ok\n",
+            };
+            let answer =
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(answer.as_bytes()).await.expect("it is read");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worker_is_asked_for_everything_at_once_so_that_a_dead_one_costs_one_wait() {
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let address = IpAddr::from([127, high, low, 1]);
+        let listener = TcpListener::bind((address, ADMIN_PORT)).await.expect("the address is free");
+        let metadata = json!({"name": "demo-worker-1", "labels": {COMPONENT: "worker"}});
+        let pod = json!({"metadata": metadata, "status": {"podIP": address}});
+        let pod: Arc<Pod> = serde_json::from_value(pod).map(Arc::new).expect("a pod");
+        let pods = Pods::new().expect("a client");
+        let asked = [pod];
+        let (reports, ()) = tokio::join!(pods.ask(&asked), answer_all_at_once(listener));
+        let expected = Report {
+            pod: "demo-worker-1".to_owned(),
+            component: Some(Component::Worker),
+            hash: Some("1".to_owned()),
+            refused: None,
+            ready: Some(Ok(())),
+            mail: Some(Mail::Works),
+        };
+        assert_eq!(reports, [expected]);
+    }
+}

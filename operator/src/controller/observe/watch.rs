@@ -1,0 +1,191 @@
+//! The watches of the pipelines' children and pods.
+//!
+//! Takes: a client and a scope. Gives: a store per kind, filled by a watch on the operator's own label, and streams
+//! that trigger a reconcile. Does not: watch or list Secrets, or anything that is not the operator's.
+
+use super::encoded::EncodedObject;
+use crate::{
+    build::{
+        child::Kind,
+        names::{INSTANCE, MANAGED_BY},
+    },
+    crd::SignupPipeline,
+};
+use futures::{Stream, StreamExt, future::join_all};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DynamicObject},
+    runtime::{
+        Controller, WatchStreamExt,
+        reflector::{ObjectRef, Store, store::Writer},
+        watcher,
+    },
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::{sync::OnceCell, time::timeout};
+
+/// Objects per page of a list, which is what is in memory undecoded at a time.
+pub(crate) const PAGE_SIZE: u32 = 50;
+
+/// A watch may lag behind our own write; within this time the write counts, and not what is observed.
+pub(crate) const MAX_WATCH_LAG: Duration = Duration::from_secs(3);
+
+/// How long the first lists are waited for.
+const FILL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Objects of one kind, by name and namespace.
+type Objects = Store<EncodedObject>;
+
+/// The operator's view of the cluster.
+pub struct View {
+    children: BTreeMap<Kind, Objects>,
+    pods: Store<Pod>,
+    is_filled: OnceCell<()>,
+}
+
+impl View {
+    /// Waits until every kind that each cluster has was listed once; before, children that exist would count as
+    /// missing, and the status would say so. A kind that cannot be listed delays reconciles by `FILL_TIMEOUT` at most.
+    pub async fn filled(&self) {
+        let kinds = self.children.iter().filter(|(kind, _)| !kind.is_optional());
+        let all = async {
+            let children = join_all(kinds.map(|(_, store)| store.wait_until_ready()));
+            tokio::join!(children, self.pods.wait_until_ready())
+        };
+        let fill = async || {
+            if timeout(FILL_TIMEOUT, all).await.is_err() {
+                tracing::warn!("not every kind of child could be listed; going on without");
+            }
+        };
+        self.is_filled.get_or_init(fill).await;
+    }
+
+    /// All children of the pipeline with this uid.
+    pub fn children_of(&self, uid: &str) -> Vec<(Kind, Arc<DynamicObject>)> {
+        let owned = |object: &EncodedObject| object.owner_references().iter().any(|owner| owner.uid == uid);
+        let of_kind = |(kind, store): (&Kind, &Objects)| {
+            let (objects, resource) = (store.state_filter(owned).into_iter(), kind.resource());
+            objects.map(|object| (*kind, Arc::new(object.decode(&resource)))).collect::<Vec<_>>()
+        };
+        self.children.iter().flat_map(of_kind).collect()
+    }
+
+    /// The pipeline's pods, sorted by name.
+    pub fn pods(&self, namespace: &str, pipeline: &str) -> Vec<Arc<Pod>> {
+        let ours = |pod: &Pod| {
+            pod.namespace().as_deref() == Some(namespace)
+                && pod.labels().get(INSTANCE).is_some_and(|name| name == pipeline)
+        };
+        let mut pods = self.pods.state_filter(ours);
+        pods.sort_by_key(|pod| pod.name_any());
+        pods
+    }
+}
+
+/// Adds the watches of all kinds and of pods to `controller`. A kind that the cluster lacks, or that may not be
+/// watched, is tried again (in the end every 30 s), so that a kind that is installed later is found without a right on
+/// definitions.
+pub fn watch(
+    mut controller: Controller<SignupPipeline>,
+    client: &Client,
+    namespace: Option<&str>,
+) -> (Controller<SignupPipeline>, View) {
+    let mut children = BTreeMap::new();
+    for kind in Kind::ALL {
+        let resource = kind.resource();
+        let writer = Writer::new(resource.clone());
+        children.insert(kind, writer.as_reader());
+        controller = controller.owns_stream_with(objects(client, namespace, &resource, writer), resource);
+    }
+    let writer = Writer::new(());
+    let pods = writer.as_reader();
+    let api =
+        namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
+    let stream = watcher(api, own()).default_backoff().modify(forget_spec).reflect(writer).touched_objects();
+    let controller = controller.watches_stream(working(stream, "pods"), |pod: Pod| {
+        let pipeline = pod.labels().get(INSTANCE)?;
+        Some(ObjectRef::new(pipeline).within(&pod.namespace()?))
+    });
+    (controller, View { children, pods, is_filled: OnceCell::new() })
+}
+
+fn own() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE_SIZE).labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))
+}
+
+fn objects(
+    client: &Client,
+    namespace: Option<&str>,
+    resource: &ApiResource,
+    writer: Writer<EncodedObject>,
+) -> impl Stream<Item = watcher::Result<EncodedObject>> + Send + use<> {
+    let api: Api<EncodedObject> = match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
+        None => Api::all_with(client.clone(), resource),
+    };
+    working(watcher(api, own()).default_backoff().reflect(writer).touched_objects(), &resource.plural).boxed()
+}
+
+/// Takes out the errors of a watch, which tries again by itself: the controller would hold up every other trigger. A
+/// forbidden watch needs a person, so it is logged as a warning.
+pub(crate) fn working<K: Send + 'static>(
+    stream: impl Stream<Item = watcher::Result<K>> + Send + 'static,
+    plural: &str,
+) -> impl Stream<Item = watcher::Result<K>> + Send + 'static {
+    let (plural, mut is_refused) = (plural.to_owned(), false);
+    stream.filter(move |event| {
+        let is_news = is_refused_anew(event, &mut is_refused);
+        match event {
+            Err(error) if is_news => {
+                let fix = format!("grant the operator's ServiceAccount list and watch on {plural}");
+                tracing::warn!(%error, plural, fix, "a watch is forbidden; it is tried again");
+            }
+            Err(error) => tracing::debug!(%error, plural, "a watch failed; it is tried again"),
+            Ok(_) => {}
+        }
+        std::future::ready(event.is_ok())
+    })
+}
+
+/// True at the first refusal since the watch worked.
+fn is_refused_anew<K>(event: &watcher::Result<K>, is_refused: &mut bool) -> bool {
+    let was_refused = *is_refused;
+    match event {
+        Ok(_) => *is_refused = false,
+        Err(error) => *is_refused |= is_forbidden(error),
+    }
+    *is_refused && !was_refused
+}
+
+fn is_forbidden(error: &watcher::Error) -> bool {
+    use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
+    match error {
+        InitialListFailed(kube::Error::Api(status))
+        | WatchStartFailed(kube::Error::Api(status))
+        | WatchError(status) => status.is_forbidden(),
+        InitialListFailed(_) | WatchStartFailed(_) | WatchFailed(_) | NoResourceVersion => false,
+    }
+}
+
+/// Most of a pod is its spec, which is not used.
+fn forget_spec(pod: &mut Pod) {
+    pod.managed_fields_mut().clear();
+    pod.spec = None;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    #[test]
+    fn a_watch_that_may_not_be_made_is_told_once_and_again_when_it_had_worked() {
+        let forbidden = || Err(watcher::Error::WatchError(Box::new(Status::failure("no", "Forbidden").with_code(403))));
+        let other = || Err(watcher::Error::NoResourceVersion);
+        let mut is_refused = false;
+        let mut told = |event: watcher::Result<()>| is_refused_anew(&event, &mut is_refused);
+        let told = [other(), forbidden(), other(), forbidden(), Ok(()), forbidden()].map(&mut told);
+        assert_eq!(told, [false, true, false, false, false, true]);
+    }
+}

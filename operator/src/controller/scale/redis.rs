@@ -1,0 +1,89 @@
+//! Why Redis cannot be used.
+//!
+//! Takes: the error of a poll of a queue, and the URI. Gives: a finding whose message holds neither. Does not: speak
+//! more of either protocol than the first bytes.
+//!
+//! A server without TLS does not answer a client that speaks TLS, nor the reverse, so the other protocol is tried once.
+
+use crate::{
+    controller::{
+        endpoints::REDIS_PORT,
+        reason::{self, Finding},
+        store_uri::StoreUri,
+    },
+    crd::stores::Redis,
+};
+use std::{error::Error as _, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// How long the answer is waited for; the poll before it has waited already.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What is wrong. The text of the cause may hold an address, so it is searched and not shown.
+pub(super) async fn trouble(redis: &Redis, uri: &str, error: &queue::Error) -> Finding {
+    let secret = &redis.secret_ref.name;
+    let cause = error.source().map(pipeline::chain).unwrap_or_default();
+    let says = |words: &[&str]| words.iter().any(|word| cause.contains(word));
+    let effect = "signups go on, mails wait, and no worker is removed";
+    if says(&["WRONGPASS", "NOAUTH", "invalid username-password"]) {
+        let problem = format!("Redis refuses the user or password of Secret {secret}; {effect}");
+        return Finding::with_default_fix(reason::CREDENTIALS_REFUSED, problem);
+    }
+    let is_mismatch =
+        says(&["certificate", "tls handshake", "corrupt message", "InvalidContentType", "HandshakeFailure"]);
+    if is_mismatch || (error.is_unreachable() && speaks_the_other_way(uri).await) {
+        let problem = format!("no TLS connection to Redis can be made; {effect}");
+        let fix = format!(
+            "write rediss:// in Secret {secret} for a port with TLS and redis:// for one without, and name the \
+                server's authority in spec.redis.caSecretRef"
+        );
+        return Finding::new(reason::TLS_MISMATCH, problem, fix);
+    }
+    let problem = format!("Redis does not answer the operator as it should ({error}); {effect}");
+    let fix = format!(
+        "check that Redis runs, that the URI in Secret {secret} names its host, port and TLS (rediss://), and that \
+            network policies let the operator reach it"
+    );
+    Finding::new(reason::NO_ANSWER, problem, fix)
+}
+
+/// What is wrong with a URI that cannot be opened; a certificate authority needs TLS.
+pub(super) fn unusable(redis: &Redis, uri: &str) -> Finding {
+    let secret = &redis.secret_ref.name;
+    if redis.ca_secret_ref.is_some() && uri.starts_with("redis://") {
+        let problem =
+            format!("spec.redis.caSecretRef names an authority, and the URI in Secret {secret} is without TLS");
+        return Finding::new(reason::TLS_MISMATCH, problem, "write rediss:// there, or remove caSecretRef");
+    }
+    let problem = format!("the Redis URI in Secret {secret} cannot be used");
+    Finding::new(reason::URI_INVALID, problem, "write it like redis://:password@host:6379/0 (rediss:// for TLS)")
+}
+
+/// Whether the server speaks TLS and the URI does not, or the reverse.
+async fn speaks_the_other_way(uri: &str) -> bool {
+    let uri = StoreUri::new(uri);
+    let Some(scheme) = uri.scheme else { return false };
+    let address = uri.address(REDIS_PORT);
+    let (question, answers) = if scheme == "rediss" { (PING, b"+-") } else { (HELLO, TLS_RECORDS) };
+    let answer = timeout(ANSWER_TIMEOUT, first_byte(&address, question)).await;
+    matches!(answer, Ok(Ok(byte)) if answers.contains(&byte))
+}
+
+/// Answered in clear text, also to a client without a password.
+const PING: &[u8] = b"PING\r\n";
+
+/// A TLS record with a truncated handshake message, which a server with TLS refuses by an alert.
+const HELLO: &[u8] = &[22, 3, 1, 0, 5, 1, 0, 0, 1, 0];
+
+/// Alert, handshake (RFC 8446 section 5.1).
+const TLS_RECORDS: &[u8; 2] = &[21, 22];
+
+async fn first_byte(address: &str, question: &[u8]) -> std::io::Result<u8> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(question).await?;
+    stream.read_u8().await
+}

@@ -1,0 +1,165 @@
+//! Conditions, and which changes of a status are worth a write.
+//!
+//! Takes: what is true now, and the status as it was. Gives: conditions whose transition time changes with their status
+//! only. Pure: the time is a parameter. Does not: decide what is true.
+
+use crate::{
+    controller::reason::{Finding, Reason, condition::STALLED},
+    crd::status::SignupPipelineStatus,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use std::time::Duration;
+
+/// Figures alone are written at most this often.
+pub const FIGURES_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Status of a condition (meta/v1 Condition).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConditionStatus {
+    /// The condition applies.
+    True,
+    /// It does not apply.
+    False,
+    /// It could not be found out.
+    Unknown,
+}
+
+/// A condition without its times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UntimedCondition {
+    /// Its type.
+    pub kind: &'static str,
+    /// Its status.
+    pub status: ConditionStatus,
+    /// Its reason.
+    pub reason: Reason,
+    /// Its message.
+    pub message: String,
+}
+
+impl UntimedCondition {
+    /// Makes one.
+    pub fn new(kind: &'static str, status: ConditionStatus, reason: Reason, message: impl Into<String>) -> Self {
+        Self { kind, status, reason, message: message.into() }
+    }
+
+    /// Makes one with the reason and message of a finding.
+    pub fn from_finding(kind: &'static str, status: ConditionStatus, finding: &Finding) -> Self {
+        Self::new(kind, status, finding.reason, finding.message.clone())
+    }
+}
+
+/// Adds times; a status that did not change keeps its transition time.
+pub fn with_times(
+    conditions: Vec<UntimedCondition>,
+    previous: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let with_time = |untimed: UntimedCondition| {
+        let status = match untimed.status {
+            ConditionStatus::True => "True",
+            ConditionStatus::False => "False",
+            ConditionStatus::Unknown => "Unknown",
+        };
+        let before = previous.iter().find(|condition| condition.type_ == untimed.kind && condition.status == status);
+        Condition {
+            type_: untimed.kind.to_owned(),
+            status: status.to_owned(),
+            reason: untimed.reason.name().to_owned(),
+            message: untimed.message,
+            observed_generation: generation,
+            // Kubernetes writes whole seconds.
+            last_transition_time: before
+                .map_or_else(|| Time(whole_second(now)), |condition| condition.last_transition_time.clone()),
+        }
+    };
+    conditions.into_iter().map(with_time).collect()
+}
+
+/// Without its fraction, which the API server would drop.
+pub fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// Whether `new` says more than figures that differ, or figures are old enough to be written again.
+pub fn is_worth_writing(
+    previous: Option<&SignupPipelineStatus>,
+    new: &SignupPipelineStatus,
+    figures_age: Option<Duration>,
+) -> bool {
+    let Some(previous) = previous else { return true };
+    if previous == new {
+        return false;
+    }
+    without_figures(previous) != without_figures(new) || figures_age.is_none_or(|age| age >= FIGURES_INTERVAL)
+}
+
+fn without_figures(status: &SignupPipelineStatus) -> SignupPipelineStatus {
+    let mut status = status.clone();
+    (status.tasks, status.queues) = (None, Vec::new());
+    if let Some(autoscaling) = &mut status.autoscaling {
+        (autoscaling.recommended, autoscaling.limited_by) = (0, None);
+        autoscaling.explanation.clear();
+    }
+    status
+}
+
+/// Conditions whose status or reason changed; of Stalled also those whose message did: the next missing Secret has the
+/// reason of the one before.
+pub fn transitions<'a>(previous: &[Condition], new: &'a [Condition]) -> Vec<&'a Condition> {
+    let same = |condition: &Condition| {
+        let known = |other: &Condition| {
+            let same_words = condition.type_ != STALLED || other.message == condition.message;
+            let same_state = other.status == condition.status && other.reason == condition.reason;
+            other.type_ == condition.type_ && same_state && same_words
+        };
+        previous.iter().any(known)
+    };
+    new.iter().filter(|condition| !same(condition)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        controller::reason,
+        crd::status::{AutoscalingStatus, TaskCounts},
+    };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    #[test]
+    fn a_transition_time_moves_with_the_status_and_not_with_the_reason() {
+        let untimed = |status, reason| vec![UntimedCondition::new("Ready", status, reason, "")];
+        let first = with_times(untimed(ConditionStatus::False, reason::ROLLING_OUT), &[], Some(1), at(10));
+        let second = with_times(untimed(ConditionStatus::False, reason::NO_ANSWER), &first, Some(2), at(20));
+        assert_eq!((second[0].last_transition_time.0, second[0].observed_generation), (at(10), Some(2)));
+        let third = with_times(untimed(ConditionStatus::True, reason::AS_DESIRED), &second, Some(2), at(30));
+        assert_eq!(third[0].last_transition_time.0, at(30));
+        assert_eq!(transitions(&first, &second).len(), 1);
+        assert!(transitions(&third, &third).is_empty());
+    }
+
+    #[test]
+    fn figures_alone_wait_and_everything_else_is_written_at_once() {
+        let figures = |due, desired| SignupPipelineStatus {
+            tasks: Some(TaskCounts { due, ..TaskCounts::default() }),
+            autoscaling: Some(AutoscalingStatus {
+                desired,
+                explanation: due.to_string(),
+                ..AutoscalingStatus::default()
+            }),
+            ..SignupPipelineStatus::default()
+        };
+        let (old, young) = (Some(FIGURES_INTERVAL), Some(Duration::from_secs(1)));
+        assert!(!is_worth_writing(Some(&figures(1, 1)), &figures(1, 1), old));
+        assert!(!is_worth_writing(Some(&figures(1, 1)), &figures(2, 1), young));
+        assert!(is_worth_writing(Some(&figures(1, 1)), &figures(2, 1), old));
+        assert!(is_worth_writing(Some(&figures(1, 1)), &figures(2, 2), young));
+        assert!(is_worth_writing(None, &figures(1, 1), young));
+    }
+}

@@ -1,0 +1,102 @@
+//! Figures of the status: the queues, and the number of workers with its condition.
+//!
+//! Takes: the state of the queues and what was decided. Gives: fields of the status. Pure. Does not: decide the number
+//! of workers.
+
+use super::{
+    condition::{
+        ConditionStatus::{False, True, Unknown},
+        UntimedCondition, whole_second,
+    },
+    facts::Facts,
+};
+use crate::{
+    controller::reason::{self, Finding, condition as kind},
+    crd::{
+        autoscaling::AutoscalingMode,
+        status::{AutoscalingStatus, QueueStatus, TaskCounts},
+    },
+    scaling::Decision,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use queue::QueueState;
+
+pub(super) fn scaling_active(facts: &Facts<'_>) -> UntimedCondition {
+    let active = |status, reason, message: &str| UntimedCondition::new(kind::SCALING_ACTIVE, status, reason, message);
+    let mode = facts.pipeline.spec.worker.autoscaling.mode;
+    if facts.pipeline.spec.paused {
+        return UntimedCondition::from_finding(kind::SCALING_ACTIVE, False, &Finding::paused());
+    }
+    if let Some(finding) = &facts.scaling.trouble {
+        return UntimedCondition::from_finding(kind::SCALING_ACTIVE, False, finding);
+    }
+    match (mode, &facts.scaling.queues) {
+        (AutoscalingMode::Auto, Ok(_)) => {
+            active(True, reason::FOLLOWS_QUEUE, "the number of workers follows the work that is due")
+        }
+        (AutoscalingMode::Auto, Err(_)) if !facts.findings.is_empty() => {
+            active(Unknown, reason::NOT_KNOWN, "nobody could look yet")
+        }
+        (AutoscalingMode::Auto, Err(finding)) => UntimedCondition::from_finding(kind::SCALING_ACTIVE, False, finding),
+        (AutoscalingMode::DryRun, _) => {
+            active(False, reason::MODE, "mode DryRun: what would be done is in status.autoscaling only")
+        }
+        (AutoscalingMode::External, _) => {
+            active(False, reason::MODE, "mode External: somebody else sets the number of workers")
+        }
+        (AutoscalingMode::Off, _) => {
+            active(False, reason::MODE, "mode Off: the number of workers is spec.worker.replicas")
+        }
+    }
+}
+
+/// `None` when the operator does not decide.
+pub(super) fn autoscaling(facts: &Facts<'_>, now: Timestamp) -> Option<AutoscalingStatus> {
+    let decision: &Decision = facts.scaling.decision.as_ref()?;
+    let count = |workers: u32| i32::try_from(workers).unwrap_or(i32::MAX);
+    let before = facts.previous.and_then(|status| status.autoscaling.as_ref());
+    let last_scale_time = match before {
+        Some(before) if facts.scaling.changed.is_none() => before.last_scale_time.clone(),
+        _ => Some(Time(whole_second(now))),
+    };
+    Some(AutoscalingStatus {
+        desired: count(decision.desired),
+        recommended: count(decision.recommended),
+        limited_by: decision.limited_by.map(|limit| limit.name().to_owned()),
+        explanation: decision.explanation.clone(),
+        last_scale_time,
+    })
+}
+
+pub(super) fn queue_status((name, state): &(String, QueueState)) -> QueueStatus {
+    let count = |tasks: u64| i64::try_from(tasks).unwrap_or(i64::MAX);
+    let time = |at: Timestamp| Time(whole_second(at));
+    let counts = TaskCounts {
+        due: count(state.pending.saturating_add(state.due)),
+        scheduled: count(state.scheduled),
+        retry: count(state.retry),
+        active: count(state.active),
+        archived: count(state.archived),
+        oldest_due_at: state.oldest_pending_since.map(time),
+        next_due_at: state.next_due_at.map(time),
+    };
+    QueueStatus { name: name.clone(), counts }
+}
+
+pub(super) fn sum(queues: &[QueueStatus]) -> TaskCounts {
+    let total =
+        |count: fn(&TaskCounts) -> i64| queues.iter().map(|queue| count(&queue.counts)).fold(0, i64::saturating_add);
+    let earliest = |at: fn(&TaskCounts) -> Option<&Time>| {
+        queues.iter().filter_map(|queue| at(&queue.counts)).min_by_key(|time| time.0).cloned()
+    };
+    TaskCounts {
+        due: total(|counts| counts.due),
+        scheduled: total(|counts| counts.scheduled),
+        retry: total(|counts| counts.retry),
+        active: total(|counts| counts.active),
+        archived: total(|counts| counts.archived),
+        oldest_due_at: earliest(|counts| counts.oldest_due_at.as_ref()),
+        next_due_at: earliest(|counts| counts.next_due_at.as_ref()),
+    }
+}

@@ -1,0 +1,103 @@
+//! Writes what happened: the status, and events on transitions.
+//!
+//! Takes: a new status. Gives: one patch of the status subresource when something worth reading changed, and the events
+//! that `events` chooses. Does not: repeat an event while nothing changes.
+
+use super::{condition::is_worth_writing, events::Waiting};
+use crate::{
+    build::names::FIELD_MANAGER,
+    crd::{SignupPipeline, status::SignupPipelineStatus},
+};
+use jiff::Timestamp;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::events::{Event, EventType, Recorder},
+};
+use pipeline::hash;
+use serde_json::json;
+use std::time::Instant;
+
+/// The last status written, because the watch may lag behind it.
+#[derive(Debug, Default)]
+pub struct Written {
+    status: Option<SignupPipelineStatus>,
+    at: Option<Instant>,
+    waiting: Waiting,
+}
+
+impl Written {
+    /// The newest status known: the one written last, else the one of the resource.
+    pub fn latest<'a>(&'a self, pipeline: &'a SignupPipeline) -> Option<&'a SignupPipelineStatus> {
+        self.status.as_ref().or(pipeline.status.as_ref())
+    }
+
+    /// Writes `status` when it is worth it; gives the conditions that changed.
+    ///
+    /// # Errors
+    ///
+    /// The API server's. A resource that is gone is no error.
+    pub async fn write(
+        &mut self,
+        client: &Client,
+        pipeline: &SignupPipeline,
+        status: SignupPipelineStatus,
+    ) -> Result<(), kube::Error> {
+        let age = self.at.map(|at| at.elapsed());
+        if !is_worth_writing(self.latest(pipeline), &status, age) {
+            return Ok(());
+        }
+        let api: Api<SignupPipeline> = Api::namespaced(client.clone(), &pipeline.namespace().unwrap_or_default());
+        let api_version = SignupPipeline::api_version(&());
+        let patch = json!({"apiVersion": api_version, "kind": SignupPipeline::kind(&()), "status": status});
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        match api.patch_status(&pipeline.name_any(), &params, &Patch::Apply(&patch)).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(error)) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+        (self.status, self.at) = (Some(status), Some(Instant::now()));
+        Ok(())
+    }
+}
+
+/// Publishes what differs from the latest status. An event that fails is logged: it is not worth another reconcile.
+pub async fn publish_transitions(
+    recorder: &Recorder,
+    pipeline: &SignupPipeline,
+    written: &mut Written,
+    status: &SignupPipelineStatus,
+) {
+    let before = written.latest(pipeline).map(|status| status.conditions.clone()).unwrap_or_default();
+    for (condition, warning) in written.waiting.due(&before, &status.conditions, Timestamp::now()) {
+        let type_ = if warning { EventType::Warning } else { EventType::Normal };
+        let note = format!("{} is {}: {}", condition.type_, condition.status, condition.message);
+        let action = format!("{}{}", condition.type_, condition.status);
+        publish(recorder, pipeline, type_, &condition.reason, &action, note).await;
+    }
+}
+
+/// Publishes one event. One with the same reason and action as another of the last minutes is counted as its
+/// repetition, with the note of the first, so another note makes another action.
+pub async fn publish(
+    recorder: &Recorder,
+    pipeline: &SignupPipeline,
+    type_: EventType,
+    reason: &str,
+    action: &str,
+    note: String,
+) {
+    // events.k8s.io/v1: at most 1 kB of note and 128 characters of action.
+    let note: String = note.chars().take(900).collect();
+    let words = hash([note.as_bytes()]);
+    let event = Event {
+        type_,
+        reason: reason.to_owned(),
+        note: Some(note),
+        action: action.chars().take(111).chain(['-']).chain(words.chars()).collect(),
+        secondary: None,
+    };
+    if let Err(error) = recorder.publish(&event, &pipeline.object_ref(&())).await {
+        tracing::warn!(%error, reason, "an event could not be published");
+    }
+}

@@ -1,0 +1,89 @@
+//! What answers in the place of a pod, because no node runs one here.
+//!
+//! Takes: an address of its own in 127.0.0.0/8, by process, because every admin port is 8081. Gives: the admin port of
+//! `api` or `worker`, with answers that a test chooses. Does not: sign anybody up or send mails.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+static ADDRESSES: AtomicU8 = AtomicU8::new(2);
+
+/// What a pod's admin port answers, on an address of its own.
+pub(crate) struct FakePod {
+    pub(crate) address: IpAddr,
+    answers: Arc<Mutex<Answers>>,
+}
+
+/// Hash of the configuration, what `/readyz` misses, and the metrics.
+struct Answers {
+    hash: String,
+    missing: Option<String>,
+    metrics: String,
+}
+
+impl Answers {
+    fn answer(&self, request: &str) -> (&'static str, String) {
+        match (request.split(' ').nth(1), &self.missing) {
+            (Some("/metrics"), _) => ("200 OK", self.metrics.clone()),
+            (Some("/readyz"), Some(missing)) => ("503 Service Unavailable", format!("not ready: {missing}\n")),
+            (Some("/readyz"), None) => ("200 OK", "ok\n".to_owned()),
+            _ => ("200 OK", format!("{{\"hash\":\"{}\"}}", self.hash)),
+        }
+    }
+}
+
+impl FakePod {
+    /// Serves at once, ready and without metrics.
+    pub(crate) async fn new() -> Self {
+        let [.., process_high, process_low] = std::process::id().to_be_bytes();
+        let address = IpAddr::from([127, process_high, process_low, ADDRESSES.fetch_add(1, Ordering::Relaxed)]);
+        let listener = TcpListener::bind(SocketAddr::new(address, 8081)).await.expect("the address is free");
+        let answers = Answers { hash: "0".to_owned(), missing: None, metrics: String::new() };
+        let answers = Arc::new(Mutex::new(answers));
+        let shared = Arc::clone(&answers);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).await.unwrap_or(0);
+                let request = String::from_utf8_lossy(&request[..length]).into_owned();
+                let (status, body) = shared.lock().expect("nobody panicked").answer(&request);
+                let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+                let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            }
+        });
+        Self { address, answers }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Answers)) {
+        change(&mut self.answers.lock().expect("nobody panicked"));
+    }
+
+    /// Reports another configuration from now on.
+    pub(crate) fn runs(&self, hash: &str) {
+        self.change(|answers| hash.clone_into(&mut answers.hash));
+    }
+
+    /// Cannot do its job from now on.
+    pub(crate) fn is_not_ready(&self, missing: &str) {
+        self.change(|answers| answers.missing = Some(missing.to_owned()));
+    }
+
+    /// Can do its job from now on.
+    pub(crate) fn is_ready(&self) {
+        self.change(|answers| answers.missing = None);
+    }
+
+    /// Shows these metrics from now on.
+    pub(crate) fn measures(&self, metrics: &str) {
+        self.change(|answers| metrics.clone_into(&mut answers.metrics));
+    }
+}

@@ -1,0 +1,28 @@
+//! The operator against a real API server: the resource's rules, children, conditions, live configuration, scaling,
+//! leadership.
+//!
+//! Feature `apiserver-tests`; needs etcd and kube-apiserver (see harness/api_server.rs).
+
+#[path = "../harness/api_server.rs"]
+mod api_server;
+mod fake_pod;
+mod operator_run;
+#[path = "../harness/spec_cases.rs"]
+mod spec_cases;
+
+mod check;
+mod children;
+mod definition;
+mod image;
+mod late_kinds;
+mod leadership;
+mod live_config;
+mod refused;
+mod restart;
+mod rules;
+mod scaling;
+mod security;
+mod start;
+mod stores;
+mod taken_back;
+mod trouble;

@@ -6,10 +6,7 @@
 
 use crate::{program::Program, requests::Requests};
 use anyhow::{Context, ensure};
-use pipeline::document::{
-    Backoff, BackoffFormula, Database, Document, LogFormat, Mail, Migrations, Observability, Queue, Signup, Smtp,
-    SmtpTls, Task, Verification, Worker,
-};
+use pipeline::Document;
 use servers::{Postgres, Redis};
 use std::{
     path::{Path, PathBuf},
@@ -112,70 +109,20 @@ async fn ready(program: Program) -> anyhow::Result<Program> {
     }
 }
 
-/// The documented defaults, but for the variation and where things are.
+/// The sample, which holds the documented defaults, but for the variation and where things are.
 fn document(folder: &Path, smtp_port: u16, variation: Variation) -> Document {
-    Document {
-        pipeline: "bench/bench".to_owned(),
-        task: task(variation.delay),
-        queues: [(QUEUE, 10), ("default", 5)].map(|(name, priority)| queue(name, priority)).into(),
-        strict_priority: false,
-        database: Database {
-            uri_file: folder.join("database-uri"),
-            ca_file: None,
-            max_connections_per_pod: 10,
-            migrations: Migrations::Auto,
-        },
-        redis: pipeline::document::Redis { uri_file: folder.join("redis-uri"), ca_file: None },
-        mail: mail(folder.join("certificates/ca.pem"), smtp_port),
-        verification: Verification {
-            public_url: "https://app.example.com".to_owned(),
-            link_ttl: Duration::from_secs(24 * 3600),
-            keys_dir: folder.join("keys"),
-        },
-        signup: Signup {
-            password_min_length: 6,
-            hide_existing_accounts: false,
-            per_minute_per_ip: 10,
-            behind_proxy: false,
-        },
-        worker: Worker { concurrency: variation.concurrency, shutdown_grace_period: Duration::from_secs(40) },
-        observability: Observability {
-            log_level: "info".to_owned(),
-            log_format: LogFormat::Json,
-            log_personal_data: false,
-        },
-    }
-}
-
-fn task(delay: Duration) -> Task {
-    Task {
-        delay,
-        max_retries: 10,
-        queue: QUEUE.to_owned(),
-        deadline: Duration::from_secs(72 * 3600),
-        timeout: Duration::from_secs(30),
-        backoff: Backoff {
-            initial: Duration::from_secs(15),
-            max: Duration::from_secs(30 * 60),
-            formula: BackoffFormula::Jitter,
-        },
-    }
-}
-
-fn mail(ca_file: PathBuf, port: u16) -> Mail {
-    let smtp = Smtp {
-        host: "localhost".to_owned(),
-        port,
-        tls: SmtpTls::StartTLS,
-        auth_dir: None,
-        ca_file: Some(ca_file),
-        max_per_second: None,
-    };
-    Mail { from: "no-reply@example.com".to_owned(), smtp, templates_dir: None }
-}
-
-fn queue(name: &str, priority: u32) -> Queue {
-    Queue { name: name.to_owned(), priority, paused: false }
+    let mut document = Document::sample();
+    document.pipeline = "bench/bench".to_owned();
+    document.task.delay = variation.delay;
+    document.task.queue = QUEUE.to_owned();
+    document.worker.concurrency = variation.concurrency;
+    document.database.uri_file = folder.join("database-uri");
+    document.redis.uri_file = folder.join("redis-uri");
+    document.verification.keys_dir = folder.join("keys");
+    let smtp = &mut document.mail.smtp;
+    (smtp.host, smtp.port) = ("localhost".to_owned(), smtp_port);
+    smtp.ca_file = Some(folder.join("certificates/ca.pem"));
+    document
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {

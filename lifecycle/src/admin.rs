@@ -1,9 +1,9 @@
 //! The admin port: health, metrics, and the configuration in force.
 //!
-//! Takes: a listener, the metrics, a readiness check, and the live configuration of a process that has one.
-//! Gives: `GET /livez` (the process serves), `GET /readyz` (it can do its own job; 503 with the reason otherwise),
-//! `GET /metrics` (Prometheus text), `GET /config` (the hash in force; 404 without a configuration).
-//! Does not: authenticate; the port is for the kubelet, Prometheus and the operator and is never part of a Service for users.
+//! Takes: a listener, the metrics, a readiness check, and the live configuration of a process that has one. Gives: `GET
+//! /livez` (the process serves), `GET /readyz` (it can do its own job; 503 with the reason otherwise), `GET /metrics`
+//! (Prometheus text), `GET /config` (the hash in force; 404 without a configuration). Does not: authenticate; the port
+//! is for the kubelet, Prometheus and the operator and is never part of a Service for users.
 
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -68,8 +68,8 @@ pub fn record_metrics() -> Result<PrometheusHandle, BuildError> {
 }
 
 impl Admin {
-    /// `ready` answers whether the process can do its own job: with a word, `ok` where there is no better one, or with what
-    /// is missing (no secrets: it is shown to anyone).
+    /// `ready` answers whether the process can do its own job: with a word, `ok` where there is no better one, or with
+    /// what is missing (no secrets: it is shown to anyone).
     pub fn new<F>(metrics: PrometheusHandle, ready: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Readiness> + Send + 'static,

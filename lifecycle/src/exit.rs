@@ -1,7 +1,7 @@
 //! How a program ends that cannot do what it was asked.
 //!
-//! Takes: the result of the program. Gives: one line on standard error with every cause, and the exit code.
-//! Does not: print a backtrace. A wrong flag, file or value is the user's to mend, and says where; panics print their own.
+//! Takes: the result of the program. Gives: one line on standard error with every cause, and the exit code. Does not:
+//! print a backtrace. A wrong flag, file or value is the user's to mend, and says where; panics print their own.
 
 use std::{error::Error, process::ExitCode};
 

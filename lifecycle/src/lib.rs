@@ -1,7 +1,7 @@
 //! What `api`, `worker` and `operator` do alike: write logs, answer on an admin port, stop, and say why they end.
 //!
-//! Takes: a level, a listener, signals. Gives: structured logs, `/livez` `/readyz` `/metrics` `/config`, stop tokens, an
-//! exit code. Does not: hold anything that only one program needs.
+//! Takes: a level, a listener, signals. Gives: structured logs, `/livez` `/readyz` `/metrics` `/config`, stop tokens,
+//! an exit code. Does not: hold anything that only one program needs.
 //!
 //! # Layout
 //!

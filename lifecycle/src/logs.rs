@@ -1,8 +1,8 @@
 //! Logs on standard output.
 //!
-//! Takes: a filter such as `info` or `info,queue=debug`, and a format. Gives: one line per event, fields flattened beside
-//! `timestamp`, `level`, `target` and `message`, and a handle that changes the level of a running process.
-//! Does not: write files or talk to a collector; the platform gathers standard output.
+//! Takes: a filter such as `info` or `info,queue=debug`, and a format. Gives: one line per event, fields flattened
+//! beside `timestamp`, `level`, `target` and `message`, and a handle that changes the level of a running process. Does
+//! not: write files or talk to a collector; the platform gathers standard output.
 
 use pipeline::document::LogFormat;
 use tracing_subscriber::{

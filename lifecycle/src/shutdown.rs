@@ -1,8 +1,8 @@
 //! From a signal to a soft stop to a hard stop.
 //!
-//! Takes: SIGTERM and SIGINT. Gives: two tokens: `soft` (take no new work, finish what runs) at the first signal, `hard`
-//! (give up what still runs) at the second one or when the grace period is over.
-//! Does not: end the process; `main` returns when its work has ended.
+//! Takes: SIGTERM and SIGINT. Gives: two tokens: `soft` (take no new work, finish what runs) at the first signal,
+//! `hard` (give up what still runs) at the second one or when the grace period is over. Does not: end the process;
+//! `main` returns when its work has ended.
 
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};

@@ -1,11 +1,12 @@
 //! An error and its causes in one line.
 //!
-//! Takes: an error. Gives: its text and the text of each cause, joined by `: `, each once: many errors repeat their cause in
-//! their own text and offer it as a source as well. Does not: remove secrets; the errors themselves hold none.
+//! Takes: an error. Gives: its text and the text of each cause, joined by `: `, each once: many errors repeat their
+//! cause in their own text and offer it as a source as well. Does not: remove secrets; the errors themselves hold none.
 
 use std::error::Error;
 
-/// The error and its causes from the outermost to the innermost. A cause that the text before it already holds is left out.
+/// The error and its causes from the outermost to the innermost. A cause that the text before it already holds is left
+/// out.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     for cause in std::iter::successors(error.source(), |&cause| cause.source()) {

@@ -1,7 +1,9 @@
 //! What types cannot say about a document.
 //!
-//! Takes: a parsed [`Document`]. Gives: the first field that cannot work, with its value and the fix. Does not: repeat the
-//! rules of the resource that are only advice; what a process can work with is accepted.
+//! Takes: a parsed [`Document`]. Gives: the first field that cannot work, with its value and the fix. Does not: repeat
+//! the rules of the resource that are only advice; what a process can work with is accepted.
+//!
+//! This file and `document` use each other: a document is checked where it is parsed, so that no unchecked one exists.
 
 use crate::document::{Document, InvalidDocument, SmtpTls};
 use std::{collections::BTreeSet, time::Duration};
@@ -9,7 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 type Checked = Result<(), InvalidDocument>;
 
 /// The longest `task.delay`.
-const LONGEST_DELAY: Duration = Duration::from_secs(24 * 3600);
+const MAX_DELAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Checks every part.
 ///
@@ -47,7 +49,7 @@ fn task(Document { task, queues, .. }: &Document) -> Checked {
     demand(known, "task.queue", &task.queue, "is not one of `queues`; add it there or name another")?;
     demand(task.max_retries <= 100, "task.maxRetries", task.max_retries, "must be 0 to 100")?;
     let delay = crate::duration::format(task.delay);
-    demand(task.delay <= LONGEST_DELAY, "task.delay", delay, "must be 0s to 24h")
+    demand(task.delay <= MAX_DELAY, "task.delay", delay, "must be 0s to 24h")
 }
 
 fn signup(Document { signup, verification, .. }: &Document) -> Checked {
@@ -68,8 +70,8 @@ fn processes(Document { database, mail, worker, .. }: &Document) -> Checked {
 
 const LOG_LEVEL: &str = "must be off, error, warn, info, debug or trace, once; `target=level` may follow after commas";
 
-/// One level for everything, others for targets (`info,queue=debug`). The logs would take any word for a target, and then
-/// have no level for the rest.
+/// One level for everything, others for targets (`info,queue=debug`). The logs would take any word for a target, and
+/// then have no level for the rest.
 fn is_log_level(text: &str) -> bool {
     let is_level =
         |word: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&word.to_lowercase().as_str());

@@ -182,7 +182,8 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// [`InvalidDocument::Parse`] with line and column, or [`InvalidDocument::Field`] for the first field that cannot work.
+    /// [`InvalidDocument::Parse`] with line and column, or [`InvalidDocument::Field`] for the first field that cannot
+    /// work.
     pub fn parse(text: &str) -> Result<Self, InvalidDocument> {
         let document: Self = serde_yaml::from_str(text).map_err(|error| InvalidDocument::Parse(Box::new(error)))?;
         check::check(&document)?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 use std::time::Duration;
 
 /// The longest duration accepted: 10 years. Anything longer is a typing mistake, and stays far from overflow.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+const MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Why a text is not a duration; the text itself is repeated so that the user finds it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +47,7 @@ pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
         total = part.and_then(|part| total.checked_add(part)).ok_or(invalid("it is too long"))?;
         rest = &rest[unit.len()..];
     }
-    if total > LONGEST { Err(invalid("it is longer than 10 years")) } else { Ok(total) }
+    if total > MAX { Err(invalid("it is longer than 10 years")) } else { Ok(total) }
 }
 
 /// Prints the shortest text that [`parse`] reads back: `90s` becomes `1m30s`, zero is `0s`. Below 1 ms is dropped.

@@ -1,6 +1,6 @@
 //! The name of a configuration: what the operator writes, and what the processes say they have in force, must agree.
 //!
-//! Takes: bytes. Gives: a short text. Does not: keep secrets; whoever hashes one adds a salt.
+//! Takes: bytes. Gives: a short text. Does not: keep secrets; a caller that hashes one adds a salt.
 
 use sha2::{Digest as _, Sha256};
 

@@ -14,6 +14,7 @@
 //! - [`unready`]: what `api` says on its readiness when it cannot work, and the operator reads
 //! - [`hash()`]: the name of a configuration
 //! - [`chain()`]: an error and its causes in one line
+//! - [`sample`]: a document for tests
 
 mod chain;
 mod check;
@@ -21,6 +22,7 @@ pub mod document;
 pub mod duration;
 mod hash;
 pub mod live;
+pub mod sample;
 pub mod secret;
 pub mod unready;
 

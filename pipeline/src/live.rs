@@ -1,10 +1,11 @@
 //! A [`Document`] that follows its file.
 //!
-//! Takes: the path of `pipeline.yaml`. Gives: the version in force, a signal at each change, and the reason when a newer
-//! file was refused. Does not: restart anything; a broken edit never replaces a working document.
+//! Takes: the path of `pipeline.yaml`. Gives: the version in force, a signal at each change, and the reason when a
+//! newer file was refused. Does not: restart anything; a broken edit never replaces a working document.
 //!
-//! The files are polled, because a ConfigMap or Secret volume changes by swapping a symbolic link, on file systems where
-//! change notification is not dependable. Secret files are part of the fingerprint, so a rotated Secret is a change too.
+//! The files are polled, because a ConfigMap or Secret volume changes by swapping a symbolic link, on file systems
+//! where change notification is not dependable. Secret files are part of the fingerprint, so a rotated Secret is a
+//! change too.
 
 use crate::document::{Document, InvalidDocument};
 use sha2::{Digest, Sha256};
@@ -15,8 +16,8 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// How often the files are looked at: well below the 5 s within which an edit must reach every process.
-const POLL: Duration = Duration::from_millis(250);
+/// How often the files are read: well below the 5 s within which an edit must reach every process.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// One version of the document.
 #[derive(Debug, Clone)]
@@ -119,7 +120,7 @@ fn fingerprint(text: &str, document: &Document) -> [u8; 32] {
 }
 
 async fn follow(path: PathBuf, sender: watch::Sender<Loaded>) {
-    let mut tick = tokio::time::interval(POLL);
+    let mut tick = tokio::time::interval(POLL_INTERVAL);
     loop {
         tokio::select! {
             _ = tick.tick() => {}

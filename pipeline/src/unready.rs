@@ -1,7 +1,7 @@
 //! Why `api` cannot do its job: the words of its readiness, which the operator reads.
 //!
-//! Takes: nothing. Gives: [`Unready`], written and read as text. Does not: hold an address, a user or a password: the text is
-//! shown to anyone who can reach the admin port.
+//! Gives: [`Unready`], written and read as text. Does not: hold an address, a user or a password: the text is shown to
+//! anyone who can reach the admin port.
 
 use std::fmt;
 

@@ -3,6 +3,7 @@
 //! Takes: changes of the usual. Gives: [`Options`]. Does not: start anything.
 
 use pipeline::Document;
+use std::time::Duration;
 
 /// How many programs, whose servers, and which document.
 #[derive(Debug)]
@@ -22,13 +23,8 @@ impl Default for Options {
 impl Options {
     /// One api, one worker, a database on the PostgreSQL of this test process; mails due after 1 s, waits of 1 s at
     /// most.
-    ///
-    /// # Panics
-    ///
-    /// Never: the document below is valid.
     pub fn new() -> Self {
-        let document = Document::parse(USUAL).expect("the usual document is valid");
-        Self { document, apis: 1, workers: 1, own_postgres: false }
+        Self { document: usual(), apis: 1, workers: 1, own_postgres: false }
     }
 
     /// With a change of the document. Files and the mail server's port are filled in later.
@@ -57,26 +53,14 @@ impl Options {
     }
 }
 
-const USUAL: &str = r"
-pipeline: tests/pipeline
-task:
-  delay: 1s
-  maxRetries: 10
-  queue: critical
-  deadline: 72h
-  timeout: 30s
-  backoff: {initial: 1s, max: 1s, formula: Jitter}
-queues:
-  - {name: critical, priority: 10}
-  - {name: default, priority: 5}
-strictPriority: false
-database: {uriFile: filled-in-later, maxConnectionsPerPod: 10, migrations: Auto}
-redis: {uriFile: filled-in-later}
-mail:
-  from: Pipeline <no-reply@pipeline.test>
-  smtp: {host: localhost, port: 25, tls: StartTLS, authDir: filled-in-later, caFile: filled-in-later}
-verification: {publicURL: 'http://localhost', linkTTL: 24h, keysDir: filled-in-later}
-signup: {passwordMinLength: 6, hideExistingAccounts: false, perMinutePerIP: 10}
-worker: {concurrency: 16, shutdownGracePeriod: 40s}
-observability: {logLevel: info, logFormat: Json}
-";
+fn usual() -> Document {
+    let mut document = Document::sample();
+    document.pipeline = "tests/pipeline".into();
+    document.task.delay = Duration::from_secs(1);
+    document.task.backoff.initial = Duration::from_secs(1);
+    document.task.backoff.max = Duration::from_secs(1);
+    document.mail.from = "Pipeline <no-reply@pipeline.test>".into();
+    document.mail.smtp.host = "localhost".into();
+    document.verification.public_url = "http://localhost".into();
+    document
+}

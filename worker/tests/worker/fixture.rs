@@ -200,29 +200,20 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn()
 
 fn document(folder: &TempDir, port: u16, tls: &str, more: &str) -> String {
     let folder = folder.path().display();
-    format!(
-        r"
-pipeline: default/test
-task:
-  delay: 0s
-  maxRetries: 2
-  queue: critical
-  deadline: 72h
-  timeout: 30s
-  backoff: {{initial: 15s, max: 30m, formula: Jitter}}
-queues:
-- {{name: critical, priority: 10}}
-- {{name: default, priority: 5}}
-strictPriority: false
-database: {{uriFile: {folder}/database, maxConnectionsPerPod: 10, migrations: Auto}}
-redis: {{uriFile: {folder}/redis}}
-mail:
-  from: Example <no-reply@example.com>
-  smtp: {{host: 127.0.0.1, port: {port}, tls: {tls}{more}}}
-verification: {{publicURL: https://app.example.com, linkTTL: 24h, keysDir: {folder}/keys}}
-signup: {{passwordMinLength: 6, hideExistingAccounts: false, perMinutePerIP: 0}}
-worker: {{concurrency: 16, shutdownGracePeriod: 40s}}
-observability: {{logLevel: info, logFormat: Json}}
-"
-    )
+    let smtp = format!("{{host: 127.0.0.1, port: {port}, tls: {tls}{more}}}");
+    [
+        ("delay: 10s", "delay: 0s".to_owned()),
+        ("maxRetries: 10", "maxRetries: 2".to_owned()),
+        ("/run/secrets/database/uri", format!("{folder}/database")),
+        ("/run/secrets/redis/uri", format!("{folder}/redis")),
+        ("from: no-reply@example.com", "from: Example <no-reply@example.com>".to_owned()),
+        ("{host: smtp.example.com, port: 587, tls: StartTLS}", smtp),
+        ("/run/secrets/keys", format!("{folder}/keys")),
+        ("perMinutePerIP: 10", "perMinutePerIP: 0".to_owned()),
+    ]
+    .into_iter()
+    .fold(pipeline::sample::TEXT.to_owned(), |text, (usual, ours)| {
+        assert!(text.contains(usual), "{usual}");
+        text.replacen(usual, &ours, 1)
+    })
 }

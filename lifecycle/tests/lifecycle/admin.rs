@@ -1,6 +1,7 @@
 //! The admin port tells the truth about readiness, configuration and metrics.
 
 use lifecycle::admin::{Admin, record_metrics};
+use pipeline::sample::TEXT;
 use std::{
     io::Write,
     path::Path,
@@ -11,8 +12,6 @@ use std::{
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-const DOCUMENT: &str = include_str!("../../pipeline/tests/complete.yaml");
 
 fn write(path: &Path, text: &str) {
     let mut file = tempfile::NamedTempFile::new_in(path.parent().expect("a folder")).expect("a file");
@@ -29,7 +28,7 @@ async fn get(base: &str, path: &str) -> (u16, String) {
 async fn the_admin_port_tells_readiness_configuration_and_metrics() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("pipeline.yaml");
-    write(&path, DOCUMENT);
+    write(&path, TEXT);
     let mut live = pipeline::Live::open(&path).expect("a valid document");
     let ready = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&ready);
@@ -52,7 +51,7 @@ async fn the_admin_port_tells_readiness_configuration_and_metrics() {
 
     let before = live.now().hash;
     assert_eq!(get(&base, "/config").await.1, format!(r#"{{"hash":"{before}"}}"#));
-    write(&path, &DOCUMENT.replace("delay: 10s", "delay: 1s"));
+    write(&path, &TEXT.replace("delay: 10s", "delay: 1s"));
     let after = live.changed().await.expect("a change").hash;
     assert_ne!(before, after);
     assert_eq!(get(&base, "/config").await.1, format!(r#"{{"hash":"{after}"}}"#));

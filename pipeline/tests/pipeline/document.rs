@@ -1,9 +1,7 @@
 //! Documents that work, documents that are refused with the field named, and edits that reach a running process.
 
-use pipeline::{Document, Live};
+use pipeline::{Document, Live, sample::TEXT};
 use std::path::Path;
-
-const COMPLETE: &str = include_str!("complete.yaml");
 
 fn in_full(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
@@ -11,7 +9,7 @@ fn in_full(error: &dyn std::error::Error) -> String {
 
 #[test]
 fn a_document_survives_printing_and_parsing() {
-    let document = Document::parse(COMPLETE).expect("valid");
+    let document = Document::sample();
     let printed = document.to_yaml().expect("printable");
     assert_eq!(Document::parse(&printed).expect("valid"), document);
     assert_eq!(Document::parse(&printed).expect("valid").to_yaml().expect("printable"), printed);
@@ -40,8 +38,8 @@ fn mistakes_are_refused_with_the_field_named() {
         ("logLevel: info", "logLevel: \"info,queue=loud\"", "observability.logLevel"),
         ("logLevel: info", "logLevel: \"queue=debug\"", "observability.logLevel"),
     ] {
-        assert!(COMPLETE.contains(right), "{right}");
-        let error = in_full(&Document::parse(&COMPLETE.replace(right, wrong)).expect_err(wrong));
+        assert!(TEXT.contains(right), "{right}");
+        let error = in_full(&Document::parse(&TEXT.replace(right, wrong)).expect_err(wrong));
         assert!(error.contains(named), "{wrong}: {error}");
     }
 }
@@ -56,11 +54,11 @@ fn write(path: &Path, text: &str) {
 async fn a_broken_edit_keeps_the_previous_document_and_says_why() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("pipeline.yaml");
-    write(&path, COMPLETE);
+    write(&path, TEXT);
     let mut live = Live::open(&path).expect("valid");
     let first = live.now().hash;
 
-    write(&path, &COMPLETE.replace("  delay: 10s", "  colour: red\n  delay: 10s"));
+    write(&path, &TEXT.replace("  delay: 10s", "  colour: red\n  delay: 10s"));
     while live.now().refused.is_none() {
         tokio::task::yield_now().await;
     }
@@ -69,7 +67,7 @@ async fn a_broken_edit_keeps_the_previous_document_and_says_why() {
     assert_eq!(live.now().hash, first);
     assert_eq!(live.document().task.max_retries, 10);
 
-    write(&path, &COMPLETE.replace("maxRetries: 10", "maxRetries: 2"));
+    write(&path, &TEXT.replace("maxRetries: 10", "maxRetries: 2"));
     let loaded = live.changed().await.expect("a change");
     assert_eq!((loaded.document.task.max_retries, loaded.refused), (2, None));
 }
@@ -80,7 +78,7 @@ async fn a_rotated_secret_is_a_change_although_the_document_stays() {
     let path = folder.path().join("pipeline.yaml");
     let keys = folder.path().join("keys");
     std::fs::create_dir(&keys).expect("a folder");
-    write(&path, &COMPLETE.replace("/run/secrets/keys", &keys.display().to_string()));
+    write(&path, &TEXT.replace("/run/secrets/keys", &keys.display().to_string()));
     let mut live = Live::open(&path).expect("valid");
     let first = live.now().hash;
     write(&keys.join("current"), "a new key");

@@ -1,0 +1,3 @@
+//! What the three programs do alike, as others see it.
+
+mod admin;

@@ -1,0 +1,3 @@
+//! Documents and the processes that follow them, on real files.
+
+mod document;

@@ -1,8 +1,8 @@
-//! Every way a request can fail, and what the client is told.
+//! Every way a request can fail, and the answer to each.
 //!
-//! Takes: domain failures. Gives: the HTTP answer `{"code":N,"message":"...","details":[...]}` of grpc-gateway and the gRPC
-//! status with the same code, message and details. The only file that names status codes.
-//! Does not: show the cause of a failure to a client; causes go to the log, once, here.
+//! Takes: domain failures. Gives: the HTTP answer `{"code":N,"message":"...","details":[...]}` of grpc-gateway and the
+//! gRPC status with the same code, message and details. Which status a failure has is decided here alone. Does not:
+//! show the cause of a failure to a client; causes go to the log, once, here.
 
 use crate::access_log::LoggedBody;
 use axum::{
@@ -70,7 +70,7 @@ pub(crate) enum ApiError {
     },
     /// Too many passwords wait to be hashed.
     #[error("too many signups at once, try again")]
-    Busy,
+    Overloaded,
     /// PostgreSQL is away, too slow, or its schema is not there yet.
     #[error("database is unavailable, try again")]
     Unavailable(#[source] Option<Box<dyn StdError + Send + Sync>>),
@@ -103,7 +103,7 @@ impl ApiError {
             Self::LinkUsed => (StatusCode::BAD_REQUEST, Code::FailedPrecondition, Some("LINK_USED")),
             Self::AddressChanged => (StatusCode::GONE, Code::FailedPrecondition, Some("ADDRESS_CHANGED")),
             Self::LimitReached { .. } => (StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted, None),
-            Self::Busy | Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, None),
+            Self::Overloaded | Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, None),
             Self::Deadline => (StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, None),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, None),
             Self::NoSuchPath => (StatusCode::NOT_FOUND, Code::NotFound, None),
@@ -161,7 +161,7 @@ impl ApiError {
         body
     }
 
-    /// Logs what the client is not told. Called once, where the error becomes an answer.
+    /// Logs what is hidden from the client. Called once, where the error becomes an answer.
     pub(crate) fn log_cause(&self) {
         if let Some(cause) = self.source() {
             let cause = pipeline::chain(cause);

@@ -1,23 +1,23 @@
 //! One signup.
 //!
 //! Takes: a `CreateUserRequest` and the client's address. Gives: the user, stored together with the intent of one
-//! verification mail. Order: rules, limit, hash, one transaction (shared with others while hashes queue up), answer; Redis
-//! hears of it after the commit and nobody waits for that. Does not: send anything, or tell by its time whether an address was taken (the hash comes first,
-//! and a hidden refusal waits for the disk as a commit does).
+//! verification mail. Order: rules, limit, hash, one transaction (shared with others while hashes queue up), answer;
+//! the task is put into Redis after the commit and nobody waits for that. Does not: send anything, or show by its time
+//! whether an address was taken (the hash comes first, and a hidden refusal waits for the disk as a commit does).
 
 use crate::{error::ApiError, pb, peer::Peer, service::Service};
 use pipeline::{Document, document::Signup};
 use signup::{
     CreateError, EmailAddress, FullName, Intent, NewUser, Password, Policy, User, Username, Violation,
-    password::{HashError, Place},
+    password::{HashError, HashPermit},
 };
 use std::{sync::Arc, time::Duration};
 
 /// Seconds of 0001-01-01T00:00:00Z: a password that was never changed.
 const NEVER: i64 = -62_135_596_800;
 
-/// Mails due earlier than this are worth waking the relay for; it looks by itself three times as often.
-const SOON: Duration = Duration::from_secs(1);
+/// Mails due earlier than this are worth waking the relay for; it polls by itself three times as often.
+const DUE_SOON: Duration = Duration::from_secs(1);
 
 /// The fields of a signup that keep their rules.
 struct Form {
@@ -42,18 +42,18 @@ impl Service {
         let form = Form::parse(&request, document.signup.password_min_length as usize)?;
         let Signup { behind_proxy, per_minute_per_ip, .. } = document.signup;
         let user = self.bounded(async {
-            // The place comes first: whoever is told to come back has not had a signup yet.
-            let place = self.hashing.place().map_err(hash_refused)?;
+            // The permit comes first: a client that is asked to come back has not used up a signup of its limit.
+            let permit = self.hashing.permit().map_err(hash_refused)?;
             self.limit.admit(peer.client(behind_proxy), per_minute_per_ip)?;
-            self.store_user(form, place, &document).await
+            self.store_user(form, permit, &document).await
         });
         let user = user.await?;
         Ok(pb::CreateUserResponse { user: Some(user) })
     }
 
-    async fn store_user(&self, form: Form, place: Place, document: &Document) -> Result<pb::User, ApiError> {
+    async fn store_user(&self, form: Form, permit: HashPermit, document: &Document) -> Result<pb::User, ApiError> {
         let Form { username, password, full_name, email } = form;
-        let hashed_password = place.hash(password).await.map_err(hash_refused)?;
+        let hashed_password = permit.hash(password).await.map_err(hash_refused)?;
         let user = NewUser { username, full_name, email, hashed_password };
         let (policy, keys) = (Policy::from(document), self.keyring.now());
         let created = if document.signup.hide_existing_accounts {
@@ -63,12 +63,12 @@ impl Service {
                 created => created,
             }
         } else {
-            self.groups.create_user(user, policy, keys, self.hashing.is_crowded()).await
+            self.groups.create_user(user, policy, keys, self.hashing.is_saturated()).await
         };
         match created {
             Ok(created) => {
                 self.announce(created.intent, document);
-                Ok(shown(&created.user))
+                Ok(shown(created.user))
             }
             Err(CreateError::UsernameTaken) => Err(ApiError::UsernameTaken),
             Err(CreateError::EmailTaken) => Err(ApiError::EmailTaken),
@@ -82,14 +82,14 @@ impl Service {
         Ok(as_if_created(user))
     }
 
-    /// Tells the relay of a committed intent, unless there is time until its next look. With delay 0 the task is also
+    /// Wakes the relay for a committed intent, unless there is time until its next poll. With delay 0 the task is also
     /// handed over at once, best effort, beside the answer; whatever comes of it, the relay finds the committed row.
     fn announce(&self, intent: Intent, document: &Document) {
         if document.task.delay.is_zero() {
             let relay = Arc::clone(&self.relay);
             tokio::spawn(async move { relay.hand_over(&intent).await });
         }
-        if document.task.delay < SOON {
+        if document.task.delay < DUE_SOON {
             self.relay.wake();
         }
     }
@@ -118,16 +118,16 @@ fn kept<T>(parsed: Result<T, Violation>, violations: &mut Vec<Violation>) -> Opt
 
 fn hash_refused(error: HashError) -> ApiError {
     match error {
-        HashError::Busy => ApiError::Busy,
+        HashError::QueueFull => ApiError::Overloaded,
         error @ HashError::Failed(_) => ApiError::Internal(Some(Box::new(error))),
     }
 }
 
-fn shown(user: &User) -> pb::User {
+fn shown(user: User) -> pb::User {
     pb::User {
-        username: user.username.clone(),
-        full_name: user.full_name.clone(),
-        email: user.email.clone(),
+        username: user.username,
+        full_name: user.full_name,
+        email: user.email,
         password_changed_at: Some(timestamp(user.password_changed_at)),
         created_at: Some(timestamp(user.created_at)),
     }

@@ -1,12 +1,12 @@
 //! E-mail addresses.
 //!
-//! Takes: text from a request. Gives: an [`EmailAddress`] that the mail library can send to, with a canonical form that is
-//! unique among users. Does not: ask DNS whether anybody lives there.
+//! Takes: text from a request. Gives: an [`EmailAddress`] that the mail library can send to, with a canonical form that
+//! is unique among users. Does not: ask DNS whether anybody lives there.
 //!
-//! Stricter than the Go program (`net/mail.ParseAddress`), which stores `Name <a@b>` as it came and then cannot tell two
-//! writings of one mailbox apart: only the bare address is accepted. Also refused is what cannot be delivered by every
-//! SMTP server or names a machine instead of a domain: letters outside ASCII (an internationalised domain is welcome in its
-//! `xn--` form), control characters, and `user@[192.0.2.1]`.
+//! Stricter than the Go program (`net/mail.ParseAddress`), which stores `Name <a@b>` as it came and then cannot tell
+//! two writings of one mailbox apart: only the bare address is accepted. Also refused is what cannot be delivered by
+//! every SMTP server or names a machine instead of a domain: letters outside ASCII (an internationalised domain is
+//! welcome in its `xn--` form), control characters, and `user@[192.0.2.1]`.
 
 use crate::violation::{Violation, check_length};
 use lettre::Address;
@@ -39,8 +39,8 @@ impl EmailAddress {
         &self.address
     }
 
-    /// The address in lower case: two users never share it. RFC 5321 (2.4) lets a server tell local parts apart by case;
-    /// none in use does.
+    /// The address in lower case: two users never share it. RFC 5321 (2.4) lets a server tell local parts apart by
+    /// case; none in use does.
     pub fn canonical(&self) -> &str {
         &self.canonical
     }

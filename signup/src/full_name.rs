@@ -1,8 +1,8 @@
 //! Full names.
 //!
 //! Takes: text from a request. Gives: a [`FullName`] that can stand in a mail's header. Does not: hold line breaks. The
-//! Go program's pattern `^[a-zA-Z\s]+$` lets CR, LF and form feed through; we refuse these with the same message, because
-//! the name is written into mails.
+//! Go program's pattern `^[a-zA-Z\s]+$` lets CR, LF and form feed through; we refuse these with the same message,
+//! because the name is written into mails.
 
 use crate::violation::{Violation, check_length};
 use std::fmt;

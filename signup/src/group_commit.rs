@@ -1,28 +1,26 @@
 //! Signups that end their hash close together, committed together.
 //!
-//! Takes: single signups, each with the word of its caller whether more are about to come. Gives: each its own result, as if
-//! it had come alone. Does not: let one that is refused take others with it, wait for company that is not announced, or wait
-//! for longer than [`LONGEST_WAIT`].
+//! Takes: single signups, each with the word of its caller whether more are about to come. Gives: each its own result,
+//! as if it had come alone. Does not: let one that is refused take others with it, wait for company that is not
+//! announced, or wait for longer than [`MAX_WAIT`].
 //!
-//! Why: argon2 empties the caches of every core many times a second, so the processor time of a signup besides its hash is
-//! mostly that of waking up connection and backend (measured: 0.6 ms a statement, against 0.13 ms on an idle machine), and
-//! it is hardly more for several rows than for one. While hashes queue up, a signup has waited for a core many times as long
-//! as it waits here.
+//! Why: argon2 empties the caches of every core many times a second, so the processor time of a signup besides its hash
+//! is mostly that of waking up connection and backend (measured: 0.6 ms a statement, against 0.13 ms on an idle
+//! machine), and it is hardly more for several rows than for one. While hashes queue up, a signup has waited for a core
+//! many times as long as it waits here.
 
 use crate::{CreateError, Created, NewUser, Policy, Store, StoreError, verification::Keys};
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 /// How long a signup waits for others at most.
-const LONGEST_WAIT: Duration = Duration::from_millis(40);
+const MAX_WAIT: Duration = Duration::from_millis(40);
 
 /// Signups in one transaction at most.
-const MOST: usize = 32;
+const MAX_SIGNUPS: usize = 32;
 
-/// Gathers signups; clones gather together.
+/// Commits signups in groups; clones share the groups.
 #[derive(Debug, Clone)]
 pub struct GroupCommit {
     store: Store,
@@ -52,13 +50,13 @@ struct Member {
 }
 
 impl GroupCommit {
-    /// Gathers for `store`.
+    /// Commits to `store`.
     pub fn new(store: Store) -> Self {
         Self { store, open: Arc::default() }
     }
 
-    /// Creates a user as [`Store::create_user`] does. With `more_to_come` it waits up to 40 ms for others; without, whoever
-    /// waits is written together with it at once. Needs a Tokio runtime.
+    /// Creates a user as [`Store::create_user`] does. With `more_to_come` it waits up to 40 ms for others; without,
+    /// the others that wait are written together with it at once. Needs a Tokio runtime.
     ///
     /// # Errors
     ///
@@ -74,7 +72,7 @@ impl GroupCommit {
         keys: Arc<Keys>,
         more_to_come: bool,
     ) -> Result<Created, CreateError> {
-        if !more_to_come && self.open().group.is_none() {
+        if !more_to_come && self.open.lock().group.is_none() {
             return self.store.create_user(&new, &policy, &keys).await;
         }
         let (answer, result) = oneshot::channel();
@@ -87,22 +85,22 @@ impl GroupCommit {
     }
 
     fn join(&self, member: Member, policy: Policy, keys: Arc<Keys>, more_to_come: bool) {
-        let mut open = self.open();
+        let mut open = self.open.lock();
         if open.group.as_ref().is_some_and(|group| !group.admits(&member, &policy, &keys)) {
             self.close(&mut open);
         }
         let group = open.group.get_or_insert_with(|| Group { policy, keys, members: Vec::new() });
         group.members.push(member);
         let size = group.members.len();
-        if !more_to_come || size >= MOST {
+        if !more_to_come || size >= MAX_SIGNUPS {
             self.close(&mut open);
         } else if size == 1 {
-            let (gathering, number) = (self.clone(), open.number);
+            let (committing, number) = (self.clone(), open.number);
             tokio::spawn(async move {
-                tokio::time::sleep(LONGEST_WAIT).await;
-                let mut open = gathering.open();
+                tokio::time::sleep(MAX_WAIT).await;
+                let mut open = committing.open.lock();
                 if open.number == number {
-                    gathering.close(&mut open);
+                    committing.close(&mut open);
                 }
             });
         }
@@ -114,11 +112,6 @@ impl GroupCommit {
         if let Some(group) = open.group.take() {
             tokio::spawn(group.write(self.store.clone()));
         }
-    }
-
-    /// No code panics while it holds the lock.
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -142,12 +135,12 @@ impl Group {
         let created = match created {
             Ok(created) => created,
             Err(error) if refuses_rows(&error) => new.iter().map(|_| None).collect(),
-            Err(error) => return tell_all(answers, error),
+            Err(error) => return fail_all(answers, error),
         };
         let mut alone = Vec::new();
         for ((new, answer), created) in new.into_iter().zip(answers).zip(created) {
             match created {
-                // Whoever asked may have left meanwhile; here and below.
+                // The caller may have left meanwhile; here and below.
                 Some(created) => drop(answer.send(Ok(created))),
                 None => alone.push((new, answer)),
             }
@@ -165,7 +158,7 @@ fn refuses_rows(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| ["22", "23", "40"].iter().any(|class| code.starts_with(class)))
 }
 
-fn tell_all(answers: Vec<oneshot::Sender<Result<Created, CreateError>>>, error: sqlx::Error) {
+fn fail_all(answers: Vec<oneshot::Sender<Result<Created, CreateError>>>, error: sqlx::Error) {
     let error = Arc::new(error);
     for answer in answers {
         let _ = answer.send(Err(CreateError::Unavailable(StoreError::Group(Arc::clone(&error)))));

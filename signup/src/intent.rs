@@ -3,6 +3,7 @@
 //! Takes: the policy of the configuration at the moment of the signup. Gives: the row that everything later reads. Does
 //! not: change with later edits of the configuration; each intent carries its own copy of the policy.
 
+use crate::store::rows;
 use jiff::Timestamp;
 use std::{fmt, str::FromStr, time::Duration};
 use uuid::Uuid;
@@ -69,26 +70,41 @@ impl FromStr for State {
     }
 }
 
+impl TryFrom<String> for State {
+    type Error = UnknownState;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
 /// One owed or settled verification mail, without the address: safe to log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Intent {
     /// UUID version 7; also the id of the task in Redis.
     pub id: Uuid,
     /// Whose mail it is.
+    #[sqlx(try_from = "rows::Owner")]
     pub username: String,
     /// Name of the queue it travels in.
     pub queue: String,
     /// Failed attempts allowed after the first one.
+    #[sqlx(try_from = "rows::Counter")]
     pub max_retries: u32,
     /// Not to be sent before: commit of the signup plus delay, by the database's clock.
+    #[sqlx(try_from = "jiff_sqlx::Timestamp")]
     pub run_at: Timestamp,
     /// Not to be tried again before; `None` until an attempt was made.
+    #[sqlx(try_from = "rows::OptionalTime")]
     pub next_attempt_at: Option<Timestamp>,
     /// Given up after.
+    #[sqlx(try_from = "jiff_sqlx::Timestamp")]
     pub deadline: Timestamp,
     /// Time limit of one attempt.
+    #[sqlx(rename = "timeout_ms", try_from = "rows::Milliseconds")]
     pub timeout: Duration,
     /// Where it stands.
+    #[sqlx(try_from = "String")]
     pub state: State,
 }
 

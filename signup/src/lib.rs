@@ -14,13 +14,33 @@
 //!   any owed state ─────▶ cancelled   user deleted, address changed, already verified
 //! ```
 //!
-//! Redis is told of intents (`relay`), but nothing that happens there changes a state: a worker that comes with an id must
-//! [`Store::lease`] the row first.
+//! Redis gets the intents (`relay`), but nothing that happens there changes a state: a worker that comes with an id
+//! must [`Store::lease`] the row first.
+//!
+//! What a signup is made of is parsed once, hashed, and only then stored:
+//!
+//! ```
+//! use signup::{EmailAddress, Hashing, Password, Username};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let email = EmailAddress::parse("Alice@Example.com")?;
+//! assert_eq!((email.as_str(), email.canonical()), ("Alice@Example.com", "alice@example.com"));
+//!
+//! let refused = Username::parse("Alice!").expect_err("neither capitals nor marks");
+//! assert_eq!(refused.field, "username");
+//!
+//! let hashing = Hashing::new(1, 16);
+//! let hash = hashing.hash(Password::parse("correct horse", 6)?).await?;
+//! assert!(hashing.verify(Password::parse("correct horse", 6)?, &hash).await?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Layout
 //!
 //! - [`Username`], [`FullName`], [`EmailAddress`], [`Password`]: parsed once, at the edge; refusals are [`Violation`]s
-//! - [`password`]: the bounded place where passwords are hashed
+//! - [`password`]: hashing of passwords, within bounds
 //! - [`intent`]: [`Intent`], its [`State`] and the [`Policy`] copied into it
 //! - [`verification`]: [`Keys`] and the derived codes
 //! - [`task`]: the payload that travels through Redis

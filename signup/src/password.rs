@@ -1,36 +1,39 @@
 //! Passwords.
 //!
-//! Takes: text from a request. Gives: a [`Password`], and from [`Hashing`] its argon2id hash or a comparison with a stored
-//! one. Does not: judge how good the password is.
+//! Takes: text from a request. Gives: a [`Password`], and from [`Hashing`] its argon2id hash or a comparison with a
+//! stored one. Does not: judge how good the password is.
 
+mod argon;
 mod hashing;
 mod stored;
 
-pub use hashing::{HashError, Hashing, Place};
+pub use argon::HashFailure;
+pub use hashing::{HashError, HashPermit, Hashing};
 
 use crate::violation::{Violation, length_text};
 use secrecy::{ExposeSecret, SecretString};
 
 /// Bytes of the longest password accepted; argon2id has no limit of its own (bcrypt cut at 72).
-const LONGEST_BYTES: usize = 128;
+const MAX_BYTES: usize = 128;
 
-/// The upper bound named in the message stays the Go program's, whose clients compare the text; it is safe advice, unless
-/// the lower bound is set above it.
-const LONGEST_BYTES_IN_TEXT: usize = 100;
+/// The upper bound named in the message stays the Go program's, whose clients compare the text; it is safe advice,
+/// unless the lower bound is set above it.
+const MAX_BYTES_IN_TEXT: usize = 100;
 
 /// A password of acceptable length. `Debug` hides it, and its memory is wiped when dropped.
 #[derive(Debug, Clone)]
 pub struct Password(SecretString);
 
 impl Password {
-    /// Parses a password of `shortest` to 128 bytes, with any content but NUL (at which implementations of bcrypt end it).
+    /// Parses a password of `shortest` to 128 bytes, with any content but NUL (at which implementations of bcrypt end
+    /// it).
     ///
     /// # Errors
     ///
     /// A [`Violation`] of `password`: its length first.
     pub fn parse(text: &str, shortest: usize) -> Result<Self, Violation> {
-        if !(shortest..=LONGEST_BYTES).contains(&text.len()) {
-            let longest = if shortest > LONGEST_BYTES_IN_TEXT { LONGEST_BYTES } else { LONGEST_BYTES_IN_TEXT };
+        if !(shortest..=MAX_BYTES).contains(&text.len()) {
+            let longest = if shortest > MAX_BYTES_IN_TEXT { MAX_BYTES } else { MAX_BYTES_IN_TEXT };
             return Err(Violation::new("password", length_text(shortest, longest)));
         }
         if text.contains('\0') {

@@ -1,7 +1,7 @@
 //! PostgreSQL, the truth: every statement of the service, one function per query.
 //!
-//! Takes: a connection URI. Gives: a [`Store`], whose methods live in the files below. Does not: read a local clock; what
-//! is due, expired or too late is decided by the database's.
+//! Takes: a connection URI. Gives: a [`Store`], whose methods live in the files below. Does not: read a local clock;
+//! what is due, expired or too late is decided by the database's.
 //!
 //! # Layout
 //!
@@ -13,12 +13,14 @@
 //! - `verify`: a click on the link
 //! - `unready`: what a failure to use the database means
 //! - `intents`: an intent for a task without one; how many there are
+//! - `new_intent`: what all statements that make one share
 
 mod intents;
 mod lease;
+mod new_intent;
 mod record;
 mod relay;
-mod rows;
+pub(crate) mod rows;
 mod sweeper;
 mod unready;
 mod users;
@@ -55,11 +57,13 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A connection that was idle longer than this is tested before use; a busy one is not, which saves a round trip.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
 
-/// What an idle connection gets to show that it works: less than [`ACQUIRE_TIMEOUT`], which has to be enough for another one.
+/// How long an idle connection may take to show that it works: less than [`ACQUIRE_TIMEOUT`], which has to be enough
+/// for another one.
 const TEST_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a connection gets to show that it works when it is given back. A statement that was given up may have left it waiting
-/// for an answer that never comes, and it would keep its place among the connections for as long as the kernel tries.
+/// How long a connection may take to show that it works when it is given back. A statement that was given up may have
+/// left it waiting for an answer that never comes, and it would keep its permit of the pool for as long as the kernel
+/// tries.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The database. Clones share its connections.
@@ -101,8 +105,9 @@ impl Store {
         Self::connect(uri.expose_secret(), database.ca_file.as_deref(), database.max_connections_per_pod)
     }
 
-    /// Prepares at most `max_connections`, which is 2 or more, one of them for [`ping`](Self::ping); the first use connects, so
-    /// this succeeds while the database is down. Needs a Tokio runtime. With a `ca_file` and no `sslmode` in the URI the server's certificate and name are checked.
+    /// Prepares at most `max_connections`, which is 2 or more, one of them for [`ping`](Self::ping); the first use
+    /// connects, so this succeeds while the database is down. Needs a Tokio runtime. With a `ca_file` and no `sslmode`
+    /// in the URI the server's certificate and name are checked.
     ///
     /// # Errors
     ///
@@ -119,8 +124,8 @@ impl Store {
         Ok(Self { pool: pool(others, options.clone()), probe: pool(1, options) })
     }
 
-    /// Brings the schema up to date; several processes may do so at once (an advisory lock lets one work at a time), also
-    /// over a database of the Go program with rows in it.
+    /// Brings the schema up to date; several processes may do so at once (an advisory lock lets one work at a time),
+    /// also over a database of the Go program with rows in it.
     ///
     /// # Errors
     ///
@@ -183,7 +188,7 @@ fn pool(connections: u32, options: PgConnectOptions) -> PgPool {
         .connect_lazy_with(options)
 }
 
-/// An error makes the pool close the connection and, for whoever waits, open another.
+/// An error makes the pool close the connection and open another for the caller that waits.
 async fn answers(connection: &mut PgConnection, within: Duration) -> Result<(), sqlx::Error> {
     tokio::time::timeout(within, connection.ping()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }

@@ -1,8 +1,8 @@
 //! Secret codes of verification links, derived and never stored.
 //!
-//! Takes: a folder of keys. Gives: the [`Code`] of an intent: HMAC-SHA-256 (RFC 2104) of the intent's id under a key, so
-//! every retry after a crash writes the identical link, and the hash under which the database knows it. Does not: decide
-//! whether a code is still good; `Store::verify_email` does, by the database's clock.
+//! Takes: a folder of keys. Gives: the [`Code`] of an intent: HMAC-SHA-256 (RFC 2104) of the intent's id under a key,
+//! so every retry after a crash writes the identical link, and the hash under which the database knows it. Does not:
+//! decide whether a code is still good; `Store::verify_email` does, by the database's clock.
 //!
 //! Rotation: put a new file under the name `current` and keep the old key under any other name. New codes are made with
 //! `current`; mails that are still owed are written with the key named in their row, wherever its file is.
@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub const CODE_LENGTH: usize = 32;
 
 /// Bytes a key must have at least: the output size of SHA-256 (RFC 2104, section 3).
-const SHORTEST_KEY_BYTES: usize = 32;
+const MIN_KEY_BYTES: usize = 32;
 
 /// Separates these codes from anything else that may be derived from the same key.
 const PURPOSE: &[u8] = b"signup verification code v1";
@@ -60,8 +60,8 @@ pub enum KeysError {
 }
 
 impl Keys {
-    /// Loads every file of the folder; names that begin with a dot (Kubernetes' own links) are skipped, and line breaks at
-    /// the end of a file do not count.
+    /// Loads every file of the folder; names that begin with a dot (Kubernetes' own links) are skipped, and line breaks
+    /// at the end of a file do not count.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl Keys {
             }
             let content = std::fs::read(&path).map_err(read_error(&path))?;
             let key = without_trailing_breaks(&content);
-            if key.len() < SHORTEST_KEY_BYTES {
+            if key.len() < MIN_KEY_BYTES {
                 return Err(KeysError::TooShort { path, bytes: key.len() });
             }
             let id = key_id(key);

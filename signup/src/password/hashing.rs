@@ -1,19 +1,23 @@
-//! A bounded place for hashing: the only work of a signup that is measured in milliseconds of a core.
+//! Hashing within bounds: the only work of a signup that is measured in milliseconds of a core.
 //!
-//! Takes: passwords, as many at a time as it has threads (one per core); a bounded number wait, the rest is told
-//! [`HashError::Busy`] at once, so memory cannot grow. Gives: PHC strings. Does not: allocate per hash; the 19 MiB argon2
-//! works on are kept and used again, because allocators give such blocks back late or never.
+//! Takes: passwords, as many at a time as it has threads (one per core); a bounded number wait, the rest is refused
+//! with [`HashError::QueueFull`] at once, so memory cannot grow. Gives: PHC strings. Does not: allocate per hash; the
+//! 19 MiB argon2 works on are kept and used again, because allocators give such blocks back late or never.
 //!
-//! The threads are its own (see [`threads`]): each takes the next password itself, so that no core waits between two hashes
-//! for the runtime to notice that the first one is done.
+//! The threads are its own (see [`threads`]): each takes the next password itself, so that no core waits between two
+//! hashes for the runtime to notice that the first one is done.
 
 mod threads;
 
 use self::threads::Threads;
-use super::{Password, stored};
+use super::{
+    Password,
+    argon::{HashFailure, Memory, fill},
+    stored,
+};
 use argon2::{
-    Algorithm, Argon2, Block, Params, Version,
-    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
+    Algorithm, Params, Version,
+    password_hash::phc::{ParamsString, PasswordHash, Salt},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -25,23 +29,20 @@ const PARAMS: Params = Params::DEFAULT;
 const SALT_BYTES: usize = 16;
 
 /// A thread without work for this long is small again; a busy process never waits for memory.
-const REST: Duration = Duration::from_secs(2);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The memory of one hash.
-type Memory = Vec<Block>;
-
-/// Hashes and compares passwords, one per thread, each in memory that its thread keeps until it has been without work for two
-/// seconds. Clones share the threads.
+/// Hashes and compares passwords, one per thread, each in memory that its thread keeps until it has been without work
+/// for two seconds. Clones share the threads.
 #[derive(Clone)]
 pub struct Hashing {
-    /// Permits to be here at all: running and waiting.
-    places: Arc<Semaphore>,
+    /// For the passwords that are hashed and those that wait.
+    permits: Arc<Semaphore>,
     waiting_limit: usize,
     threads: Threads,
 }
 
 /// The right to have one password hashed, now or after those that wait. Dropped unused, it is free again.
-pub struct Place {
+pub struct HashPermit {
     permit: OwnedSemaphorePermit,
     threads: Threads,
 }
@@ -51,68 +52,45 @@ pub struct Place {
 pub enum HashError {
     /// As many wait as may wait; come back in a second.
     #[error("too many passwords wait to be hashed")]
-    Busy,
+    QueueFull,
     /// The machine or the stored hash does not allow it.
     #[error("failed to hash the password")]
     Failed(#[source] HashFailure),
 }
 
-/// What went wrong in a hash.
-#[derive(Debug, thiserror::Error)]
-pub enum HashFailure {
-    /// The operating system gives no random bytes.
-    #[error("failed to make a salt")]
-    Salt(#[source] getrandom::Error),
-    /// argon2 refuses.
-    #[error("failed to run argon2")]
-    Argon2(#[source] argon2::Error),
-    /// The result cannot be written as text, or a stored text is no hash of a known kind.
-    #[error("failed to read or write a password hash")]
-    Format(#[source] argon2::password_hash::phc::Error),
-    /// bcrypt refuses the stored hash.
-    #[error("failed to run bcrypt")]
-    Bcrypt(#[source] bcrypt::BcryptError),
-    /// The stored hash asks for more than this service is willing to spend, or is of an unknown kind.
-    #[error("the stored password hash is of an unknown kind or costs too much to verify")]
-    Unsupported,
-    /// The hash panicked, or no thread could be started.
-    #[error("the hashing thread ended early")]
-    Interrupted,
-}
-
 impl Hashing {
-    /// Makes a place for `workers` hashes at a time (one per core) with at most `waiting_limit` others waiting.
+    /// Runs `workers` hashes at a time (one per core) with at most `waiting_limit` others waiting.
     pub fn new(workers: usize, waiting_limit: usize) -> Self {
         let workers = workers.max(1);
         Self {
-            places: Arc::new(Semaphore::new(workers + waiting_limit)),
+            permits: Arc::new(Semaphore::new(workers + waiting_limit)),
             waiting_limit,
-            threads: Threads::start(workers, REST),
+            threads: Threads::start(workers, IDLE_TIMEOUT),
         }
     }
 
     /// Whether passwords wait because every thread has one: more hashes end within milliseconds.
-    pub fn is_crowded(&self) -> bool {
-        self.places.available_permits() < self.waiting_limit
+    pub fn is_saturated(&self) -> bool {
+        self.permits.available_permits() < self.waiting_limit
     }
 
-    /// Takes a place for one password, for callers that have something to do or to refuse before it is hashed.
+    /// Takes a permit for one password, for callers that have something to do or to refuse before it is hashed.
     ///
     /// # Errors
     ///
-    /// [`HashError::Busy`] at once when too many wait.
-    pub fn place(&self) -> Result<Place, HashError> {
-        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| HashError::Busy)?;
-        Ok(Place { permit, threads: self.threads.clone() })
+    /// [`HashError::QueueFull`] at once when too many wait.
+    pub fn permit(&self) -> Result<HashPermit, HashError> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| HashError::QueueFull)?;
+        Ok(HashPermit { permit, threads: self.threads.clone() })
     }
 
-    /// Hashes a password, as [`Place::hash`] does.
+    /// Hashes a password, as [`HashPermit::hash`] does.
     ///
     /// # Errors
     ///
-    /// [`HashError::Busy`] at once when too many wait; [`HashError::Failed`] otherwise.
+    /// [`HashError::QueueFull`] at once when too many wait; [`HashError::Failed`] otherwise.
     pub async fn hash(&self, password: Password) -> Result<String, HashError> {
-        self.place()?.hash(password).await
+        self.permit()?.hash(password).await
     }
 
     /// Compares a password with a stored hash: argon2id, or bcrypt (`$2a$`, `$2b$`, `$2y$`) from the Go program.
@@ -122,11 +100,11 @@ impl Hashing {
     /// As [`hash`](Self::hash), also when the stored hash is of another kind or costs too much.
     pub async fn verify(&self, password: Password, stored: &str) -> Result<bool, HashError> {
         let stored = stored.to_owned();
-        self.place()?.run(move |memory| stored::verify(&password, &stored, memory)).await
+        self.permit()?.run(move |memory| stored::verify(&password, &stored, memory)).await
     }
 }
 
-impl Place {
+impl HashPermit {
     /// Hashes a password into a PHC string, `$argon2id$v=19$m=19456,t=2,p=1$...`.
     ///
     /// # Errors
@@ -135,7 +113,7 @@ impl Place {
     ///
     /// # Cancel safety
     ///
-    /// A hash that started runs to its end and keeps its place until then; one that waits is left out.
+    /// A hash that started runs to its end and keeps its permit until then; one that waits is left out.
     pub async fn hash(self, password: Password) -> Result<String, HashError> {
         self.run(move |memory| argon2id(&password, memory)).await
     }
@@ -152,7 +130,7 @@ impl Place {
             }
             let result = work(memory);
             drop(permit);
-            // Whoever asked may have left meanwhile.
+            // The caller may have left meanwhile.
             let _ = sender.send(result);
         }));
         let result = receiver.await.map_err(|_| HashError::Failed(HashFailure::Interrupted))?;
@@ -162,13 +140,13 @@ impl Place {
 
 impl std::fmt::Debug for Hashing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hashing").field("free_places", &self.places.available_permits()).finish_non_exhaustive()
+        f.debug_struct("Hashing").field("free_permits", &self.permits.available_permits()).finish_non_exhaustive()
     }
 }
 
-impl std::fmt::Debug for Place {
+impl std::fmt::Debug for HashPermit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Place").finish_non_exhaustive()
+        f.debug_struct("HashPermit").finish_non_exhaustive()
     }
 }
 
@@ -184,25 +162,6 @@ fn argon2id(password: &Password, memory: &mut Memory) -> Result<String, HashFail
         hash: Some(output),
     };
     Ok(hash.to_string())
-}
-
-/// Runs argon2 in memory that is kept; it grows to the largest hash ever asked for.
-pub(super) fn fill(
-    password: &Password,
-    params: &Params,
-    algorithm: Algorithm,
-    salt: &[u8],
-    output_length: usize,
-    memory: &mut Memory,
-) -> Result<Output, HashFailure> {
-    if memory.len() < params.block_count() {
-        memory.resize(params.block_count(), Block::default());
-    }
-    let mut output = vec![0; output_length];
-    Argon2::new(algorithm, Version::V0x13, params.clone())
-        .hash_password_into_with_memory(password.bytes(), salt, &mut output, &mut memory[..params.block_count()])
-        .map_err(HashFailure::Argon2)?;
-    Output::new(&output).map_err(HashFailure::Format)
 }
 
 #[cfg(test)]

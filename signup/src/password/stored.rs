@@ -3,31 +3,33 @@
 //! Takes: a password and the text of `users.hashed_password`. Gives: whether they belong together. Does not: trust the
 //! stored parameters blindly; a row written by somebody else must not make this process use gigabytes or minutes.
 
-use super::{Password, hashing};
-use argon2::{Algorithm, Block, Params, password_hash::phc::PasswordHash};
-use hashing::HashFailure;
+use super::{
+    Password,
+    argon::{self, HashFailure, Memory},
+};
+use argon2::{Algorithm, Params, password_hash::phc::PasswordHash};
 
 /// KiB of memory a stored argon2 hash may ask for: 64 MiB, RFC 9106's second recommended option.
-const MOST_MEMORY_KIB: u32 = 64 * 1024;
+const MAX_MEMORY_KIB: u32 = 64 * 1024;
 
 /// Passes over the memory a stored argon2 hash may ask for.
-const MOST_PASSES: u32 = 8;
+const MAX_PASSES: u32 = 8;
 
 /// The cost a stored bcrypt hash may ask for: 14, about a second; the Go program writes 10.
-const MOST_BCRYPT_COST: u32 = 14;
+const MAX_BCRYPT_COST: u32 = 14;
 
-pub(super) fn verify(password: &Password, stored: &str, memory: &mut Vec<Block>) -> Result<bool, HashFailure> {
+pub(super) fn verify(password: &Password, stored: &str, memory: &mut Memory) -> Result<bool, HashFailure> {
     if ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| stored.starts_with(prefix)) {
         return verify_bcrypt(password, stored);
     }
     let parsed = PasswordHash::new(stored).map_err(HashFailure::Format)?;
     let algorithm = Algorithm::new(parsed.algorithm.as_str()).map_err(HashFailure::Argon2)?;
     let params = Params::try_from(&parsed).map_err(|_| HashFailure::Unsupported)?;
-    if params.m_cost() > MOST_MEMORY_KIB || params.t_cost() > MOST_PASSES || parsed.version != Some(19) {
+    if params.m_cost() > MAX_MEMORY_KIB || params.t_cost() > MAX_PASSES || parsed.version != Some(19) {
         return Err(HashFailure::Unsupported);
     }
     let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else { return Err(HashFailure::Unsupported) };
-    let actual = hashing::fill(password, &params, algorithm, salt.as_ref(), expected.len(), memory)?;
+    let actual = argon::fill(password, &params, algorithm, salt.as_ref(), expected.len(), memory)?;
     // `Output` compares in constant time.
     Ok(actual == expected)
 }
@@ -35,7 +37,7 @@ pub(super) fn verify(password: &Password, stored: &str, memory: &mut Vec<Block>)
 /// bcrypt looks at the first 72 bytes only; so did the Go program when it made these hashes.
 fn verify_bcrypt(password: &Password, stored: &str) -> Result<bool, HashFailure> {
     let cost = stored.get(4..6).and_then(|digits| digits.parse::<u32>().ok()).ok_or(HashFailure::Unsupported)?;
-    if cost > MOST_BCRYPT_COST {
+    if cost > MAX_BCRYPT_COST {
         return Err(HashFailure::Unsupported);
     }
     bcrypt::verify(password.bytes(), stored).map_err(HashFailure::Bcrypt)
@@ -46,7 +48,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, stored: &str) -> Result<bool, HashFailure> {
-        verify(&Password::parse(text, 6).expect("a valid test password"), stored, &mut Vec::new())
+        verify(&Password::parse(text, 6).expect("a valid test password"), stored, &mut Memory::new())
     }
 
     #[test]

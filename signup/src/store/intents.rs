@@ -2,10 +2,13 @@
 //!
 //! Takes: a user name from the task of a Go producer. Gives: the intent to lease. Does not: send or lease anything.
 
-use super::{Store, StoreError, is_storable, milliseconds, rows, users::message_id};
+use super::{
+    Store, StoreError, is_storable, milliseconds,
+    new_intent::{insert_intent, message_id},
+    rows::Milliseconds,
+};
 use crate::{Policy, State, verification::Keys};
 use sha2::{Digest as _, Sha256};
-use sqlx::Row as _;
 use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
@@ -33,12 +36,20 @@ pub struct Counts {
     pub oldest_due_age: Duration,
 }
 
+/// Intents in one state.
+#[derive(sqlx::FromRow)]
+struct InState {
+    #[sqlx(try_from = "String")]
+    state: State,
+    intents: i64,
+}
+
 /// One round to create, one to find what a faster task created, one in case that was settled at once.
 const CREATE_ROUNDS: u32 = 3;
 
 impl Store {
-    /// Finds or makes the intent for the task `task_id`, whose payload has only a user name. The same task gets the same
-    /// intent however often it runs, so it never causes a second mail.
+    /// Finds or makes the intent for the task `task_id`, whose payload has only a user name. The same task gets the
+    /// same intent however often it runs, so it never causes a second mail.
     ///
     /// # Errors
     ///
@@ -69,7 +80,7 @@ impl Store {
 
     /// `None`: the user is there and needs an intent.
     async fn find_intent(&self, id: Uuid, username: &str) -> Result<Option<IntentFor>, StoreError> {
-        let row = sqlx::query(
+        let row: Option<(bool, Option<Uuid>)> = sqlx::query_as(
             "SELECT users.is_email_verified,
                     (SELECT intent.id FROM email_intents AS intent
                      WHERE intent.username = users.username
@@ -81,51 +92,30 @@ impl Store {
         .bind(id)
         .fetch_optional(&self.pool)
         .await?;
-        let Some(row) = row else { return Ok(Some(IntentFor::UnknownUser)) };
-        if let Some(found) = row.try_get("intent_id")? {
-            return Ok(Some(IntentFor::Owed(found)));
-        }
-        let is_verified: bool = row.try_get("is_email_verified")?;
-        Ok(is_verified.then_some(IntentFor::AlreadyVerified))
+        Ok(match row {
+            None => Some(IntentFor::UnknownUser),
+            Some((_, Some(found))) => Some(IntentFor::Owed(found)),
+            Some((is_verified, None)) => is_verified.then_some(IntentFor::AlreadyVerified),
+        })
     }
 
-    /// The delay is over already: the producer's task waited for it. The lock waits for a change of the address under way, which
-    /// would not see the new intent, and then reads the new address.
+    /// The delay is over already: the producer's task waited for it. The lock waits for a change of the address under
+    /// way, which would not see the new intent, and then reads the new address.
     async fn create_intent(&self, id: Uuid, username: &str, policy: &Policy, keys: &Keys) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "WITH new_intent AS (
-                 INSERT INTO email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries,
-                                            deadline, timeout, public_url, link_ttl, message_id, key_id)
-                 SELECT $1, 'verification', username, email,
-                        (SELECT coalesce(max(generation), 0) + 1 FROM email_intents WHERE username = $2
-                         AND kind = 'verification'),
-                        interval '0', clock_timestamp(), $3, $4::bigint,
-                        clock_timestamp() + $5::bigint * interval '1 millisecond',
-                        $6::bigint * interval '1 millisecond', $7, $8::bigint * interval '1 millisecond', $9, $10
-                 FROM users
-                 WHERE username = $2 AND NOT EXISTS (
-                     SELECT FROM email_intents
-                     WHERE username = $2 AND state IN ('waiting', 'dispatched', 'sending'))
-                 FOR KEY SHARE OF users
-                 ON CONFLICT DO NOTHING
-                 RETURNING id, username, email
-             )
-             INSERT INTO verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
-             SELECT username, email, id, $11, $10, 'infinity' FROM new_intent",
-        )
-        .bind(id)
-        .bind(username)
-        .bind(&policy.queue)
-        .bind(i64::from(policy.max_retries))
-        .bind(milliseconds(policy.deadline))
-        .bind(milliseconds(policy.timeout))
-        .bind(&policy.public_url)
-        .bind(milliseconds(policy.link_ttl))
-        .bind(message_id(id, policy))
-        .bind(keys.current_id())
-        .bind(&keys.current_code(id).hash()[..])
-        .execute(&self.pool)
-        .await?;
+        let done = sqlx::query(CREATE_INTENT)
+            .bind(id)
+            .bind(username)
+            .bind(&policy.queue)
+            .bind(i64::from(policy.max_retries))
+            .bind(milliseconds(policy.deadline))
+            .bind(milliseconds(policy.timeout))
+            .bind(&policy.public_url)
+            .bind(milliseconds(policy.link_ttl))
+            .bind(message_id(id, policy))
+            .bind(keys.current_id())
+            .bind(&keys.current_code(id).hash()[..])
+            .execute(&self.pool)
+            .await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -136,19 +126,17 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn counts(&self) -> Result<Counts, StoreError> {
         let mut by_state: BTreeMap<State, u64> = State::ALL.into_iter().map(|state| (state, 0)).collect();
-        let counted = sqlx::query("SELECT state, count(*) AS intents FROM email_intents GROUP BY state");
-        for row in counted.fetch_all(&self.pool).await? {
-            by_state.insert(rows::state(&row)?, u64::try_from(row.try_get::<i64, _>("intents")?).unwrap_or(0));
+        let counted = sqlx::query_as("SELECT state, count(*) AS intents FROM email_intents GROUP BY state");
+        for InState { state, intents } in counted.fetch_all(&self.pool).await? {
+            by_state.insert(state, u64::try_from(intents).unwrap_or(0));
         }
-        let row = sqlx::query(
-            "SELECT count(*) AS due,
-                    coalesce(1000 * extract(epoch FROM clock_timestamp() - min(due_at)), 0)::bigint AS oldest_due_ms
+        let (due, oldest_due_age): (i64, Milliseconds) = sqlx::query_as(
+            "SELECT count(*), coalesce(1000 * extract(epoch FROM clock_timestamp() - min(due_at)), 0)::bigint
              FROM email_intents WHERE state IN ('waiting', 'dispatched') AND due_at <= (SELECT clock_timestamp())",
         )
         .fetch_one(&self.pool)
         .await?;
-        let due = u64::try_from(row.try_get::<i64, _>("due")?).unwrap_or(0);
-        Ok(Counts { by_state, due, oldest_due_age: rows::duration(&row, "oldest_due_ms")? })
+        Ok(Counts { by_state, due: u64::try_from(due).unwrap_or(0), oldest_due_age: oldest_due_age.into() })
     }
 }
 
@@ -159,3 +147,24 @@ fn intent_id_of(task_id: &str, username: &str) -> Uuid {
     bytes.copy_from_slice(&digest[..16]);
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
+
+const CREATE_INTENT: &str = concat!(
+    "
+WITH new_intent AS (
+    ",
+    insert_intent!(),
+    "
+    SELECT $1, 'verification', username, email,
+           (SELECT coalesce(max(generation), 0) + 1 FROM email_intents WHERE username = $2 AND kind = 'verification'),
+           interval '0', clock_timestamp(), $3, $4::bigint, clock_timestamp() + $5::bigint * interval '1 millisecond',
+           $6::bigint * interval '1 millisecond', $7, $8::bigint * interval '1 millisecond', $9, $10
+    FROM users
+    WHERE username = $2 AND NOT EXISTS (
+        SELECT FROM email_intents WHERE username = $2 AND state IN ('waiting', 'dispatched', 'sending'))
+    FOR KEY SHARE OF users
+    ON CONFLICT DO NOTHING
+    RETURNING id, username, email
+)
+INSERT INTO verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
+SELECT username, email, id, $11, $10, 'infinity' FROM new_intent"
+);

@@ -1,27 +1,31 @@
 //! The exclusive right to send one mail.
 //!
-//! Takes: an intent's id from a task. Gives: a [`LeaseOutcome`]: the lease with everything the mail needs, or why not now.
-//! Does not: trust the task: owed, due and unleased are read from the row, by the database's clock (I4), and the attempt is
-//! counted in the same statement (I7).
+//! Takes: an intent's id from a task. Gives: a [`LeaseOutcome`]: the lease with everything the mail needs, or why not
+//! now. Does not: trust the task: owed, due and unleased are read from the row, by the database's clock (I4), and the
+//! attempt is counted in the same statement (I7).
 
 use super::{Store, StoreError, milliseconds, rows};
 use crate::{Code, Intent, Keys, State, store::sweeper::EXPIRE_LEASES};
-use sqlx::{Row as _, postgres::PgRow};
 use std::{fmt, time::Duration};
 use uuid::Uuid;
 
 /// The lease on an intent, and the mail to send.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Leased {
     /// The intent, `sending` now.
+    #[sqlx(flatten)]
     pub intent: Intent,
     /// Names the lease: every record of a result carries it, and it changes with each lease (I10).
+    #[sqlx(rename = "lease_epoch")]
     pub epoch: i64,
     /// Attempts so far, this one included.
+    #[sqlx(try_from = "rows::Counter")]
     pub attempts: u32,
     /// Counted failures so far.
+    #[sqlx(try_from = "rows::Counter")]
     pub failures: u32,
     /// Attempts that ended with the worker vanishing.
+    #[sqlx(try_from = "rows::Counter")]
     pub crash_count: u32,
     /// An attempt ended so that nobody knows whether a copy is out.
     pub in_doubt: bool,
@@ -38,6 +42,7 @@ pub struct Leased {
     /// Base of the link, without a trailing slash.
     pub public_url: String,
     /// How long the link will work, counted from the first accepted send.
+    #[sqlx(rename = "link_ttl_ms", try_from = "rows::Milliseconds")]
     pub link_ttl: Duration,
 }
 
@@ -53,7 +58,17 @@ impl fmt::Debug for Leased {
     }
 }
 
-/// What a worker is told that wants to send a mail.
+/// Why an intent is not leased.
+#[derive(sqlx::FromRow)]
+struct NotLeased {
+    reason: String,
+    #[sqlx(try_from = "String")]
+    state: State,
+    #[sqlx(rename = "wait_ms", try_from = "rows::Milliseconds")]
+    wait: Duration,
+}
+
+/// The answer to a worker that wants to send a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaseOutcome {
     /// Go ahead.
@@ -78,25 +93,24 @@ impl Store {
     /// Leases an intent that is owed, due and free, and counts the attempt. One that was not marked `dispatched` yet is
     /// leased too: with a delay of zero the task may overtake the mark.
     ///
-    /// A lease found expired ends here as in [`expire_leases`](Self::expire_leases); an intent of a user verified meanwhile
-    /// is cancelled, one past its deadline or budget is dead.
+    /// A lease found expired ends here as in [`expire_leases`](Self::expire_leases); an intent of a user verified
+    /// meanwhile is cancelled, one past its deadline or budget is dead.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
     pub async fn lease(&self, id: Uuid, owner: &str, lease: Duration) -> Result<LeaseOutcome, StoreError> {
         for _ in 0..LEASE_ROUNDS {
-            let taken = sqlx::query(LEASE).bind(id).bind(owner).bind(milliseconds(lease)).fetch_optional(&self.pool);
-            if let Some(row) = taken.await? {
-                return Ok(LeaseOutcome::Leased(Box::new(leased(&row)?)));
+            let leasing = sqlx::query_as(LEASE).bind(id).bind(owner).bind(milliseconds(lease));
+            if let Some(leased) = leasing.fetch_optional(&self.pool).await? {
+                return Ok(LeaseOutcome::Leased(Box::new(leased)));
             }
-            let Some(row) = sqlx::query(WHY_NOT).bind(id).fetch_optional(&self.pool).await? else {
-                return Ok(LeaseOutcome::Unknown);
-            };
-            let ending = match row.try_get("reason").map_err(StoreError::from)? {
-                "settled" => return Ok(LeaseOutcome::Settled(rows::state(&row)?)),
-                "held" => return Ok(LeaseOutcome::Held(rows::duration(&row, "wait_ms")?)),
-                "not due" => return Ok(LeaseOutcome::NotDue(rows::duration(&row, "wait_ms")?)),
+            let why_not = sqlx::query_as(WHY_NOT).bind(id).fetch_optional(&self.pool).await?;
+            let Some(NotLeased { reason, state, wait }) = why_not else { return Ok(LeaseOutcome::Unknown) };
+            let ending = match reason.as_str() {
+                "settled" => return Ok(LeaseOutcome::Settled(state)),
+                "held" => return Ok(LeaseOutcome::Held(wait)),
+                "not due" => return Ok(LeaseOutcome::NotDue(wait)),
                 "lapsed" => sqlx::query(EXPIRE_LEASES).bind(Some(id)),
                 // Verified, too late, or freed since the first statement; this one settles the first two.
                 _ => sqlx::query(SETTLE_UNWANTED).bind(id),
@@ -124,8 +138,8 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Gives a leased mail a code of the current key, for when the key of its own code is gone; gives the code, or `None` when
-    /// the lease is lost or a copy with the old code may be out (I6).
+    /// Gives a leased mail a code of the current key, for when the key of its own code is gone; gives the code, or
+    /// `None` when the lease is lost or a copy with the old code may be out (I6).
     ///
     /// # Errors
     ///
@@ -146,24 +160,6 @@ WITH mine AS (
 )
 UPDATE verify_emails SET key_id = $3, secret_hash = $4 FROM mine WHERE verify_emails.intent_id = mine.id";
 
-fn leased(row: &PgRow) -> Result<Leased, sqlx::Error> {
-    Ok(Leased {
-        intent: rows::intent(row)?,
-        epoch: row.try_get("lease_epoch")?,
-        attempts: rows::count(row, "attempts")?,
-        failures: rows::count(row, "failures")?,
-        crash_count: rows::count(row, "crash_count")?,
-        in_doubt: row.try_get("in_doubt")?,
-        email: row.try_get("email")?,
-        full_name: row.try_get("full_name")?,
-        email_id: row.try_get("email_id")?,
-        key_id: row.try_get("key_id")?,
-        message_id: row.try_get("message_id")?,
-        public_url: row.try_get("public_url")?,
-        link_ttl: rows::duration(row, "link_ttl_ms")?,
-    })
-}
-
 const LEASE: &str = "
 UPDATE email_intents AS intent
 SET state = 'sending', attempts = attempts + 1, lease_owner = $2, lease_epoch = lease_epoch + 1,
@@ -175,8 +171,8 @@ WHERE intent.id = $1 AND users.username = intent.username AND code.intent_id = i
   AND NOT users.is_email_verified
 RETURNING intent.id, intent.username, intent.queue, intent.max_retries, intent.run_at, intent.next_attempt_at,
           intent.deadline, (extract(epoch FROM intent.timeout) * 1000)::bigint AS timeout_ms, intent.state,
-          intent.lease_epoch, intent.attempts, intent.failures, intent.crash_count, intent.in_doubt, intent.email, users.full_name,
-          code.id AS email_id, intent.key_id, intent.message_id, intent.public_url,
+          intent.lease_epoch, intent.attempts, intent.failures, intent.crash_count, intent.in_doubt, intent.email,
+          users.full_name, code.id AS email_id, intent.key_id, intent.message_id, intent.public_url,
           (extract(epoch FROM intent.link_ttl) * 1000)::bigint AS link_ttl_ms";
 
 const WHY_NOT: &str = "
@@ -189,8 +185,9 @@ SELECT intent.state,
                 AND intent.due_at > clock_timestamp() THEN 'not due'
            ELSE 'unwanted'
        END AS reason,
-       ceil(1000 * extract(epoch FROM (CASE WHEN intent.state = 'sending' THEN intent.lease_until ELSE intent.due_at END)
-                           - clock_timestamp()))::bigint AS wait_ms
+       ceil(1000 * extract(epoch FROM (
+           CASE WHEN intent.state = 'sending' THEN intent.lease_until ELSE intent.due_at END
+       ) - clock_timestamp()))::bigint AS wait_ms
 FROM email_intents AS intent LEFT JOIN users ON users.username = intent.username
 WHERE intent.id = $1";
 

@@ -1,7 +1,7 @@
 //! What came of an attempt.
 //!
-//! Takes: the intent's id and the epoch of the lease. Gives: the row's new state, or [`RecordError::Stale`] when another
-//! lease was given since (I10). Does not: count attempts (the lease did) or choose how long to wait.
+//! Takes: the intent's id and the epoch of the lease. Gives: the row's new state, or [`RecordError::Stale`] when
+//! another lease was given since (I10). Does not: count attempts (the lease did) or choose how long to wait.
 
 use super::{Store, StoreError, milliseconds};
 use std::time::Duration;
@@ -34,12 +34,12 @@ impl From<sqlx::Error> for RecordError {
 }
 
 impl Store {
-    /// Records that the mail server accepted the mail, to be called only after the 250 to the final dot (I5); starts the
-    /// clock of the link, the first time.
+    /// Records that the mail server accepted the mail, to be called only after the 250 to the final dot (I5); starts
+    /// the clock of the link, the first time.
     ///
-    /// A lease that expired meanwhile does not matter as long as nobody got the next one: the mail is out, and saying so
-    /// spares the user a second copy. That holds, too, when the sweeper took the worker for dead and gave the intent up.
-    /// Repeating the call is harmless.
+    /// A lease that expired meanwhile does not matter as long as nobody got the next one: the mail is out, and saying
+    /// so spares the user a second copy. That holds, too, when the sweeper took the worker for dead and gave the intent
+    /// up. Repeating the call is harmless.
     ///
     /// # Errors
     ///
@@ -86,8 +86,8 @@ impl Store {
         if done.rows_affected() == 1 { Ok(()) } else { Err(RecordError::Stale) }
     }
 
-    /// Records an attempt that failed and may be tried again `after` a while. A `counted` failure uses up a retry; trouble
-    /// of the provider's making is not counted. After the classes `unknown` and `internal` a copy may be out.
+    /// Records an attempt that failed and may be tried again `after` a while. A `counted` failure uses up a retry;
+    /// trouble of the provider's making is not counted. After the classes `unknown` and `internal` a copy may be out.
     ///
     /// # Errors
     ///

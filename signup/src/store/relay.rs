@@ -3,7 +3,7 @@
 //! Takes: how many, and how far ahead. Gives: a [`Claim`] on rows that no other relay sees meanwhile. Does not: talk to
 //! Redis; the caller does, between claiming and marking. A crash between the two leaves the rows waiting.
 
-use super::{Store, StoreError, milliseconds, rows};
+use super::{Store, StoreError, milliseconds};
 use crate::Intent;
 use sqlx::{Postgres, Transaction};
 use std::time::Duration;
@@ -16,8 +16,8 @@ pub struct Claim {
     intents: Vec<Intent>,
 }
 
-/// A relay that stops between claiming and marking with its connection open (a paused process, a lost machine) loses its
-/// locks after this time; nobody could lease or claim its rows otherwise until TCP gives up, hours later.
+/// A relay that stops between claiming and marking with its connection open (a paused process, a lost machine) loses
+/// its locks after this time; nobody could lease or claim its rows otherwise until TCP gives up, hours later.
 const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
 impl Store {
@@ -29,7 +29,7 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn claim_waiting(&self, limit: u32, horizon: Duration) -> Result<Claim, StoreError> {
         let mut transaction = self.pool.begin_with(BEGIN).await?;
-        let rows = sqlx::query(
+        let intents = sqlx::query_as(
             "SELECT id, username, queue, max_retries, run_at, next_attempt_at, deadline,
                     (extract(epoch FROM timeout) * 1000)::bigint AS timeout_ms, state
              FROM email_intents
@@ -42,7 +42,7 @@ impl Store {
         .bind(milliseconds(horizon))
         .fetch_all(&mut *transaction)
         .await?;
-        Ok(Claim { intents: rows::intents(&rows)?, transaction })
+        Ok(Claim { transaction, intents })
     }
 }
 

@@ -1,19 +1,19 @@
 //! What nobody finished: expired leases, tasks that Redis lost, mails that are too late.
 //!
-//! Takes: nothing but the database's clock. Gives: how many rows were put right. Does not: talk to Redis; what is overdue
+//! Gives: how many rows were put right. Does not: talk to Redis; what is overdue
 //! is handed to the caller, which makes sure that Redis knows.
 //!
-//! `clock_timestamp()` moves during a statement, so PostgreSQL would compare it with every row of an index; as a subquery
-//! it is read once and bounds the scan. Statements that change many rows skip locked ones: they wait
-//! for nobody, least of all for each other in a circle.
+//! `clock_timestamp()` moves during a statement, so PostgreSQL would compare it with every row of an index; as a
+//! subquery it is read once and bounds the scan. Statements that change many rows skip locked ones: they wait for
+//! nobody, least of all for each other in a circle.
 
-use super::{Store, StoreError, rows};
+use super::{Store, StoreError};
 use crate::Intent;
 use uuid::Uuid;
 
 impl Store {
-    /// Makes intents whose worker vanished owed again: each counts as a failure, the third as a reason to wait an hour, so
-    /// that a mail which kills its worker cannot keep the fleet down. Gives their number.
+    /// Makes intents whose worker vanished owed again: each counts as a failure, the third as a reason to wait an hour,
+    /// so that a mail which kills its worker cannot keep the fleet down. Gives their number.
     ///
     /// # Errors
     ///
@@ -22,8 +22,8 @@ impl Store {
         Ok(sqlx::query(EXPIRE_LEASES).bind(None::<Uuid>).execute(&self.pool).await?.rows_affected())
     }
 
-    /// Makes everything waiting again that was handed to a Redis of another incarnation: that one lost its data. What somebody
-    /// holds locked is left to [`overdue`](Self::overdue). Gives the number of intents.
+    /// Makes everything waiting again that was handed to a Redis of another incarnation: that one lost its data. Rows
+    /// that are locked are left to [`overdue`](Self::overdue). Gives the number of intents.
     ///
     /// # Errors
     ///
@@ -50,11 +50,12 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn overdue(&self, limit: u32) -> Result<Vec<Intent>, StoreError> {
-        let rows = sqlx::query(
+        let overdue = sqlx::query_as(
             "UPDATE email_intents AS intent SET dispatched_at = clock_timestamp()
              FROM (
                  SELECT id FROM email_intents
-                 WHERE state = 'dispatched' AND greatest(due_at, dispatched_at) < (SELECT clock_timestamp() - interval '10 seconds')
+                 WHERE state = 'dispatched'
+                   AND greatest(due_at, dispatched_at) < (SELECT clock_timestamp() - interval '10 seconds')
                  ORDER BY greatest(due_at, dispatched_at)
                  LIMIT $1
                  FOR UPDATE SKIP LOCKED
@@ -66,10 +67,11 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows::intents(&rows)?)
+        Ok(overdue)
     }
 
-    /// Gives up what could not be sent before its deadline; a mail being sent right now is left alone. Gives their number.
+    /// Gives up what could not be sent before its deadline; a mail being sent right now is left alone. Gives their
+    /// number.
     ///
     /// # Errors
     ///
@@ -90,7 +92,8 @@ impl Store {
     }
 }
 
-/// Ends expired leases: all of them, or that of the intent `$1`. Rows that somebody works on are left for the next time.
+/// Ends expired leases: all of them, or that of the intent `$1`. Rows that somebody works on are left for the next
+/// time.
 pub(super) const EXPIRE_LEASES: &str = "
 UPDATE email_intents AS intent
 SET state = CASE WHEN failures + 1 > max_retries THEN 'dead' ELSE 'waiting' END,

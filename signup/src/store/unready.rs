@@ -1,7 +1,7 @@
 //! What a failure to use the database means.
 //!
-//! Takes: an error of the store. Gives: an [`Unready`], by PostgreSQL's SQLSTATE (appendix A of its manual) or by what the TLS
-//! handshake came to. Does not: repeat the error, whose text may name users and addresses.
+//! Takes: an error of the store. Gives: an [`Unready`], by PostgreSQL's SQLSTATE (appendix A of its manual) or by what
+//! the TLS handshake came to. Does not: repeat the error, whose text may name users and addresses.
 
 use super::StoreError;
 use pipeline::Unready;

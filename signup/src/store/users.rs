@@ -3,11 +3,12 @@
 //! Takes: a parsed user with its hashed password, the policy in force, the keys. Gives: the user and the intent as
 //! committed. Does not: speak to Redis or SMTP.
 
-use super::{Store, StoreError, milliseconds, rows};
+use super::{
+    Store, StoreError, milliseconds,
+    new_intent::{insert_intent, message_id},
+};
 use crate::{EmailAddress, FullName, Intent, Policy, Username, verification::Keys};
 use jiff::Timestamp;
-use sqlx::Row as _;
-use sqlx::postgres::PgRow;
 use std::fmt;
 use uuid::Uuid;
 
@@ -30,7 +31,7 @@ impl fmt::Debug for NewUser {
 }
 
 /// A user as clients see it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct User {
     /// User name.
     pub username: String,
@@ -39,8 +40,10 @@ pub struct User {
     /// Address as the user wrote it.
     pub email: String,
     /// `0001-01-01T00:00:00Z` when never changed.
+    #[sqlx(try_from = "jiff_sqlx::Timestamp")]
     pub password_changed_at: Timestamp,
     /// When the transaction that created it began.
+    #[sqlx(try_from = "jiff_sqlx::Timestamp")]
     pub created_at: Timestamp,
 }
 
@@ -51,11 +54,13 @@ impl std::fmt::Debug for User {
 }
 
 /// What a signup committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Created {
     /// The user.
+    #[sqlx(flatten)]
     pub user: User,
     /// The mail owed. Its times are those of the insert; a slow commit moved the row's by its own duration.
+    #[sqlx(flatten)]
     pub intent: Intent,
 }
 
@@ -76,8 +81,8 @@ pub enum CreateError {
 impl Store {
     /// Creates a user together with the intent to send its verification mail and the hash of the mail's code.
     ///
-    /// `run_at` and `deadline` are stamped again inside a COMMIT that is slow (trigger `email_intents_stamp`), so the delay
-    /// counts from there. The code expires only after the first accepted send.
+    /// `run_at` and `deadline` are stamped again inside a COMMIT that is slow (trigger `email_intents_stamp`), so the
+    /// delay counts from there. The code expires only after the first accepted send.
     ///
     /// # Errors
     ///
@@ -85,7 +90,7 @@ impl Store {
     /// [`CreateError::Unavailable`].
     pub async fn create_user(&self, new: &NewUser, policy: &Policy, keys: &Keys) -> Result<Created, CreateError> {
         let intent = Uuid::now_v7();
-        let row = sqlx::query(CREATE_USER)
+        sqlx::query_as(CREATE_USER)
             .bind(new.username.as_str())
             .bind(&new.hashed_password)
             .bind(new.full_name.as_str())
@@ -104,13 +109,12 @@ impl Store {
             .bind(&keys.current_code(intent).hash()[..])
             .fetch_one(&self.pool)
             .await
-            .map_err(on_clash)?;
-        created(&row).map_err(|error| CreateError::Unavailable(error.into()))
+            .map_err(on_clash)
     }
 
     /// Waits as long as the commit of a signup takes, and changes nothing: a transaction whose only record in the
-    /// write-ahead log is a message that nobody reads. Whoever hides that an address is taken calls it in the place of the
-    /// commit.
+    /// write-ahead log is a message that nobody reads. A caller that hides that an address is taken calls it instead of
+    /// the commit.
     ///
     /// # Errors
     ///
@@ -119,22 +123,6 @@ impl Store {
         sqlx::query("SELECT pg_logical_emit_message(true, 'signup', '')").execute(&self.pool).await?;
         Ok(())
     }
-}
-
-/// The Message-ID of every copy of an intent's mail (RFC 5322, 3.6.4), with its angle brackets.
-pub(super) fn message_id(intent: Uuid, policy: &Policy) -> String {
-    format!("<{intent}@{}>", policy.message_id_domain)
-}
-
-pub(super) fn created(row: &PgRow) -> Result<Created, sqlx::Error> {
-    let user = User {
-        username: row.try_get("username")?,
-        full_name: row.try_get("full_name")?,
-        email: row.try_get("email")?,
-        password_changed_at: rows::timestamp(row, "password_changed_at")?,
-        created_at: rows::timestamp(row, "created_at")?,
-    };
-    Ok(Created { user, intent: rows::intent(row)? })
 }
 
 /// Tells the two clashes apart by the name of the violated constraint.
@@ -146,14 +134,16 @@ fn on_clash(error: sqlx::Error) -> CreateError {
     }
 }
 
-const CREATE_USER: &str = "
+const CREATE_USER: &str = concat!(
+    "
 WITH new_user AS (
     INSERT INTO users (username, hashed_password, full_name, email, email_canonical)
     VALUES ($1, $2, $3, $4, $5)
     RETURNING username, full_name, email, password_changed_at, created_at
 ), new_intent AS (
-    INSERT INTO email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries, deadline,
-                               timeout, public_url, link_ttl, message_id, key_id)
+    ",
+    insert_intent!(),
+    "
     SELECT $6, 'verification', username, email, 1, $7::bigint * interval '1 millisecond',
            clock_timestamp() + $7::bigint * interval '1 millisecond', $8, $9::bigint,
            clock_timestamp() + ($7::bigint + $10::bigint) * interval '1 millisecond',
@@ -167,4 +157,5 @@ WITH new_user AS (
 SELECT new_user.username, new_user.full_name, new_user.email, new_user.password_changed_at, new_user.created_at,
        new_intent.id, new_intent.queue, new_intent.max_retries, new_intent.run_at, new_intent.next_attempt_at,
        new_intent.deadline, $11::bigint AS timeout_ms, new_intent.state
-FROM new_user, new_intent";
+FROM new_user, new_intent"
+);

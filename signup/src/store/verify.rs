@@ -1,11 +1,10 @@
 //! A click on the link of a verification mail.
 //!
-//! Takes: the link's two parts. Gives: a verified user, or a reason a client can act on. Does not: tell a wrong id from a
-//! wrong code.
+//! Takes: the link's two parts. Gives: a verified user, or a reason a client can act on. Does not: tell a wrong id from
+//! a wrong code.
 
 use super::{Store, StoreError, is_storable};
 use crate::verification;
-use sqlx::Row as _;
 
 /// The address was not verified.
 #[derive(Debug, thiserror::Error)]
@@ -53,20 +52,20 @@ impl Store {
         if verified == 1 {
             return Ok(());
         }
-        let row = sqlx::query(WHY_NOT).bind(email_id).bind(&hash[..]).bind(code).fetch_optional(&self.pool).await?;
-        let Some(row) = row else { return Err(VerifyError::NotFound) };
-        match row.try_get("reason")? {
-            "address changed" => Err(VerifyError::AddressChanged),
-            "used" => Err(VerifyError::Used),
-            "expired" => Err(VerifyError::Expired),
+        let why_not = sqlx::query_scalar::<_, String>(WHY_NOT).bind(email_id).bind(&hash[..]).bind(code);
+        match why_not.fetch_optional(&self.pool).await?.as_deref() {
+            None => Err(VerifyError::NotFound),
+            Some("address changed") => Err(VerifyError::AddressChanged),
+            Some("used") => Err(VerifyError::Used),
+            Some("expired") => Err(VerifyError::Expired),
             // Used by a verified user, or by another click between the two statements.
-            _ => Ok(()),
+            Some(_) => Ok(()),
         }
     }
 }
 
-/// Locks the user first, as a change of the address does. A mail still owed to the user is left to its worker, which finds
-/// the user verified and cancels it.
+/// Locks the user first, as a change of the address does. A mail still owed to the user is left to its worker, which
+/// finds the user verified and cancels it.
 const VERIFY: &str = "
 WITH owner AS (
     SELECT users.username, users.email

@@ -39,7 +39,7 @@ async fn a_thread_that_rests_gives_its_memory_back() {
 
 /// Blocks of memory that the only thread keeps.
 async fn kept(hashing: &Hashing) -> usize {
-    hashing.place().expect("a place").run(|memory| Ok(memory.len())).await.expect("a size")
+    hashing.permit().expect("a permit").run(|memory| Ok(memory.len())).await.expect("a size")
 }
 
 /// Holds the only thread of `hashing` until the sender is used or dropped.
@@ -55,11 +55,11 @@ async fn when_the_places_are_taken_the_next_is_told_busy() {
     let release = held(&hashing);
     let mut first = Box::pin(hashing.hash(password("secret")));
     assert!(futures_poll_once(&mut first).is_none(), "the first waits for the thread");
-    assert!(!hashing.is_crowded());
+    assert!(!hashing.is_saturated());
     let mut second = Box::pin(hashing.hash(password("secret")));
     assert!(futures_poll_once(&mut second).is_none(), "the second waits for the first");
-    assert!(hashing.is_crowded());
-    assert!(matches!(hashing.hash(password("secret")).await, Err(HashError::Busy)));
+    assert!(hashing.is_saturated());
+    assert!(matches!(hashing.hash(password("secret")).await, Err(HashError::QueueFull)));
     drop(release);
     assert!(first.await.is_ok() && second.await.is_ok());
 }
@@ -67,10 +67,10 @@ async fn when_the_places_are_taken_the_next_is_told_busy() {
 #[tokio::test]
 async fn a_place_that_was_taken_is_kept_until_its_password_is_hashed_or_it_is_dropped() {
     let hashing = Hashing::new(1, 0);
-    let place = hashing.place().expect("the only place");
-    assert!(matches!(hashing.hash(password("secret")).await, Err(HashError::Busy)));
-    assert!(place.hash(password("secret")).await.is_ok());
-    drop(hashing.place().expect("free again"));
+    let permit = hashing.permit().expect("the only permit");
+    assert!(matches!(hashing.hash(password("secret")).await, Err(HashError::QueueFull)));
+    assert!(permit.hash(password("secret")).await.is_ok());
+    drop(hashing.permit().expect("free again"));
     assert!(hashing.hash(password("secret")).await.is_ok());
 }
 
@@ -81,17 +81,17 @@ async fn a_hash_whose_caller_left_gives_its_place_back_without_being_made() {
     let mut waiting = Box::pin(hashing.hash(password("secret")));
     assert!(futures_poll_once(&mut waiting).is_none());
     drop((waiting, release));
-    drop(hashing.places.clone().acquire_owned().await.expect("given back"));
+    drop(hashing.permits.clone().acquire_owned().await.expect("given back"));
     assert_eq!(kept(&hashing).await, 0);
 }
 
 #[tokio::test]
 async fn a_panic_is_told_to_its_caller_and_the_thread_goes_on() {
     let hashing = Hashing::new(1, 0);
-    let place = hashing.place().expect("a place");
-    let panicked = place.run(|_| -> Result<(), HashFailure> { panic!("a test panic") }).await;
+    let permit = hashing.permit().expect("a permit");
+    let panicked = permit.run(|_| -> Result<(), HashFailure> { panic!("a test panic") }).await;
     assert!(matches!(panicked, Err(HashError::Failed(HashFailure::Interrupted))), "{panicked:?}");
-    drop(hashing.places.clone().acquire_owned().await.expect("given back"));
+    drop(hashing.permits.clone().acquire_owned().await.expect("given back"));
     assert!(hashing.hash(password("secret")).await.is_ok());
 }
 

@@ -1,8 +1,6 @@
 //! Intents for the tasks of Go producers, and the figures.
 
-mod harness;
-
-use harness::Fixture;
+use crate::fixture::Fixture;
 use signup::{IntentFor, State};
 use std::time::Duration;
 use uuid::Uuid;

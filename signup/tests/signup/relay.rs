@@ -1,13 +1,11 @@
 //! Claims of waiting intents, and what happens when Redis loses them.
 
-mod harness;
-
-use harness::{Fixture, LEASE};
+use crate::fixture::{Fixture, LEASE};
 use signup::{LeaseOutcome, State};
 use std::{collections::BTreeSet, time::Duration};
 use uuid::Uuid;
 
-const HORIZON: Duration = Duration::from_secs(60);
+const LOOKAHEAD: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn two_relays_never_share_a_row() {
@@ -16,8 +14,8 @@ async fn two_relays_never_share_a_row() {
     for number in 0..6 {
         owed.insert(fixture.sign_up(&format!("user{number}")).await.intent.id);
     }
-    let first = fixture.store.claim_waiting(4, HORIZON).await.expect("claim");
-    let second = fixture.store.claim_waiting(4, HORIZON).await.expect("claim");
+    let first = fixture.store.claim_waiting(4, LOOKAHEAD).await.expect("claim");
+    let second = fixture.store.claim_waiting(4, LOOKAHEAD).await.expect("claim");
     let ids = |claim: &signup::Claim| claim.intents().iter().map(|intent| intent.id).collect::<BTreeSet<Uuid>>();
     assert_eq!((first.intents().len(), second.intents().len()), (4, 2));
     assert_eq!(ids(&first).union(&ids(&second)).copied().collect::<BTreeSet<_>>(), owed);
@@ -27,18 +25,18 @@ async fn two_relays_never_share_a_row() {
 async fn a_claim_that_is_dropped_leaves_its_rows_waiting() {
     let fixture = Fixture::new().await;
     let id = fixture.sign_up("alice").await.intent.id;
-    drop(fixture.store.claim_waiting(10, HORIZON).await.expect("claim"));
+    drop(fixture.store.claim_waiting(10, LOOKAHEAD).await.expect("claim"));
     // The dropped transaction is rolled back in the background; whoever wants the lock waits for that.
     let state: String = sqlx::query_scalar("SELECT state FROM email_intents FOR UPDATE")
         .fetch_one(&fixture.sql)
         .await
         .expect("the row");
     assert_eq!(state, "waiting");
-    let again = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
+    let again = fixture.store.claim_waiting(10, LOOKAHEAD).await.expect("claim");
     assert_eq!(again.intents().len(), 1);
     again.dispatched("redis-1").await.expect("marked");
     assert_eq!(fixture.state(id).await, State::Dispatched);
-    assert_eq!(fixture.store.claim_waiting(10, HORIZON).await.expect("claim").intents(), []);
+    assert_eq!(fixture.store.claim_waiting(10, LOOKAHEAD).await.expect("claim").intents(), []);
 }
 
 #[tokio::test]
@@ -49,7 +47,7 @@ async fn rows_beyond_the_horizon_stay_and_the_earliest_come_first() {
         fixture.policy.delay = Duration::from_secs(delay_seconds);
         ids.push(fixture.sign_up(name).await.intent.id);
     }
-    let claim = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
+    let claim = fixture.store.claim_waiting(10, LOOKAHEAD).await.expect("claim");
     let claimed: Vec<Uuid> = claim.intents().iter().map(|intent| intent.id).collect();
     assert_eq!(claimed, [ids[1], ids[0]]);
 }
@@ -58,7 +56,7 @@ async fn rows_beyond_the_horizon_stay_and_the_earliest_come_first() {
 async fn a_relay_that_stands_still_does_not_keep_its_rows_from_others() {
     let fixture = Fixture::new().await;
     let id = fixture.sign_up("alice").await.intent.id;
-    let stuck = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
+    let stuck = fixture.store.claim_waiting(10, LOOKAHEAD).await.expect("claim");
     // Waits for the row's lock, which only the end of the claim's transaction gives.
     let leasing = fixture.store.lease(id, "worker", LEASE);
     let outcome = tokio::time::timeout(Duration::from_secs(30), leasing).await.expect("not locked for ever");
@@ -81,7 +79,7 @@ async fn a_look_reads_what_is_due_and_not_what_waits_for_a_later_time() {
              ANALYZE email_intents;",
         )
         .await;
-    let claim = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
+    let claim = fixture.store.claim_waiting(10, LOOKAHEAD).await.expect("claim");
     assert_eq!(claim.intents().len(), 1);
     drop(claim);
     fixture.store.overdue(10).await.expect("asked");
@@ -111,11 +109,11 @@ async fn a_row_that_a_slow_commit_still_hides_is_not_claimed_and_not_forgotten()
     .execute(&mut *transaction)
     .await
     .expect("inserted");
-    let claim = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
+    let claim = fixture.store.claim_waiting(10, LOOKAHEAD).await.expect("claim");
     assert_eq!(claim.intents().iter().map(|intent| intent.id).collect::<Vec<_>>(), [first]);
     claim.dispatched("redis-1").await.expect("marked");
     transaction.commit().await.expect("commit");
-    let claim = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
+    let claim = fixture.store.claim_waiting(10, LOOKAHEAD).await.expect("claim");
     assert_eq!(claim.intents().iter().map(|intent| intent.id).collect::<Vec<_>>(), [late]);
 }
 
@@ -123,9 +121,9 @@ async fn a_row_that_a_slow_commit_still_hides_is_not_claimed_and_not_forgotten()
 async fn what_another_incarnation_of_redis_was_told_waits_again() {
     let fixture = Fixture::new().await;
     let old = fixture.sign_up("old").await.intent.id;
-    fixture.store.claim_waiting(10, HORIZON).await.expect("claim").dispatched("redis-1").await.expect("marked");
+    fixture.store.claim_waiting(10, LOOKAHEAD).await.expect("claim").dispatched("redis-1").await.expect("marked");
     let new = fixture.sign_up("new").await.intent.id;
-    fixture.store.claim_waiting(10, HORIZON).await.expect("claim").dispatched("redis-2").await.expect("marked");
+    fixture.store.claim_waiting(10, LOOKAHEAD).await.expect("claim").dispatched("redis-2").await.expect("marked");
     // Leased before it was marked: nobody knows which Redis has its retry.
     let unmarked = fixture.leased("unmarked").await;
     let again = Duration::from_secs(100);
@@ -144,7 +142,7 @@ async fn what_another_incarnation_of_redis_was_told_waits_again() {
 async fn a_row_that_somebody_holds_locked_does_not_keep_the_others_from_a_new_redis() {
     let fixture = Fixture::new().await;
     let [held, free] = [fixture.sign_up("held").await.intent.id, fixture.sign_up("free").await.intent.id];
-    fixture.store.claim_waiting(10, HORIZON).await.expect("claim").dispatched("redis-1").await.expect("marked");
+    fixture.store.claim_waiting(10, LOOKAHEAD).await.expect("claim").dispatched("redis-1").await.expect("marked");
     let mut holder = fixture.sql.begin().await.expect("a transaction");
     sqlx::query("SELECT FROM email_intents WHERE id = $1 FOR UPDATE")
         .bind(held)
@@ -160,7 +158,7 @@ async fn a_row_that_somebody_holds_locked_does_not_keep_the_others_from_a_new_re
 async fn a_lease_waits_for_a_claim_and_the_mark_does_not_undo_the_lease() {
     let fixture = Fixture::new().await;
     let id = fixture.sign_up("alice").await.intent.id;
-    let claim = fixture.store.claim_waiting(10, HORIZON).await.expect("claim");
+    let claim = fixture.store.claim_waiting(10, LOOKAHEAD).await.expect("claim");
     let leasing = tokio::spawn({
         let store = fixture.store.clone();
         async move { store.lease(id, "worker", LEASE).await }
@@ -178,7 +176,7 @@ async fn overdue_intents_are_given_once_per_ten_seconds_the_longest_neglected_fi
     for name in ["first", "second", "fresh"] {
         ids.push(fixture.sign_up(name).await.intent.id);
     }
-    fixture.store.claim_waiting(10, HORIZON).await.expect("claim").dispatched("redis-1").await.expect("marked");
+    fixture.store.claim_waiting(10, LOOKAHEAD).await.expect("claim").dispatched("redis-1").await.expect("marked");
     for (id, seconds) in [(ids[0], 20), (ids[1], 30)] {
         let times = format!("dispatched_at = now() - interval '{seconds} s', run_at = now() - interval '{seconds} s'");
         fixture.set(&times, id).await;

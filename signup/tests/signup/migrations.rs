@@ -1,8 +1,6 @@
 //! The schema: on an empty database, over the Go program's, from several replicas at once.
 
-mod harness;
-
-use harness::{Fixture, new_user};
+use crate::fixture::{Fixture, new_user};
 use signup::{CreateError, Store, VerifyError};
 
 /// The Go program's tables after its five migrations, with rows as it writes them.

@@ -1,9 +1,8 @@
 //! What the tests of the store share: a fresh database with the schema, a policy, keys, and ways to bend time in SQL.
 //!
-//! Every test has its own database on one real PostgreSQL. Time is bent by moving the stored times, because everything is
-//! decided by the database's clock.
+//! Every test has its own database on one real PostgreSQL. Time is bent by moving the stored times, because everything
+//! is decided by the database's clock.
 
-#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has to stop there")]
 
 use signup::{Created, EmailAddress, FullName, Keys, LeaseOutcome, Leased, NewUser, Policy, State, Store, Username};

@@ -1,8 +1,6 @@
 //! Signups that are committed together: each as if it had come alone.
 
-mod harness;
-
-use harness::{Fixture, new_user};
+use crate::fixture::{Fixture, new_user};
 use signup::{CreateError, Created, GroupCommit, NewUser, Policy};
 use std::{sync::Arc, time::Duration};
 

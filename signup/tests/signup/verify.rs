@@ -1,8 +1,6 @@
 //! Clicks on links, good and bad ones.
 
-mod harness;
-
-use harness::Fixture;
+use crate::fixture::Fixture;
 use signup::{LeaseOutcome, State, VerifyError};
 use std::time::Duration;
 
@@ -131,7 +129,7 @@ async fn verification_cancels_a_mail_that_is_owed_but_not_one_being_sent() {
     let retry = Duration::from_secs(60);
     fixture.store.record_retry(owed.intent.id, owed.epoch, "unknown", "", true, retry).await.expect("again");
     fixture.store.verify_email(owed.email_id, &fixture.code(&owed)).await.expect("the copy did arrive");
-    let outcome = fixture.store.lease(owed.intent.id, "worker", harness::LEASE).await.expect("asked");
+    let outcome = fixture.store.lease(owed.intent.id, "worker", crate::fixture::LEASE).await.expect("asked");
     assert_eq!(outcome, LeaseOutcome::Settled(State::Cancelled));
 
     let sending = fixture.leased("sending").await;
@@ -162,6 +160,6 @@ async fn the_mail_of_a_user_verified_by_other_means_is_cancelled_when_its_turn_c
     let fixture = Fixture::new().await;
     let id = fixture.sign_up("alice").await.intent.id;
     fixture.execute("UPDATE users SET is_email_verified = true WHERE username = 'alice'").await;
-    let outcome = fixture.store.lease(id, "worker", harness::LEASE).await.expect("asked");
+    let outcome = fixture.store.lease(id, "worker", crate::fixture::LEASE).await.expect("asked");
     assert_eq!(outcome, LeaseOutcome::Settled(State::Cancelled));
 }

@@ -1,8 +1,6 @@
 //! The right to send one mail: who gets it, when, and what becomes of it when its holder vanishes.
 
-mod harness;
-
-use harness::{Fixture, LEASE};
+use crate::fixture::{Fixture, LEASE};
 use signup::{LeaseOutcome, RecordError, State};
 use std::time::Duration;
 use uuid::Uuid;

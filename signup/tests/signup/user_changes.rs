@@ -1,8 +1,6 @@
 //! Users that are deleted or change their address while a mail is owed or being sent.
 
-mod harness;
-
-use harness::{Fixture, LEASE, new_user};
+use crate::fixture::{Fixture, LEASE, new_user};
 use signup::{CreateError, LeaseOutcome, RecordError, State};
 
 #[tokio::test]

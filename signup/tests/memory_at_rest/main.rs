@@ -1,6 +1,7 @@
 //! What a process keeps of the memory that hashing took, with the allocator of `api`.
 //!
-//! A test program of its own, because the allocator is the whole program's, and so is the memory that the kernel counts.
+//! A test program of its own, because the allocator is the whole program's, and so is the memory that the kernel
+//! counts.
 
 use signup::{Hashing, Password};
 use std::time::Duration;

@@ -1,8 +1,6 @@
 //! A signup: user, intent and code, together or not at all.
 
-mod harness;
-
-use harness::{Fixture, new_user};
+use crate::fixture::{Fixture, new_user};
 use signup::{CreateError, State};
 use std::time::Duration;
 

@@ -1,8 +1,6 @@
 //! What came of an attempt, and the four ways an intent stops being owed.
 
-mod harness;
-
-use harness::{Fixture, keys};
+use crate::fixture::{Fixture, keys};
 use signup::{RecordError, RetryOutcome, State};
 use std::time::Duration;
 

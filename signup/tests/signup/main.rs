@@ -1,0 +1,14 @@
+//! The domain and its statements, on a real PostgreSQL: every function of the store is run by a test of this program.
+
+mod create_user;
+mod fixture;
+mod group_commit;
+mod intents;
+mod lease;
+mod migrations;
+mod record;
+mod relay;
+mod unready;
+mod user_changes;
+mod verification;
+mod verify;

@@ -96,8 +96,8 @@ fn start_inbox(programs: &Path, folder: &Path) -> anyhow::Result<Program> {
 }
 
 async fn ready(program: Program) -> anyhow::Result<Program> {
-    let (admin, start) = (program.address("admin")?, Instant::now());
-    let mut requests = Requests::open(admin).await?;
+    let mut requests = Requests::open(program.address("admin")?).await?;
+    let start = Instant::now();
     loop {
         let answer = requests.get("/readyz").await?;
         if answer.status == 200 {

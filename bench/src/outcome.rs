@@ -41,7 +41,8 @@ impl Outcome {
             Better::Higher => ratios(&paired, &baseline),
             Better::Lower => ratios(&baseline, &paired),
         };
-        let (spread, ratio) = (Spread::of(&ours)?, Spread::of(&times));
+        let spread = Spread::of(&ours)?;
+        let ratio = Spread::of(&times);
         let reached = match goal.target {
             Target::AtMost(limit) => Some(spread.median <= limit),
             Target::AtLeast(limit) => Some(spread.median >= limit),

@@ -98,8 +98,9 @@ struct Started {
 fn start(connection: Connection, queues: &[Weighted], concurrency: usize, handler: impl queue::Handler) -> Started {
     let queues =
         queues.iter().map(|queue| QueuePriority { name: queue.name.clone(), priority: queue.weight, paused: false });
-    let (queues, retry) = (queues.collect(), RetryPolicy::default());
-    let sender = watch::Sender::new(Settings { queues, strict_priority: false, concurrency, retry });
+    let settings =
+        Settings { queues: queues.collect(), strict_priority: false, concurrency, retry: RetryPolicy::default() };
+    let sender = watch::Sender::new(settings);
     let server = Server::start(connection, sender.subscribe(), Duration::from_secs(1), handler);
     Started { server, _settings: sender }
 }

@@ -20,8 +20,8 @@ pub(crate) fn markdown(outcomes: &[Outcome]) -> String {
             Some(false) => "**no**",
             None => "-",
         };
-        let (work, ours, target) = (outcome.work, show(outcome.ours), &outcome.target);
-        format!("| {work} | {ours} | {baseline} | {ratio} | {target} | {reached} |\n")
+        let ours = show(outcome.ours);
+        format!("| {} | {ours} | {baseline} | {ratio} | {} | {reached} |\n", outcome.work, outcome.target)
     });
     format!("{HEADER}\n{}", lines.collect::<String>())
 }
@@ -41,7 +41,8 @@ mod tests {
 
     #[test]
     fn a_row_shows_both_sides_the_ratio_and_the_verdict() {
-        let (unit, target) = (Unit::Milliseconds, Target::AtMost(2.0));
+        let unit = Unit::Milliseconds;
+        let target = Target::AtMost(2.0);
         let goal = Goal { key: "p50", work: "wait, p50", unit, better: Better::Lower, target };
         let rounds = [Measured::against("p50", 4.0, 400.0), Measured::against("p50", 3.0, 600.0)];
         let outcome = Outcome::of(&goal, &rounds).expect("measured");

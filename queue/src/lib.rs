@@ -1,5 +1,5 @@
-//! A task queue in Redis, compatible with Go's asynq v0.26.0 on the wire: both kinds of producers, workers and tools share
-//! one Redis. Does not know what the tasks are about.
+//! A task queue in Redis, compatible with Go's asynq v0.26.0 on the wire: both kinds of producers, workers and tools
+//! share one Redis. Does not know what the tasks are about.
 //!
 //! ```
 //! use queue::{Client, Connection, Handler, Job, QueuePriority, RetryPolicy, Server, Settings, Task, TaskError};
@@ -45,7 +45,8 @@
 //!
 //! # Guarantees
 //!
-//! - A task is run at least once, and a success whose write Redis accepted is never run again. What Redis loses, we lose.
+//! - A task is run at least once, and a success whose write Redis accepted is never run again. What Redis loses, we
+//!   lose.
 //! - Only the holder of a task's lease can end, extend or hand back the attempt: every write-back carries a fencing
 //!   token.
 //! - Every script is one atomic transition, may be repeated, and ends what it began also when Redis is out of memory.
@@ -53,13 +54,13 @@
 //!
 //! # Observability
 //!
-//! The handler runs in a span `task` with `task.id`, `queue.name` and `task.attempt` (from 1); headers of a task, such as
-//! a trace context, are carried unchanged. Payloads and errors of handlers are not logged.
+//! The handler runs in a span `task` with `task.id`, `queue.name` and `task.attempt` (from 1); headers of a task, such
+//! as a trace context, are carried unchanged. Payloads and errors of handlers are not logged.
 //!
 //! # Not implemented
 //!
-//! Groups (a due task of a group is handed to Go's aggregator), the periodic scheduler, results, workflows. Redis Cluster
-//! and Sentinel are not connected to, though the keys keep Cluster's rules. Needs Redis 6.2 or newer.
+//! Groups (a due task of a group is handed to Go's aggregator), the periodic scheduler, results, workflows. Redis
+//! Cluster and Sentinel are not connected to, though the keys keep Cluster's rules. Needs Redis 6.2 or newer.
 //!
 //! # Layout
 //!

@@ -163,7 +163,8 @@ impl Times {
 
 /// The encoded fields numbered beyond those of v0.26.0.
 fn unknown_fields(bytes: &[u8]) -> Result<Vec<u8>, prost::DecodeError> {
-    let (mut rest, mut unknown) = (bytes, Vec::new());
+    let mut rest = bytes;
+    let mut unknown = Vec::new();
     while !rest.is_empty() {
         let (tag, wire_type) = decode_key(&mut rest)?;
         let value = rest;

@@ -42,11 +42,13 @@ impl Journal {
 
     /// Waits until `count` mails were accepted.
     pub(super) async fn wait_for(&mut self, count: usize) -> anyhow::Result<()> {
-        let (mut last, mut change) = (0, Instant::now());
+        let mut last = 0;
+        let mut change = Instant::now();
         while self.accepted_at_ns.len() < count {
             self.read()?;
             if self.accepted_at_ns.len() > last {
-                (last, change) = (self.accepted_at_ns.len(), Instant::now());
+                last = self.accepted_at_ns.len();
+                change = Instant::now();
             }
             ensure!(change.elapsed() < STALL_TIMEOUT, "only {last} of {count} mails arrived");
             tokio::time::sleep(POLL_INTERVAL).await;

@@ -85,7 +85,8 @@ async fn mail(programs: &Path, phase: Duration) -> anyhow::Result<f64> {
     let answer = Requests::open(deployment.inbox.address("http")?).await?.post_json("/rules", rule).await?;
     ensure!(answer.status < 300, "the inbox refused the rule: {}", String::from_utf8_lossy(&answer.body));
     let mut journal = Journal::at_end(&deployment.journal())?;
-    let (api, first) = (deployment.api().await?, deployment.worker().await?);
+    let api = deployment.api().await?;
+    let first = deployment.worker().await?;
     super::signups::sign_up(api.address("http")?, 0, 1).await?;
     wait_until_sending(&deployment).await?;
     let _second = deployment.worker().await?;
@@ -97,7 +98,8 @@ async fn mail(programs: &Path, phase: Duration) -> anyhow::Result<f64> {
 }
 
 async fn wait_until_sending(deployment: &Deployment) -> anyhow::Result<()> {
-    let (store, start) = (Store::connect(&deployment.database_uri, None, 1)?, Instant::now());
+    let store = Store::connect(&deployment.database_uri, None, 1)?;
+    let start = Instant::now();
     while store.counts().await?.by_state[&State::Sending] == 0 {
         ensure!(start.elapsed() < TIMEOUT, "no worker began with the mail");
         tokio::time::sleep(Duration::from_millis(50)).await;

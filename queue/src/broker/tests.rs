@@ -2,6 +2,7 @@
 
 mod ensure;
 mod fencing;
+mod forgetting;
 mod heartbeat;
 mod transitions;
 mod upkeep;

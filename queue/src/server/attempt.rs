@@ -58,7 +58,8 @@ impl Work {
 }
 
 fn spawn<H: Handler>(work: Work, handler: Arc<H>, stored: Stored) {
-    let (shared, number) = (Arc::clone(&work.shared), work.attempt.held.number);
+    let shared = Arc::clone(&work.shared);
+    let number = work.attempt.held.number;
     let slot = Slot::take(&shared);
     let task = tokio::spawn(async move {
         let outcome = run(&work, &*handler, stored).await;

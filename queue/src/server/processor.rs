@@ -73,8 +73,8 @@ async fn dispatch<H: Handler>(mut dispatcher: Dispatcher<H>, mut settings: watch
     }
 }
 
-/// A dequeue that got no reply. Its tasks are ours, but unknown to us; and it may reach Redis even after the first reclaim,
-/// with the last bytes of the old connection. What happens to it:
+/// A dequeue that got no reply. Its tasks are ours, but unknown to us; and it may reach Redis even after the first
+/// reclaim, with the last bytes of the old connection. What happens to it:
 ///
 /// 1. No reply: it is put into `Dispatcher::lost`, to be reclaimed before the next dequeue.
 /// 2. The reclaim finds tasks: they start under leases extended just now, and it leaves `lost`.

@@ -63,7 +63,8 @@ async fn the_task_of_a_killed_worker_runs_elsewhere_when_its_lease_of_30_seconds
 async fn a_worker_killed_between_the_handler_and_the_ack_leaves_a_task_that_runs_again() {
     let redis = Arc::new(Redis::start().unwrap());
     let fixture = Fixture::at(redis.uri(0));
-    let (silenced, paused) = (Arc::clone(&redis), Arc::new(Semaphore::new(0)));
+    let silenced = Arc::clone(&redis);
+    let paused = Arc::new(Semaphore::new(0));
     let reported = Arc::clone(&paused);
     let silencing = answer(move |_| {
         let (redis, reported) = (Arc::clone(&silenced), Arc::clone(&reported));

@@ -4,7 +4,6 @@
 use super::{FAILED, Fixture, M0, NOW, at, lease, next_attempt, stored, t1, with_id};
 use crate::{
     broker::{Guard, Settled},
-    clock::Now,
     task::Enqueued,
 };
 use std::time::Duration;
@@ -232,26 +231,4 @@ async fn fields_of_a_newer_asynq_survive_a_retry() {
         .retry(&fixture.keys, "T1", Guard::Token("A"), next_attempt(&message, Duration::ZERO, true), NOW)
         .await
         .unwrap();
-}
-
-#[tokio::test]
-async fn the_incarnation_changes_only_with_the_loss_of_the_data() {
-    let fixture = Fixture::new();
-    assert_eq!(fixture.broker.incarnation("one").await.unwrap(), "one");
-    assert_eq!(fixture.broker.incarnation("two").await.unwrap(), "one");
-    fixture.redis(&["DEL", "asynq:incarnation"]).await;
-    assert_eq!(fixture.broker.incarnation("two").await.unwrap(), "two");
-}
-
-#[tokio::test]
-async fn the_scripts_are_loaded_again_after_a_flush_also_within_a_pipeline() {
-    let fixture = Fixture::new();
-    fixture.broker.enqueue(&with_id("a"), NOW).await.unwrap();
-    fixture.redis(&["SCRIPT", "FLUSH"]).await;
-    let mut tasks = vec![with_id("b"), with_id("c")];
-    tasks[1].process_at = Some(at(60));
-    assert_eq!(fixture.broker.enqueue_many(&tasks, NOW).await.unwrap(), [Enqueued::Added, Enqueued::Added]);
-    fixture.redis(&["SCRIPT", "FLUSH"]).await;
-    assert_eq!(fixture.dequeue("A", 9, NOW).await.len(), 2);
-    assert_eq!(fixture.broker.forward(&[&fixture.keys], Now(NOW.0 + 61_000_000_000)).await.unwrap()[0].forwarded, 1);
 }

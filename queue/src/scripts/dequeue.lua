@@ -2,12 +2,12 @@
 -- KEYS[1] pending, [2] paused, [3] active, [4] lease
 -- ARGV[1] task key prefix, [2] lease expiry (s), [3] fencing token, [4] N
 -- Returns id, message, id, message, ... ; empty when paused or nothing is pending.
--- The token and the expiry stay in private hash fields: a later write-back must know the token and find the lease at that
--- expiry, or another worker (perhaps Go's) has had the task in between. An id without a message, or whose key is no hash, is
--- dropped.
+-- The token and the expiry stay in private hash fields: a later write-back must know the token and find the lease at
+-- that expiry, or another worker (perhaps Go's) has had the task in between. An id without a message, or whose key is
+-- no hash, is dropped.
 -- Redis takes nothing back when a script fails in the middle, so everything is read before the first write, and no step
--- leaves an id outside of all containers: ids are in active before they leave pending, and what follows was tried without
--- effect first (an RPOP of nothing, a ZADD of no member).
+-- leaves an id outside of all containers: ids are in active before they leave pending, and what follows was tried
+-- without effect first (an RPOP of nothing, a ZADD of no member).
 -- The first write is an RPOP because Redis lets a script that began with it finish even when memory is short.
 if redis.call("EXISTS", KEYS[2]) == 1 then
   return {}

@@ -1,6 +1,6 @@
 -- Makes tasks of one queue run no later than asked:
---   absent, archived, completed -> pending | scheduled (a new task); scheduled, retry -> earlier | pending; others stay,
---   unless Redis lost (evicted, deleted) the list they should be in: then they are absent.
+--   absent, archived, completed -> pending | scheduled (a new task); scheduled, retry -> earlier | pending; others
+--   stay, unless Redis lost (evicted, deleted) the list they should be in: then they are absent.
 -- KEYS[1] pending, [2] scheduled, [3] retry, [4] archived, [5] completed, [6] active, [7] lease
 -- ARGV[1] task key prefix, [2] now (ns), [3] now (ms), [4] wake channel, [5] queue name,
 --         then per task: id, message, due (s), due (ms)

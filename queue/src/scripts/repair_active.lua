@@ -3,9 +3,9 @@
 -- ARGV[1] task key prefix, [2] lease expiry (s) for a task that has none, [3] entries to read, at most, [4] now (s)
 -- Returns the number of repairs.
 --   in active without a message      -> dropped
---   in active without a lease        -> gets the lease its holder last wrote while that lasts; else a fresh one, which any
---                                       recoverer finds expired, and the old holder is fenced off: a Go worker, which leaves
---                                       our fields as they are, may have the task by now
+--   in active without a lease        -> gets the lease its holder last wrote while that lasts; else a fresh one, which
+--                                       any recoverer finds expired, and the old holder is fenced off: a Go worker,
+--                                       which leaves our fields as they are, may have the task by now
 --   in lease, but not active by state -> dropped from lease
 --   in lease, active by state, not in the list -> put back into the list
 local repairs, listed = 0, {}

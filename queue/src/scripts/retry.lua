@@ -1,7 +1,8 @@
 -- active -> retry.
 -- KEYS[1] active, [2] lease, [3] retry, [4] processed, [5] processed of the day, [6] failed, [7] failed of the day
 -- ARGV[1] task key prefix, [2] expiry of the day's counters (s), [3] wake channel, [4] id, [5] fencing token,
---         [6] lease expiry (s) seen by a recoverer, which has no token, [7] message, [8] due (s), [9] due (ms), [10] 1 counted
+--         [6] lease expiry (s) seen by a recoverer, which has no token, [7] message, [8] due (s), [9] due (ms),
+--         [10] 1 counted
 -- Returns 1 done, 0 the lease is not the caller's (for a recoverer: was extended or taken meanwhile).
 local id = ARGV[4]
 local key = ARGV[1] .. id

@@ -6,29 +6,36 @@
 //!
 //! # Layout
 //!
-//! - `connection`: the dialogue, step by step; `addresses`: to the address that answers first
-//! - [`class`]: what its end means
-//! - [`reply`]: what the server said
+//! - `connection`: the dialogue, step by step (`reached` says which); `addresses`: to the address that answers first
+//! - `commands`, `sign_in`: what is said; `offers`: what the server can
+//! - `wire`, `stream`, `replies`: over TCP or TLS, in bytes; `tls`: whom we trust
+//! - [`reply`]: what the server said; [`class`]: what its end means
 //! - [`breaker`]: no tasks while the server is down
-//! - `pace`: no more per second than allowed
-//! - `pool`, `tls`, `stream`: connections kept, trusted, encrypted
+//! - `pace`: no more per second than allowed; `pool`: connections kept
 
 mod addresses;
 pub mod breaker;
 pub mod class;
+mod commands;
 mod connection;
+mod offers;
 pub(crate) mod pace;
 mod pool;
+mod reached;
+mod replies;
 pub mod reply;
+mod sign_in;
 mod stream;
 mod tls;
+mod wire;
 
 use breaker::Breaker;
 pub use class::Class;
-use connection::{Connection, Reached};
+use connection::Connection;
 use lettre::address::Envelope;
 use pipeline::document::Smtp;
 use pool::Pool;
+use reached::Reached;
 use reply::{Cause, Reply};
 pub use reply::{Failure, Phase};
 use tokio_util::sync::CancellationToken;
@@ -79,7 +86,7 @@ impl Mailer {
         let prepared = tokio::select! {
             biased;
             () = cancelled.cancelled() => return reached.step().map_or(Sent::Withheld, Sent::Interrupted),
-            prepared = self.prepare(settings, envelope, &reached) => prepared,
+            prepared = self.prepare(settings, envelope, message, &reached) => prepared,
         };
         let sent = match prepared {
             // After the 354 nothing but the message may be said: closing the connection discards it.
@@ -114,9 +121,15 @@ impl Mailer {
     }
 
     /// A connection that waits for the message.
-    async fn prepare(&self, settings: &Smtp, envelope: &Envelope, reached: &Reached) -> Result<Connection, Unprepared> {
+    async fn prepare(
+        &self,
+        settings: &Smtp,
+        envelope: &Envelope,
+        message: &[u8],
+        reached: &Reached,
+    ) -> Result<Connection, Unprepared> {
         if let Some(mut connection) = self.pool.take(settings) {
-            match connection.prepare(envelope, reached).await {
+            match connection.prepare(envelope, message, reached).await {
                 Ok(()) => return Ok(connection),
                 Err(failure) if is_end_of_connection(&failure) => self.pool.clear(),
                 Err(failure) => return Err(Unprepared { failure, connection: Some(connection) }),
@@ -124,7 +137,7 @@ impl Mailer {
         }
         let opened = Connection::open(settings, reached).await;
         let mut connection = opened.map_err(|failure| Unprepared { failure, connection: None })?;
-        match connection.prepare(envelope, reached).await {
+        match connection.prepare(envelope, message, reached).await {
             Ok(()) => Ok(connection),
             Err(failure) => Err(Unprepared { failure, connection: Some(connection) }),
         }
@@ -139,7 +152,7 @@ impl Mailer {
     /// A refusal leaves a good connection, which the next mail can use after RSET.
     async fn keep(&self, failure: &Failure, mut connection: Connection, settings: &Smtp) {
         if failure.leaves_the_connection_open() {
-            connection.reset().await;
+            connection.abandon().await;
         }
         self.pool.put(connection, settings);
     }

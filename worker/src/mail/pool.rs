@@ -1,8 +1,8 @@
 //! Connections that wait for their next mail.
 //!
 //! Takes: connections in order after a mail. Gives: the one used last, as long as it was opened with the settings in force and
-//! has not idled too long. Does not: bound how many are open (the worker's slots do), test them with NOOP (a round trip per
-//! mail; a dead one shows itself at MAIL), or open any.
+//! has not idled too long and the server has not hung up. Does not: bound how many are open (the worker's slots do), test them
+//! with NOOP (a round trip per mail; one that died without a word shows itself at MAIL), or open any.
 
 use super::connection::Connection;
 use pipeline::document::Smtp;
@@ -28,8 +28,9 @@ impl Pool {
     /// Takes the connection that was used last.
     pub(super) fn take(&self, settings: &Smtp) -> Option<Connection> {
         let mut idle = self.lock();
-        while let Some(candidate) = idle.pop() {
-            if candidate.settings == *settings && candidate.since.elapsed() < IDLE_LIMIT {
+        while let Some(mut candidate) = idle.pop() {
+            let is_fresh = candidate.settings == *settings && candidate.since.elapsed() < IDLE_LIMIT;
+            if is_fresh && candidate.connection.is_silent() {
                 return Some(candidate.connection);
             }
         }

@@ -1,11 +1,10 @@
 //! What a mail server answered, or that it did not.
 //!
-//! Takes: lettre's responses and errors. Gives: a [`Reply`] to keep in PostgreSQL, and a [`Failure`] whose `Display` is safe
+//! Takes: codes and texts, or how a connection ended. Gives: a [`Reply`] to keep in PostgreSQL, and a [`Failure`] whose `Display` is safe
 //! for logs: code and enhanced status code only, because reply texts repeat addresses.
 //! Does not: decide what a failure means (that is `class`).
 
 use super::class::{Class, class};
-use lettre::transport::smtp::{Error, response::Response};
 use std::fmt;
 
 /// Longest reply kept, in bytes; chosen to hold two or three lines of any real server.
@@ -90,13 +89,6 @@ impl Reply {
     }
 }
 
-impl From<&Response> for Reply {
-    fn from(response: &Response) -> Self {
-        let text: Vec<&str> = response.message().collect();
-        Self::new(response.code().into(), &text.join(" "))
-    }
-}
-
 impl fmt::Debug for Reply {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Reply({} {})", self.code, self.enhanced().unwrap_or("-"))
@@ -127,16 +119,6 @@ pub enum Cause {
 
 impl Failure {
     pub(super) fn new(phase: Phase, cause: Cause) -> Self {
-        Self { phase, cause }
-    }
-
-    pub(super) fn from_lettre(phase: Phase, error: &Error) -> Self {
-        let text = || std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-        let cause = match error.status() {
-            Some(code) => Cause::Reply(Reply::new(code.into(), &text())),
-            None if error.is_client() => Cause::Unusable(text()),
-            None => Cause::Lost,
-        };
         Self { phase, cause }
     }
 

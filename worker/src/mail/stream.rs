@@ -1,49 +1,50 @@
-//! A TLS stream in the shape lettre accepts.
+//! The bytes of a connection, in clear or encrypted.
 //!
-//! Takes: an established client stream. Gives: lettre's `AsyncTokioStream`. Does not: handshake, and knows no SMTP.
-//!
-//! lettre upgrades a plain stream by itself (STARTTLS); for TLS from the first byte it wants a ready stream, and its own
-//! connector would leave Nagle's algorithm on, which costs 40 ms a mail.
+//! Takes: an open TCP connection. Gives: reads and writes, and the same connection under TLS. Does not: know SMTP, or limit
+//! the time of anything.
 
-use lettre::transport::smtp::client::AsyncTokioStream;
-use std::{
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use std::{io, sync::Arc};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// TLS over TCP.
-#[derive(Debug)]
-pub(super) struct ImplicitTls(pub(super) TlsStream<TcpStream>);
-
-impl AsyncTokioStream for ImplicitTls {
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.get_ref().0.peer_addr()
-    }
+/// A connection's byte stream.
+pub(super) enum Stream {
+    Clear(TcpStream),
+    Encrypted(Box<TlsStream<TcpStream>>),
 }
 
-impl AsyncRead for ImplicitTls {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for ImplicitTls {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+impl Stream {
+    /// The same connection under TLS. One that is encrypted already cannot be encrypted again.
+    pub(super) async fn encrypt(self, config: Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<Self> {
+        let Self::Clear(tcp) = self else { return Err(io::ErrorKind::InvalidInput.into()) };
+        Ok(Self::Encrypted(Box::new(TlsConnector::from(config).connect(name, tcp).await?)))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+    /// Reads what is there, or waits for something; 0: the server has closed its side.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call has read nothing.
+    pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(tcp) => tcp.read(buffer).await,
+            Self::Encrypted(tls) => tls.read(buffer).await,
+        }
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+    /// Writes everything, and leaves nothing in a buffer of ours.
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Clear(tcp) => tcp.write_all(bytes).await,
+            Self::Encrypted(tls) => {
+                tls.write_all(bytes).await?;
+                tls.flush().await
+            }
+        }
     }
 }

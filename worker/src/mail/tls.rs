@@ -1,11 +1,10 @@
 //! Whom we trust when the mail server shows its certificate.
 //!
-//! Takes: the server's name and, when set, the PEM file of a private CA. Gives: what lettre needs for STARTTLS and what
-//! tokio-rustls needs for implicit TLS. A private CA replaces the public ones. Does not: offer a way to skip verification.
+//! Takes: the server's name and, when set, the PEM file of a private CA. Gives: what a handshake needs. A private CA replaces
+//! the public ones. Does not: offer a way to skip verification.
 //!
 //! The file is read at each new connection, so a rotated CA needs no restart.
 
-use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, InvalidDnsNameError, ServerName, pem::PemObject};
 use std::{
@@ -22,32 +21,10 @@ pub(super) enum TlsError {
     Certificate { path: PathBuf },
     #[error("mail.smtp.host is no name a certificate can be checked against")]
     ServerName(#[source] InvalidDnsNameError),
-    #[error("failed to build the TLS settings")]
-    Settings(#[source] lettre::transport::smtp::Error),
 }
 
-/// For STARTTLS.
-pub(super) fn starttls(host: &str, ca_file: Option<&Path>) -> Result<TlsParameters, TlsError> {
-    let builder = TlsParameters::builder(host.to_owned());
-    let builder = match ca_file {
-        None => builder.certificate_store(CertificateStore::WebpkiRoots),
-        Some(path) => {
-            let mut builder = builder.certificate_store(CertificateStore::None);
-            for certificate in authorities(path)? {
-                let certificate = Certificate::from_der(certificate.to_vec()).map_err(TlsError::Settings)?;
-                builder = builder.add_root_certificate(certificate);
-            }
-            builder
-        }
-    };
-    builder.build().map_err(TlsError::Settings)
-}
-
-/// For implicit TLS.
-pub(super) fn implicit(
-    host: &str,
-    ca_file: Option<&Path>,
-) -> Result<(Arc<ClientConfig>, ServerName<'static>), TlsError> {
+/// What a handshake needs.
+pub(super) fn client(host: &str, ca_file: Option<&Path>) -> Result<(Arc<ClientConfig>, ServerName<'static>), TlsError> {
     let mut roots = RootCertStore::empty();
     match ca_file {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),

@@ -1,7 +1,10 @@
 //! The SMTP dialogue against a real, scripted mail server: every class of failure, encryption, sign-in, and reuse.
 
+mod bytes;
 mod dialogue;
 mod encryption;
+mod pipelining;
+mod raw;
 
 use inbox::{Action, Certificates, Credentials, Inbox, Phase, Rule, Settings, Tls};
 use lettre::{Address, address::Envelope};

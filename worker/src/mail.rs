@@ -82,11 +82,15 @@ impl Mailer {
         cancelled: &CancellationToken,
         clearance: Clearance<'_>,
     ) -> Sent {
+        if cancelled.is_cancelled() {
+            return Sent::Withheld;
+        }
         let reached = Reached::default();
         let prepared = tokio::select! {
+            // What has arrived is looked at first, so that the step at which the server is silent is the right one.
             biased;
-            () = cancelled.cancelled() => return reached.step().map_or(Sent::Withheld, Sent::Interrupted),
             prepared = self.prepare(settings, envelope, message, &reached) => prepared,
+            () = cancelled.cancelled() => return reached.step().map_or(Sent::Withheld, Sent::Interrupted),
         };
         let sent = match prepared {
             // After the 354 nothing but the message may be said: closing the connection discards it.

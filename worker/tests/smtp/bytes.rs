@@ -52,7 +52,9 @@ async fn replies_may_come_a_byte_at_a_time_or_all_at_once() {
         session.say("250-raw\r\n250 PIPELINING\r\n").await;
         session.hear("DATA\r\n").await;
         session.say("250-one\r\n250 sender\r\n250 recipient\r\n354 go on\r\n").await;
-        session.hear("\r\n.\r\n").await
+        let message = session.hear("\r\n.\r\n").await;
+        session.say("250\r\n").await;
+        message
     })
     .await;
     assert!(matches!(send(&mailer(), &settings).await, Sent::Accepted(_)));
@@ -170,10 +172,7 @@ async fn what_has_no_end_is_ended() {
                     break;
                 }
                 session.say(answer).await;
-                session.hear("\r\n").await;
-            }
-            if at == "dot" {
-                session.hear("\r\n.\r\n").await;
+                session.hear(if step == "data" { "\r\n.\r\n" } else { "\r\n" }).await;
             }
             session.say(begin).await;
             let more = on_and_on.repeat(100);

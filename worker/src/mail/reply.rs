@@ -1,7 +1,7 @@
 //! What a mail server answered, or that it did not.
 //!
-//! Takes: codes and texts, or how a connection ended. Gives: a [`Reply`] to keep in PostgreSQL, and a [`Failure`] whose `Display` is safe
-//! for logs: code and enhanced status code only, because reply texts repeat addresses.
+//! Takes: codes and texts, or how a connection ended. Gives: a [`Reply`] to keep in PostgreSQL, and a [`Failure`] whose
+//! `Display` is safe for logs: code and enhanced status code only, because reply texts repeat addresses.
 //! Does not: decide what a failure means (that is `class`).
 
 use super::class::{Class, class};

@@ -58,10 +58,10 @@ async fn without_the_offer_each_command_waits_for_the_reply_before() {
 
 #[tokio::test]
 async fn each_reply_belongs_to_its_command() {
-    use Class::{Misconfigured, Permanent, RelayDown, Transient};
+    use Class::{Limited, Misconfigured, Permanent, Transient};
     for (replies, phase, class) in [
         (["550 5.7.1 sender", "503 MAIL first", "503 RCPT first"], "mail", Misconfigured),
-        (["451 later", "503 MAIL first", "503 RCPT first"], "mail", RelayDown),
+        (["451 later", "503 MAIL first", "503 RCPT first"], "mail", Limited),
         (["250", "550 5.1.1 unknown", "554 no valid recipients"], "rcpt", Permanent),
         (["250", "550 5.1.1 unknown", "503-the server said\r\n503 no"], "rcpt", Permanent),
         (["250", "450 4.2.0 greylisted", "554 no valid recipients"], "rcpt", Transient),

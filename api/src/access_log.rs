@@ -1,10 +1,10 @@
 //! One log line and one count per request.
 //!
 //! Takes: every HTTP and gRPC request and its answer. Gives: the lines `received a HTTP request` and `received a gRPC
-//! request` with the field names clients of the Go program search for, and the request metrics.
+//! request` with the field names clients of the Go program search for, the span around the request, and the metrics.
 //! Does not: log request bodies, header values, or secret query values; a logged body is an error body of ours.
 
-use crate::redaction;
+use crate::{grpc_methods, redaction};
 use axum::{
     extract::{MatchedPath, Request},
     http::StatusCode,
@@ -14,53 +14,53 @@ use axum::{
 use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Code;
+use tracing::{Instrument as _, Level};
 
 /// Bytes of a request URI that are logged; longer ones are cut.
-const LOGGED_PATH: usize = 2048;
+const MAX_PATH_BYTES: usize = 2048;
 
 /// The body of an error answer, kept beside the answer for the log.
 #[derive(Debug, Clone)]
 pub(crate) struct LoggedBody(pub(crate) String);
+
+/// Logs an answer. A macro, because each place of the program that logs has one level.
+macro_rules! log {
+    ($level:expr, $($fields:tt)+) => {
+        match $level {
+            Level::INFO => tracing::info!($($fields)+),
+            Level::WARN => tracing::warn!($($fields)+),
+            _ => tracing::error!($($fields)+),
+        }
+    };
+}
 
 /// Logs and counts an HTTP request.
 pub(crate) async fn http(request: Request, next: Next) -> Response {
     let start = Instant::now();
     let method = request.method().clone();
     let mut path = redaction::redact(&request.uri().to_string());
-    path.truncate(path.floor_char_boundary(LOGGED_PATH));
+    path.truncate(path.floor_char_boundary(MAX_PATH_BYTES));
     let route =
         request.extensions().get::<MatchedPath>().map_or("unmatched".to_owned(), |path| path.as_str().to_owned());
+    let span = tracing::info_span!("request", protocol = "http", method = method.as_str(), route);
 
-    let response = next.run(request).await;
+    let response = next.run(request).instrument(span).await;
 
     let (status, duration) = (response.status(), start.elapsed());
-    let status_text = status.canonical_reason().unwrap_or_default();
-    let (method, code, milliseconds) = (method.as_str(), status.as_u16(), milliseconds(duration));
-    if status == StatusCode::OK {
-        tracing::info!(
-            protocol = "http",
-            method,
-            path,
-            status_code = code,
-            status_text,
-            duration = milliseconds,
-            "received a HTTP request"
-        );
-    } else {
-        let body = response.extensions().get::<LoggedBody>().map(|body| body.0.as_str());
-        tracing::error!(
-            protocol = "http",
-            method,
-            path,
-            status_code = code,
-            status_text,
-            duration = milliseconds,
-            body,
-            "received a HTTP request"
-        );
-    }
-    metrics::counter!("signup_http_requests_total", "route" => route.clone(), "status" => code.to_string())
-        .increment(1);
+    let body = response.extensions().get::<LoggedBody>().map(|body| body.0.as_str());
+    log!(
+        level_of_http(status),
+        protocol = "http",
+        method = method.as_str(),
+        path,
+        status_code = status.as_u16(),
+        status_text = status.canonical_reason().unwrap_or_default(),
+        duration = milliseconds(duration),
+        body,
+        "received a HTTP request"
+    );
+    let status = status.as_u16().to_string();
+    metrics::counter!("signup_http_requests_total", "route" => route.clone(), "status" => status).increment(1);
     metrics::histogram!("signup_http_request_duration_seconds", "route" => route).record(duration);
     response
 }
@@ -69,47 +69,46 @@ pub(crate) async fn http(request: Request, next: Next) -> Response {
 pub(crate) async fn grpc(request: Request, next: Next) -> Response {
     let start = Instant::now();
     let method = request.uri().path().to_owned();
-    let response = next.run(request).await;
+    let label = grpc_methods::label(&method);
+    let span = tracing::info_span!("request", protocol = "grpc", method = label);
+    let response = next.run(request).instrument(span).await;
 
     // An answer without a status here is a stream that began well; tonic sends errors of unary calls in the headers.
     let status = tonic::Status::from_header_map(response.headers());
     let code = status.as_ref().map_or(Code::Ok, tonic::Status::code);
-    let (duration, status_code) = (start.elapsed(), code as i32);
-    let (status_text, milliseconds) = (code_name(code), milliseconds(duration));
-    if code == Code::Ok {
-        tracing::info!(
-            protocol = "grpc",
-            method,
-            status_code,
-            status_text,
-            duration = milliseconds,
-            "received a gRPC request"
-        );
-    } else {
-        let error = status.as_ref().map(tonic::Status::message);
-        tracing::error!(
-            protocol = "grpc",
-            method,
-            status_code,
-            status_text,
-            duration = milliseconds,
-            error,
-            "received a gRPC request"
-        );
-    }
-    let method = known_method(&method);
-    metrics::counter!("signup_grpc_requests_total", "method" => method, "status" => status_text).increment(1);
-    metrics::histogram!("signup_grpc_request_duration_seconds", "method" => method).record(duration);
+    let (duration, status_text) = (start.elapsed(), code_name(code));
+    log!(
+        level_of_grpc(code),
+        protocol = "grpc",
+        method,
+        status_code = code as i32,
+        status_text,
+        duration = milliseconds(duration),
+        error = status.as_ref().map(tonic::Status::message).filter(|_| code != Code::Ok),
+        "received a gRPC request"
+    );
+    metrics::counter!("signup_grpc_requests_total", "method" => label, "status" => status_text).increment(1);
+    metrics::histogram!("signup_grpc_request_duration_seconds", "method" => label).record(duration);
     response
 }
 
-/// A label from a closed set: clients choose paths, and each label value costs memory.
-fn known_method(method: &str) -> &'static str {
-    match method {
-        "/pb.SimpleBank/CreateUser" => "CreateUser",
-        "/pb.SimpleBank/VerifyEmail" => "VerifyEmail",
-        "/grpc.health.v1.Health/Check" | "/grpc.health.v1.Health/Watch" => "Health",
-        _ => "other",
+/// A client's mistake is a warning: everybody can make one as often as he likes (decision 10). 501 is one too, for a
+/// method that the path does not know.
+fn level_of_http(status: StatusCode) -> Level {
+    match status {
+        StatusCode::OK => Level::INFO,
+        StatusCode::NOT_IMPLEMENTED => Level::WARN,
+        status if status.is_server_error() => Level::ERROR,
+        _ => Level::WARN,
+    }
+}
+
+/// As [`level_of_http`]: the codes that grpc-gateway answers with 500, 503 and 504 are errors.
+fn level_of_grpc(code: Code) -> Level {
+    match code {
+        Code::Ok => Level::INFO,
+        Code::Unknown | Code::Internal | Code::DataLoss | Code::Unavailable | Code::DeadlineExceeded => Level::ERROR,
+        _ => Level::WARN,
     }
 }
 
@@ -138,4 +137,35 @@ fn code_name(code: Code) -> &'static str {
 
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_mistakes_are_warnings_and_ours_are_errors() {
+        for (status, level) in [
+            (200, Level::INFO),
+            (400, Level::WARN),
+            (404, Level::WARN),
+            (429, Level::WARN),
+            (501, Level::WARN),
+            (500, Level::ERROR),
+            (503, Level::ERROR),
+            (504, Level::ERROR),
+        ] {
+            assert_eq!(level_of_http(StatusCode::from_u16(status).expect("a status")), level, "{status}");
+        }
+        for (code, level) in [
+            (Code::Ok, Level::INFO),
+            (Code::InvalidArgument, Level::WARN),
+            (Code::Unimplemented, Level::WARN),
+            (Code::ResourceExhausted, Level::WARN),
+            (Code::Internal, Level::ERROR),
+            (Code::Unavailable, Level::ERROR),
+        ] {
+            assert_eq!(level_of_grpc(code), level, "{code}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Every flag and environment variable of `api`.
 //!
-//! Takes: the command line and the environment. Gives: a [`Config`]. Does not: hold what can change while the program runs;
-//! that is in `pipeline.yaml`, which `--config` names.
+//! Takes: the command line and the environment. Gives: a [`Config`]. Does not: hold what can change while the program
+//! runs; that is in `pipeline.yaml`, which `--config` names.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -13,7 +13,7 @@ pub struct Config {
     #[arg(long, env = "CONFIG", value_name = "FILE", default_value = "/etc/signup/pipeline.yaml")]
     pub config: PathBuf,
 
-    /// Address of the HTTP interface; port 0 picks a free one, which the log line `listening` tells.
+    /// Address of the HTTP interface; port 0 picks a free one, which the log line `listening` names.
     #[arg(long, env = "HTTP_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8080")]
     pub http: SocketAddr,
 
@@ -25,8 +25,8 @@ pub struct Config {
     #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8081")]
     pub admin: SocketAddr,
 
-    /// Open connections per interface; further clients wait in the kernel's backlog. Also the gRPC calls that are read at
-    /// once. Keep it below `ulimit -n`.
+    /// Open connections per interface; further clients wait in the kernel's backlog. Also the gRPC calls that are read
+    /// at once. Keep it below `ulimit -n`.
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "N", default_value_t = 800,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_connections: u32,

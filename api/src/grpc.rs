@@ -4,7 +4,7 @@
 //! `grpc.health.v1`, whose answer follows the readiness of the process. Calls that are not listed in the proto file are
 //! answered UNIMPLEMENTED. Does not: have rules of its own.
 
-use crate::{access_log, error::ApiError, pb, peer::Peer, request_body, service::Service};
+use crate::{access_log, error::ApiError, grpc_methods::DESCRIPTOR, pb, peer::Peer, request_body, service::Service};
 use axum::{
     Router,
     extract::{Request as HttpRequest, State},
@@ -19,16 +19,13 @@ use tonic_health::server::HealthReporter;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Time for one call, its message included; streams (reflection, health watch) only have to begin within it.
-const TIME: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Bytes of a message to health and reflection: names.
 const NAME_LIMIT: usize = 4 * 1024;
 
 /// How prost begins the description of a message it cannot read; what follows names the field, never its value.
 const UNREADABLE: &str = "failed to decode Protobuf message: ";
-
-/// The descriptor of `proto/simplebank.proto` and its imports, made by the build script.
-const DESCRIPTOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/simplebank.bin"));
 
 /// The interface could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +35,8 @@ pub struct ReflectionError(#[from] tonic_reflection::server::Error);
 /// `pb.SimpleBank` over the [`Service`].
 struct Calls(Arc<Service>);
 
-/// Builds the routes and the handle that sets what health checks are told. Of the calls of `pb.SimpleBank`, each of which may
-/// hold a message of 64 KiB, `calls` are read at once over all connections; further ones wait.
+/// Builds the routes and the handle that sets the answer of health checks. Of the calls of `pb.SimpleBank`, each of
+/// which may hold a message of 64 KiB, `calls` are read at once over all connections; further ones wait.
 ///
 /// # Errors
 ///
@@ -62,7 +59,7 @@ pub(crate) fn routes(service: Arc<Service>, calls: usize) -> Result<(Router, Hea
     Ok((routes, reporter))
 }
 
-/// Tells health checks, for the whole process and for the service by name, whether it can work.
+/// Sets the answer of health checks, for the whole process and for the service by name: whether it can work.
 pub(crate) async fn report(reporter: &HealthReporter, ready: bool) {
     let status = if ready { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
     for name in ["", "pb.SimpleBank"] {
@@ -93,14 +90,14 @@ fn peer<T>(request: &Request<T>) -> Peer {
     request.extensions().get().copied().unwrap_or_else(|| Peer::new(Ipv4Addr::UNSPECIFIED.into()))
 }
 
-async fn bounded(State(places): State<Arc<Semaphore>>, request: HttpRequest, next: Next) -> HttpResponse {
+async fn bounded(State(permits): State<Arc<Semaphore>>, request: HttpRequest, next: Next) -> HttpResponse {
     let answer = async {
         // Streams of health and reflection may last, and none of them may keep a signup waiting.
         let is_bounded = request.uri().path().starts_with("/pb.SimpleBank/");
-        let _place = if is_bounded { places.acquire().await.ok() } else { None };
+        let _permit = if is_bounded { permits.acquire().await.ok() } else { None };
         next.run(request).await
     };
-    let Ok(response) = tokio::time::timeout(TIME, answer).await else {
+    let Ok(response) = tokio::time::timeout(TIMEOUT, answer).await else {
         return Status::from(ApiError::Deadline).into_http();
     };
     match Status::from_header_map(response.headers()).and_then(|status| unreadable(&status)) {
@@ -109,8 +106,8 @@ async fn bounded(State(places): State<Arc<Semaphore>>, request: HttpRequest, nex
     }
 }
 
-/// What tonic says of messages it cannot read, in our words and with the codes of Go's servers: a client's mistake is not
-/// INTERNAL. We ourselves never answer OUT_OF_RANGE.
+/// What tonic says of messages it cannot read, in our words and with the codes of Go's servers: a client's mistake is
+/// not INTERNAL. We ourselves never answer OUT_OF_RANGE.
 fn unreadable(status: &Status) -> Option<ApiError> {
     match status.code() {
         Code::OutOfRange => Some(ApiError::TooLarge),

@@ -3,12 +3,10 @@
 //! Takes: the folder named by `verification.keysDir`. Gives: the keys, replaced as a whole when the files change.
 //! Does not: forget working keys because of a broken rotation; it logs that and keeps them.
 
+use parking_lot::RwLock;
 use pipeline::chain;
 use signup::verification::{Keys, KeysError};
-use std::{
-    path::Path,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{path::Path, sync::Arc};
 
 /// The keys in force.
 pub(crate) struct Keyring(RwLock<Arc<Keys>>);
@@ -25,13 +23,13 @@ impl Keyring {
 
     /// The keys in force now.
     pub(crate) fn now(&self) -> Arc<Keys> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read())
     }
 
     /// Loads the keys again; a folder that cannot be used changes nothing.
     pub(crate) fn reload(&self, folder: &Path) {
         match Keys::load(folder) {
-            Ok(keys) => *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys),
+            Ok(keys) => *self.0.write() = Arc::new(keys),
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(chain);
                 tracing::error!(%error, cause, "failed to reload the verification keys, the previous ones stay in force");

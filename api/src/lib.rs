@@ -2,9 +2,10 @@
 //!
 //! # The life of a request
 //!
-//! [`accept`] takes a connection, [`access_log`] times it, [`router`] (or [`grpc`]) finds the call, [`request_body`] and
-//! [`protojson`] read it, [`signup`] or [`verification`] does the work on one [`service`], [`error`] says what went wrong.
-//! A signup is answered after its commit; [`relay`] then hands the mail to Redis, and [`sweeper`] makes sure of it.
+//! [`accept`] takes a connection, [`access_log`] times it, [`router`] (or [`grpc`]) finds the call, [`request_body`]
+//! and [`protojson`] read it, [`signup`] or [`verification`] does the work on one [`service`], [`error`] says what went
+//! wrong. A signup is answered after its commit; [`relay`] then hands the mail to Redis, and [`sweeper`] makes sure of
+//! it.
 //!
 //! # Layout
 //!
@@ -21,7 +22,9 @@ mod access_log;
 mod config;
 mod error;
 mod grpc;
+mod grpc_methods;
 mod keyring;
+mod nesting;
 mod page;
 mod parts;
 mod peer;

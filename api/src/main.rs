@@ -8,8 +8,8 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Cores per thread of the runtime. A hash takes a core 14 ms on a thread of its own, everything else of a signup less than
-/// 1 ms; more threads than needed only wake each other up.
+/// Cores per thread of the runtime. A hash takes a core 14 ms on a thread of its own, everything else of a signup less
+/// than 1 ms; more threads than needed only wake each other up.
 const CORES_PER_THREAD: usize = 4;
 
 fn main() -> ExitCode {

@@ -1,15 +1,21 @@
 //! The pages behind the link in a mail.
 //!
-//! Takes: `GET /verify_email?email_id=..&secret_code=..`, as mails link to it. Gives: a page with one button that POSTs to
-//! the same path, and the page that tells how that went. Does not: verify on GET: mail scanners fetch links, and a scanner
-//! must neither verify for a stranger nor use the code up.
+//! Takes: `GET /verify_email?email_id=..&secret_code=..`, as mails link to it. Gives: a page with one button that POSTs
+//! to the same path, and the page that says how that went. Does not: verify on GET: mail scanners fetch links, and a
+//! scanner must neither verify for a stranger nor use the code up.
 //!
-//! The address of the first page holds the code, so nothing of these pages is cached, framed, indexed or sent as referrer.
+//! The address of the first page holds the code, so nothing of these pages is cached, framed, indexed or sent as
+//! referrer.
 
-use crate::{error::ApiError, query, request_body, service::Service, verification};
+use crate::{
+    error::ApiError,
+    query::{Form, Parameters},
+    service::Service,
+    verification,
+};
 use askama::Template;
 use axum::{
-    extract::{Request, State},
+    extract::State,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
@@ -36,7 +42,7 @@ struct Question {
     secret_code: String,
 }
 
-/// The page that tells how it went.
+/// The page with the result.
 #[derive(Template)]
 #[template(path = "verify_email_result.html")]
 struct Answer {
@@ -45,24 +51,17 @@ struct Answer {
 }
 
 /// `GET /verify_email`: asks.
-pub(crate) async fn ask(request: Request) -> Response {
-    let query = request.uri().query().unwrap_or_default();
-    match query::verify_email_request(&[query.as_bytes()]).and_then(|request| {
-        verification::check(&request)?;
-        Ok(request)
-    }) {
+pub(crate) async fn ask(parameters: Result<Parameters, ApiError>) -> Response {
+    let checked = parameters.and_then(|Parameters(request)| verification::check(&request).map(|()| request));
+    match checked {
         Ok(request) => page(StatusCode::OK, &Question { email_id: request.email_id, secret_code: request.secret_code }),
         Err(error) => refuse(&error),
     }
 }
 
-/// `POST /verify_email`: verifies and tells.
-pub(crate) async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let verified = async {
-        let form = request_body::read(&parts.headers, body).await?;
-        service.verify_email(query::verify_email_request(&[&form])?).await
-    };
+/// `POST /verify_email`: verifies and answers with the result.
+pub(crate) async fn answer(State(service): State<Arc<Service>>, form: Result<Form, ApiError>) -> Response {
+    let verified = async { service.verify_email(form?.0).await };
     match verified.await {
         Ok(_verified) => page(
             StatusCode::OK,

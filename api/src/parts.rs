@@ -87,7 +87,7 @@ impl Parts {
 }
 
 impl Listeners {
-    /// Binds all addresses before anything is served, and tells which ports port 0 became.
+    /// Binds all addresses before anything is served, and logs which ports port 0 became.
     async fn bind(config: &Config) -> Result<Self, StartError> {
         let bind = async |address: SocketAddr, option| {
             TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, option, source })

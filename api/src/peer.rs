@@ -1,10 +1,15 @@
 //! Whose request it is.
 //!
-//! Takes: the address at the other end of the connection, and the header `X-Forwarded-For`. Gives: the client's address.
-//! Believes the header's last entry alone, which the nearest proxy wrote, and only where there is a proxy: all entries before
-//! it, and all of it elsewhere, anybody can write. Does not: know whether there is one; the configuration says so.
+//! Takes: the address at the other end of the connection, and the header `X-Forwarded-For`. Gives: the client's
+//! address. Believes the header's last entry alone, which the nearest proxy wrote, and only where there is a proxy: all
+//! entries before it, and all of it elsewhere, anybody can write. Does not: know whether there is one; the
+//! configuration says so.
 
-use axum::http::HeaderMap;
+use crate::error::ApiError;
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, request::Parts},
+};
 use std::net::{IpAddr, SocketAddr};
 
 /// Who sent a request; in the extensions of every request.
@@ -32,6 +37,15 @@ impl Peer {
     /// The client, which is the peer itself unless it is a proxy that names another.
     pub(crate) fn client(self, behind_proxy: bool) -> IpAddr {
         self.forwarded.filter(|_| behind_proxy).unwrap_or(self.address)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = ApiError;
+
+    /// The accept loop names the peer of every request.
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().copied().ok_or(ApiError::Internal(None))
     }
 }
 

@@ -7,7 +7,7 @@
 //! signups may still be handed over; the admin port goes last, so probes see the whole stop.
 
 use crate::{
-    accept::{self, OLD, Protocol},
+    accept::{self, MAX_AGE, Protocol},
     config::Config,
     grpc,
     keyring::Keyring,
@@ -19,7 +19,7 @@ use crate::{
     sweeper::Sweeper,
 };
 use axum::Router;
-use lifecycle::{admin::Admin, logs::Logs};
+use lifecycle::{admin::Admin, logs::Logs, shutdown::Shutdown};
 use pipeline::{Live, document::Migrations};
 use signup::{GroupCommit, Store};
 use std::{sync::Arc, time::Duration};
@@ -57,11 +57,10 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let background = TaskTracker::new();
     background.spawn(prepare_and_relay(store, client, relay, migrations, schema_sender, background_stop.clone()));
 
-    let tokens = (shutdown.soft(), shutdown.hard());
-    let places = config.max_connections;
+    let connections = config.max_connections;
     tokio::join!(
-        interface("HTTP gateway", Protocol::Http1, listeners.http, http_routes, places, tokens.clone()),
-        interface("gRPC", Protocol::Http2 { old: OLD }, listeners.grpc, grpc_routes, places, tokens),
+        interface("HTTP gateway", Protocol::Http1, listeners.http, http_routes, connections, shutdown.clone()),
+        interface("gRPC", Protocol::Http2 { max_age: MAX_AGE }, listeners.grpc, grpc_routes, connections, shutdown),
     );
     background.close();
     background_stop.cancel();
@@ -120,14 +119,14 @@ async fn interface(
     listener: TcpListener,
     routes: Router,
     max_connections: u32,
-    (stop, hard): (CancellationToken, CancellationToken),
+    shutdown: Shutdown,
 ) {
     tracing::info!("start {name} server at {}", bound(&listener));
-    let said = async {
-        stop.cancelled().await;
+    let stopping = async {
+        shutdown.soft().cancelled().await;
         tracing::info!("graceful shutdown {name} server");
     };
-    tokio::join!(said, accept::serve(listener, protocol, routes, max_connections, (stop.clone(), hard)));
+    tokio::join!(stopping, accept::serve(listener, protocol, routes, max_connections, shutdown.clone()));
     tracing::info!("{name} server is stopped");
 }
 

@@ -1,35 +1,43 @@
 //! The JSON of protobuf messages, as grpc-gateway v2.10 reads it, and (`response`) writes it.
 //!
-//! Takes: the body of a request. Gives: the message, or the field that cannot be read. Accepts `full_name` and `fullName`,
-//! ignores unknown fields, reads `null` as absent and no body at all as the empty message; refuses a field given twice.
-//! Does not: judge values; that is the domain's work.
+//! Takes: the body of a request. Gives: the message, or the field that cannot be read. Accepts `full_name` and
+//! `fullName`, ignores unknown fields, reads `null` as absent and no body at all as the empty message; refuses a field
+//! given twice. Does not: judge values; that is the domain's work.
 
 mod response;
 
-pub(crate) use response::{create_user_response, verify_email_response};
-
-use crate::{error::ApiError, pb};
+use crate::{error::ApiError, nesting, pb, request_body};
+use axum::extract::{FromRequest, Request};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 use std::fmt;
 
-/// Levels of arrays and objects; more is an attack, not a signup. serde_json's own limit for what it keeps.
-const DEEPEST: usize = 128;
-
 /// What was being read when reading stopped: the field and what is wrong with it, unless the JSON itself is broken.
 type Position = Option<(&'static str, &'static str)>;
+
+/// A message as the JSON body of a request or of an answer.
+pub(crate) struct ProtoJson<T>(pub(crate) T);
+
+impl<S: Send + Sync> FromRequest<S> for ProtoJson<pb::CreateUserRequest> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let body = request_body::read(request).await?;
+        Ok(Self(create_user_request(&body)?))
+    }
+}
 
 /// Reads a `CreateUserRequest`.
 ///
 /// # Errors
 ///
 /// [`ApiError::Malformed`], with the field when one can be named.
-pub(crate) fn create_user_request(body: &[u8]) -> Result<pb::CreateUserRequest, ApiError> {
+fn create_user_request(body: &[u8]) -> Result<pb::CreateUserRequest, ApiError> {
     let mut request = pb::CreateUserRequest::default();
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(request);
     }
-    if let Some(error) = nesting_error(body) {
+    if let Some(error) = nesting::error(body) {
         return Err(error);
     }
     let mut position = None;
@@ -43,26 +51,6 @@ pub(crate) fn create_user_request(body: &[u8]) -> Result<pb::CreateUserRequest, 
         Ok(_) => Ok(request),
         Err(_) => Err(ApiError::Malformed { field: None, problem: "malformed JSON: not valid UTF-8".to_owned() }),
     }
-}
-
-/// The answer to a body that nests too deep, even if only its beginning is at hand.
-pub(crate) fn nesting_error(body: &[u8]) -> Option<ApiError> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in body {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => depth += 1,
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEEPEST {
-            let problem = format!("malformed JSON: nested deeper than {DEEPEST} levels");
-            return Some(ApiError::Malformed { field: None, problem });
-        }
-    }
-    None
 }
 
 /// serde's own text is not used: it repeats values, and a value may be a password.

@@ -1,16 +1,58 @@
 //! Query strings and form bodies (`application/x-www-form-urlencoded`), as grpc-gateway v2.10 reads them.
 //!
-//! Takes: the text after `?` and, for a form, the body. Gives: a `VerifyEmailRequest`. Accepts `email_id` and `emailId`,
-//! ignores unknown parameters, refuses a parameter given twice. Does not: judge values; that is [`crate::verification`].
+//! Takes: the text after `?` and, for a form, the body. Gives: a `VerifyEmailRequest`, as extractors of handlers.
+//! Accepts `email_id` and `emailId`, ignores unknown parameters, refuses a parameter given twice. Does not: judge
+//! values; that is [`crate::verification`].
 
-use crate::{error::ApiError, pb};
+use crate::{error::ApiError, pb, request_body};
+use axum::{
+    extract::{FromRequest, Request},
+    http::{HeaderMap, Method, header},
+};
+
+/// The message in the query of a GET, or in query and form of a POST: grpc-gateway serves a form by the GET route.
+/// Other POSTs are unknown to it.
+pub(crate) struct Parameters(pub(crate) pb::VerifyEmailRequest);
+
+/// The message in a form alone.
+pub(crate) struct Form(pub(crate) pb::VerifyEmailRequest);
+
+impl<S: Send + Sync> FromRequest<S> for Parameters {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        if request.method() != Method::POST {
+            return Ok(Self(verify_email_request(&[query.as_bytes()])?));
+        }
+        if !is_form(request.headers()) {
+            return Err(ApiError::NoSuchMethod);
+        }
+        let form = request_body::read(request).await?;
+        Ok(Self(verify_email_request(&[query.as_bytes(), &form])?))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        Ok(Self(verify_email_request(&[&request_body::read(request).await?])?))
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
 
 /// Reads a `VerifyEmailRequest` from one or more encoded texts.
 ///
 /// # Errors
 ///
 /// [`ApiError::Malformed`] for a parameter given twice or not UTF-8, [`ApiError::EmailId`] for an id that is no number.
-pub(crate) fn verify_email_request(texts: &[&[u8]]) -> Result<pb::VerifyEmailRequest, ApiError> {
+fn verify_email_request(texts: &[&[u8]]) -> Result<pb::VerifyEmailRequest, ApiError> {
     let (mut email_id, mut secret_code) = (None, None);
     for (name, value) in texts.iter().flat_map(|text| pairs(text)) {
         let (field, slot) = match decode(name).as_deref() {

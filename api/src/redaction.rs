@@ -1,7 +1,7 @@
 //! Request URIs as they may be logged.
 //!
-//! Takes: a URI as the client sent it. Gives: the same with all values but ids replaced. Does not: decode anything; what is
-//! mangled is replaced as a whole.
+//! Takes: a URI as the client sent it. Gives: the same with all values but ids replaced. Does not: decode anything;
+//! what is mangled is replaced as a whole.
 
 /// Written in place of a secret value.
 const REDACTED: &str = "REDACTED";

@@ -1,7 +1,8 @@
 //! Tasks that Redis or the queue refuses.
 //!
-//! Takes: tasks of which some were refused in one round trip. Gives: the same tasks told one by one, so that a refused one
-//! does not stop the others. Does not: give a refused task up: its row stays owed, and the sweeper tells it again.
+//! Takes: tasks of which some were refused in one round trip. Gives: the same tasks handed over one by one, so that a
+//! refused one does not stop the others. Does not: give a refused task up: its row stays owed, and the sweeper hands it
+//! over again.
 
 use pipeline::chain;
 use queue::{Client, Error, Task};

@@ -1,12 +1,12 @@
 //! Committed intents on their way to Redis.
 //!
-//! Takes: rows that are committed, owed and due within a minute. Gives: tasks in asynq's format, under the intent's id, so
-//! that telling Redis twice is harmless. Does not: hold anything in memory. A row is marked after Redis has it; a crash in
-//! between repeats the telling. A task that Redis refuses is marked too, for the sweeper to try again, so that the
+//! Takes: rows that are committed, owed and due within a minute. Gives: tasks in asynq's format, under the intent's id,
+//! so that handing one over twice is harmless. Does not: hold anything in memory. A row is marked after Redis has it; a
+//! crash in between repeats it. A task that Redis refuses is marked too, for the sweeper to try again, so that the
 //! tasks behind it are not held up. Rows due later stay in PostgreSQL, which bounds the memory of Redis.
 //!
-//! Redis may lose its data at any time (I3). A random value of ours in it, its incarnation, then changes; everything that
-//! was handed to the old one goes again, within one poll. Every replica runs a relay; row locks make them share.
+//! Redis may lose its data at any time (I3). A random value of ours in it, its incarnation, then changes; everything
+//! that was handed to the old one goes again, within one poll. Every replica runs a relay; row locks make them share.
 
 use crate::refusal;
 use pipeline::chain;
@@ -16,33 +16,33 @@ use std::time::Duration;
 use tokio::{sync::Notify, time};
 use tokio_util::sync::CancellationToken;
 
-/// How often rows are looked for when nobody wakes the relay: what a commit of another replica waits at most, and one of
-/// this replica whose mail has time. Each look costs as much as several signups besides their hashes, so it should find
+/// How often rows are polled when nothing wakes the relay: what a commit of another replica waits at most, and one of
+/// this replica whose mail has time. Each poll costs as much as several signups besides their hashes, so it should find
 /// many rows.
-const POLL: Duration = Duration::from_millis(300);
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
-/// Time between two looks at least, however many commits there are: one look takes all of them along, and what is due at
-/// once does not wait for it ([`Relay::hand_over`]).
-const BREATH: Duration = Duration::from_millis(100);
+/// Time between two polls at least, however many commits there are: one poll takes all of them along, and what is due
+/// at once does not wait for it ([`Relay::hand_over`]).
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Rows of one claim: a pipeline of this size takes Redis a few milliseconds.
 const BATCH: u32 = 200;
 
 /// How far ahead tasks are handed over.
-const HORIZON: Duration = Duration::from_secs(60);
+const LOOKAHEAD: Duration = Duration::from_secs(60);
 
-/// Time Redis gets while rows are locked; then they are given back.
-const REDIS_TIME: Duration = Duration::from_secs(1);
+/// How long Redis may take while rows are locked; then they are given back.
+const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Time a look gets. A PostgreSQL that vanished without a word leaves its connections silent for a quarter of an hour, while
-/// new ones reach its successor.
-const LOOK_TIME: Duration = Duration::from_secs(10);
+/// How long a poll may take. A PostgreSQL that vanished without a word leaves its connections silent for a quarter of
+/// an hour, while new ones reach its successor.
+const POLL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time Redis gets right after a commit.
-const HAND_OVER_TIME: Duration = Duration::from_millis(50);
+/// How long Redis may take right after a commit.
+const HAND_OVER_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Longest wait after failures; the waits before it double.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Hands committed intents to Redis.
 pub(crate) struct Relay {
@@ -51,7 +51,7 @@ pub(crate) struct Relay {
     committed: Notify,
 }
 
-/// A look at the rows did not succeed; they are waiting still.
+/// A poll did not succeed; the rows are waiting still.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RelayError {
     /// PostgreSQL did not answer.
@@ -61,10 +61,10 @@ pub(crate) enum RelayError {
     #[error("failed to hand intents to Redis")]
     Queue(#[from] queue::Error),
     /// Redis did not answer in time.
-    #[error("failed to hand intents to Redis within {} ms", REDIS_TIME.as_millis())]
+    #[error("failed to hand intents to Redis within {} ms", REDIS_TIMEOUT.as_millis())]
     TooSlow,
     /// PostgreSQL did not answer in time.
-    #[error("failed to read or mark committed intents within {} s", LOOK_TIME.as_secs())]
+    #[error("failed to read or mark committed intents within {} s", POLL_TIMEOUT.as_secs())]
     Silent,
 }
 
@@ -89,11 +89,11 @@ impl Relay {
         self.committed.notify_one();
     }
 
-    /// Hands over a committed intent that is due now, without waiting for a look at the rows. Best effort: it gives up
+    /// Hands over a committed intent that is due now, without waiting for the next poll. Best effort: it gives up
     /// silently after 50 ms, and [`run`](Self::run) finds the row in any case.
     pub(crate) async fn hand_over(&self, intent: &Intent) {
         let task = Task { process_at: None, ..task_of(intent) };
-        if let Ok(Ok(Enqueued::Added)) = time::timeout(HAND_OVER_TIME, self.client.enqueue(&task)).await {
+        if let Ok(Ok(Enqueued::Added)) = time::timeout(HAND_OVER_TIMEOUT, self.client.enqueue(&task)).await {
             report_enqueued(intent);
         }
     }
@@ -103,17 +103,19 @@ impl Relay {
         let mut incarnation = None;
         let mut failures = 0;
         loop {
-            let look = tokio::select! {
-                look = time::timeout(LOOK_TIME, self.look(&mut incarnation)) => look.unwrap_or(Err(RelayError::Silent)),
+            let polled = tokio::select! {
+                polled = time::timeout(POLL_TIMEOUT, self.poll(&mut incarnation)) => {
+                    polled.unwrap_or(Err(RelayError::Silent))
+                }
                 () = stop.cancelled() => return,
             };
-            let pause = match look {
+            let pause = match polled {
                 Ok(handed_over) => {
                     if failures > 0 {
                         tracing::info!(failures, "committed intents are handed to Redis again");
                     }
                     failures = 0;
-                    if handed_over == BATCH as usize { Duration::ZERO } else { POLL }
+                    if handed_over == BATCH as usize { Duration::ZERO } else { POLL_INTERVAL }
                 }
                 Err(error) => {
                     report_failure(&error, failures);
@@ -130,28 +132,28 @@ impl Relay {
     }
 
     async fn woken(&self) {
-        time::sleep(BREATH).await;
+        time::sleep(MIN_INTERVAL).await;
         self.committed.notified().await;
     }
 
-    /// One look: is it the same Redis, what is committed, hand it over, mark it. Gives the number of rows.
-    async fn look(&self, incarnation: &mut Option<String>) -> Result<usize, RelayError> {
+    /// One poll: is it the same Redis, what is committed, hand it over, mark it. Gives the number of rows.
+    async fn poll(&self, incarnation: &mut Option<String>) -> Result<usize, RelayError> {
         let current = in_time(self.client.incarnation()).await?;
         if incarnation.as_ref() != Some(&current) {
-            self.greet(incarnation.is_some(), &current).await?;
+            self.hand_over_anew(incarnation.is_some(), &current).await?;
             *incarnation = Some(current.clone());
         }
-        let claim = self.store.claim_waiting(BATCH, HORIZON).await?;
+        let claim = self.store.claim_waiting(BATCH, LOOKAHEAD).await?;
         let intents = claim.intents();
         if intents.is_empty() {
             return Ok(0);
         }
         let tasks: Vec<Task> = intents.iter().map(task_of).collect();
-        match self.tell(intents, &tasks).await {
+        match self.enqueue(intents, &tasks).await {
             Err(RelayError::Queue(error)) if refusal::can_be_of_one_task(&error) => {
                 in_time(refusal::ensure_each(&self.client, &tasks)).await?;
             }
-            told => told?,
+            enqueued => enqueued?,
         }
         let count = intents.len();
         claim.dispatched(&current).await?;
@@ -159,7 +161,7 @@ impl Relay {
     }
 
     /// Hands all tasks over in one round trip, and a second one for what is there already.
-    async fn tell(&self, intents: &[Intent], tasks: &[Task]) -> Result<(), RelayError> {
+    async fn enqueue(&self, intents: &[Intent], tasks: &[Task]) -> Result<(), RelayError> {
         let enqueued = in_time(self.client.enqueue_many(tasks)).await?;
         // What is there already may be scheduled too late or archived by somebody.
         let there = tasks.iter().zip(&enqueued).filter(|(_, enqueued)| **enqueued != Enqueued::Added);
@@ -172,8 +174,8 @@ impl Relay {
         Ok(())
     }
 
-    /// A Redis not seen before: whatever another one was told, this one has to hear.
-    async fn greet(&self, knew_another: bool, current: &str) -> Result<(), RelayError> {
+    /// A Redis not seen before: what another one was given, this one has to get.
+    async fn hand_over_anew(&self, knew_another: bool, current: &str) -> Result<(), RelayError> {
         let intents = self.store.reset_incarnation(current).await?;
         if knew_another {
             metrics::counter!("signup_relay_redis_losses_total").increment(1);
@@ -184,12 +186,12 @@ impl Relay {
 }
 
 async fn in_time<T>(call: impl Future<Output = Result<T, queue::Error>>) -> Result<T, RelayError> {
-    Ok(time::timeout(REDIS_TIME, call).await.map_err(|_| RelayError::TooSlow)??)
+    Ok(time::timeout(REDIS_TIMEOUT, call).await.map_err(|_| RelayError::TooSlow)??)
 }
 
 /// 0.6 s, 1.2 s, 2.4 s, 4.8 s, then 5 s.
 fn pause_after(failures: u32) -> Duration {
-    POLL.saturating_mul(1 << failures.min(8)).min(LONGEST_PAUSE)
+    POLL_INTERVAL.saturating_mul(1 << failures.min(8)).min(MAX_PAUSE)
 }
 
 /// The task of an intent, due when the intent is.

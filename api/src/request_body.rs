@@ -1,11 +1,12 @@
 //! Reading a request body within bounds.
 //!
-//! Takes: the body of a request. Gives: its bytes, at most [`LIMIT`], within [`TIME`]. Does not: look into them, except to
-//! tell nesting bombs from bodies that are merely too large.
+//! Takes: the body of a request. Gives: its bytes, at most [`LIMIT`], within [`TIMEOUT`]. Does not: look into them,
+//! except to tell nesting bombs from bodies that are merely too large.
 
-use crate::{error::ApiError, protojson};
+use crate::{error::ApiError, nesting};
 use axum::{
     body::{Body, Bytes},
+    extract::Request,
     http::{HeaderMap, header},
 };
 use http_body_util::BodyExt as _;
@@ -15,24 +16,26 @@ use std::time::Duration;
 pub(crate) const LIMIT: usize = 64 * 1024;
 
 /// Time for the whole body, however it trickles in.
-const TIME: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a body that is too large which are read and dropped, so that the client reads our answer instead of a reset.
-const DRAINED: usize = 32 * 1024 * 1024;
+/// Bytes of a body that is too large which are read and dropped, so that the client reads our answer instead of a
+/// reset.
+const MAX_DRAINED: usize = 32 * 1024 * 1024;
 
 /// Reads a body.
 ///
 /// # Errors
 ///
-/// [`ApiError::TooLarge`], [`ApiError::BodyTimeout`], or [`ApiError::Malformed`] when the connection breaks in between or
-/// the first [`LIMIT`] bytes are already nested too deep to be accepted.
-pub(crate) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError> {
-    let announced = content_length(headers);
-    let waits_for_consent = headers.contains_key(header::EXPECT);
-    if announced > LIMIT && (waits_for_consent || announced > DRAINED) {
+/// [`ApiError::TooLarge`], [`ApiError::BodyTimeout`], or [`ApiError::Malformed`] when the connection breaks in between
+/// or the first [`LIMIT`] bytes are already nested too deep to be accepted.
+pub(crate) async fn read(request: Request) -> Result<Bytes, ApiError> {
+    let (parts, mut body) = request.into_parts();
+    let announced = content_length(&parts.headers);
+    let waits_for_consent = parts.headers.contains_key(header::EXPECT);
+    if announced > LIMIT && (waits_for_consent || announced > MAX_DRAINED) {
         return Err(ApiError::TooLarge);
     }
-    match tokio::time::timeout(TIME, collect(&mut body, announced.min(LIMIT))).await {
+    match tokio::time::timeout(TIMEOUT, collect(&mut body, announced.min(LIMIT))).await {
         Ok(read) => read,
         Err(_elapsed) => Err(ApiError::BodyTimeout),
     }
@@ -46,14 +49,14 @@ async fn collect(body: &mut Body, expected: usize) -> Result<Bytes, ApiError> {
         read.extend_from_slice(&data[..data.len().min(room)]);
         if data.len() > room {
             drain(body).await;
-            return Err(protojson::nesting_error(&read).unwrap_or(ApiError::TooLarge));
+            return Err(nesting::error(&read).unwrap_or(ApiError::TooLarge));
         }
     }
     Ok(read.into())
 }
 
 async fn drain(body: &mut Body) {
-    let mut left = DRAINED;
+    let mut left = MAX_DRAINED;
     while let Some(Ok(frame)) = body.frame().await {
         left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
         if left == 0 {

@@ -1,8 +1,8 @@
 //! Getting the database ready, and saying whether it is.
 //!
 //! Takes: the store and who applies the schema. Gives: `true` on a watch channel once the schema is there, however long
-//! PostgreSQL stays away; and the answer for readiness probes. Does not: let Redis or the mail server decide readiness: a
-//! signup needs neither.
+//! PostgreSQL stays away; and the answer for readiness probes. Does not: let Redis or the mail server decide readiness:
+//! a signup needs neither.
 
 use pipeline::{Unready, chain, document::Migrations};
 use signup::Store;
@@ -14,7 +14,7 @@ const WAITS: [Duration; 4] =
     [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
 /// Time PostgreSQL has to answer a probe.
-const PING: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns when the schema is there; says so on `ready`.
 pub(crate) async fn prepare(store: Store, migrations: Migrations, ready: watch::Sender<bool>) {
@@ -44,13 +44,13 @@ async fn try_once(store: &Store, migrations: Migrations) -> bool {
     matches!(done, Ok(true))
 }
 
-/// What readiness probes are told.
+/// The answer to readiness probes.
 ///
 /// # Errors
 ///
 /// What is missing, without addresses or other secrets.
 pub(crate) async fn readiness(store: &Store, ready: &watch::Receiver<bool>) -> Result<&'static str, String> {
-    let unready = match tokio::time::timeout(PING, store.ping()).await {
+    let unready = match tokio::time::timeout(PING_TIMEOUT, store.ping()).await {
         Ok(Ok(())) if *ready.borrow() => return Ok("ok"),
         Ok(Ok(())) => Unready::NoSchema,
         Ok(Err(error)) => error.unready(),

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// Time for the work of one request: waiting for a core, hashing, and a database that may be slow to commit.
-const TIME: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The parts that answer a request.
 pub(crate) struct Service {
@@ -33,7 +33,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Runs the work of one request within [`TIME`], once the database has its schema.
+    /// Runs the work of one request within [`TIMEOUT`], once the database has its schema.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl Service {
         if !*self.schema_ready.borrow() {
             return Err(ApiError::Unavailable(None));
         }
-        match tokio::time::timeout(TIME, work).await {
+        match tokio::time::timeout(TIMEOUT, work).await {
             Ok(result) => result,
             Err(elapsed) => Err(ApiError::Unavailable(Some(Box::new(elapsed)))),
         }

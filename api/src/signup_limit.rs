@@ -1,20 +1,21 @@
 //! Signups per minute and client address, in this process.
 //!
-//! Takes: the address of a client and the limit in force, n a minute. Gives: admission, or the time until the next one: n at
-//! once, then one every 60 s / n.
-//! Does not: find out who the client is (`peer` does), limit loopback clients (tests, sidecars, port-forwards), or share its
-//! counts with other replicas: the limit grows with the number of `api` processes.
+//! Takes: the address of a client and the limit in force, n a minute. Gives: admission, or the time until the next one:
+//! n at once, then one every 60 s / n. Does not: find out who the client is (`peer` does), limit loopback clients
+//! (tests, sidecars, port-forwards), or share its counts with other replicas: the limit grows with the number of `api`
+//! processes.
 
 use crate::error::ApiError;
 use governor::{Quota, RateLimiter, clock::Clock, clock::DefaultClock, state::keyed::DashMapStateStore};
+use parking_lot::Mutex;
 use std::{
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 /// Addresses remembered before those that are no longer limited are forgotten: about 1 MiB.
-const REMEMBERED: usize = 10_000;
+const MAX_REMEMBERED: usize = 10_000;
 
 type Limiter = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, DefaultClock>;
 
@@ -32,7 +33,7 @@ impl SignupLimit {
         let client = network(client);
         let Some(per_minute) = NonZeroU32::new(per_minute).filter(|_| !client.is_loopback()) else { return Ok(()) };
         let limiter = self.limiter(per_minute);
-        if limiter.len() > REMEMBERED {
+        if limiter.len() > MAX_REMEMBERED {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
@@ -43,7 +44,7 @@ impl SignupLimit {
     }
 
     fn limiter(&self, per_minute: NonZeroU32) -> Arc<Limiter> {
-        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.0.lock();
         match &*current {
             Some((limit, limiter)) if *limit == per_minute => Arc::clone(limiter),
             _ => {
@@ -55,7 +56,7 @@ impl SignupLimit {
     }
 }
 
-/// IPv6 clients own a /64 (RFC 6177), so they are counted by it; IPv4 in IPv6 clothes counts as IPv4.
+/// IPv6 clients own a /64 (RFC 6177), so they are counted by it; an IPv4-mapped address counts as IPv4.
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {

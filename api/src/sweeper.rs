@@ -1,8 +1,8 @@
 //! What nobody finished.
 //!
-//! Takes: every 5 s, the rows whose worker vanished, that nobody started although they are due, or that are too late. Gives:
-//! each its next state, and the figures of the intents to `/metrics`. Does not: hold anything in memory; every replica
-//! sweeps, and each row is put right by one of them.
+//! Takes: every 5 s, the rows whose worker vanished, that nobody started although they are due, or that are too late.
+//! Gives: each its next state, and the figures of the intents to `/metrics`. Does not: hold anything in memory; every
+//! replica sweeps, and each row is put right by one of them.
 
 use crate::{refusal, relay::task_of};
 use pipeline::chain;
@@ -13,20 +13,20 @@ use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Time between two sweeps.
-const PERIOD: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Rows made sure of in Redis in one sweep; the rest has its turn in the next.
 const BATCH: u32 = 500;
 
-/// Time Redis gets in one sweep.
-const REDIS_TIME: Duration = Duration::from_secs(2);
+/// How long Redis may take in one sweep.
+const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Time a sweep gets, counting included. A PostgreSQL that vanished without a word never answers.
-const SWEEP_TIME: Duration = Duration::from_secs(60);
+/// How long a sweep may take, counting included. A PostgreSQL that vanished without a word never answers.
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Counting reads an index of the whole table. It rests this many times as long as it took, which bounds it to 2 % of a
-/// core whatever the size.
-const REST: u32 = 50;
+/// Counting reads an index of the whole table. The next count is this many times as long away as one took, which
+/// bounds it to 2 % of a core whatever the size.
+const COUNT_INTERVAL_FACTOR: u32 = 50;
 
 /// Puts right what nobody finished.
 pub(crate) struct Sweeper {
@@ -41,9 +41,9 @@ enum SweepError {
     Store(#[from] StoreError),
     #[error("failed to make sure that Redis knows what is overdue")]
     Queue(#[from] queue::Error),
-    #[error("failed to make sure that Redis knows what is overdue within {} ms", REDIS_TIME.as_millis())]
+    #[error("failed to make sure that Redis knows what is overdue within {} ms", REDIS_TIMEOUT.as_millis())]
     TooSlow,
-    #[error("failed to put intents right within {} s", SWEEP_TIME.as_secs())]
+    #[error("failed to put intents right within {} s", SWEEP_TIMEOUT.as_secs())]
     Silent,
     #[error("failed to count intents; their figures are old")]
     Count(#[source] StoreError),
@@ -57,7 +57,7 @@ impl Sweeper {
 
     /// Runs until `stop`. Failures are logged once when they begin.
     pub(crate) async fn run(&self, stop: CancellationToken) {
-        let mut tick = time::interval(PERIOD);
+        let mut tick = time::interval(INTERVAL);
         tick.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         let mut failed = false;
         let mut next_count = Instant::now();
@@ -67,7 +67,7 @@ impl Sweeper {
                 () = stop.cancelled() => return,
             }
             let swept = tokio::select! {
-                swept = time::timeout(SWEEP_TIME, self.sweep(&mut next_count)) => swept.unwrap_or(Err(SweepError::Silent)),
+                swept = time::timeout(SWEEP_TIMEOUT, self.sweep(&mut next_count)) => swept.unwrap_or(Err(SweepError::Silent)),
                 () = stop.cancelled() => return,
             };
             report_failure(swept.as_ref().err(), failed);
@@ -75,8 +75,8 @@ impl Sweeper {
         }
     }
 
-    /// One sweep. What needs PostgreSQL only comes first, so that it is done while Redis is away; figures come last, because
-    /// nobody's mail waits for them.
+    /// One sweep. What needs PostgreSQL only comes first, so that it is done while Redis is away; figures come last,
+    /// because nobody's mail waits for them.
     async fn sweep(&self, next_count: &mut Instant) -> Result<(), SweepError> {
         let expired = self.store.expire_leases().await?;
         report("signup_sweeper_expired_leases_total", expired, "workers vanished; their mails are owed again");
@@ -90,7 +90,7 @@ impl Sweeper {
         if Instant::now() >= *next_count {
             let start = Instant::now();
             let counted = self.count().await;
-            *next_count = start + start.elapsed() * REST;
+            *next_count = start + start.elapsed() * COUNT_INTERVAL_FACTOR;
             return ensured.and(counted.map_err(SweepError::Count));
         }
         ensured
@@ -124,7 +124,7 @@ impl Sweeper {
 }
 
 async fn in_time(call: impl Future<Output = Result<(), queue::Error>>) -> Result<(), SweepError> {
-    Ok(time::timeout(REDIS_TIME, call).await.map_err(|_| SweepError::TooSlow)??)
+    Ok(time::timeout(REDIS_TIMEOUT, call).await.map_err(|_| SweepError::TooSlow)??)
 }
 
 /// Counted each time, logged when it begins.

@@ -1,7 +1,7 @@
 //! One verification.
 //!
-//! Takes: the id and the code from a link. Gives: success, also for a second click; or the reason of the refusal, so that a
-//! client can offer the right way on. Does not: decide by its own clock or remember codes; PostgreSQL does.
+//! Takes: the id and the code from a link. Gives: success, also for a second click; or the reason of the refusal, so
+//! that a client can offer the right way on. Does not: decide by its own clock or remember codes; PostgreSQL does.
 
 use crate::{error::ApiError, pb, service::Service};
 use signup::{VerifyError, Violation};

@@ -64,6 +64,15 @@ pub enum Format {
     Text,
 }
 
+impl From<Format> for LogFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Json => Self::Json,
+            Format::Text => Self::Text,
+        }
+    }
+}
+
 /// The operator cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -101,11 +110,7 @@ pub enum RunError {
 ///
 /// [`RunError`]. After [`RunError::LeaseLost`] the process has to end.
 pub async fn run(options: Options) -> Result<(), RunError> {
-    let format = match options.log_format {
-        Format::Json => LogFormat::Json,
-        Format::Text => LogFormat::Text,
-    };
-    let _logs = lifecycle::logs::start(&options.log_level, format)?;
+    let _logs = lifecycle::logs::start(&options.log_level, options.log_format.into())?;
     let metrics = lifecycle::admin::record_metrics()?;
     let io = |action| move |source| RunError::Io { action, source };
     let shutdown = Shutdown::on_signals().map_err(io("listen for signals"))?;
@@ -116,12 +121,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let asked = Arc::clone(&leads);
     // A standby is ready too: it would take over.
     let role = move || std::future::ready(Ok(if asked.load(Ordering::Relaxed) { "leading" } else { "standby" }));
-    let admin = Admin::new(metrics, role).serve(listener, CancellationToken::new());
-    tokio::spawn(async move {
-        if let Err(error) = admin.await {
-            tracing::error!(%error, "the admin port broke");
-        }
-    });
+    tokio::spawn(serve(Admin::new(metrics, role), listener));
 
     let namespace = options.lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let identity = unique(&options.identity)?;
@@ -141,6 +141,12 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     }
     leader.release().await;
     Ok(())
+}
+
+async fn serve(admin: Admin, listener: TcpListener) {
+    if let Err(error) = admin.serve(listener, CancellationToken::new()).await {
+        tracing::error!(%error, "the admin port broke");
+    }
 }
 
 /// A restarted pod keeps its name, and must not take its predecessor's Lease for its own.

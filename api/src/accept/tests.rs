@@ -36,23 +36,22 @@ async fn frame(stream: &mut TcpStream, kind: u8) -> (u8, Vec<u8>) {
     tokio::time::timeout(PATIENCE, frames).await.expect("in time")
 }
 
-/// Serves an answer that waits for `answer`, on connections that are asked to leave when they are as `old` as that.
-async fn serving(old: Duration, answer: Arc<Notify>) -> (TcpStream, CancellationToken) {
+/// Serves an answer that waits for `answer`, on connections that are asked to leave when they are of `max_age`.
+async fn serving(max_age: Duration, answer: Arc<Notify>) -> (TcpStream, Shutdown) {
     let routes = Router::new().route("/", get(async move || answer.notified().await));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let stop = CancellationToken::new();
-    let tokens = (stop.clone(), CancellationToken::new());
-    tokio::spawn(serve(listener, Protocol::Http2 { old }, routes, 10, tokens));
+    let shutdown = Shutdown::default();
+    tokio::spawn(serve(listener, Protocol::Http2 { max_age }, routes, 10, shutdown.clone()));
     let mut client = TcpStream::connect(address).await.expect("a connection");
     client.write_all(REQUEST).await.expect("sent");
-    (client, stop)
+    (client, shutdown)
 }
 
 #[tokio::test]
 async fn an_old_connection_is_asked_to_leave_and_its_call_is_answered() {
     let answer = Arc::new(Notify::new());
-    let (mut client, _stop) = serving(Duration::from_millis(500), Arc::clone(&answer)).await;
+    let (mut client, _shutdown) = serving(Duration::from_millis(500), Arc::clone(&answer)).await;
     frame(&mut client, GOAWAY).await;
     answer.notify_one();
     let (stream, fields) = frame(&mut client, HEADERS).await;
@@ -62,9 +61,9 @@ async fn an_old_connection_is_asked_to_leave_and_its_call_is_answered() {
 #[tokio::test]
 async fn a_young_connection_is_asked_to_leave_at_the_stop_only() {
     let answer = Arc::new(Notify::new());
-    let (mut client, stop) = serving(OLD, Arc::clone(&answer)).await;
+    let (mut client, shutdown) = serving(MAX_AGE, Arc::clone(&answer)).await;
     frame(&mut client, SETTINGS).await;
-    stop.cancel();
+    shutdown.begin();
     frame(&mut client, GOAWAY).await;
     answer.notify_one();
     assert_eq!(frame(&mut client, HEADERS).await.0, 1);

@@ -3,16 +3,27 @@
 //! Takes: a message. Gives: its JSON: snake_case, zero values omitted, timestamps as RFC 3339 with 0, 3, 6 or 9 digits.
 //! Does not: read any.
 
+use super::ProtoJson;
 use crate::pb;
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
 use serde_json::{Map, Value, json};
 
-/// Writes a `CreateUserResponse`.
-pub(crate) fn create_user_response(response: &pb::CreateUserResponse) -> Value {
-    response.user.as_ref().map_or_else(|| json!({}), |user| json!({"user": self::user(user)}))
+impl IntoResponse for ProtoJson<pb::CreateUserResponse> {
+    fn into_response(self) -> Response {
+        Json(self.0.user.as_ref().map_or_else(|| json!({}), |user| json!({"user": self::user(user)}))).into_response()
+    }
 }
 
-/// Writes a `VerifyEmailResponse`.
-pub(crate) fn verify_email_response(response: pb::VerifyEmailResponse) -> Value {
+impl IntoResponse for ProtoJson<pb::VerifyEmailResponse> {
+    fn into_response(self) -> Response {
+        Json(verification(self.0)).into_response()
+    }
+}
+
+fn verification(response: pb::VerifyEmailResponse) -> Value {
     if response.is_verified { json!({"is_verified": true}) } else { json!({}) }
 }
 
@@ -62,7 +73,7 @@ mod tests {
 
     #[test]
     fn zero_values_are_omitted() {
-        assert_eq!(verify_email_response(pb::VerifyEmailResponse { is_verified: false }), json!({}));
+        assert_eq!(verification(pb::VerifyEmailResponse { is_verified: false }), json!({}));
         assert_eq!(user(&pb::User { username: "a".into(), ..Default::default() }), json!({"username": "a"}));
     }
 }

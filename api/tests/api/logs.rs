@@ -13,8 +13,8 @@ async fn each_request_is_one_line_with_the_go_programs_fields() {
     assert_eq!(lines.len(), 3, "{lines:?}");
     for (line, level, method, path, code, text) in [
         (&lines[0], "INFO", "POST", "/v1/create_user", 200, "OK"),
-        (&lines[1], "ERROR", "POST", "/v1/create_user", 409, "Conflict"),
-        (&lines[2], "ERROR", "GET", "/nowhere?a=REDACTED", 404, "Not Found"),
+        (&lines[1], "WARN", "POST", "/v1/create_user", 409, "Conflict"),
+        (&lines[2], "WARN", "GET", "/nowhere?a=REDACTED", 404, "Not Found"),
     ] {
         assert_eq!(line["protocol"], "http");
         assert_eq!((&line["level"], &line["method"], &line["path"]), (&json!(level), &json!(method), &json!(path)));

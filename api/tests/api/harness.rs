@@ -1,7 +1,7 @@
 //! One running `api` with a database and a Redis database of its own, and verbs to talk to it.
 //!
-//! Takes: changes to the usual set-up. Gives: a [`TestApi`] that is ready. When it is dropped, the program is killed and its
-//! log is searched for what must never be in one. Does not: reach into the program; tests see what clients see.
+//! Takes: changes to the usual set-up. Gives: a [`TestApi`] that is ready. When it is dropped, the program is killed
+//! and its log is searched for what must never be in one. Does not: reach into the program; tests see what clients see.
 
 pub(crate) mod client;
 pub(crate) mod proxy;

@@ -14,8 +14,8 @@ fn call(api: &TestApi, calls: &[Value]) -> Vec<Value> {
     let root = env!("CARGO_MANIFEST_DIR");
     // Debian's own Python: the packages `make setup` installs belong to it.
     let mut python = Command::new("/usr/bin/python3")
-        .arg(format!("{root}/tests/grpc_client.py"))
-        .args([format!("{root}/proto"), format!("{root}/tests")])
+        .arg(format!("{root}/tests/api/grpc_client.py"))
+        .args([format!("{root}/proto"), format!("{root}/tests/api")])
         .arg(scratch)
         .arg(api.grpc.to_string())
         .stdin(Stdio::piped())
@@ -121,7 +121,7 @@ async fn each_call_is_one_log_line_with_the_go_programs_fields() {
     let api = TestApi::spawn().await;
     call(&api, &[create(&form("alice")), create(&form("alice"))]);
     let lines = api.lines("received a gRPC request");
-    for (line, level, code, text) in [(&lines[0], "INFO", 0, "OK"), (&lines[1], "ERROR", 6, "AlreadyExists")] {
+    for (line, level, code, text) in [(&lines[0], "INFO", 0, "OK"), (&lines[1], "WARN", 6, "AlreadyExists")] {
         assert_eq!((&line["level"], &line["protocol"]), (&json!(level), &json!("grpc")));
         assert_eq!(line["method"], "/pb.SimpleBank/CreateUser");
         assert_eq!((&line["status_code"], &line["status_text"]), (&json!(code), &json!(text)));

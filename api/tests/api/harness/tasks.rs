@@ -1,7 +1,7 @@
 //! The queue of verification mails as its Redis shows it.
 //!
-//! Takes: a Redis URI. Gives: the queue's state, and raw commands through `redis-cli` to do what accidents do. Does not:
-//! write through the code under test.
+//! Takes: a Redis URI. Gives: the queue's state, and raw commands through `redis-cli` to do what accidents do. Does
+//! not: write through the code under test.
 
 use super::TestApi;
 use queue::{Connection, Inspector, QueueState};

@@ -1,7 +1,7 @@
 //! A lock on the table of users, which keeps signups under way.
 //!
-//! Takes: a program with a database. Gives: a lock that is held until it is released, and the moment at which a signup waits
-//! for it. Does not: outlive a minute.
+//! Takes: a program with a database. Gives: a lock that is held until it is released, and the moment at which a signup
+//! waits for it. Does not: outlive a minute.
 
 use super::{TestApi, sql};
 use std::process::{Child, Command, Stdio};

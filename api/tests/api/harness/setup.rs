@@ -30,7 +30,7 @@ impl Setup {
 
     /// The same on a given database.
     pub(crate) fn on(database: String) -> Self {
-        let document = Document::parse(USUAL).expect("the usual document is valid");
+        let document = usual();
         let redis = servers::redis().fresh_database();
         Self { document, database, redis, host: Ipv4Addr::LOCALHOST.into(), arguments: Vec::new() }
     }
@@ -77,26 +77,13 @@ impl Setup {
     }
 }
 
-const USUAL: &str = r#"
-pipeline: tests/api
-task:
-  delay: 10s
-  maxRetries: 10
-  queue: critical
-  deadline: 72h
-  timeout: 30s
-  backoff: {initial: 15s, max: 30m, formula: Jitter}
-queues:
-  - {name: critical, priority: 10}
-  - {name: default, priority: 5}
-strictPriority: false
-database: {uriFile: filled-in-later, maxConnectionsPerPod: 4, migrations: Auto}
-redis: {uriFile: filled-in-later}
-mail:
-  from: no-reply@pipeline.test
-  smtp: {host: 127.0.0.1, port: 2525, tls: None}
-verification: {publicURL: "http://127.0.0.1:8080", linkTTL: 24h, keysDir: filled-in-later}
-signup: {passwordMinLength: 6, hideExistingAccounts: false, perMinutePerIP: 10}
-worker: {concurrency: 16, shutdownGracePeriod: 40s}
-observability: {logLevel: info, logFormat: Json}
-"#;
+/// The sample, for few connections, with addresses of this machine.
+fn usual() -> Document {
+    let mut document = Document::sample();
+    document.pipeline = "tests/api".into();
+    document.database.max_connections_per_pod = 4;
+    document.mail.from = "no-reply@pipeline.test".into();
+    document.mail.smtp.host = "127.0.0.1".into();
+    document.verification.public_url = "http://127.0.0.1:8080".into();
+    document
+}

@@ -1,8 +1,8 @@
 //! A way to a server that falls silent.
 //!
-//! Takes: the URI of a server. Gives: the URI of a place before it, which hands everything on until it is told not to. Then
-//! what was connected stays so and hears nothing more, as when a machine loses its power; new connections are handed on, as
-//! to the machine that takes its place. Does not: read what passes.
+//! Takes: the URI of a server. Gives: the URI of a place before it, which hands everything on until it is told not to.
+//! Then what was connected stays so and hears nothing more, as when a machine loses its power; new connections are
+//! handed on, as to the machine that takes its place. Does not: read what passes.
 
 use tokio::{
     io::copy_bidirectional,

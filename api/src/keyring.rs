@@ -32,7 +32,11 @@ impl Keyring {
             Ok(keys) => *self.0.write() = Arc::new(keys),
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(chain);
-                tracing::error!(%error, cause, "failed to reload the verification keys, the previous ones stay in force");
+                tracing::error!(
+                    %error,
+                    cause,
+                    "failed to reload the verification keys, the previous ones stay in force"
+                );
             }
         }
     }

@@ -67,7 +67,9 @@ impl Sweeper {
                 () = stop.cancelled() => return,
             }
             let swept = tokio::select! {
-                swept = time::timeout(SWEEP_TIMEOUT, self.sweep(&mut next_count)) => swept.unwrap_or(Err(SweepError::Silent)),
+                swept = time::timeout(SWEEP_TIMEOUT, self.sweep(&mut next_count)) => {
+                    swept.unwrap_or(Err(SweepError::Silent))
+                }
                 () = stop.cancelled() => return,
             };
             report_failure(swept.as_ref().err(), failed);

@@ -151,8 +151,10 @@ async fn a_database_of_the_go_program_is_adopted_and_its_users_are_known() {
             created_at timestamptz NOT NULL DEFAULT now(), is_email_verified bool NOT NULL DEFAULT false);
         CREATE TABLE verify_emails (id bigserial PRIMARY KEY, username varchar NOT NULL REFERENCES users (username),
             email varchar NOT NULL, secret_code varchar NOT NULL, is_used bool NOT NULL DEFAULT false,
-            created_at timestamptz NOT NULL DEFAULT now(), expired_at timestamptz NOT NULL DEFAULT now() + interval '15 minutes');
-        INSERT INTO users (username, hashed_password, full_name, email) VALUES ('alice', '$2a$10$x', 'Alice', 'a@go.test');
+            created_at timestamptz NOT NULL DEFAULT now(),
+            expired_at timestamptz NOT NULL DEFAULT now() + interval '15 minutes');
+        INSERT INTO users (username, hashed_password, full_name, email)
+        VALUES ('alice', '$2a$10$x', 'Alice', 'a@go.test');
         INSERT INTO verify_emails (username, email, secret_code) VALUES ('alice', 'a@go.test', repeat('k', 32))";
     sql(&database, seed);
     let api = TestApi::spawn_with(Setup::on(database)).await;

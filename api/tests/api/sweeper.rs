@@ -65,10 +65,10 @@ async fn a_task_that_redis_lost_is_made_sure_of_though_the_intents_cannot_be_cou
     let (api, tasks) = handed_over("alice").await;
     api.sql(
         "ALTER TABLE email_intents DROP CONSTRAINT email_intents_state_check;
-         INSERT INTO email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries, deadline, timeout,
-                                    public_url, link_ttl, message_id, key_id, state)
-         SELECT gen_random_uuid(), kind, username, email, generation + 1, delay, run_at, queue, max_retries, deadline, timeout,
-                public_url, link_ttl, message_id || 'x', key_id, 'of a newer program'
+         INSERT INTO email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries, deadline,
+                                    timeout, public_url, link_ttl, message_id, key_id, state)
+         SELECT gen_random_uuid(), kind, username, email, generation + 1, delay, run_at, queue, max_retries, deadline,
+                timeout, public_url, link_ttl, message_id || 'x', key_id, 'of a newer program'
          FROM email_intents",
     );
     let uncounted = "failed to count intents; their figures are old";

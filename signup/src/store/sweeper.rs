@@ -97,7 +97,8 @@ impl Store {
 pub(super) const EXPIRE_LEASES: &str = "
 UPDATE email_intents AS intent
 SET state = CASE WHEN failures + 1 > max_retries THEN 'dead' ELSE 'waiting' END,
-    failures = failures + 1, crash_count = crash_count + 1, in_doubt = true, last_class = 'worker lost', last_reply = NULL,
+    failures = failures + 1, crash_count = crash_count + 1, in_doubt = true,
+    last_class = 'worker lost', last_reply = NULL,
     next_attempt_at = clock_timestamp() + CASE WHEN crash_count + 1 >= 3 THEN interval '1 hour' ELSE interval '0' END,
     lease_owner = NULL, lease_until = NULL
 FROM (

@@ -65,7 +65,8 @@ fn texts<'a>(new: &'a [NewUser], field: impl Fn(&'a NewUser) -> &'a str) -> Vec<
 const CREATE_USERS: &str = concat!(
     "
 WITH asked AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::bytea[])
+    SELECT *
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::bytea[])
     AS asked (username, hashed_password, full_name, email, email_canonical, intent_id, message_id, secret_hash)
 ), new_user AS (
     INSERT INTO users (username, hashed_password, full_name, email, email_canonical)

@@ -11,7 +11,8 @@ async fn i1_a_committed_user_has_its_intent_and_code_from_the_same_transaction()
     let joined: (String, bool, bool, i64) = sqlx::query_as(
         "SELECT users.username, users.xmin::text = code.xmin::text,
                 intent.created_at = users.created_at, count(*) OVER ()
-         FROM users JOIN email_intents AS intent USING (username) JOIN verify_emails AS code ON code.intent_id = intent.id
+         FROM users JOIN email_intents AS intent USING (username)
+             JOIN verify_emails AS code ON code.intent_id = intent.id
          WHERE intent.id = $1 AND code.email = intent.email AND code.email = users.email",
     )
     .bind(created.intent.id)

@@ -14,7 +14,10 @@ async fn intent_for(fixture: &Fixture, username: &str, task_id: &str) -> IntentF
 /// A user that the Go program created: no intent, no link.
 async fn go_user(fixture: &Fixture) {
     fixture
-        .execute("INSERT INTO users (username, hashed_password, full_name, email) VALUES ('go', 'x', 'Go', 'go@example.com')")
+        .execute(
+            "INSERT INTO users (username, hashed_password, full_name, email)
+             VALUES ('go', 'x', 'Go', 'go@example.com')",
+        )
         .await;
 }
 

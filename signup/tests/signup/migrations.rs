@@ -15,7 +15,8 @@ CREATE TABLE "sessions" ("id" uuid PRIMARY KEY, "username" varchar NOT NULL REFE
     "refresh_token" varchar NOT NULL, "is_blocked" boolean NOT NULL DEFAULT false, "expires_at" timestamptz NOT NULL);
 CREATE TABLE "verify_emails" ("id" bigserial PRIMARY KEY, "username" varchar NOT NULL REFERENCES "users" ("username"),
     "email" varchar NOT NULL, "secret_code" varchar NOT NULL, "is_used" bool NOT NULL DEFAULT false,
-    "created_at" timestamptz NOT NULL DEFAULT (now()), "expired_at" timestamptz NOT NULL DEFAULT (now() + interval '15 minutes'));
+    "created_at" timestamptz NOT NULL DEFAULT (now()),
+    "expired_at" timestamptz NOT NULL DEFAULT (now() + interval '15 minutes'));
 CREATE TABLE "schema_migrations" (version bigint PRIMARY KEY, dirty boolean NOT NULL);
 INSERT INTO schema_migrations VALUES (5, false);
 INSERT INTO users (username, hashed_password, full_name, email, created_at) VALUES

@@ -178,7 +178,11 @@ async fn the_reply_of_the_mail_server_is_kept() {
     let reply = format!("550 5.1.1 no such user\0\n{}", "x".repeat(100_000));
     fixture.store.record_refused(leased.intent.id, leased.epoch, "permanent", &reply).await.expect("recorded");
     let kept: bool = fixture
-        .value("state = 'refused' AND last_class = 'permanent' AND last_reply LIKE '550 5.1.1%' AND length(last_reply) = 1000", leased.intent.id)
+        .value(
+            "state = 'refused' AND last_class = 'permanent' AND last_reply LIKE '550 5.1.1%'
+             AND length(last_reply) = 1000",
+            leased.intent.id,
+        )
         .await;
     assert!(kept);
 }

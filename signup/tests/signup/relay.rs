@@ -71,7 +71,8 @@ async fn a_look_reads_what_is_due_and_not_what_waits_for_a_later_time() {
     fixture
         .execute(
             "INSERT INTO email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries,
-                                        deadline, timeout, public_url, link_ttl, message_id, key_id, state, dispatched_at)
+                                        deadline, timeout, public_url, link_ttl, message_id, key_id, state,
+                                        dispatched_at)
              SELECT gen_random_uuid(), kind, username, email, 1 + number, delay, run_at + interval '1 day', queue,
                     max_retries, deadline + interval '1 day', timeout, public_url, link_ttl, message_id, key_id,
                     CASE number % 2 WHEN 0 THEN 'waiting' ELSE 'dispatched' END, now()

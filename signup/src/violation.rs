@@ -1,6 +1,6 @@
 //! Why a field of a request was refused, in the words clients of the Go program already know.
 //!
-//! Takes: nothing; the parsers make these. Gives: the field's name and a text that never repeats the value (it may be a
+//! Gives: the field's name and a text that never repeats the value (it may be a
 //! password). Does not: know HTTP or gRPC; `api` puts it into a `google.rpc.BadRequest`.
 
 /// One field that breaks its rule; a field is reported once, its length before anything else.

@@ -96,7 +96,7 @@ impl Leader {
     }
 
     /// Gives the Lease up, so that the next leader need not wait.
-    pub async fn release(&mut self) {
+    pub async fn step_down(&mut self) {
         let given_up = timeout(self.timing.retry, async {
             let mut lease = self.leases.get(&self.name).await?;
             if holder(&lease) == Some(&self.identity) {

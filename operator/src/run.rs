@@ -139,7 +139,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         () = leader.hold() => return Err(RunError::LeaseLost),
         () = shutdown.limit(GRACE_PERIOD) => {}
     }
-    leader.release().await;
+    leader.step_down().await;
     Ok(())
 }
 

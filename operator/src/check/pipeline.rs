@@ -82,18 +82,22 @@ fn children(pipeline: &SignupPipeline, found: &[(Kind, String, Seen<DynamicObjec
             }
         }
     }
-    if missing.is_empty() {
-        lines.push(Line::ok("children", format!("{owned} of {} are there and owned by the pipeline", found.len())));
+    lines.push(if missing.is_empty() {
+        Line::ok("children", format!("{owned} of {} are there and owned by the pipeline", found.len()))
     } else {
-        let fix = if pipeline.spec.paused {
-            "remove spec.paused"
-        } else {
-            "remove what the other lines name; then the operator makes them, when it runs (`operator check`)"
-        };
-        lines.push(Line::error("children", format!("missing: {}", missing.join(", ")), fix));
-    }
+        missing_children(pipeline, &missing)
+    });
     lines.extend(deployments);
     lines
+}
+
+fn missing_children(pipeline: &SignupPipeline, missing: &[String]) -> Line {
+    let fix = if pipeline.spec.paused {
+        "remove spec.paused"
+    } else {
+        "remove what the other lines name; then the operator makes them, when it runs (`operator check`)"
+    };
+    Line::error("children", format!("missing: {}", missing.join(", ")), fix)
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@ use super::{
     Context,
     apply::{ApplyError, LastApplied, apply, restarts, sync::sync},
     endpoints,
-    observe::{ObserveError, Observed, observe, pods::Version},
+    observe::{
+        ObserveError, Observed, observe,
+        pods::{Report, Version},
+    },
     reason::{self, Finding},
     scale::{Scaler, Scaling},
     status::{
@@ -26,7 +29,7 @@ use crate::{
     crd::{SignupPipeline, status::SignupPipelineStatus},
 };
 use jiff::Timestamp;
-use kube::{ResourceExt, runtime::events::EventType};
+use kube::{Client, ResourceExt, runtime::events::EventType};
 use pipeline::{document::InvalidDocument, hash};
 
 /// The state of a pipeline between reconciles.
@@ -74,10 +77,7 @@ pub(super) async fn reconcile(
     let mut applied = apply_children(context, pipeline, &observed, missing, desired, state).await;
     let reports = context.pods.ask(&observed.pods).await;
     if applied.findings.is_empty() && !pipeline.spec.paused {
-        match sync(client, &observed.pods, &reports, state.version.as_ref(), &version).await {
-            Ok(()) => state.version = Some(version.clone()),
-            Err(error) => applied.failure = Some(ReconcileError::Sync(Box::new(error))),
-        }
+        applied.failure = sync_pods(client, &observed, &reports, &version, state).await.err();
     }
     let shared = shared_redis(context, pipeline, &observed);
     let scaling = state.scaler.scale(client, pipeline, &observed, shared).await;
@@ -142,6 +142,19 @@ async fn apply_children(
         }
     }
     applied
+}
+
+async fn sync_pods(
+    client: &Client,
+    observed: &Observed,
+    reports: &[Report],
+    version: &Version,
+    state: &mut PipelineState,
+) -> Result<(), ReconcileError> {
+    let synced = sync(client, &observed.pods, reports, state.version.as_ref(), version).await;
+    synced.map_err(|error| ReconcileError::Sync(Box::new(error)))?;
+    state.version = Some(version.clone());
+    Ok(())
 }
 
 /// The operator's own image, when pods keep the one that the pipeline began with.

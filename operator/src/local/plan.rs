@@ -59,13 +59,21 @@ impl Plan {
         Ok(Self {
             database: store(
                 objects,
-                (&spec.database.secret_ref, "spec.database.secretRef"),
-                (spec.database.ca_secret_ref.as_ref(), "spec.database.caSecretRef"),
+                &StoreSecrets {
+                    uri: &spec.database.secret_ref,
+                    uri_field: "spec.database.secretRef",
+                    ca: spec.database.ca_secret_ref.as_ref(),
+                    ca_field: "spec.database.caSecretRef",
+                },
             )?,
             redis: store(
                 objects,
-                (&spec.redis.secret_ref, "spec.redis.secretRef"),
-                (spec.redis.ca_secret_ref.as_ref(), "spec.redis.caSecretRef"),
+                &StoreSecrets {
+                    uri: &spec.redis.secret_ref,
+                    uri_field: "spec.redis.secretRef",
+                    ca: spec.redis.ca_secret_ref.as_ref(),
+                    ca_field: "spec.redis.caSecretRef",
+                },
             )?,
             mail: mail_server(spec, objects, send_mail)?,
             keys: keys(spec.verification.key_secret_ref.as_ref(), objects)?,
@@ -112,16 +120,21 @@ pub(super) struct StandIn {
     pub(super) api: SocketAddr,
 }
 
-fn store(
-    objects: &Objects,
-    (secret, field): (&UriSecret, &'static str),
-    (ca, ca_field): (Option<&CaSecret>, &'static str),
-) -> Result<Store, LocalError> {
-    if !objects.secrets.contains_key(&secret.name) {
+/// The Secrets of a store, with the fields that name them.
+struct StoreSecrets<'a> {
+    uri: &'a UriSecret,
+    uri_field: &'static str,
+    ca: Option<&'a CaSecret>,
+    ca_field: &'static str,
+}
+
+fn store(objects: &Objects, secrets: &StoreSecrets<'_>) -> Result<Store, LocalError> {
+    let StoreSecrets { uri: UriSecret { name, key }, uri_field, ca, ca_field } = secrets;
+    if !objects.secrets.contains_key(name) {
         return Ok(Store::StartedHere);
     }
-    let uri = key_of(objects, &secret.name, &secret.key, field)?;
-    Ok(Store::Given { uri, ca: authority(objects, ca, ca_field)? })
+    let uri = key_of(objects, name, key, uri_field)?;
+    Ok(Store::Given { uri, ca: authority(objects, *ca, ca_field)? })
 }
 
 fn mail_server(spec: &SignupPipelineSpec, objects: &Objects, send_mail: bool) -> Result<MailServer, LocalError> {
@@ -176,64 +189,4 @@ fn key_of(objects: &Objects, name: &str, key: &str, field: &'static str) -> Resu
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::manifest;
-
-    const PIPELINE: &str = include_str!("../../../samples/minimal.yaml");
-    const SMTP: &str = "smtp: {host: smtp.example.com}";
-
-    fn plan(smtp: &str, more: &str, send_mail: bool) -> Result<Plan, LocalError> {
-        let text = format!("{}{more}", PIPELINE.replace(SMTP, smtp));
-        Plan::new(&manifest::parse(&text).expect("a valid file"), send_mail)
-    }
-
-    #[test]
-    fn mails_stay_here_unless_their_server_is_meant() {
-        let with_auth = "smtp: {host: smtp.example.com, authSecretRef: {name: app-smtp}}";
-        let secret =
-            "---\n{apiVersion: v1, kind: Secret, metadata: {name: app-smtp}, stringData: {username: a, password: b}}\n";
-        let cases = [
-            ("no server of one's own", SMTP, "", false, true),
-            ("credentials named and not given", with_auth, "", false, true),
-            ("credentials given", with_auth, secret, false, false),
-            ("a server on this machine", "smtp: {host: localhost, port: 1025, tls: None}", "", false, false),
-            ("--send-mail", SMTP, "", true, false),
-        ];
-        for (name, smtp, more, send_mail, uses_inbox) in cases {
-            assert_eq!(plan(smtp, more, send_mail).expect(name).uses_inbox(), uses_inbox, "{name}");
-        }
-        let error = plan(with_auth, "", true).expect_err("it cannot log in").to_string();
-        assert!(error.contains("Secret app-smtp, which spec.mail.smtp.authSecretRef names, is not given"), "{error}");
-    }
-
-    #[test]
-    fn links_lead_to_the_api_here_when_the_inbox_takes_the_mails_and_only_then() {
-        let stand_in = StandIn { smtp: ([127, 0, 0, 1], 1025).into(), api: ([127, 0, 0, 1], 8080).into() };
-        let spec = manifest::parse(PIPELINE).expect("a valid file").pipeline.spec;
-        let inbox = plan(SMTP, "", false).expect("a plan").applied_to(&spec, Some(&stand_in));
-        assert_eq!(inbox.verification.public_url.as_deref(), Some("http://127.0.0.1:8080"));
-        assert_eq!((inbox.mail.smtp.host.as_str(), inbox.mail.smtp.port), ("127.0.0.1", 1025));
-        let sent = plan(SMTP, "", true).expect("a plan").applied_to(&spec, Some(&stand_in));
-        assert_eq!(sent, spec);
-    }
-
-    #[test]
-    fn another_uri_of_a_store_needs_a_new_start_and_another_password_of_the_mail_server_does_not() {
-        let secret = |name: &str, content: &str| {
-            format!("---\n{{apiVersion: v1, kind: Secret, metadata: {{name: {name}}}, stringData: {{{content}}}}}\n")
-        };
-        let smtp = "smtp: {host: smtp.example.com, authSecretRef: {name: app-smtp}}";
-        let plan = |more: &[String]| plan(smtp, &more.concat(), false).expect("a plan");
-        let what = |before: &[String], after: &[String]| plan(before).needs_new_start(&plan(after));
-        for (name, named) in [("app-db", "spec.database"), ("app-redis", "spec.redis")] {
-            let [first, second] = ["uri: 'x://a'", "uri: 'x://b'"].map(|uri| [secret(name, uri)]);
-            for before in [&[][..], &first] {
-                assert!(what(before, &second).is_some_and(|what| what.contains(named)), "{name}: {before:?}");
-            }
-            assert_eq!(what(&first, &[secret(name, "uri: 'x://a', more: b")]), None, "its URI is the same");
-        }
-        let login = |password: &str| [secret("app-smtp", &format!("username: a, password: {password}"))];
-        assert_eq!(what(&login("a"), &login("b")), None);
-    }
-}
+mod tests;

@@ -22,7 +22,7 @@ async fn a_released_lease_is_taken_by_the_next_candidate() {
     let next = tokio::spawn(async move { second.acquire().await });
     let renewing = tokio::time::timeout(FAST.lease * 2, first.hold()).await;
     assert!(renewing.is_err() && !next.is_finished(), "the holder renews and keeps it");
-    first.release().await;
+    first.step_down().await;
     next.await.expect("the second acquires it");
 }
 

@@ -40,7 +40,7 @@ check: ## Check format, lints, dependencies, documentation, and that what is gen
 	scripts/house.py --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo deny --log-level error check bans licenses sources
-	cargo machete
+	cargo machete --with-metadata
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	@tests/cluster/build.sh helm
 	charts/generate.sh --check

@@ -1,7 +1,7 @@
 //! CONTRIBUTING.md names files and commands that exist.
 //!
-//! Takes: the page, the Makefile and the repository. Shows: no path and no target of `make` on it is a thing of the past.
-//! Does not: run the commands.
+//! Takes: the page, the Makefile and the repository. Shows: no path and no target of `make` on it is a thing of the
+//! past. Does not: run the commands.
 
 use std::{fs, path::Path};
 

@@ -5,7 +5,7 @@ use pipeline_tests::{Intent, Options, Outcome, PATIENCE, Pipeline, Row};
 use std::time::Duration;
 
 /// A change of the document that means nothing to mails; it makes an open breaker try at once instead of in 10 to 60 s.
-async fn nudge(pipeline: &mut Pipeline) {
+async fn probe_now(pipeline: &mut Pipeline) {
     pipeline.edit(|document| document.worker.concurrency ^= 1).await;
 }
 
@@ -26,13 +26,13 @@ async fn i2_a_mail_server_that_is_down_for_long_uses_up_no_retry() {
     pipeline.inbox.stop();
     pipeline.sign_up(2, 2).await;
     for attempts in 1..=12 {
-        nudge(&mut pipeline).await;
+        probe_now(&mut pipeline).await;
         pipeline.until_some("one more attempt", &attempts_reach(attempts)).await;
     }
     let rows = pipeline.rows().await;
     assert!(intents(&rows).all(|intent| intent.failures == 0), "{rows:?}");
     pipeline.inbox.start_again().expect("the same port");
-    nudge(&mut pipeline).await;
+    probe_now(&mut pipeline).await;
     pipeline.settle(PATIENCE).await;
     pipeline.check().await.assert_exactly_one_mail_each();
 }
@@ -102,7 +102,7 @@ async fn i9_a_mail_server_that_never_answers_uses_up_no_retry_and_holds_up_no_si
         let before = pipeline.number("SELECT coalesce(sum(attempts), 0)::bigint FROM email_intents").await;
         let attempts = pipeline.sign_up(2, 2).await;
         assert!(attempts.iter().all(|attempt| attempt.outcome == Outcome::Acknowledged), "{phase:?}");
-        nudge(&mut pipeline).await;
+        probe_now(&mut pipeline).await;
         pipeline.until_some("one more attempt", &attempts_reach(before.expect("a sum") + 1)).await;
         let ended = "SELECT (count(*) = 0)::int::bigint FROM email_intents WHERE state = 'sending'";
         pipeline.until_some("it ends in silence", ended).await;
@@ -111,7 +111,7 @@ async fn i9_a_mail_server_that_never_answers_uses_up_no_retry_and_holds_up_no_si
     let rows = pipeline.rows().await;
     assert!(intents(&rows).all(|intent| intent.failures == 0), "{rows:?}");
     pipeline.inbox.rules([]).expect("no rules");
-    nudge(&mut pipeline).await;
+    probe_now(&mut pipeline).await;
     pipeline.settle(PATIENCE).await;
     pipeline.check().await.assert_exactly_one_mail_each();
 }

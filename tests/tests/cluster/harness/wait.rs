@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How often a condition is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Asks until `look` gives something; `Err` tells what is seen instead.
 ///
@@ -27,6 +27,6 @@ pub(crate) async fn eventually<T>(
             Ok(found) => return found,
             Err(seen) => assert!(start.elapsed() < deadline, "not within {deadline:?}: {what}; last seen: {seen}"),
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

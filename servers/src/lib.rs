@@ -12,6 +12,7 @@
 //! - `port`: a free port, for a server that has to be told one
 //! - `process`: a server process and the guard that outlives us to clean up
 //! - `shared`: one server per test process
+//! - `until`: waiting for what a test expects
 
 mod authority;
 mod port;
@@ -19,6 +20,7 @@ mod postgres;
 mod process;
 mod redis;
 mod shared;
+mod until;
 
 pub use authority::Authority;
 pub use port::free_port;
@@ -26,3 +28,4 @@ pub use postgres::Postgres;
 pub use process::{Process, ServerError};
 pub use redis::Redis;
 pub use shared::{postgres, redis};
+pub use until::{until, until_blocking};

@@ -11,7 +11,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// A build of everything that `make run` needs, on a busy machine, is part of it.
@@ -26,14 +26,7 @@ fn read(path: &str) -> String {
 }
 
 fn until<T>(what: &str, patience: Duration, mut attempt: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(value) = attempt() {
-            return value;
-        }
-        assert!(start.elapsed() < patience, "not in time: {what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    servers::until_blocking(what, patience, || attempt().ok_or_else(String::new))
 }
 
 /// `make run`, in a process group of its own; killed when dropped.

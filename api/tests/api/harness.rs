@@ -19,7 +19,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Part of every password and address the tests send, and therefore of no log line.
@@ -72,11 +72,8 @@ impl TestApi {
 
     /// Waits until a condition holds.
     pub(crate) async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
-        let start = Instant::now();
-        while !condition().await {
-            assert!(start.elapsed() < PATIENCE, "not in time: {what}; log:\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let seen = || format!("the log:\n{}", self.log());
+        servers::until(what, PATIENCE, async || condition().await.then_some(()).ok_or_else(seen)).await;
     }
 
     /// Everything the program printed.

@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Far above what anything here needs, so that a loaded machine does not fail.
@@ -147,12 +147,5 @@ pub(crate) fn audit(namespace: &str) -> Vec<(String, String, String)> {
 
 /// Asks until `ready` gives something.
 pub(crate) async fn until<T>(what: &str, mut ready: impl AsyncFnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = ready().await {
-            return found;
-        }
-        assert!(start.elapsed() < LIMIT, "waited in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    servers::until(what, LIMIT, async || ready().await.ok_or_else(String::new)).await
 }

@@ -5,7 +5,6 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
-    fmt::Debug,
     fs,
     io::{BufRead, BufReader, Read},
     os::unix::fs::PermissionsExt,
@@ -195,19 +194,9 @@ pub(crate) fn send(pid: i32, signal: Signal) {
     kill_process(pid, signal).expect("the process is there");
 }
 
-/// Looks until `ready` gives something.
-pub(crate) fn until<T>(mut ready: impl FnMut() -> Option<T>, what: impl Fn() -> String) -> T
-where
-    T: Debug,
-{
-    let start = Instant::now();
-    loop {
-        if let Some(found) = ready() {
-            return found;
-        }
-        assert!(start.elapsed() < LIMIT, "waited in vain for {}", what());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+/// Asks until `ready` gives something; `what` is asked when it does not.
+pub(crate) fn until<T>(mut ready: impl FnMut() -> Option<T>, what: impl Fn() -> String) -> T {
+    servers::until_blocking("it is as expected", LIMIT, || ready().ok_or_else(|| format!("no sign of {}", what())))
 }
 
 fn collect(stream: impl Read + Send + 'static, output: &Arc<Mutex<String>>) {

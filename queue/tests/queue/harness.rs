@@ -131,12 +131,7 @@ impl Fixture {
 
     /// Waits for a condition.
     pub(crate) async fn until(&self, what: &str, condition: impl AsyncFn(&Self) -> bool) {
-        let waiting = async {
-            while !condition(self).await {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        assert!(tokio::time::timeout(DEADLINE, waiting).await.is_ok(), "not within the deadline: {what}");
+        servers::until(what, DEADLINE, async || condition(self).await.then_some(()).ok_or_else(String::new)).await;
     }
 
     /// Runs one command.

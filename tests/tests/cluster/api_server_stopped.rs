@@ -3,9 +3,7 @@
 //! Signups need it for nothing. The operator gives up when it cannot renew its Lease, is started again by the kubelet,
 //! and works again by itself when the API server is back.
 
-use crate::harness::{
-    Namespace, Operator, Outage, PATIENCE, Pipeline, acknowledged, assert_all_acknowledged, eventually,
-};
+use crate::harness::{Namespace, Operator, Outage, PATIENCE, Pipeline, acknowledged, assert_all_acknowledged, until};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -32,7 +30,7 @@ async fn goes_unnoticed(name: &str, outage: Outage, signups: usize) {
     let clients = pipeline.clients();
     let load = clients.steadily(PAUSE);
     let out = outage.begin();
-    eventually("signups go on", PATIENCE, async || match acknowledged(&clients) {
+    until("signups go on", PATIENCE, async || match acknowledged(&clients) {
         enough if enough >= signups => Ok(()),
         fewer => Err(format!("{fewer} signups")),
     })

@@ -1,8 +1,6 @@
 //! What is deleted, and what is not: PostgreSQL keeps every mail that is owed.
 
-use crate::harness::{
-    Namespace, Operator, PATIENCE, Pipeline, Sibling, acknowledged, assert_all_acknowledged, eventually,
-};
+use crate::harness::{Namespace, Operator, PATIENCE, Pipeline, Sibling, acknowledged, assert_all_acknowledged, until};
 use serde_json::json;
 use std::time::Duration;
 
@@ -20,7 +18,7 @@ async fn a_pipeline_deleted_with_mails_owed_leaves_them_to_the_next_one() {
     clients.many(SIGNUPS, 3).await;
     assert_all_acknowledged(&clients);
     namespace.kubectl(&["delete", "signuppipeline", "demo", "--timeout=60s"]);
-    eventually("nothing of the pipeline is left", PATIENCE, async || {
+    until("nothing of the pipeline is left", PATIENCE, async || {
         let own = "app.kubernetes.io/instance=demo";
         match namespace.kubectl(&["get", CHILDREN, "--selector", own, "--output", "name"]) {
             left if left.is_empty() => Ok(()),
@@ -56,7 +54,7 @@ async fn a_namespace_deleted_while_no_operator_runs_goes_and_its_neighbours_stay
     operator.leads(None).await;
     pipeline.patch(json!({"task": {"delay": "2s"}})).await;
     pipeline.wait_for("ConfigApplied", "True").await;
-    eventually("signups went on", PATIENCE, async || {
+    until("signups went on", PATIENCE, async || {
         if acknowledged(&clients) > before { Ok(()) } else { Err(format!("{before} signups")) }
     })
     .await;

@@ -1,6 +1,6 @@
 //! Edits that running processes take without a restart: how fast they reach every pod, and what they change.
 
-use crate::harness::{Namespace, PATIENCE, Pipeline, assert_all_acknowledged, eventually};
+use crate::harness::{Namespace, PATIENCE, Pipeline, assert_all_acknowledged, until};
 use pipeline_tests::Attempt;
 use serde_json::{Value, json};
 use std::{
@@ -81,7 +81,7 @@ async fn time_until_logged(
     let before = logged().await;
     change.await;
     let start = Instant::now();
-    eventually("every pod takes the change", PATIENCE, async || {
+    until("every pod takes the change", PATIENCE, async || {
         let now = logged().await;
         let all = before.iter().all(|(pod, count)| now.get(pod).is_some_and(|now| now > count));
         if all && !before.is_empty() { Ok(()) } else { Err(format!("{before:?} -> {now:?}")) }

@@ -4,7 +4,7 @@
 //! mails in a row the number from that queue is binomial; the tests allow five standard deviations, which fails by
 //! chance once in 1.7 million runs, and the weights 9 and 1 are far enough from 1 and 9 to tell them apart.
 
-use crate::harness::{Mail, Namespace, PATIENCE, Pipeline, assert_all_acknowledged, eventually};
+use crate::harness::{Mail, Namespace, PATIENCE, Pipeline, assert_all_acknowledged, until};
 use inbox::{Action, Phase, Rule};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -65,7 +65,7 @@ async fn the_drain_ratio_of_two_full_queues_follows_an_edit_of_their_priorities(
 }
 
 async fn until_pending(namespace: &Namespace, queue: &str) {
-    eventually("the queue is full", PATIENCE, async || {
+    until("the queue is full", PATIENCE, async || {
         let pending = namespace.stores.redis(&["LLEN", &format!("asynq:{{{queue}}}:pending")]);
         if pending == FILL.to_string() { Ok(()) } else { Err(format!("{pending} in {queue}")) }
     })
@@ -74,7 +74,7 @@ async fn until_pending(namespace: &Namespace, queue: &str) {
 
 /// [`WINDOW`] mails after the first `skipped`.
 async fn window(namespace: &Namespace, skipped: usize) -> Vec<Mail> {
-    eventually("enough mails arrive", PATIENCE, async || {
+    until("enough mails arrive", PATIENCE, async || {
         let mails = namespace.inbox.mails().await;
         let arrived = mails.len();
         if arrived < skipped + WINDOW {

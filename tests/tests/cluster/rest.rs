@@ -1,6 +1,6 @@
 //! At rest the operator writes nothing.
 
-use crate::harness::{Namespace, Operator, Pipeline, Write, eventually, writes};
+use crate::harness::{Namespace, Operator, Pipeline, Write, until, writes};
 use jiff::Timestamp;
 use serde_json::json;
 use std::time::Duration;
@@ -22,13 +22,13 @@ async fn at_rest_two_minutes_of_the_audit_log_hold_renewals_of_the_lease_and_not
     clients.many(5, 1).await;
     namespace.settle().await;
     let applied = Timestamp::now();
-    let since = eventually("the operator has come to rest", LIMIT, async || {
+    let since = until("the operator has come to rest", LIMIT, async || {
         let all = writes(applied);
         let renewals = all.iter().rev().take_while(|write| write.is_of_a_lease()).count();
         if renewals >= QUIET { Ok(Timestamp::now()) } else { Err(format!("{:?}", all.iter().rev().nth(renewals))) }
     })
     .await;
-    let seen = eventually("two minutes have passed", LIMIT, async || {
+    let seen = until("two minutes have passed", LIMIT, async || {
         let all = writes(since);
         if all.len() >= RENEWALS { Ok(all) } else { Err(format!("{} writes", all.len())) }
     })

@@ -1,6 +1,6 @@
 //! Pods that are replaced or removed while people sign up: no signup fails, no mail is cut, doubled or lost.
 
-use crate::harness::{Namespace, PATIENCE, Pipeline, acknowledged, assert_all_acknowledged, eventually};
+use crate::harness::{Namespace, PATIENCE, Pipeline, acknowledged, assert_all_acknowledged, until};
 use inbox::{Action, Phase, Rule};
 use pipeline_tests::Signups;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ async fn under_load(namespace: &Namespace, pipeline: &Pipeline, change: impl Asy
 
 async fn more_signups(clients: &Arc<Signups>) {
     let before = acknowledged(clients);
-    eventually("more signups are acknowledged", PATIENCE, async || {
+    until("more signups are acknowledged", PATIENCE, async || {
         let now = acknowledged(clients);
         if now >= before + 20 { Ok(()) } else { Err(format!("{before} -> {now}, of {}", clients.attempts().len())) }
     })
@@ -37,7 +37,7 @@ async fn more_signups(clients: &Arc<Signups>) {
 
 /// Waits until none of `old` is left and the pipeline is as desired.
 async fn until_replaced(pipeline: &Pipeline, old: &BTreeSet<String>) {
-    eventually("every pod is replaced", PATIENCE, async || {
+    until("every pod is replaced", PATIENCE, async || {
         let now: BTreeSet<String> = pipeline.containers().await.into_keys().collect();
         if now.is_disjoint(old) && !now.is_empty() { Ok(()) } else { Err(format!("{old:?} -> {now:?}")) }
     })
@@ -52,7 +52,7 @@ async fn names(pipeline: &Pipeline) -> BTreeSet<String> {
 
 /// Waits until an event of this reason says `words`.
 async fn told(namespace: &Namespace, words: &str) {
-    eventually(&format!("an event says `{words}`"), PATIENCE, async || {
+    until(&format!("an event says `{words}`"), PATIENCE, async || {
         let events = namespace.kubectl(&[
             "get",
             "events",
@@ -146,7 +146,7 @@ async fn workers_that_are_scaled_down_under_load_finish_the_mails_they_have_begu
 
 /// Waits until this many mails are under way.
 async fn until_active(namespace: &Namespace, mails: i64) {
-    eventually("mails are under way", PATIENCE, async || {
+    until("mails are under way", PATIENCE, async || {
         let sql = "SELECT count(*) FROM email_intents WHERE state = 'sending'";
         let sending = namespace.stores.database.number(sql).await.map_err(|error| error.to_string())?;
         if sending >= mails { Ok(()) } else { Err(format!("{sending}")) }

@@ -1,7 +1,7 @@
 //! Secrets that are replaced while people sign up.
 
 use crate::harness::{
-    Namespace, PATIENCE, Pipeline, acknowledged, assert_all_acknowledged, eventually, holds, request, smtp_with_login,
+    Namespace, PATIENCE, Pipeline, acknowledged, assert_all_acknowledged, holds, request, smtp_with_login, until,
 };
 use pipeline_tests::Signups;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 async fn more_signups(clients: &Arc<Signups>) {
     let before = acknowledged(clients);
-    eventually("more signups are acknowledged", PATIENCE, async || {
+    until("more signups are acknowledged", PATIENCE, async || {
         let now = acknowledged(clients);
         if now >= before + 15 { Ok(()) } else { Err(format!("{before} -> {now}")) }
     })
@@ -31,7 +31,7 @@ async fn keys_rotated_under_load_restart_no_pod_and_old_links_go_on_working() {
     let load = clients.steadily(PAUSE);
     more_signups(&clients).await;
     namespace.secret("signing", &[("current", &new), ("before", &old)]).await;
-    eventually("new mails are signed with the new key", PATIENCE, async || {
+    until("new mails are signed with the new key", PATIENCE, async || {
         let sql = "SELECT count(DISTINCT key_id) FROM verify_emails";
         let keys = namespace.stores.database.number(sql).await.map_err(|error| error.to_string())?;
         if keys == 2 { Ok(()) } else { Err(format!("{keys} keys")) }
@@ -98,7 +98,7 @@ async fn a_redis_password_replaced_under_load_rolls_the_pods_and_loses_nothing()
     let load = clients.steadily(PAUSE);
     more_signups(&clients).await;
     namespace.secret("app-redis", &[("uri", &second)]).await;
-    eventually("every pod is replaced", PATIENCE, async || {
+    until("every pod is replaced", PATIENCE, async || {
         let now = pipeline.containers().await;
         if !now.is_empty() && now.keys().all(|pod| !old.contains_key(pod)) {
             Ok(())

@@ -3,7 +3,7 @@
 //! The cluster has no metrics server; an autoscaler enforces its minimum all the same, and that is all these tests
 //! need.
 
-use crate::harness::{Namespace, PATIENCE, Pipeline, eventually, holds};
+use crate::harness::{Namespace, PATIENCE, Pipeline, holds, until};
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler};
 use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ async fn deployment(namespace: &Namespace) -> Result<Deployment, String> {
 }
 
 async fn until_wanted(namespace: &Namespace, workers: i32) {
-    eventually(&format!("the Deployment wants {workers} workers"), PATIENCE, async || {
+    until(&format!("the Deployment wants {workers} workers"), PATIENCE, async || {
         let wanted = deployment(namespace).await?.spec.and_then(|spec| spec.replicas);
         if wanted == Some(workers) { Ok(()) } else { Err(format!("{wanted:?}")) }
     })

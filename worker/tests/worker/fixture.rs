@@ -191,11 +191,7 @@ pub(crate) fn job(task: Task) -> Job {
 
 /// Waits until `holds` says yes.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
-    let deadline = tokio::time::Instant::now() + SOON;
-    while !holds().await {
-        assert!(tokio::time::Instant::now() < deadline, "did not happen in time: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    servers::until(what, SOON, async || holds().await.then_some(()).ok_or_else(String::new)).await;
 }
 
 fn document(folder: &TempDir, port: u16, tls: &str, more: &str) -> String {

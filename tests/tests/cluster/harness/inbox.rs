@@ -3,7 +3,7 @@
 //! Takes: the namespace and the image. Gives: the mails it took, and rules for what it does wrong. Does not: outlive
 //! its pod; mails are asked for at the pod's address, which this machine reaches directly.
 
-use super::wait::{PATIENCE, eventually};
+use super::wait::{PATIENCE, until};
 use inbox::Rule;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Service};
@@ -74,7 +74,7 @@ impl Inbox {
         });
         let service: Service = serde_json::from_value(service).expect("a Service");
         services.create(&create, &service).await.expect("the Service is taken");
-        let address = eventually("the inbox is ready", PATIENCE, async || {
+        let address = until("the inbox is ready", PATIENCE, async || {
             let pod = pods.get(NAME).await.map_err(|error| error.to_string())?;
             let status = pod.status.unwrap_or_default();
             let ready =
@@ -99,7 +99,7 @@ impl Inbox {
 
     /// Waits for a mail to `address`.
     pub(crate) async fn mail_to(&self, address: &str) -> Mail {
-        eventually("the mail arrives", PATIENCE, async || {
+        until("the mail arrives", PATIENCE, async || {
             let mails = self.mails().await;
             let count = mails.len();
             let found = mails.into_iter().find(|mail| mail.to.iter().any(|to| to == address));
@@ -110,7 +110,7 @@ impl Inbox {
 
     /// Waits until this many mails have arrived.
     pub(crate) async fn until_mails(&self, count: usize) {
-        eventually("mails arrive", PATIENCE, async || {
+        until("mails arrive", PATIENCE, async || {
             let arrived = self.mails().await.len();
             if arrived >= count { Ok(()) } else { Err(format!("{arrived} of {count}")) }
         })

@@ -39,4 +39,4 @@ pub(crate) use pipeline::{Pipeline, holds};
 pub(crate) use shown::Shown;
 pub(crate) use sibling::Sibling;
 pub(crate) use traffic::{acknowledged, assert_all_acknowledged, request};
-pub(crate) use wait::{PATIENCE, eventually};
+pub(crate) use wait::{PATIENCE, until};

@@ -7,7 +7,7 @@ use super::{
     cluster::{Cluster, OPERATOR, OPERATOR_NAMESPACE, Turn, kubectl},
     inbox::{self, Inbox},
     stores::Stores,
-    wait::{PATIENCE, eventually},
+    wait::{PATIENCE, until},
 };
 use k8s_openapi::api::core::v1::{Namespace as Object, Secret, ServiceAccount};
 use kube::{
@@ -124,7 +124,7 @@ fn print_last(lines: usize, command: &mut std::process::Command) {
 /// What an earlier run left is removed first.
 async fn create_empty(cluster: &Cluster, name: &str) {
     let namespaces: Api<Object> = Api::all(cluster.client.clone());
-    let gone = eventually("an earlier namespace is gone", PATIENCE, async || {
+    let gone = until("an earlier namespace is gone", PATIENCE, async || {
         match namespaces.get_opt(name).await {
             Ok(None) => return Ok(()),
             Ok(Some(left)) if left.metadata.deletion_timestamp.is_none() => {
@@ -142,7 +142,7 @@ async fn create_empty(cluster: &Cluster, name: &str) {
     // The controller manager makes it, which takes half a minute after the API server was gone; before, pods are
     // refused.
     let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), name);
-    eventually("the namespace has its ServiceAccount", PATIENCE, async || match accounts.get_opt("default").await {
+    until("the namespace has its ServiceAccount", PATIENCE, async || match accounts.get_opt("default").await {
         Ok(Some(_)) => Ok(()),
         other => Err(format!("{other:?}")),
     })

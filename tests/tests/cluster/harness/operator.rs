@@ -5,7 +5,7 @@
 
 use super::{
     cluster::{Cluster, OPERATOR, OPERATOR_NAMESPACE},
-    wait::{PATIENCE, eventually},
+    wait::{PATIENCE, until},
 };
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Pod};
 use kube::{
@@ -53,7 +53,7 @@ impl Operator {
 
     /// Waits until another than `before` leads, in one of the pods; gives its identity.
     pub(crate) async fn leads(&self, before: Option<&str>) -> String {
-        eventually("an operator leads", PATIENCE, async || {
+        until("an operator leads", PATIENCE, async || {
             let (holder, pods) = (self.holder().await, self.pods().await);
             let is_there = |identity: &String| pods.iter().any(|pod| identity.starts_with(&format!("{pod}_")));
             let leader = holder.clone().filter(|identity| Some(identity.as_str()) != before && is_there(identity));
@@ -67,7 +67,7 @@ impl Operator {
         let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
         self.deployments.patch_scale(OPERATOR, &PatchParams::default(), &patch).await.expect("it is scaled");
         let own = ListParams::default().labels("app.kubernetes.io/component=operator");
-        eventually("the operator is scaled", PATIENCE, async || {
+        until("the operator is scaled", PATIENCE, async || {
             let pods = self.pods.list(&own).await.map_err(|error| error.to_string())?.items;
             let running =
                 |pod: &&Pod| pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Running"));
@@ -80,7 +80,7 @@ impl Operator {
     /// Waits until the process of this identity does not run any more.
     pub(crate) async fn has_ended(&self, process: Pid) {
         let folder = format!("/proc/{}", process.as_raw_nonzero());
-        eventually("the operator has ended", PATIENCE, async || {
+        until("the operator has ended", PATIENCE, async || {
             if fs::exists(&folder).unwrap_or(true) { Err("it runs".to_owned()) } else { Ok(()) }
         })
         .await;
@@ -101,7 +101,7 @@ impl Operator {
 
     /// The process of the operator on this machine, which is the node.
     pub(crate) async fn process(&self) -> Pid {
-        eventually("the operator's process is there", PATIENCE, async || {
+        until("the operator's process is there", PATIENCE, async || {
             let processes = fs::read_dir("/proc").map_err(|error| error.to_string())?.flatten();
             let is_operator = |pid: &i32| {
                 let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();

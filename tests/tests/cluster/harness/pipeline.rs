@@ -7,7 +7,7 @@ use super::{
     inbox,
     namespace::Namespace,
     stores::HOST,
-    wait::{PATIENCE, eventually},
+    wait::{PATIENCE, until},
 };
 use kube::{
     Api, Client,
@@ -78,7 +78,7 @@ impl Pipeline {
 
     /// Waits until `holds` is true of the resource, and gives it; the panic at the deadline shows the status.
     pub(crate) async fn until(&self, what: &str, deadline: Duration, holds: impl Fn(&Value) -> bool) -> Value {
-        eventually(what, deadline, async || {
+        until(what, deadline, async || {
             let object = self.read().await?;
             let status = object["status"].to_string();
             if holds(&object) { Ok(object) } else { Err(status) }
@@ -98,7 +98,7 @@ impl Pipeline {
         let all = |object: &Value| conditions.iter().all(|condition| holds(object, condition, "True"));
         self.until("Ready, ConfigApplied and Exposed", PATIENCE, all).await;
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        eventually("the ingress leads to the api", PATIENCE, async || {
+        until("the ingress leads to the api", PATIENCE, async || {
             let request = client.get(format!("http://{HOST}/v1/verify_email")).header("Host", &self.host);
             // A link without parameters is answered by the api itself, and by the ingress alone with 404 or 503.
             match request.send().await {

@@ -4,7 +4,7 @@
 
 use super::{
     pipeline::Pipeline,
-    wait::{PATIENCE, eventually},
+    wait::{PATIENCE, until},
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt as _, api::ListParams};
@@ -68,7 +68,7 @@ impl Pipeline {
         let what = format!("{spec} reaches every pod");
         self.patch(spec).await;
         let start = Instant::now();
-        eventually(&what, PATIENCE, async || {
+        until(&what, PATIENCE, async || {
             let now = self.hashes().await;
             if now.len() == 1 && now.is_disjoint(&before) { Ok(()) } else { Err(format!("{before:?} -> {now:?}")) }
         })

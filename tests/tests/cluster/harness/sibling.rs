@@ -7,7 +7,7 @@ use super::{
     cluster::kubectl,
     namespace::Namespace,
     stores::Stores,
-    wait::{PATIENCE, eventually},
+    wait::{PATIENCE, until},
 };
 use k8s_openapi::api::core::v1::{Namespace as Object, Pod};
 use kube::{
@@ -51,7 +51,7 @@ impl Sibling {
     /// Waits until the operator has made pods.
     pub(crate) async fn has_pods(&self) {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.name);
-        eventually("the sibling has pods", PATIENCE, async || {
+        until("the sibling has pods", PATIENCE, async || {
             let pods = pods.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items.len();
             if pods >= 2 { Ok(()) } else { Err(format!("{pods} pods")) }
         })
@@ -62,7 +62,7 @@ impl Sibling {
     pub(crate) async fn delete(self) {
         let namespaces: Api<Object> = Api::all(self.client);
         namespaces.delete(&self.name, &DeleteParams::default()).await.expect("it is there");
-        eventually("the namespace is gone", PATIENCE, async || match namespaces.get_opt(&self.name).await {
+        until("the namespace is gone", PATIENCE, async || match namespaces.get_opt(&self.name).await {
             Ok(None) => Ok(()),
             other => Err(format!("{other:?}")),
         })

@@ -7,7 +7,7 @@ use super::{
     namespace::Namespace,
     pipeline::Pipeline,
     stores::HOST,
-    wait::{PATIENCE, eventually},
+    wait::{PATIENCE, until},
 };
 use pipeline_tests::{Attempt, Line, Outcome, Report, Signups, check};
 use std::{net::SocketAddr, sync::Arc};
@@ -23,7 +23,7 @@ impl Pipeline {
 impl Namespace {
     /// Waits until no mail is owed any more.
     pub(crate) async fn settle(&self) {
-        eventually("no mail is owed", PATIENCE, async || match self.stores.database.owed().await {
+        until("no mail is owed", PATIENCE, async || match self.stores.database.owed().await {
             Ok(0) => Ok(()),
             other => Err(format!("owed: {other:?}")),
         })

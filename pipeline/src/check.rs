@@ -5,7 +5,10 @@
 //!
 //! This file and `document` use each other: a document is checked where it is parsed, so that no unchecked one exists.
 
-use crate::document::{Document, InvalidDocument, SmtpTls};
+use crate::{
+    document::{Document, InvalidDocument, SmtpTls},
+    mailbox::MailboxError,
+};
 use std::{collections::BTreeSet, time::Duration};
 
 type Checked = Result<(), InvalidDocument>;
@@ -21,6 +24,7 @@ const MAX_DELAY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) fn check(document: &Document) -> Checked {
     queues(document)?;
     task(document)?;
+    sender(document)?;
     signup(document)?;
     processes(document)?;
     let level = &document.observability.log_level;
@@ -50,6 +54,11 @@ fn task(Document { task, queues, .. }: &Document) -> Checked {
     demand(task.max_retries <= 100, "task.maxRetries", task.max_retries, "must be 0 to 100")?;
     let delay = crate::duration::format(task.delay);
     demand(task.delay <= MAX_DELAY, "task.delay", delay, "must be 0s to 24h")
+}
+
+fn sender(Document { mail, .. }: &Document) -> Checked {
+    let problem = mail.sender().map_or_else(MailboxError::problem, |_| "");
+    demand(problem.is_empty(), "mail.from", &mail.from, problem)
 }
 
 fn signup(Document { signup, verification, .. }: &Document) -> Checked {

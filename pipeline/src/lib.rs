@@ -10,6 +10,7 @@
 //! - `check`: what types cannot say
 //! - [`duration`]: `10s`, `15m`, `72h`: parse and print
 //! - [`secret`]: values that live in files and never in logs
+//! - [`mailbox`]: e-mail addresses, and senders with a name
 //! - [`live`]: load, watch, and say which version is in force
 //! - [`unready`]: what `api` says on its readiness when it cannot work, and the operator reads
 //! - [`hash()`]: the name of a configuration
@@ -23,6 +24,7 @@ pub mod duration;
 mod hash;
 pub mod live;
 pub mod sample;
+pub mod mailbox;
 pub mod secret;
 pub mod unready;
 
@@ -30,4 +32,5 @@ pub use chain::chain;
 pub use document::Document;
 pub use hash::hash;
 pub use live::{Live, Loaded};
+pub use mailbox::{Address, Mailbox};
 pub use unready::Unready;

@@ -138,7 +138,6 @@ pub struct Policy {
 
 impl From<&pipeline::Document> for Policy {
     fn from(document: &pipeline::Document) -> Self {
-        let sender = document.mail.from.trim_end_matches('>');
         Self {
             delay: document.task.delay,
             queue: document.task.queue.clone(),
@@ -147,7 +146,8 @@ impl From<&pipeline::Document> for Policy {
             timeout: document.task.timeout,
             public_url: document.verification.public_url.trim_end_matches('/').to_owned(),
             link_ttl: document.verification.link_ttl,
-            message_id_domain: sender.rsplit_once('@').map_or("localhost", |(_, domain)| domain).to_owned(),
+            // A document that was parsed has a sender.
+            message_id_domain: document.mail.sender().map_or("localhost".into(), |from| from.address().domain().into()),
         }
     }
 }

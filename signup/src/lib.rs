@@ -11,7 +11,8 @@
 //!                  │ (Redis lost its data)          record_retry, record_release
 //!                  └────────────────────────────── expire_leases (the worker vanished)
 //!
-//!   any owed state ─────▶ cancelled   user deleted, address changed, already verified
+//!   any owed state ─────▶ cancelled   user deleted, address changed, already verified, by hand
+//!   refused, dead, cancelled by hand ─────▶ waiting   retry_intent
 //! ```
 //!
 //! Redis gets the intents (`relay`), but nothing that happens there changes a state: a worker that comes with an id
@@ -42,7 +43,7 @@
 //! - [`Username`], [`FullName`], [`EmailAddress`], [`Password`]: parsed once, at the edge; refusals are [`Violation`]s
 //! - [`password`]: hashing of passwords, within bounds
 //! - [`intent`]: [`Intent`], its [`State`] and the [`Policy`] copied into it
-//! - [`verification`]: [`Keys`] and the derived codes
+//! - [`verification`]: [`Keys`] and the derived codes; [`link`]: how they travel in a mail
 //! - [`task`]: the payload that travels through Redis
 //! - [`store`]: every SQL statement, one function per query
 //! - [`GroupCommit`]: signups that come close together, in one transaction
@@ -51,7 +52,9 @@ mod email_address;
 mod full_name;
 mod group_commit;
 pub mod intent;
+pub mod link;
 pub mod password;
+mod reserved;
 pub mod store;
 pub mod task;
 mod username;
@@ -64,8 +67,8 @@ pub use group_commit::GroupCommit;
 pub use intent::{Intent, Policy, State};
 pub use password::{HashError, Hashing, Password};
 pub use store::{
-    Claim, Counts, CreateError, Created, IntentFor, LeaseOutcome, Leased, NewUser, RecordError, RetryOutcome, Store,
-    StoreError, User, VerifyError,
+    Change, Claim, Counts, CreateError, Created, Filter, IntentFor, IntentRecord, LeaseOutcome, Leased, NewUser,
+    RecordError, Refusal, RetryOutcome, Store, StoreError, User, VerifyError,
 };
 pub use username::Username;
 pub use verification::{Code, Keys};

@@ -19,10 +19,11 @@ use lettre::{
     Message,
     address::Envelope,
     message::{
-        Mailbox, MultiPart, SinglePart,
+        MultiPart, SinglePart,
         header::{HeaderName, HeaderValue},
     },
 };
+use pipeline::{Address, Mailbox};
 use std::time::{Duration, SystemTime};
 use template::Values;
 pub(crate) use templates::Templates;
@@ -34,9 +35,9 @@ const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitte
 #[derive(Clone)]
 pub(crate) struct Mail<'a> {
     /// `mail.from` of the configuration.
-    pub(crate) from: &'a str,
-    /// The recipient's address.
-    pub(crate) to: &'a str,
+    pub(crate) from: &'a Mailbox,
+    /// The recipient.
+    pub(crate) to: &'a Address,
     /// With its angle brackets; the same for every copy.
     pub(crate) message_id: &'a str,
     /// The `Date` header.
@@ -62,12 +63,9 @@ pub(crate) struct Ready {
 /// A mail that cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MessageError {
-    /// Somebody must change the configuration; no attempt is used up.
-    #[error("mail.from is not an address; write `no-reply@example.com` or `Example <no-reply@example.com>`")]
-    From(#[source] lettre::address::AddressError),
-    /// Signup checks addresses, so this one came from elsewhere.
-    #[error("the recipient's address is not one the mail library can send to")]
-    To(#[source] lettre::address::AddressError),
+    /// The message library refuses an address that [`Address`] accepts; a test looks for one.
+    #[error("the mail library refuses an address")]
+    Address(#[source] lettre::address::AddressError),
     /// The message library refuses.
     #[error("failed to build the message")]
     Build(#[source] lettre::error::Error),
@@ -79,9 +77,8 @@ pub(crate) enum MessageError {
 ///
 /// [`MessageError`], which never shows the recipient or the link.
 pub(crate) fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, MessageError> {
-    let from: Mailbox = mail.from.parse().map_err(MessageError::From)?;
-    // The Go program stored `Name <a@b>` as it came: the address in it counts, the name stays out of the headers.
-    let to: Mailbox = mail.to.parse().map_err(MessageError::To)?;
+    let from = header(mail.from.name(), mail.from.address())?;
+    let to = header(None, mail.to)?;
     let full_name = one_line(mail.full_name);
     let expires_in = in_words(mail.expires_in);
     let values = Values { full_name: &full_name, username: mail.username, link: mail.link, expires_in: &expires_in };
@@ -92,7 +89,7 @@ pub(crate) fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, Mes
     let message = Message::builder()
         .date(mail.date)
         .from(from)
-        .to(Mailbox::new(None, to.email))
+        .to(to)
         .subject(one_line(&templates.subject.text(&values)))
         .message_id(Some(one_line(mail.message_id)))
         .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".into()))
@@ -101,10 +98,10 @@ pub(crate) fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, Mes
     Ok(Ready { envelope: message.envelope().clone(), bytes: message.formatted() })
 }
 
-/// The page that verifies an address. `public_url` has no trailing slash; the code consists of letters, so nothing is
-/// escaped.
-pub(crate) fn link(public_url: &str, email_id: i64, code: &str) -> String {
-    format!("{}/verify_email?email_id={email_id}&secret_code={code}", public_url.trim_end_matches('/'))
+/// An address in the library's type, which quotes or encodes the name as its header needs (RFC 5322, RFC 2047).
+fn header(name: Option<&str>, address: &Address) -> Result<lettre::message::Mailbox, MessageError> {
+    let address = lettre::Address::new(address.local(), address.domain()).map_err(MessageError::Address)?;
+    Ok(lettre::message::Mailbox::new(name.map(ToOwned::to_owned), address))
 }
 
 /// White space and control characters become single spaces: a value can neither begin a header nor fake a line of the

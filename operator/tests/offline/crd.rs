@@ -9,6 +9,7 @@ use operator::{
     crd::{SignupPipeline, workload::Resources},
     manifest,
 };
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const MINIMAL: &str = include_str!("../../../samples/minimal.yaml");
@@ -162,6 +163,22 @@ fn the_form_of_each_text_is_held_by_a_rule_with_words() {
     }
     for change in spec_cases::well_formed() {
         assert_eq!(problems(&spec(change.clone())), Vec::<String>::new(), "{change}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_sender_is_valid_in_the_schema_when_the_worker_can_read_it(
+        text in prop_oneof![
+            "[a-zé,.@<>\"\\\\ ]{0,8} ?<[a-z'{.-]{1,5}@[a-z0-9.-]{1,6}>",
+            "[a-z'{.\"-]{1,5}@[a-z0-9.-]{1,6}",
+            "\"([a-z<>, é\u{7f}\u{85}]|\\\\.){0,6}\" <a@b.c>",
+        ]
+    ) {
+        let in_brackets = text.strip_suffix('>').and_then(|text| text.rsplit_once('<'));
+        let is_quoted_address = in_brackets.map_or(text.as_str(), |(_, address)| address).starts_with('"');
+        let is_valid = problems(&spec(json!({"mail": {"from": text}}))).is_empty();
+        prop_assert_eq!(is_valid, pipeline::Mailbox::parse(&text).is_ok() && !is_quoted_address, "{}", text);
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Takes and gives: their sections of the document. Does not: connect to any.
 
+use crate::mailbox::{Mailbox, MailboxError};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -44,13 +45,24 @@ pub struct Redis {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Mail {
-    /// Sender: `no-reply@example.com` or `Example <no-reply@example.com>`.
+    /// Sender: `no-reply@example.com` or `Example, Inc. <no-reply@example.com>`.
     pub from: String,
     /// The SMTP server.
     pub smtp: Smtp,
     /// Folder with `subject.txt`, `body.txt`, `body.html` that replace the built-in templates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub templates_dir: Option<PathBuf>,
+}
+
+impl Mail {
+    /// The sender; every document that was parsed has one.
+    ///
+    /// # Errors
+    ///
+    /// [`MailboxError`] with the fix.
+    pub fn sender(&self) -> Result<Mailbox, MailboxError> {
+        Mailbox::parse(&self.from)
+    }
 }
 
 /// The SMTP server.

@@ -32,6 +32,7 @@ fn mistakes_are_refused_with_the_field_named() {
         ("delay: 10s", "delay: -10s", "`-10s`"),
         ("delay: 10s", "dealy: 10s", "dealy"),
         ("tls: StartTLS", "tls: None, authDir: /run/secrets/smtp", "mail.smtp.tls"),
+        ("from: ", "from: nobody, ", "mail.from"),
         ("port: 587", "port: 99999", "99999"),
         ("logLevel: info", "logLevel: warning", "observability.logLevel: `warning`"),
         ("logLevel: info", "logLevel: \"info,debug\"", "observability.logLevel"),

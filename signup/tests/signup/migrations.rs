@@ -22,7 +22,11 @@ INSERT INTO schema_migrations VALUES (5, false);
 INSERT INTO users (username, hashed_password, full_name, email, created_at) VALUES
     ('first', '$2a$10$x', 'First', 'Case@Example.com', '2023-01-01Z'),
     ('second', '$2a$10$x', 'Second', 'case@example.com', '2023-01-02Z'),
-    ('named', '$2a$10$x', 'Named', 'Name <Named@Example.com>', '2023-01-03Z');
+    ('named', '$2a$10$x', 'Named', 'Name <Named@Example.com>', '2023-01-03Z'),
+    ('quoted', '$2a$10$x', 'Quoted', '"Bob"@example.com', '2023-01-04Z'),
+    ('escaped', '$2a$10$x', 'Escaped', '"b\ob"@example.com', '2023-01-05Z'),
+    ('needs', '$2a$10$x', 'Needs', '"b ob"@example.com', '2023-01-06Z'),
+    ('again', '$2a$10$x', 'Again', '"case"@example.com', '2023-01-07Z');
 INSERT INTO accounts (owner, balance, currency) VALUES ('first', 7, 'EUR');
 INSERT INTO sessions VALUES (gen_random_uuid(), 'first', 'token', false, now());
 INSERT INTO verify_emails (username, email, secret_code) VALUES
@@ -75,17 +79,40 @@ async fn an_existing_database_of_the_go_program_keeps_its_rows_and_works() {
             row("first", "Case@Example.com", Some("case@example.com")),
             row("second", "case@example.com", None),
             row("named", "Name <Named@Example.com>", Some("named@example.com")),
+            row("quoted", "\"Bob\"@example.com", Some("bob@example.com")),
+            row("escaped", "\"b\\ob\"@example.com", None),
+            row("needs", "\"b ob\"@example.com", Some("\"b ob\"@example.com")),
+            row("again", "\"case\"@example.com", None),
         ]
     );
     for (table, rows) in [("accounts", 1i64), ("sessions", 1), ("schema_migrations", 1)] {
         let statement = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
         assert_eq!(sqlx::query_scalar::<_, i64>(statement).fetch_one(&fixture.sql).await.expect("count"), rows);
     }
-    for email in ["CASE@example.com", "named@example.com"] {
+    for email in ["CASE@example.com", "named@example.com", "bob@example.com", "\"BOB\"@example.com"] {
         let error = fixture.store.create_user(&new_user("other", email), &fixture.policy, &fixture.keys).await;
         assert!(matches!(error, Err(CreateError::EmailTaken)), "{email}: {error:?}");
     }
     fixture.sign_up("fresh").await;
+}
+
+#[tokio::test]
+async fn the_database_and_the_service_agree_on_what_one_mailbox_is() {
+    let fixture = Fixture::new().await;
+    for address in [
+        "bob@example.com",
+        "B.o'b+{1}@Example.COM",
+        "\"bob\"@example.com",
+        "\"b\\o\\.b\"@example.com",
+        "\"o'b`{|}~!#$%&*/=?^_-\"@x-y.example.com",
+    ] {
+        let canonical: String = sqlx::query_scalar("SELECT canonical_email($1)")
+            .bind(address)
+            .fetch_one(&fixture.sql)
+            .await
+            .expect("a text");
+        assert_eq!(canonical, signup::EmailAddress::parse(address).expect(address).canonical(), "{address}");
+    }
 }
 
 #[tokio::test]

@@ -2,13 +2,17 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::sync::LazyLock;
 
 const LINK: &str = "https://app.example.com/verify_email?email_id=7&secret_code=abcdefghijklmnopqrstuvwxyzabcdef";
 
+static FROM: LazyLock<Mailbox> = LazyLock::new(|| Mailbox::parse("Example <no-reply@example.com>").expect("a sender"));
+static TO: LazyLock<Address> = LazyLock::new(|| Address::parse("alice1@email.com").expect("an address"));
+
 fn mail() -> Mail<'static> {
     Mail {
-        from: "Example <no-reply@example.com>",
-        to: "alice1@email.com",
+        from: &FROM,
+        to: &TO,
         message_id: "<0198c0de-0000-7000-8000-000000000001@example.com>",
         date: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         full_name: "Alice",
@@ -71,17 +75,31 @@ fn another_date_changes_only_the_date() {
     assert_eq!(without_date(text_of(&mail())), without_date(text_of(&later)));
 }
 
-#[test]
-fn the_link_is_a_page_of_the_public_url() {
-    for url in ["https://app.example.com", "https://app.example.com/"] {
-        assert_eq!(link(url, 7, "abcdefghijklmnopqrstuvwxyzabcdef"), LINK);
-    }
+/// Name and address in the `From` header, as a mail program reads them.
+fn sender(from: &Mailbox) -> (Option<String>, String) {
+    let message = text_of(&Mail { from, ..mail() });
+    let read = mail_parser::MessageParser::default().parse(message.as_bytes()).expect("a message");
+    let sender = read.from().and_then(|from| from.first()).expect("a sender");
+    (sender.name().map(ToOwned::to_owned), sender.address().expect("an address").to_owned())
 }
 
 #[test]
-fn a_wrong_sender_is_a_mistake_in_the_settings() {
-    let wrong = Mail { from: "not an address", ..mail() };
-    assert!(matches!(build(&Templates::built_in(), &wrong), Err(MessageError::From(_))));
+fn every_display_name_arrives_as_it_was_written() {
+    for name in [
+        "Example",
+        "Example, Inc.",
+        "Exa\"mple\" \\ Co",
+        "us @ Example",
+        "Example: (a) [b]; c. <d>",
+        "Zoë, 株式会社 🔑",
+        "a",
+        &"long ".repeat(55),
+        &"名".repeat(290),
+    ] {
+        let quoted = name.trim().replace('\\', "\\\\").replace('"', "\\\"");
+        let from = Mailbox::parse(&format!("\"{}\" <no-reply@example.com>", quoted)).expect(name);
+        assert_eq!(sender(&from), (Some(name.trim().to_owned()), "no-reply@example.com".to_owned()));
+    }
 }
 
 #[test]
@@ -114,6 +132,15 @@ proptest! {
         prop_assert_eq!(names, expected);
         prop_assert_eq!(message.matches('\r').count(), message.matches("\r\n").count());
         prop_assert_eq!(message.matches('\n').count(), message.matches("\r\n").count());
+    }
+
+    #[test]
+    fn no_name_of_a_sender_is_changed_or_breaks_a_header(name in "[^\\p{Cc}]{0,60}") {
+        let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
+        let from = Mailbox::parse(&format!("\"{quoted}\" <no-reply@example.com>")).expect("a sender");
+        let (read, address) = sender(&from);
+        prop_assert_eq!(address, "no-reply@example.com");
+        prop_assert_eq!(read.as_deref(), from.name());
     }
 
     #[test]

@@ -7,10 +7,10 @@ use super::VerificationEmail;
 use crate::{
     lease::Lease,
     mail::{Class, Sent},
-    message::{self, MessageError, Ready},
+    message::{self, Ready},
 };
 use futures::FutureExt as _;
-use pipeline::Document;
+use pipeline::{Document, Mailbox};
 use queue::TimeLimit;
 use signup::Code;
 use std::{panic::AssertUnwindSafe, time::SystemTime};
@@ -85,21 +85,22 @@ impl VerificationEmail {
 
     fn write(&self, document: &Document, lease: &Lease, code: &Code) -> Result<Ready, AttemptEnd> {
         let (materials, leased) = (self.materials.now(), &lease.mail);
+        let from = document.mail.sender().map_err(|error| misconfigured(&format!("mail.from {error}")))?;
+        // The Go program stored `Name <a@b>` as it came: the address in it counts, the name stays out of the headers.
+        let to = Mailbox::parse(&leased.email);
+        let to =
+            to.map_err(|_| fault(Class::Permanent, "the recipient's address is not one that mails can be sent to"))?;
         let mail = message::Mail {
-            from: &document.mail.from,
-            to: &leased.email,
+            from: &from,
+            to: to.address(),
             message_id: &leased.message_id,
             date: SystemTime::now(),
             full_name: &leased.full_name,
             username: &leased.intent.username,
-            link: &message::link(&leased.public_url, leased.email_id, code.as_str()),
+            link: &signup::link::url(&leased.public_url, leased.email_id, code),
             expires_in: leased.link_ttl,
         };
-        message::build(&materials.templates, &mail).map_err(|error| match error {
-            MessageError::From(_) => misconfigured(&error.to_string()),
-            MessageError::To(_) => fault(Class::Permanent, &error.to_string()),
-            MessageError::Build(_) => internal(&error.to_string()),
-        })
+        message::build(&materials.templates, &mail).map_err(|error| internal(&error.to_string()))
     }
 }
 

@@ -123,10 +123,15 @@ impl Fixture {
 
     /// Signs `username` up with the address `username@example.com`; the mail is due at once.
     pub(crate) async fn sign_up(&self, username: &str) -> Created {
+        let email = EmailAddress::parse(&format!("{username}@example.com")).unwrap();
+        self.sign_up_as(username, email).await
+    }
+
+    pub(crate) async fn sign_up_as(&self, username: &str, email: EmailAddress) -> Created {
         let new = NewUser {
             username: Username::parse(username).unwrap(),
             full_name: FullName::parse("Test User").unwrap(),
-            email: EmailAddress::parse(&format!("{username}@example.com")).unwrap(),
+            email,
             hashed_password: "$argon2id$not-checked-here".into(),
         };
         self.store.create_user(&new, &self.policy(), &self.keys()).await.unwrap()

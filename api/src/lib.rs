@@ -11,7 +11,7 @@
 //!
 //! - start: [`config`], [`parts`], [`program`], [`schema`], [`keyring`]
 //! - both interfaces: [`accept`], [`access_log`], [`error`], [`service`]
-//! - HTTP: [`router`], [`request_body`], [`protojson`], [`query`], [`page`]
+//! - HTTP: [`router`], [`request_body`], [`protojson`], [`query`], [`link`], [`page`]
 //! - gRPC: [`grpc`], [`pb`]
 //! - the work: [`signup`], [`signup_limit`], [`peer`], [`verification`]
 //! - after the commit: [`relay`], [`sweeper`], [`refusal`]
@@ -24,6 +24,7 @@ mod error;
 mod grpc;
 mod grpc_methods;
 mod keyring;
+mod link;
 mod nesting;
 mod page;
 mod parts;

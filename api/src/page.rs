@@ -7,15 +7,10 @@
 //! The address of the first page holds the code, so nothing of these pages is cached, framed, indexed or sent as
 //! referrer.
 
-use crate::{
-    error::ApiError,
-    query::{Form, Parameters},
-    service::Service,
-    verification,
-};
+use crate::{error::ApiError, link::MailLink, pb::VerifyEmailRequest, service::Service};
 use askama::Template;
 use axum::{
-    extract::State,
+    extract::{OriginalUri, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
@@ -40,6 +35,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
 struct Question {
     email_id: i64,
     secret_code: String,
+    /// Where the button leads, from the page's own address: a proxy may have put a path before it.
+    action: &'static str,
 }
 
 /// The page with the result.
@@ -51,17 +48,19 @@ struct Answer {
 }
 
 /// `GET /verify_email`: asks.
-pub(crate) async fn ask(parameters: Result<Parameters, ApiError>) -> Response {
-    let checked = parameters.and_then(|Parameters(request)| verification::check(&request).map(|()| request));
-    match checked {
-        Ok(request) => page(StatusCode::OK, &Question { email_id: request.email_id, secret_code: request.secret_code }),
+pub(crate) async fn ask(uri: OriginalUri, link: Result<MailLink, ApiError>) -> Response {
+    let action = if uri.path().ends_with('/') { "../verify_email" } else { "verify_email" };
+    match link {
+        Ok(MailLink(VerifyEmailRequest { email_id, secret_code })) => {
+            page(StatusCode::OK, &Question { email_id, secret_code, action })
+        }
         Err(error) => refuse(&error),
     }
 }
 
 /// `POST /verify_email`: verifies and answers with the result.
-pub(crate) async fn answer(State(service): State<Arc<Service>>, form: Result<Form, ApiError>) -> Response {
-    let verified = async { service.verify_email(form?.0).await };
+pub(crate) async fn answer(State(service): State<Arc<Service>>, link: Result<MailLink, ApiError>) -> Response {
+    let verified = async { service.verify_email(link?.0).await };
     match verified.await {
         Ok(_verified) => page(
             StatusCode::OK,
@@ -80,9 +79,33 @@ fn refuse(error: &ApiError) -> Response {
             ("This link is no longer valid", "Your account has another email address by now. Use the newest email.")
         }
         error if error.is_temporary() => ("Please try again", "We could not answer just now. Your link stays valid."),
-        _ => ("This link is not valid", "Check that you opened the whole link, exactly as it is in the email."),
+        error => ("This link is not valid", what_is_wrong(error)),
     };
     page(error.status(), &Answer { title, text })
+}
+
+/// In words for the person who opened it; parts are named as they stand in the link.
+fn what_is_wrong(error: &ApiError) -> &'static str {
+    let is_wrong = |field| matches!(error, ApiError::Invalid(wrong) if wrong.iter().any(|one| one.field == field));
+    match (is_wrong("email_id") || matches!(error, ApiError::EmailId), is_wrong("secret_code"), error) {
+        (true, true, _) => {
+            "Its end is missing, from email_id= on. Copy the whole link out of the email, down to its last letter."
+        }
+        (true, false, _) => {
+            "The number after email_id= is missing or is no number. Copy the link again, exactly as it is in the email."
+        }
+        (false, true, _) => {
+            "The 32 letters after secret_code= are not all there, or there are more. Where the email breaks the link into \
+             two lines, put both into the address bar, with nothing between them."
+        }
+        (_, _, ApiError::Malformed { .. }) => {
+            "A part of it is there twice, or holds signs that no link of ours has. Copy the link again out of the email."
+        }
+        _ => {
+            "It is whole, but no email of ours has this one: a letter of it may have changed, or a newer email replaced it. \
+             Open the newest email, and copy the link out of it."
+        }
+    }
 }
 
 fn page(status: StatusCode, template: &impl Template) -> Response {

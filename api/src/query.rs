@@ -14,9 +14,6 @@ use axum::{
 /// Other POSTs are unknown to it.
 pub(crate) struct Parameters(pub(crate) pb::VerifyEmailRequest);
 
-/// The message in a form alone.
-pub(crate) struct Form(pub(crate) pb::VerifyEmailRequest);
-
 impl<S: Send + Sync> FromRequest<S> for Parameters {
     type Rejection = ApiError;
 
@@ -33,14 +30,6 @@ impl<S: Send + Sync> FromRequest<S> for Parameters {
     }
 }
 
-impl<S: Send + Sync> FromRequest<S> for Form {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
-        Ok(Self(verify_email_request(&[&request_body::read(request).await?])?))
-    }
-}
-
 fn is_form(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -52,7 +41,7 @@ fn is_form(headers: &HeaderMap) -> bool {
 /// # Errors
 ///
 /// [`ApiError::Malformed`] for a parameter given twice or not UTF-8, [`ApiError::EmailId`] for an id that is no number.
-fn verify_email_request(texts: &[&[u8]]) -> Result<pb::VerifyEmailRequest, ApiError> {
+pub(crate) fn verify_email_request(texts: &[&[u8]]) -> Result<pb::VerifyEmailRequest, ApiError> {
     let (mut email_id, mut secret_code) = (None, None);
     for (name, value) in texts.iter().flat_map(|text| pairs(text)) {
         let (field, slot) = match decode(name).as_deref() {

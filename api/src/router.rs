@@ -23,6 +23,8 @@ pub(crate) fn routes(service: Arc<Service>) -> Router {
         // HEAD would otherwise run the GET handler, and that one verifies.
         .route("/v1/verify_email", get(verify_email).post(verify_email).head(no_such_method))
         .route("/verify_email", get(page::ask).post(page::answer))
+        // Programs that make links of text put a slash behind some.
+        .route("/verify_email/", get(page::ask).post(page::answer))
         .method_not_allowed_fallback(no_such_method)
         .fallback(|| async { ApiError::NoSuchPath })
         .layer(CatchPanicLayer::custom(panicked))

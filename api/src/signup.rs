@@ -39,7 +39,7 @@ impl Service {
         peer: Peer,
     ) -> Result<pb::CreateUserResponse, ApiError> {
         let document = self.live.document();
-        let form = Form::parse(&request, document.signup.password_min_length as usize)?;
+        let form = Form::parse(&request, &document.signup)?;
         let Signup { behind_proxy, per_minute_per_ip, .. } = document.signup;
         let user = self.bounded(async {
             // The permit comes first: a client that is asked to come back has not used up a signup of its limit.
@@ -97,10 +97,11 @@ impl Service {
 
 impl Form {
     /// All violations at once, in the order of the Go program: username, password, full_name, email.
-    fn parse(request: &pb::CreateUserRequest, shortest_password: usize) -> Result<Self, ApiError> {
+    fn parse(request: &pb::CreateUserRequest, rules: &Signup) -> Result<Self, ApiError> {
         let mut violations = Vec::new();
-        let username = kept(Username::parse(&request.username), &mut violations);
-        let password = kept(Password::parse(&request.password, shortest_password), &mut violations);
+        let username = kept(Username::parse_new(&request.username, rules.reserved_usernames), &mut violations);
+        let min_password = rules.password_min_length as usize;
+        let password = kept(Password::parse(&request.password, min_password), &mut violations);
         let full_name = kept(FullName::parse(&request.full_name), &mut violations);
         let email = kept(EmailAddress::parse(&request.email), &mut violations);
         match (username, password, full_name, email) {

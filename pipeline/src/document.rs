@@ -114,8 +114,11 @@ pub struct Verification {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Signup {
-    /// Bytes; 6 to 128.
+    /// Characters; 6 to 128.
     pub password_min_length: u32,
+    /// Whether a new user may be called `admin`, `postmaster` or the like.
+    #[serde(default, skip_serializing_if = "ReservedUsernames::is_default")]
+    pub reserved_usernames: ReservedUsernames,
     /// True: a taken e-mail address answers like a free one.
     pub hide_existing_accounts: bool,
     /// Signups per minute and client address in one api process; 0: no limit. Loopback clients are not limited.
@@ -124,6 +127,23 @@ pub struct Signup {
     /// True: a proxy stands before `api`, whose entry in `X-Forwarded-For` is the client's address.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub behind_proxy: bool,
+}
+
+/// Whether a new user may have a name that belongs to the site.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReservedUsernames {
+    /// Refused like a name of wrong letters.
+    #[default]
+    Refuse,
+    /// Like any other name.
+    Allow,
+}
+
+impl ReservedUsernames {
+    /// Not written, so that processes of an older version read what a newer operator writes.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Settings of each worker process.

@@ -23,8 +23,8 @@ pub mod document;
 pub mod duration;
 mod hash;
 pub mod live;
-pub mod sample;
 pub mod mailbox;
+pub mod sample;
 pub mod secret;
 pub mod unready;
 

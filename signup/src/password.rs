@@ -13,28 +13,23 @@ pub use hashing::{HashError, HashPermit, Hashing};
 use crate::violation::{Violation, length_text};
 use secrecy::{ExposeSecret, SecretString};
 
-/// Bytes of the longest password accepted; argon2id has no limit of its own (bcrypt cut at 72).
-const MAX_BYTES: usize = 128;
-
-/// The upper bound named in the message stays the Go program's, whose clients compare the text; it is safe advice,
-/// unless the lower bound is set above it.
-const MAX_BYTES_IN_TEXT: usize = 100;
+/// Characters of the longest password accepted; argon2id has no limit of its own (bcrypt cut at 72 bytes).
+const MAX_CHARACTERS: usize = 128;
 
 /// A password of acceptable length. `Debug` hides it, and its memory is wiped when dropped.
 #[derive(Debug, Clone)]
 pub struct Password(SecretString);
 
 impl Password {
-    /// Parses a password of `shortest` to 128 bytes, with any content but NUL (at which implementations of bcrypt end
-    /// it).
+    /// Parses a password of `min` to 128 characters, with any content but NUL (at which implementations of bcrypt end
+    /// it). Each code point of Unicode is one character (NIST SP 800-63B, 3.1.1.2), whatever it takes in bytes.
     ///
     /// # Errors
     ///
     /// A [`Violation`] of `password`: its length first.
-    pub fn parse(text: &str, shortest: usize) -> Result<Self, Violation> {
-        if !(shortest..=MAX_BYTES).contains(&text.len()) {
-            let longest = if shortest > MAX_BYTES_IN_TEXT { MAX_BYTES } else { MAX_BYTES_IN_TEXT };
-            return Err(Violation::new("password", length_text(shortest, longest)));
+    pub fn parse(text: &str, min: usize) -> Result<Self, Violation> {
+        if !(min..=MAX_CHARACTERS).contains(&text.chars().count()) {
+            return Err(Violation::new("password", length_text(min, MAX_CHARACTERS)));
         }
         if text.contains('\0') {
             return Err(Violation::new("password", "must not contain the NUL character"));
@@ -53,21 +48,21 @@ mod tests {
 
     #[test]
     fn the_lectures_password_and_long_ones_are_accepted() {
-        for text in ["secret", &"a".repeat(73), &"a".repeat(128), "пароль", "with\nbreak"] {
+        for text in
+            ["secret", &"a".repeat(73), &"a".repeat(128), "пароль", "with\nbreak", "密码是六个字", &"🔑".repeat(128)]
+        {
             assert_eq!(Password::parse(text, 6).expect(text).bytes(), text.as_bytes());
         }
     }
 
     #[test]
-    fn lengths_are_counted_in_bytes_and_named() {
-        for text in ["", "short", &"a".repeat(129), "éé"] {
+    fn lengths_are_counted_in_characters_and_named() {
+        for text in ["", "short", &"a".repeat(129), "ééééé", "🔑🔑🔑", &"é".repeat(129)] {
             let violation = Password::parse(text, 6).expect_err(text);
-            assert_eq!(violation, Violation::new("password", "must contain from 6-100 characters"));
+            assert_eq!(violation, Violation::new("password", "must contain from 6-128 characters"), "{text}");
         }
-        let violation = Password::parse("fourteen chars", 15).expect_err("14 bytes");
-        assert_eq!(violation.description, "must contain from 15-100 characters");
-        let violation = Password::parse("fourteen chars", 120).expect_err("14 bytes");
-        assert_eq!(violation.description, "must contain from 120-128 characters");
+        let violation = Password::parse("fourteen chars", 15).expect_err("14 characters");
+        assert_eq!(violation.description, "must contain from 15-128 characters");
     }
 
     #[test]

@@ -57,7 +57,7 @@ async fn no_body_is_the_empty_message_and_names_all_four_fields() {
         let expected = json!({"code": 3, "message": "invalid parameters", "details": [{
             "@type": "type.googleapis.com/google.rpc.BadRequest",
             "field_violations": [
-                violation("username", "3-100"), violation("password", "6-100"),
+                violation("username", "3-100"), violation("password", "6-128"),
                 violation("full_name", "3-100"), violation("email", "3-200"),
             ],
         }]});

@@ -68,7 +68,7 @@ async fn violations_come_as_bad_request_details_in_the_seeds_order() {
     let violations = answers[0]["details"]["field_violations"].as_array().expect("violations");
     let fields: Vec<&str> = violations.iter().filter_map(|violation| violation["field"].as_str()).collect();
     assert_eq!(fields, ["username", "password", "full_name", "email"]);
-    assert_eq!(violations[1]["description"], "must contain from 6-100 characters");
+    assert_eq!(violations[1]["description"], "must contain from 6-128 characters");
     assert_eq!(answers[1]["details"]["field_violations"][0]["description"], "must be a positive integer");
     assert_eq!(api.stored(), (0, 0));
 }

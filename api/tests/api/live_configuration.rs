@@ -1,6 +1,7 @@
 //! Edits of the configuration reach the running program.
 
 use crate::harness::{Setup, TestApi, client::form};
+use pipeline::document::ReservedUsernames;
 use std::time::Duration;
 
 fn delay_of(api: &TestApi, username: &str) -> String {
@@ -33,13 +34,24 @@ async fn the_rules_of_the_form_and_the_log_level_follow_an_edit() {
     let answer = api.signup("alice").await;
     assert_eq!(
         answer.json()["details"][0]["field_violations"][0]["description"],
-        "must contain from 15-100 characters"
+        "must contain from 15-128 characters"
     );
     let mut long = form("alice");
-    long["password"] = "a canary of fifteen bytes or more".into();
+    long["password"] = "fünfzehn Zeichen".into();
     assert_eq!(api.post(long.to_string()).await.status, 200);
     let lines = api.lines("received a HTTP request");
     assert!(lines.len() == 1 && lines[0]["level"] == "WARN", "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_name_of_the_site_is_free_only_where_an_edit_says_so() {
+    let mut api = TestApi::spawn().await;
+    let refused = api.signup("postmaster").await;
+    let violation = &refused.json()["details"][0]["field_violations"][0];
+    assert_eq!((refused.status, violation["field"].as_str()), (400, Some("username")));
+    assert_eq!(violation["description"], "is reserved; choose another one");
+    api.edit(|document| document.signup.reserved_usernames = ReservedUsernames::Allow).await;
+    assert_eq!(api.signup("postmaster").await.status, 200);
 }
 
 #[tokio::test]

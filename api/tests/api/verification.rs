@@ -136,6 +136,49 @@ async fn the_mails_page_asks_and_only_its_button_verifies() {
 }
 
 #[tokio::test]
+async fn a_link_works_as_peoples_programs_hand_it_over() {
+    let api = TestApi::spawn().await;
+    let (id, code) = signed_up(&api, "alice").await;
+    let whole = format!("email_id={id}&secret_code={code}");
+    let broken = format!("email_id={id}&secret_code={}=%0D%0A{}", &code[..9], &code[9..]);
+    let queries = ["&amp;secret", ".", "%3E", ")", "%20", "/"].map(|change| match change {
+        "&amp;secret" => whole.replace("&secret", change),
+        end => format!("{whole}{end}"),
+    });
+    for query in queries.into_iter().chain([broken]) {
+        for (path, action) in [("/verify_email", "verify_email"), ("/verify_email/", "../verify_email")] {
+            let page = api.get(&format!("{path}?{query}")).await;
+            assert_eq!(page.status, 200, "{query}");
+            assert!(page.text.contains(&format!(r#"name="secret_code" value="{code}""#)), "{query}: {}", page.text);
+            assert!(page.text.contains(&format!(r#"action="{action}""#)), "{}", page.text);
+            api.sql("UPDATE users SET is_email_verified = false");
+            api.sql("UPDATE verify_emails SET is_used = false");
+            assert_eq!(api.post_form(path, query.clone()).await.status, 200, "{query}");
+            assert!(is_verified(&api, "alice"), "{query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_beyond_repair_is_told_what_is_wrong_with_it() {
+    let api = TestApi::spawn().await;
+    for (query, words) in [
+        (String::new(), "Its end is missing"),
+        (format!("email_id=x&secret_code={UNKNOWN_CODE}"), "The number after email_id="),
+        ("email_id=1&secret_code=abc".into(), "The 32 letters after secret_code="),
+        (format!("email_id=1&email_id=2&secret_code={UNKNOWN_CODE}"), "is there twice"),
+    ] {
+        for page in
+            [api.get(&format!("/verify_email?{query}")).await, api.post_form("/verify_email", query.clone()).await]
+        {
+            assert!(page.status == 400 && page.text.contains(words), "{query}: {}", page.text);
+        }
+    }
+    let page = api.post_form("/verify_email", format!("email_id=1&secret_code={UNKNOWN_CODE}")).await;
+    assert!(page.status == 404 && page.text.contains("no email of ours has this one"), "{}", page.text);
+}
+
+#[tokio::test]
 async fn the_page_tells_why_a_link_does_not_work_and_never_runs_what_it_is_given() {
     let api = TestApi::spawn().await;
     let (id, code) = signed_up(&api, "alice").await;

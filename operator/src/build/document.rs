@@ -7,7 +7,7 @@
 use crate::crd::{
     SignupPipelineSpec,
     exposure::{LogFormat, Observability},
-    mail::{Mail, Signup, SmtpTls, Verification},
+    mail::{Mail, ReservedUsernames, Signup, SmtpTls, Verification},
     stores::{Database, Migrations},
     task::{Backoff, BackoffFormula, Queue, Task},
     workload::Worker,
@@ -123,9 +123,13 @@ fn verification(spec: &SignupPipelineSpec, paths: &MountedPaths) -> document::Ve
 }
 
 fn signup(signup: &Signup, behind_proxy: bool) -> document::Signup {
-    let Signup { password_min_length, hide_existing_accounts, per_minute_per_ip } = signup;
+    let Signup { password_min_length, reserved_usernames, hide_existing_accounts, per_minute_per_ip } = signup;
     document::Signup {
         password_min_length: password_min_length.unsigned_abs(),
+        reserved_usernames: match reserved_usernames {
+            ReservedUsernames::Refuse => document::ReservedUsernames::Refuse,
+            ReservedUsernames::Allow => document::ReservedUsernames::Allow,
+        },
         hide_existing_accounts: *hide_existing_accounts,
         per_minute_per_ip: per_minute_per_ip.unsigned_abs(),
         behind_proxy,

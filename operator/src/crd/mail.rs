@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Mail {
-    /// Sender: `no-reply@example.com` or `Example <no-reply@example.com>`.
+    /// Sender: `no-reply@example.com` or `Example, Inc. <no-reply@example.com>`.
     #[schemars(schema_with = "forms::mail_address")]
     pub from: String,
     /// The SMTP server.
@@ -93,9 +93,12 @@ impl Default for Verification {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Signup {
-    /// Shortest password accepted, in bytes; 6 to 128.
+    /// Shortest password accepted, in characters; 6 to 128.
     #[schemars(range(min = 6, max = 128))]
     pub password_min_length: i32,
+    /// Whether a new user may have a name that belongs to the site, such as admin, root, support or postmaster. Who has
+    /// such a name keeps it.
+    pub reserved_usernames: ReservedUsernames,
     /// True: a signup with a taken e-mail address is answered like any other. The owner is not told yet, and whoever
     /// repeats a request still sees whether its user name was created.
     pub hide_existing_accounts: bool,
@@ -108,6 +111,21 @@ pub struct Signup {
 
 impl Default for Signup {
     fn default() -> Self {
-        Self { password_min_length: 6, hide_existing_accounts: false, per_minute_per_ip: 10 }
+        Self {
+            password_min_length: 6,
+            reserved_usernames: ReservedUsernames::Refuse,
+            hide_existing_accounts: false,
+            per_minute_per_ip: 10,
+        }
     }
+}
+
+/// Whether a new user may have a name that belongs to the site.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ReservedUsernames {
+    /// Refused: a stranger could be taken for the site.
+    #[default]
+    Refuse,
+    /// Like any other name.
+    Allow,
 }

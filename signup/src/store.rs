@@ -14,9 +14,12 @@
 //! - `unready`: what a failure to use the database means
 //! - `intents`: an intent for a task without one; how many there are
 //! - `new_intent`: what all statements that make one share
+//! - `listing`, `by_hand`: intents as people look at them, put them back and give them up
 
+mod by_hand;
 mod intents;
 mod lease;
+mod listing;
 mod new_intent;
 mod record;
 mod relay;
@@ -27,8 +30,10 @@ mod users;
 mod users_together;
 mod verify;
 
+pub use by_hand::{Change, Refusal};
 pub use intents::{Counts, IntentFor};
 pub use lease::{LeaseOutcome, Leased};
+pub use listing::{Filter, IntentRecord};
 pub use record::{RecordError, RetryOutcome};
 pub use relay::Claim;
 pub use users::{CreateError, Created, NewUser, User};

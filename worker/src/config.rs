@@ -2,7 +2,8 @@
 //!
 //! Takes: the command line. Gives: a [`Config`]. Does not: read the file it names.
 
-use clap::Parser;
+use crate::intents::arguments::Arguments;
+use clap::{Parser, Subcommand};
 use std::{net::SocketAddr, path::PathBuf};
 
 /// Takes due tasks from Redis and sends the verification mails.
@@ -10,9 +11,19 @@ use std::{net::SocketAddr, path::PathBuf};
 #[command(name = "worker", version)]
 pub struct Config {
     /// The configuration file, followed while it changes.
-    #[arg(long, env = "CONFIG", value_name = "FILE", default_value = "/etc/signup/pipeline.yaml")]
+    #[arg(long, global = true, env = "CONFIG", value_name = "FILE", default_value = "/etc/signup/pipeline.yaml")]
     pub config: PathBuf,
     /// Where health, metrics and the configuration in force are served; port 0 takes a free one.
     #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:9091")]
     pub admin: SocketAddr,
+    /// What to do instead of sending mails.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What can be done instead of sending mails.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Lists, shows, puts back and cancels mails
+    Intents(Arguments),
 }

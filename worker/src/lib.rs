@@ -13,9 +13,11 @@
 //! - [`mail`]: SMTP: dialogue, classes of failure, connections kept, circuit breaker, pace
 //! - `settings`, `materials`: what the configuration means for the queue and for mails
 //! - `retry_wait`: how long a mail waits after a failed attempt
+//! - [`intents`]: `worker intents`, the command of the person who looks after the mails
 //! - [`config`]: flags; `random`: chance
 
 pub mod config;
+pub mod intents;
 pub mod lease;
 pub mod mail;
 mod materials;

@@ -10,11 +10,12 @@ use lifecycle::{
     shutdown::Shutdown,
 };
 use pipeline::Live;
-use std::{net::SocketAddr, process::ExitCode};
+use std::{io::Write as _, net::SocketAddr, process::ExitCode};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use worker::{
-    config::Config,
+    config::{Command, Config},
+    intents::{self, IntentsError},
     process::{Options, StartError, Worker},
 };
 
@@ -35,6 +36,10 @@ enum RunError {
     Start(#[from] StartError),
     #[error("failed to serve the admin port")]
     Admin(#[source] std::io::Error),
+    #[error(transparent)]
+    Intents(#[from] IntentsError),
+    #[error("failed to print")]
+    Print(#[source] std::io::Error),
 }
 
 #[tokio::main]
@@ -46,6 +51,11 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<ExitCode, RunError> {
     let live = Live::open(&config.config)?;
+    if let Some(Command::Intents(arguments)) = &config.command {
+        let (text, code) = intents::run(&live.document(), arguments).await?;
+        std::io::stdout().write_all(text.as_bytes()).map_err(RunError::Print)?;
+        return Ok(code);
+    }
     let observability = live.document().observability.clone();
     let logs = logs::start(&observability.log_level, observability.log_format)?;
     let shutdown = Shutdown::on_signals().map_err(RunError::Signals)?;

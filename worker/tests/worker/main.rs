@@ -3,11 +3,12 @@
 //! - `fixture`: what every test starts with
 //! - `verification_email`: the handler, one attempt at a time
 //! - `process`: a whole worker in this process
-//! - `program`: the program itself
+//! - `program`: the program itself; `intents`: its command
 //!
 //! The SMTP dialogue alone has tests of its own (`tests/smtp`).
 
 mod fixture;
+mod intents;
 mod process;
 mod program;
 mod verification_email;

@@ -29,6 +29,9 @@ pub struct Timing {
     /// How long one answer of the database is awaited: short enough to ask again, on another connection, before the
     /// lease ends.
     pub answer: Duration,
+    /// How long a key that this process does not have may still be on its way: kubelet writes a changed Secret within
+    /// about a minute.
+    pub missing_key: Duration,
     /// How long the result of a mail that is out is offered to a database that does not answer.
     pub record_timeout: Duration,
 }
@@ -40,6 +43,7 @@ impl Default for Timing {
             extend_every: Duration::from_secs(8),
             spare: Duration::from_secs(5),
             answer: Duration::from_secs(5),
+            missing_key: Duration::from_secs(60),
             record_timeout: Duration::from_secs(120),
         }
     }

@@ -8,13 +8,14 @@
 //! # Layout
 //!
 //! - `intent`: from a task to a lease
-//! - `attempt`: the mail, written and sent under the lease
+//! - `attempt`: the mail, written and sent under the lease; `keys`: the code of its link
 //! - `record`: how the attempt ended, recorded
 //! - `outcome`: what became of the task
 //! - `report`: log lines and metrics
 
 mod attempt;
 mod intent;
+mod keys;
 mod outcome;
 mod record;
 pub(crate) mod report;
@@ -28,7 +29,8 @@ use crate::{
     materials::LiveMaterials,
     random,
 };
-use outcome::Outcome;
+use keys::MissingKeys;
+use outcome::{Outcome, PutOff};
 use pipeline::{Document, Live};
 use queue::{Handler, Job, TaskError};
 use signup::{
@@ -47,6 +49,7 @@ pub struct VerificationEmail {
     store: Store,
     mailer: Arc<Mailer>,
     materials: Arc<LiveMaterials>,
+    missing_keys: MissingKeys,
     pace: Pace,
     timing: Timing,
     /// Names this process in leases: host, process id, random number.
@@ -76,6 +79,7 @@ impl VerificationEmail {
             store,
             mailer,
             materials,
+            missing_keys: MissingKeys::default(),
             pace: Pace::default(),
             timing,
             owner: owner(),
@@ -126,7 +130,7 @@ impl VerificationEmail {
     async fn turn(&self, document: &Document, job: &Job) -> Result<(), Outcome> {
         if let Some(limit) = document.mail.smtp.max_per_second {
             let turn = self.pace.turn(limit, pace::longest_wait(job.task.timeout), Instant::now());
-            let turn = turn.map_err(|after| Outcome::Later { after, why: "too many mails wait for their turn" })?;
+            let turn = turn.map_err(|after| Outcome::Later { after, why: PutOff::Pace })?;
             job.limit.count_from(turn);
             job.cancelled.run_until_cancelled(tokio::time::sleep_until(turn)).await;
         }

@@ -1,12 +1,13 @@
 //! The file of a local run, and its changes.
 //!
 //! Takes: the file and the folder of Secrets. Gives: the manifest at first, then again whenever either changes, and the
-//! fields that differ: those that running processes follow, and those that they read at their start. Does not: apply
-//! anything.
+//! fields that differ: those that running processes follow, those that they read at their start, and those that something
+//! here stands in for. Does not: apply anything.
 
 use super::{LocalError, options::Options};
 use crate::{
     build::restarts::{self, InLocalRun},
+    crd::SignupPipelineSpec,
     manifest::{self, Manifest, objects::Objects},
 };
 use serde_json::Value;
@@ -19,6 +20,8 @@ pub(super) struct Differences {
     pub(super) live: Vec<String>,
     /// A process reads it at its start.
     pub(super) at_start: Vec<String>,
+    /// Something that stands in here has its place, so no process hears of it.
+    pub(super) overridden: Vec<String>,
 }
 
 /// The file, and what it held when it was last read.
@@ -76,16 +79,28 @@ impl Source {
     }
 }
 
-/// The fields that differ.
-pub(super) fn differences(old: &Manifest, new: &Manifest) -> Differences {
-    let json = |manifest: &Manifest| serde_json::to_value(&manifest.pipeline.spec).unwrap_or_default();
-    let mut found = Vec::new();
-    compare("spec", &json(old), &json(new), &mut found);
+/// The fields that differ. `in_force` gives what of a spec the processes are told here.
+pub(super) fn differences(
+    old: &Manifest,
+    new: &Manifest,
+    in_force: impl Fn(&SignupPipelineSpec) -> SignupPipelineSpec,
+) -> Differences {
+    let [old_spec, new_spec] = [&old.pipeline.spec, &new.pipeline.spec];
+    let told = compared(&in_force(old_spec), &in_force(new_spec));
+    let (mut found, overridden): (Vec<_>, Vec<_>) =
+        compared(old_spec, new_spec).into_iter().partition(|line| told.contains(line));
     if old.objects != new.objects {
         found.push("the content of a Secret or ConfigMap".into());
     }
     let (at_start, live) = found.into_iter().partition(|line| is_read_at_start(line));
-    Differences { live, at_start }
+    Differences { live, at_start, overridden }
+}
+
+fn compared(old: &SignupPipelineSpec, new: &SignupPipelineSpec) -> Vec<String> {
+    let json = |spec| serde_json::to_value(spec).unwrap_or_default();
+    let mut found = Vec::new();
+    compare("spec", &json(old), &json(new), &mut found);
+    found
 }
 
 /// Whether `line` begins with a field that a process reads at its start alone.
@@ -134,7 +149,7 @@ mod tests {
         let edited =
             MINIMAL.replace("{name: app-db}}", "{name: app-db}, maxConnectionsPerPod: 20, migrations: Manual}");
         let more = "  task: {delay: 1s}\n  worker: {concurrency: 2, shutdownGracePeriod: 1m}\n";
-        let found = differences(&parse(MINIMAL), &parse(&format!("{edited}{more}")));
+        let found = differences(&parse(MINIMAL), &parse(&format!("{edited}{more}")), Clone::clone);
         let expected = Differences {
             live: vec!["spec.task.delay: 10s -> 1s".into(), "spec.worker.concurrency: 16 -> 2".into()],
             at_start: vec![
@@ -142,8 +157,24 @@ mod tests {
                 "spec.database.migrations: Auto -> Manual".into(),
                 "spec.worker.shutdownGracePeriod: 40s -> 1m".into(),
             ],
+            overridden: Vec::new(),
         };
         assert_eq!(found, expected);
-        assert_eq!(differences(&parse(MINIMAL), &parse(MINIMAL)), Differences::default());
+        assert_eq!(differences(&parse(MINIMAL), &parse(MINIMAL), Clone::clone), Differences::default());
+    }
+
+    #[test]
+    fn what_something_here_stands_in_for_is_told_apart_from_what_is_applied() {
+        const MINIMAL: &str = include_str!("../../../samples/minimal.yaml");
+        let parse = |text: &str| manifest::parse(text).expect("it is valid");
+        let edited = MINIMAL.replace("smtp.example.com", "mail.example.com") + "  task: {delay: 1s}\n";
+        let inbox = |spec: &SignupPipelineSpec| {
+            let mut spec = spec.clone();
+            spec.mail.smtp.host = "127.0.0.1".into();
+            spec
+        };
+        let found = differences(&parse(MINIMAL), &parse(&edited), inbox);
+        assert_eq!(found.live, ["spec.task.delay: 10s -> 1s"]);
+        assert_eq!(found.overridden, ["spec.mail.smtp.host: smtp.example.com -> mail.example.com"]);
     }
 }

@@ -15,7 +15,7 @@ use super::{
     stores::Stores,
     wait::{self, POLL_INTERVAL},
 };
-use crate::{manifest::Manifest, scaling::Autoscaler};
+use crate::{crd::SignupPipelineSpec, manifest::Manifest, scaling::Autoscaler};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -92,7 +92,14 @@ impl Running {
             return Ok(());
         }
         let hash = self.files.write(&manifest.pipeline, &plan, &self.stores, self.stand_in.as_ref())?;
-        let Differences { live, at_start } = edits::differences(&self.manifest, &manifest);
+        let in_force = |spec: &SignupPipelineSpec| plan.applied_to(spec, self.stand_in.as_ref());
+        let Differences { live, at_start, overridden } = edits::differences(&self.manifest, &manifest, in_force);
+        if !overridden.is_empty() {
+            let fields = overridden.join(", ");
+            say(&format!(
+                "without effect here, where the inbox takes the mails and links lead to this machine: {fields}"
+            ));
+        }
         if !at_start.is_empty() {
             say(&format!("from a new start on: {}; what runs keeps the old value until then", at_start.join(", ")));
         }

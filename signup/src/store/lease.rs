@@ -77,6 +77,10 @@ pub enum LeaseOutcome {
     NotDue(Duration),
     /// Another worker holds it, for this time at most unless it extends its lease.
     Held(Duration),
+    /// Owed, but the row of its link is gone from `verify_emails`; [`Store::remake_link`] makes it again.
+    LinkMissing,
+    /// Owed, but the row changed under every look; somebody else is at it.
+    Changing,
     /// Nothing is owed any more.
     Settled(State),
     /// There is no such intent.
@@ -85,9 +89,6 @@ pub enum LeaseOutcome {
 
 /// One round to lease, one after an expired lease was ended, one after something else changed the row meanwhile.
 const LEASE_ROUNDS: u32 = 3;
-
-/// When to come back to a row that changed under every round.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 impl Store {
     /// Leases an intent that is owed, due and free, and counts the attempt. One that was not marked `dispatched` yet is
@@ -111,13 +112,14 @@ impl Store {
                 "settled" => return Ok(LeaseOutcome::Settled(state)),
                 "held" => return Ok(LeaseOutcome::Held(wait)),
                 "not due" => return Ok(LeaseOutcome::NotDue(wait)),
+                "no link" => return Ok(LeaseOutcome::LinkMissing),
                 "lapsed" => sqlx::query(EXPIRE_LEASES).bind(Some(id)),
                 // Verified, too late, or freed since the first statement; this one settles the first two.
                 _ => sqlx::query(SETTLE_UNWANTED).bind(id),
             };
             ending.execute(&self.pool).await?;
         }
-        Ok(LeaseOutcome::NotDue(TRY_AGAIN))
+        Ok(LeaseOutcome::Changing)
     }
 
     /// Extends a lease that has not expired; `false` means that it is lost and the mail must not be sent.
@@ -138,6 +140,26 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Makes the row of a link again that somebody deleted while the mail was owed: the same code where its key is
+    /// there, else one of the current key. The id in the link is a new one. False when there is nothing to make.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn remake_link(&self, id: Uuid, keys: &Keys) -> Result<bool, StoreError> {
+        let key_id: Option<String> = sqlx::query_scalar("SELECT key_id FROM email_intents WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(key_id) = key_id else { return Ok(false) };
+        let (key_id, code) = match keys.code(&key_id, id) {
+            Some(code) => (key_id.as_str(), code),
+            None => (keys.current_id(), keys.current_code(id)),
+        };
+        let making = sqlx::query(REMAKE_LINK).bind(id).bind(key_id).bind(code.hash().to_vec());
+        Ok(making.execute(&self.pool).await?.rows_affected() == 1)
+    }
+
     /// Gives a leased mail a code of the current key, for when the key of its own code is gone; gives the code, or
     /// `None` when the lease is lost or a copy with the old code may be out (I6).
     ///
@@ -151,6 +173,15 @@ impl Store {
         Ok((done.rows_affected() == 1).then_some(code))
     }
 }
+
+const REMAKE_LINK: &str = "
+WITH owed AS (
+    UPDATE email_intents SET key_id = $2 WHERE id = $1 AND state IN ('waiting', 'dispatched') AND username IS NOT NULL
+    RETURNING id, username, email
+)
+INSERT INTO verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
+SELECT username, email, id, $3, $2, 'infinity' FROM owed
+ON CONFLICT (intent_id) DO NOTHING";
 
 const RENEW_CODE: &str = "
 WITH mine AS (
@@ -183,6 +214,9 @@ SELECT intent.state,
            WHEN intent.state = 'sending' THEN 'lapsed'
            WHEN intent.deadline > clock_timestamp() AND NOT users.is_email_verified
                 AND intent.due_at > clock_timestamp() THEN 'not due'
+           WHEN intent.deadline > clock_timestamp() AND intent.failures <= intent.max_retries
+                AND NOT users.is_email_verified
+                AND NOT EXISTS (SELECT FROM verify_emails AS code WHERE code.intent_id = intent.id) THEN 'no link'
            ELSE 'unwanted'
        END AS reason,
        ceil(1000 * extract(epoch FROM (

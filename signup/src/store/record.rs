@@ -4,6 +4,7 @@
 //! another lease was given since (I10). Does not: count attempts (the lease did) or choose how long to wait.
 
 use super::{Store, StoreError, milliseconds};
+use crate::State;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -124,6 +125,26 @@ impl Store {
             Some(_) => Ok(RetryOutcome::Again),
             None => Err(RecordError::Stale),
         }
+    }
+
+    /// The state of an intent, when the result of this very lease is recorded already: a statement whose answer was
+    /// not awaited may have been carried out late. `None`: it is not, or another lease was given since.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn recorded(&self, id: Uuid, epoch: i64, class: &str, reply: &str) -> Result<Option<State>, StoreError> {
+        let state: Option<String> = sqlx::query_scalar(
+            "SELECT state FROM email_intents
+             WHERE id = $1 AND lease_epoch = $2 AND state <> 'sending' AND last_class = $3 AND last_reply = $4",
+        )
+        .bind(id)
+        .bind(epoch)
+        .bind(class)
+        .bind(kept(reply))
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(state.and_then(|state| state.parse().ok()))
     }
 
     /// Gives a lease back before the dialogue started (the worker is drained): the attempt is not counted.

@@ -153,10 +153,34 @@ async fn a_delayed_mail_past_its_deadline_is_dead_and_not_due_later() {
 }
 
 #[tokio::test]
-async fn a_row_without_its_link_is_put_off_instead_of_asked_for_ever() {
+async fn a_link_whose_row_was_deleted_while_its_mail_is_owed_is_told_and_made_again_with_its_code() {
     let fixture = Fixture::new().await;
+    let store = fixture.store.clone();
     let id = fixture.sign_up("alice").await.intent.id;
     fixture.execute("DELETE FROM verify_emails").await;
-    let outcome = fixture.store.lease(id, "worker", LEASE).await.expect("asked");
-    assert_eq!(outcome, LeaseOutcome::NotDue(Duration::from_secs(1)));
+    assert_eq!(store.lease(id, "worker", LEASE).await.expect("asked"), LeaseOutcome::LinkMissing);
+    assert!(store.remake_link(id, &fixture.keys).await.expect("made"));
+    assert!(!store.remake_link(id, &fixture.keys).await.expect("asked"), "it is there now");
+    let leased = fixture.lease(id).await;
+    store.record_sent(id, leased.epoch, "250 ok").await.expect("recorded");
+    store.verify_email(leased.email_id, fixture.keys.current_code(id).as_str()).await.expect("the code is the same");
+}
+
+#[tokio::test]
+async fn a_link_is_made_with_the_current_key_when_its_own_is_gone() {
+    let fixture = Fixture::new().await;
+    let id = fixture.sign_up("alice").await.intent.id;
+    fixture.execute("DELETE FROM verify_emails; UPDATE email_intents SET key_id = 'deadbeef'").await;
+    assert!(fixture.store.remake_link(id, &fixture.keys).await.expect("made"));
+    let leased = fixture.lease(id).await;
+    assert_eq!(fixture.code(&leased), fixture.keys.current_code(id).as_str());
+}
+
+#[tokio::test]
+async fn no_link_is_made_for_a_mail_that_nobody_is_owed() {
+    let fixture = Fixture::new().await;
+    let leased = fixture.leased("alice").await;
+    fixture.store.record_refused(leased.intent.id, leased.epoch, "permanent", "550 no").await.expect("recorded");
+    fixture.execute("DELETE FROM verify_emails").await;
+    assert!(!fixture.store.remake_link(leased.intent.id, &fixture.keys).await.expect("asked"));
 }

@@ -199,3 +199,19 @@ async fn a_mail_that_is_out_is_sent_also_when_its_worker_was_given_up_meanwhile(
     fixture.store.record_sent(id, leased.epoch, "250 ok").await.expect("nobody else has it");
     assert_eq!(fixture.state(id).await, State::Sent);
 }
+
+#[tokio::test]
+async fn a_result_that_is_recorded_already_is_found_by_its_lease_and_its_words() {
+    let fixture = Fixture::new().await;
+    let store = fixture.store.clone();
+    let leased = fixture.leased("alice").await;
+    let (id, epoch) = (leased.intent.id, leased.epoch);
+    assert_eq!(store.recorded(id, epoch, "permanent", "550 no").await.expect("asked"), None, "it is being sent");
+    store.record_refused(id, epoch, "permanent", "550 no").await.expect("recorded");
+    assert_eq!(store.recorded(id, epoch, "permanent", "550 no").await.expect("asked"), Some(State::Refused));
+    for (epoch, class, reply) in
+        [(epoch + 1, "permanent", "550 no"), (epoch, "transient", "550 no"), (epoch, "permanent", "551")]
+    {
+        assert_eq!(store.recorded(id, epoch, class, reply).await.expect("asked"), None, "{epoch} {class} {reply}");
+    }
+}

@@ -3,7 +3,7 @@
 //! Takes: the lease. Gives: an [`AttemptEnd`]. Does not: record it, or start a dialogue for a mail that is not owed,
 //! due and ours (I4): the lease says all three, and it is asked again right before the mail is handed over.
 
-use super::VerificationEmail;
+use super::{VerificationEmail, outcome::PutOff};
 use crate::{
     lease::Lease,
     mail::{Class, Sent},
@@ -13,7 +13,10 @@ use futures::FutureExt as _;
 use pipeline::{Document, Mailbox};
 use queue::TimeLimit;
 use signup::Code;
-use std::{panic::AssertUnwindSafe, time::SystemTime};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, SystemTime},
+};
 use tracing::Instrument as _;
 
 /// How an attempt ended.
@@ -22,6 +25,8 @@ pub(super) enum AttemptEnd {
     Dialogue(Sent),
     /// Without one: this side cannot write or send the mail. The cause holds nothing personal.
     Fault { class: Class, cause: String },
+    /// Without one, and it is no attempt: something has to come first.
+    PutOff { after: Duration, why: PutOff },
 }
 
 impl VerificationEmail {
@@ -54,35 +59,6 @@ impl VerificationEmail {
         AttemptEnd::Dialogue(dialogue.instrument(tracing::info_span!("dialogue", smtp.host, smtp.port)).await)
     }
 
-    /// The code of every copy (I6). At the first attempt a missing key may only not have reached this worker yet.
-    /// Later it is gone (deleted with its pipeline, say), and a mail with a new code is better than none, unless a
-    /// copy may be out.
-    async fn code(&self, lease: &Lease) -> Result<Code, AttemptEnd> {
-        let (id, mail, materials) = (lease.id(), &lease.mail, self.materials.now());
-        if let Some(code) = materials.keys.code(&mail.key_id, id) {
-            return Ok(code);
-        }
-        if mail.attempts < 2 || mail.in_doubt {
-            return Err(misconfigured("the verification key of this mail is missing; put it back into its Secret"));
-        }
-        let renewing = self.store.renew_code(id, lease.epoch(), &materials.keys);
-        let renewed = match tokio::time::timeout(self.timing.answer, renewing).await {
-            Ok(Ok(renewed)) => renewed,
-            Ok(Err(error)) => {
-                tracing::warn!(intent.id = %id, %error, "the code could not be renewed");
-                None
-            }
-            Err(_) => {
-                tracing::warn!(intent.id = %id, "the code could not be renewed, the database did not answer");
-                None
-            }
-        };
-        let code = renewed.ok_or(AttemptEnd::Dialogue(Sent::Withheld))?;
-        let key = &mail.key_id;
-        tracing::warn!(intent.id = %id, key, "the key of this mail is gone; its link is made with the current one");
-        Ok(code)
-    }
-
     fn write(&self, document: &Document, lease: &Lease, code: &Code) -> Result<Ready, AttemptEnd> {
         let (materials, leased) = (self.materials.now(), &lease.mail);
         let from = document.mail.sender().map_err(|error| misconfigured(&format!("mail.from {error}")))?;
@@ -108,7 +84,7 @@ fn fault(class: Class, cause: &str) -> AttemptEnd {
     AttemptEnd::Fault { class, cause: cause.to_owned() }
 }
 
-fn misconfigured(cause: &str) -> AttemptEnd {
+pub(super) fn misconfigured(cause: &str) -> AttemptEnd {
     fault(Class::Misconfigured, cause)
 }
 

@@ -3,7 +3,10 @@
 //! Takes: a task's payload. Gives: the lease with everything the mail needs, or the outcome that ends the task here.
 //! Does not: send.
 
-use super::{VerificationEmail, outcome::Outcome};
+use super::{
+    VerificationEmail,
+    outcome::{Outcome, PutOff},
+};
 use crate::{lease::Lease, random};
 use queue::Job;
 use signup::{IntentFor, LeaseOutcome, Policy, StoreError, task::Payload};
@@ -14,6 +17,12 @@ use uuid::Uuid;
 
 /// Wait after the database did not answer; short, because it usually comes back soon and nothing is lost by asking.
 const DATABASE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+
+/// Wait after the row of an intent changed under every look.
+const CHANGING_WAIT: Duration = Duration::from_secs(1);
+
+/// Wait after the row of a link was gone and could not be made again.
+const LINK_WAIT: Duration = Duration::from_secs(60);
 
 /// How late a lease that nobody waits for any more is still given back; its connection is kept so long.
 const MAX_LEASE_DELAY: Duration = Duration::from_secs(60);
@@ -44,16 +53,35 @@ impl VerificationEmail {
 
     /// `None`: there is no such intent.
     async fn lease_known(&self, id: Uuid, stop: &CancellationToken) -> Result<Option<Lease>, Outcome> {
-        let asked = Instant::now();
-        match self.answer(self.ask_for_lease(id)).await? {
+        let mut asked = Instant::now();
+        let mut found = self.answer(self.ask_for_lease(id)).await?;
+        if found == LeaseOutcome::LinkMissing {
+            self.remake_link(id).await?;
+            asked = Instant::now();
+            found = self.answer(self.ask_for_lease(id)).await?;
+        }
+        let later = |after, why| Err(Outcome::Later { after, why });
+        match found {
             LeaseOutcome::Leased(mail) => {
                 Ok(Some(Lease::new(mail, self.store.clone(), self.timing, asked, stop.clone())))
             }
-            LeaseOutcome::NotDue(after) => Err(Outcome::Later { after, why: "the mail is not due yet" }),
-            LeaseOutcome::Held(after) => Err(Outcome::Later { after, why: "another worker is sending the mail" }),
+            LeaseOutcome::NotDue(after) => later(after, PutOff::NotDue),
+            LeaseOutcome::Held(after) => later(after, PutOff::Held),
+            LeaseOutcome::Changing => later(CHANGING_WAIT, PutOff::Changing),
+            LeaseOutcome::LinkMissing => later(LINK_WAIT, PutOff::LinkMissing),
             LeaseOutcome::Settled(state) => Err(Outcome::Settled(state.as_str())),
             LeaseOutcome::Unknown => Ok(None),
         }
+    }
+
+    /// Somebody cleaned old links up and took one that is owed along. What has to be in the mail is in the intent.
+    async fn remake_link(&self, id: Uuid) -> Result<(), Outcome> {
+        let keys = &self.materials.now().keys;
+        if self.answer(self.store.remake_link(id, keys)).await? {
+            metrics::counter!("signup_mail_links_remade_total").increment(1);
+            tracing::warn!(intent.id = %id, "the row of an owed mail's link was deleted; it is made again, with another id");
+        }
+        Ok(())
     }
 
     /// Asks in a task of its own: a statement that was sent is carried out however late, and a lease that comes when
@@ -103,6 +131,6 @@ impl VerificationEmail {
             }
         }
         let wait = || random::between(DATABASE_WAIT.0, DATABASE_WAIT.1);
-        answer.map_err(|_| Outcome::Later { after: wait(), why: "the database did not answer" })
+        answer.map_err(|_| Outcome::Later { after: wait(), why: PutOff::DatabaseSilent })
     }
 }

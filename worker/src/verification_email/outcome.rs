@@ -17,18 +17,85 @@ pub(super) enum Outcome {
     },
     /// Nothing is owed any more; the state says why.
     Settled(&'static str),
-    /// Not now, and nobody's fault.
-    Later { after: Duration, why: &'static str },
+    /// Not now; nothing is used up.
+    Later { after: Duration, why: PutOff },
     /// Failed; to be tried again.
     Again { class: Option<Class>, after: Option<Duration>, is_counted: bool, cause: String },
     /// Failed for good.
     Over { class: Class, cause: String },
 }
 
+/// Why a task is put off although its mail may be owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PutOff {
+    NotDue,
+    Held,
+    Changing,
+    LinkMissing,
+    KeyMissing,
+    Pace,
+    DatabaseSilent,
+    Stopping,
+    Withheld,
+    NotRecorded,
+}
+
+impl PutOff {
+    pub(super) const ALL: [Self; 10] = [
+        Self::NotDue,
+        Self::Held,
+        Self::Changing,
+        Self::LinkMissing,
+        Self::KeyMissing,
+        Self::Pace,
+        Self::DatabaseSilent,
+        Self::Stopping,
+        Self::Withheld,
+        Self::NotRecorded,
+    ];
+
+    /// The label in metrics.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::NotDue => "not_due",
+            Self::Held => "held",
+            Self::Changing => "changing",
+            Self::LinkMissing => "link_missing",
+            Self::KeyMissing => "key_missing",
+            Self::Pace => "pace",
+            Self::DatabaseSilent => "database_silent",
+            Self::Stopping => "stopping",
+            Self::Withheld => "withheld",
+            Self::NotRecorded => "not_recorded",
+        }
+    }
+
+    /// In words, for logs and the queue.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::NotDue => "the mail is not due yet",
+            Self::Held => "another worker is sending the mail",
+            Self::Changing => "the intent of the mail changed under every look at it",
+            Self::LinkMissing => "the row of the mail's link is gone and could not be made again",
+            Self::KeyMissing => "the verification key of this mail is missing and may be on its way",
+            Self::Pace => "too many mails wait for their turn",
+            Self::DatabaseSilent => "the database did not answer",
+            Self::Stopping => "the worker is stopping",
+            Self::Withheld => "the mail was withheld: the worker is stopping or its lease was lost",
+            Self::NotRecorded => "the result of the attempt was not recorded",
+        }
+    }
+
+    /// Happens every day, or has a line of its own.
+    pub(super) fn is_usual(self) -> bool {
+        matches!(self, Self::NotDue | Self::Pace | Self::Stopping | Self::DatabaseSilent | Self::NotRecorded)
+    }
+}
+
 impl Outcome {
     /// The task was cancelled before anything was done.
     pub(super) fn cancelled() -> Self {
-        Self::Later { after: Duration::ZERO, why: "the worker is stopping" }
+        Self::Later { after: Duration::ZERO, why: PutOff::Stopping }
     }
 
     /// The Go program's text. Never skipped: the transaction that creates the user may still be open.
@@ -40,7 +107,7 @@ impl Outcome {
         match self {
             Self::Sent { .. } | Self::Settled(_) => Ok(()),
             Self::Later { after, why } => {
-                Err(TaskError::Retry { after: Some(after), counted: false, cause: why.to_owned() })
+                Err(TaskError::Retry { after: Some(after), counted: false, cause: why.as_str().to_owned() })
             }
             Self::Again { after, is_counted, cause, .. } => Err(TaskError::Retry { after, counted: is_counted, cause }),
             Self::Over { cause, .. } => Err(TaskError::GiveUp { cause }),

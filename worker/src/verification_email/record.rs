@@ -3,14 +3,18 @@
 //! Takes: how the attempt ended. Gives: the [`Outcome`] for the queue. Does not: let Redis hear of anything that
 //! PostgreSQL has not recorded; where it cannot be recorded, the lease runs out and the mail is owed again.
 
-use super::{VerificationEmail, attempt::AttemptEnd, outcome::Outcome};
+use super::{
+    VerificationEmail,
+    attempt::AttemptEnd,
+    outcome::{Outcome, PutOff},
+};
 use crate::{
     lease::Lease,
     mail::{Class, Sent},
     random, retry_wait,
 };
 use pipeline::Document;
-use signup::{RecordError, RetryOutcome};
+use signup::{RecordError, RetryOutcome, State};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -34,7 +38,11 @@ impl VerificationEmail {
             AttemptEnd::Dialogue(Sent::Accepted(reply)) => {
                 return self.record_sent(document, lease, &reply.for_the_record()).await;
             }
-            AttemptEnd::Dialogue(Sent::Interrupted(_) | Sent::Withheld) => return self.record_release(lease).await,
+            AttemptEnd::Dialogue(Sent::Interrupted(_) | Sent::Withheld) => {
+                let after = if self.draining.is_cancelled() { Duration::ZERO } else { YIELD_WAIT };
+                return self.record_release(lease, after, PutOff::Withheld).await;
+            }
+            AttemptEnd::PutOff { after, why } => return self.record_release(lease, after, why).await,
             AttemptEnd::Dialogue(Sent::Failed(failure)) => {
                 Failed { class: failure.class(), record: failure.for_the_record(), cause: failure.to_string() }
             }
@@ -60,7 +68,10 @@ impl VerificationEmail {
         let refuse = || self.store.record_refused(lease.id(), lease.epoch(), class.label(), &record);
         match self.persist(refuse).await {
             Ok(()) => Outcome::Over { class, cause },
-            Err(error) => not_recorded(&error),
+            Err(error) => match self.recorded_before(lease, class, &record, error).await {
+                Ok(_) => Outcome::Over { class, cause },
+                Err(error) => not_recorded(&error),
+            },
         }
     }
 
@@ -73,17 +84,38 @@ impl VerificationEmail {
         match self.persist(retry).await {
             Ok(RetryOutcome::Again) => Outcome::Again { class: Some(class), after: Some(after), is_counted, cause },
             Ok(RetryOutcome::Dead) => Outcome::Over { class, cause },
-            Err(error) => not_recorded(&error),
+            Err(error) => match self.recorded_before(lease, class, &record, error).await {
+                Ok(State::Dead) => Outcome::Over { class, cause },
+                Ok(_) => Outcome::Again { class: Some(class), after: Some(after), is_counted, cause },
+                Err(error) => not_recorded(&error),
+            },
         }
     }
 
-    /// Gives the lease back: the mail was withheld.
-    async fn record_release(&self, lease: &Lease) -> Outcome {
+    /// What an earlier try recorded whose answer did not come in time.
+    async fn recorded_before(
+        &self,
+        lease: &Lease,
+        class: Class,
+        record: &str,
+        error: NotRecorded,
+    ) -> Result<State, NotRecorded> {
+        if !matches!(error, NotRecorded::Superseded) {
+            return Err(error);
+        }
+        let asking = self.store.recorded(lease.id(), lease.epoch(), class.label(), record);
+        match tokio::time::timeout(self.timing.answer, asking).await {
+            Ok(Ok(Some(state))) => Ok(state),
+            _ => Err(error),
+        }
+    }
+
+    /// Gives the lease back: the mail was not sent, and the attempt does not count.
+    async fn record_release(&self, lease: &Lease, after: Duration, why: PutOff) -> Outcome {
         // An error means that the lease is lost or runs out by itself: the same for the mail.
         let release = self.store.record_release(lease.id(), lease.epoch());
         let _ = tokio::time::timeout(self.timing.answer, release).await;
-        let after = if self.draining.is_cancelled() { Duration::ZERO } else { YIELD_WAIT };
-        Outcome::Later { after, why: "the mail was withheld: the worker is stopping or its lease was lost" }
+        Outcome::Later { after, why }
     }
 
     /// Offers a result to the database until it answers. Recording is by epoch, so it is right as long as no other
@@ -93,9 +125,11 @@ impl VerificationEmail {
         F: Future<Output = Result<T, RecordError>>,
     {
         let give_up = Instant::now() + self.timing.record_timeout;
+        let mut asked_before = false;
         loop {
             let error = match tokio::time::timeout(self.timing.answer, record()).await {
                 Ok(Ok(recorded)) => return Ok(recorded),
+                Ok(Err(RecordError::Stale)) if asked_before => return Err(NotRecorded::Superseded),
                 Ok(Err(RecordError::Stale)) => return Err(RecordError::Stale.into()),
                 Ok(Err(error)) => NotRecorded::Refused(error),
                 Err(_) => NotRecorded::Silent,
@@ -103,6 +137,7 @@ impl VerificationEmail {
             if Instant::now() >= give_up {
                 return Err(error);
             }
+            asked_before = true;
             tracing::debug!(%error, "result not recorded yet");
             tokio::time::sleep(RECORD_INTERVAL).await;
         }
@@ -114,6 +149,9 @@ impl VerificationEmail {
 enum NotRecorded {
     #[error(transparent)]
     Refused(#[from] RecordError),
+    /// Another lease was given since, or an earlier try was carried out after its time.
+    #[error("the lease on the intent is over")]
+    Superseded,
     /// What was asked may be done all the same.
     #[error("failed to hear from the database in time")]
     Silent,
@@ -127,5 +165,5 @@ fn accepted_but_not_recorded(error: &NotRecorded, after: Duration) -> Outcome {
 
 fn not_recorded(error: &NotRecorded) -> Outcome {
     tracing::warn!(%error, "the result of an attempt is not recorded");
-    Outcome::Later { after: YIELD_WAIT, why: "the result of the attempt was not recorded" }
+    Outcome::Later { after: YIELD_WAIT, why: PutOff::NotRecorded }
 }

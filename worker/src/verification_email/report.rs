@@ -3,7 +3,7 @@
 //! Takes: an outcome. Gives: the Go program's lines `processed task` and `process task failed`, and counters.
 //! Does not: show addresses (but for `observability.logPersonalData`), codes, links, or what mail servers wrote.
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, PutOff};
 use crate::mail::Class;
 use queue::Job;
 use signup::task::{KIND, Payload};
@@ -18,6 +18,11 @@ pub(crate) fn begin() {
         "Mails that the mail server accepted and PostgreSQL recorded."
     );
     metrics::describe_counter!("signup_mail_outcomes_total", "Attempts that did not end in a mail, by class.");
+    metrics::describe_counter!("signup_mail_put_off_total", "Tasks that were put off with nothing used up, by reason.");
+    metrics::describe_counter!(
+        "signup_mail_links_remade_total",
+        "Links of owed mails whose row was deleted, made again."
+    );
     metrics::describe_gauge!("signup_mail_breaker_open", "1 while no tasks are taken because the mail server is down.");
     metrics::describe_gauge!("signup_mail_reachable", "1 when the last dialogue found a working mail server, else 0.");
     metrics::describe_gauge!(
@@ -34,6 +39,10 @@ pub(crate) fn begin() {
         "Time of each step of a dialogue, by phase."
     );
     metrics::counter!("signup_mail_sent_total").increment(0);
+    metrics::counter!("signup_mail_links_remade_total").increment(0);
+    for why in PutOff::ALL {
+        metrics::counter!("signup_mail_put_off_total", "reason" => why.label()).increment(0);
+    }
     metrics::gauge!("signup_mail_breaker_open").set(0.0);
     for class in Class::ALL.map(Class::label).into_iter().chain([UNKNOWN_USER]) {
         metrics::counter!("signup_mail_outcomes_total", "class" => class).increment(0);
@@ -50,7 +59,13 @@ pub(super) fn report(outcome: &Outcome, payload: &Payload, job: &Job, show_perso
         }
         Outcome::Settled(state) => tracing::debug!("type" = KIND, payload, task.id = id, state, "nothing owed"),
         Outcome::Later { after, why } => {
-            tracing::debug!("type" = KIND, payload, task.id = id, after_ms = after.as_millis() as u64, why, "not now");
+            metrics::counter!("signup_mail_put_off_total", "reason" => why.label()).increment(1);
+            let (after_ms, is_usual, why) = (after.as_millis() as u64, why.is_usual(), why.as_str());
+            if is_usual {
+                tracing::debug!("type" = KIND, payload, task.id = id, after_ms, why, "task put off");
+            } else {
+                tracing::warn!("type" = KIND, payload, task.id = id, after_ms, why, "task put off");
+            }
         }
         Outcome::Again { class, is_counted, cause, .. } => {
             let class = class.map_or(UNKNOWN_USER, Class::label);

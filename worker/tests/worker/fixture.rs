@@ -44,6 +44,7 @@ pub(crate) fn timing() -> Timing {
         extend_every: Duration::from_millis(100),
         spare: Duration::from_secs(5),
         answer: Duration::from_secs(5),
+        missing_key: Duration::from_secs(60),
         record_timeout: Duration::from_secs(10),
     }
 }

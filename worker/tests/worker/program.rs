@@ -170,6 +170,27 @@ async fn a_mail_server_that_never_answers_is_not_reachable() {
 }
 
 #[tokio::test]
+async fn a_task_that_is_put_off_for_an_unusual_reason_has_a_line_and_a_count() {
+    let fixture = Fixture::new().await;
+    let created = fixture.sign_up("alice1").await;
+    let hour = Duration::from_secs(3_600);
+    fixture.store.lease(created.intent.id, "another worker", hour).await.expect("a lease");
+    let mut program = Program::start(&fixture);
+    let address = program.line("listening")["admin"].as_str().expect("an address").to_owned();
+    fixture.client().enqueue(&task(&created)).await.expect("Redis answers");
+    let line = program.line("task put off");
+    assert_eq!((&line["why"], &line["level"]), (&"another worker is sending the mail".into(), &"WARN".into()));
+    let metrics = get(&address, "/metrics");
+    for expected in [
+        "signup_mail_put_off_total{reason=\"held\"} 1",
+        "signup_mail_put_off_total{reason=\"link_missing\"} 0",
+        "signup_mail_links_remade_total 0",
+    ] {
+        assert!(metrics.contains(expected), "{expected} in {metrics}");
+    }
+}
+
+#[tokio::test]
 async fn a_task_of_another_type_fails_with_a_line_in_the_log() {
     let fixture = Fixture::new().await;
     let mut program = Program::start(&fixture);

@@ -83,6 +83,43 @@ async fn a_result_is_recorded_over_a_new_connection_when_the_others_fall_silent(
     assert_eq!(fixture.value("state", id).await, "sent");
 }
 
+/// Lets the result of a mail that the server answers with `code` be recorded only after its statement was given up and
+/// another one waits.
+async fn recorded_late(code: u16, words: &str) -> (Fixture, Uuid, Result<(), TaskError>) {
+    let timing = Timing { extend_every: MINUTE, answer: SECOND, ..timing() };
+    let fixture = Fixture::with(inbox::Settings::default(), timing, "").await;
+    let created = fixture.sign_up("alice1").await;
+    let answer = Rule::reply(Phase::Rcpt, code, words);
+    fixture.inbox.rules([Rule::new(Phase::Rcpt, Action::Hold("rcpt".into())), answer]).expect("good rules");
+    let running = fixture.start(job(task(&created)));
+    fixture.inbox.wait_until_held("rcpt", 1, SOON).await.expect("RCPT arrives");
+    let lock = lock(&fixture).await;
+    fixture.inbox.release("rcpt");
+    let waiting = "SELECT count(*) > 1 FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until("two statements wait", || async {
+        sqlx::query_scalar(waiting).fetch_one(&fixture.sql).await.expect("ours is answered")
+    })
+    .await;
+    lock.rollback().await.expect("ours is answered");
+    (fixture, created.intent.id, running.await.expect("no panic"))
+}
+
+#[tokio::test]
+async fn a_refusal_whose_first_write_is_carried_out_late_is_an_outcome_like_any_other() {
+    let (fixture, id, result) = recorded_late(550, "5.1.1 unknown").await;
+    assert!(matches!(result, Err(TaskError::GiveUp { .. })), "{result:?}");
+    assert_eq!(fixture.value("state || ' ' || last_class", id).await, "refused permanent");
+}
+
+#[tokio::test]
+async fn a_retry_whose_first_write_is_carried_out_late_is_counted_once() {
+    let (fixture, id, result) = recorded_late(451, "4.7.1 greylisted").await;
+    let (_, counted, cause) = retry(result);
+    assert!(counted && cause.contains("451"), "{cause}");
+    assert_eq!(fixture.value("state || ' ' || last_class || ' ' || failures", id).await, "dispatched transient 1");
+}
+
 #[tokio::test]
 async fn a_lease_that_is_asked_for_in_vain_costs_the_mail_nothing() {
     let timing = Timing { lease: SECOND, ..timing() };

@@ -13,14 +13,15 @@ use crate::{
     keyring::Keyring,
     parts::{Parts, StartError, bound},
     relay::Relay,
-    router, schema,
+    router,
+    schema::{self, SchemaState},
     service::Service,
     signup_limit::SignupLimit,
     sweeper::Sweeper,
 };
 use axum::Router;
 use lifecycle::{admin::Admin, logs::Logs, shutdown::Shutdown};
-use pipeline::{Live, document::Migrations};
+use pipeline::{Live, Unready, document::Migrations};
 use signup::{GroupCommit, Store};
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
@@ -40,7 +41,7 @@ const BACKGROUND_DRAIN: Duration = Duration::from_secs(5);
 /// [`StartError`], before anything is served; afterwards trouble is logged and lived with.
 pub async fn run(config: Config) -> Result<(), StartError> {
     let parts = Parts::open(&config).await?;
-    let (schema_sender, schema_ready) = watch::channel(false);
+    let (schema_sender, schema_ready) = watch::channel(Err(Unready::NoSchema));
     let relay = Arc::new(Relay::new(parts.store.clone(), parts.client.clone()));
     let service = Arc::new(service(&parts, Arc::clone(&relay), schema_ready.clone()));
     let http_routes = router::routes(Arc::clone(&service));
@@ -71,7 +72,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     Ok(())
 }
 
-fn service(parts: &Parts, relay: Arc<Relay>, schema_ready: watch::Receiver<bool>) -> Service {
+fn service(parts: &Parts, relay: Arc<Relay>, schema_ready: watch::Receiver<SchemaState>) -> Service {
     Service {
         live: parts.live.clone(),
         store: parts.store.clone(),
@@ -87,7 +88,7 @@ fn service(parts: &Parts, relay: Arc<Relay>, schema_ready: watch::Receiver<bool>
 /// The check that readiness probes and health reports share.
 fn readiness(
     store: Store,
-    schema_ready: watch::Receiver<bool>,
+    schema_ready: watch::Receiver<SchemaState>,
 ) -> impl Fn() -> futures::future::BoxFuture<'static, Result<&'static str, String>> {
     move || {
         let (store, schema_ready) = (store.clone(), schema_ready.clone());
@@ -101,7 +102,7 @@ async fn prepare_and_relay(
     client: queue::Client,
     relay: Arc<Relay>,
     migrations: Migrations,
-    schema_sender: watch::Sender<bool>,
+    schema_sender: watch::Sender<SchemaState>,
     stop: CancellationToken,
 ) {
     tokio::select! {

@@ -1,6 +1,6 @@
 //! Getting the database ready, and saying whether it is.
 //!
-//! Takes: the store and who applies the schema. Gives: `true` on a watch channel once the schema is there, however long
+//! Takes: the store and who applies the schema. Gives: on a watch channel whether the schema is there, however long
 //! PostgreSQL stays away; and the answer for readiness probes. Does not: let Redis or the mail server decide readiness:
 //! a signup needs neither.
 
@@ -16,16 +16,23 @@ const WAITS: [Duration; 4] =
 /// Time PostgreSQL has to answer a probe.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Returns when the schema is there; says so on `ready`.
-pub(crate) async fn prepare(store: Store, migrations: Migrations, ready: watch::Sender<bool>) {
+/// Whether the schema is there; else what is in its way, as far as is known.
+pub(crate) type SchemaState = Result<(), Unready>;
+
+/// Returns when the schema is there; says so, and what is in its way until then, on `state`.
+pub(crate) async fn prepare(store: Store, migrations: Migrations, state: watch::Sender<SchemaState>) {
     let mut waits = WAITS.iter().chain(std::iter::repeat(&WAITS[WAITS.len() - 1]));
-    while !try_once(&store, migrations).await {
+    loop {
+        let now = try_once(&store, migrations).await;
+        state.send_if_modified(|known| std::mem::replace(known, now) != now);
+        if now.is_ok() {
+            return;
+        }
         tokio::time::sleep(*waits.next().unwrap_or(&WAITS[0])).await;
     }
-    ready.send_replace(true);
 }
 
-async fn try_once(store: &Store, migrations: Migrations) -> bool {
+async fn try_once(store: &Store, migrations: Migrations) -> SchemaState {
     let done = match migrations {
         Migrations::Auto => store.migrate().await.map(|()| true),
         Migrations::Manual => store.schema_ready().await,
@@ -41,7 +48,15 @@ async fn try_once(store: &Store, migrations: Migrations) -> bool {
             tracing::error!(%error, cause, "failed to prepare the database, trying again");
         }
     }
-    matches!(done, Ok(true))
+    match done {
+        Ok(true) => Ok(()),
+        Err(error) => match error.unready() {
+            // Whether PostgreSQL answers is asked anew at each probe.
+            lasting @ (Unready::Foreign(_) | Unready::MayNotCreate) => Err(lasting),
+            _ => Err(Unready::NoSchema),
+        },
+        Ok(false) => Err(Unready::NoSchema),
+    }
 }
 
 /// The answer to readiness probes.
@@ -49,10 +64,12 @@ async fn try_once(store: &Store, migrations: Migrations) -> bool {
 /// # Errors
 ///
 /// What is missing, without addresses or other secrets.
-pub(crate) async fn readiness(store: &Store, ready: &watch::Receiver<bool>) -> Result<&'static str, String> {
+pub(crate) async fn readiness(store: &Store, state: &watch::Receiver<SchemaState>) -> Result<&'static str, String> {
     let unready = match tokio::time::timeout(PING_TIMEOUT, store.ping()).await {
-        Ok(Ok(())) if *ready.borrow() => return Ok("ok"),
-        Ok(Ok(())) => Unready::NoSchema,
+        Ok(Ok(())) => match *state.borrow() {
+            Ok(()) => return Ok("ok"),
+            Err(unready) => unready,
+        },
         Ok(Err(error)) => error.unready(),
         Err(_) => Unready::Silent,
     };

@@ -3,7 +3,7 @@
 //! Takes: the parts, once. Gives: `create_user` and `verify_email` (in [`crate::signup`] and [`crate::verification`]),
 //! which HTTP and gRPC call alike, so that rules, limits and answers cannot differ. Does not: know either protocol.
 
-use crate::{error::ApiError, keyring::Keyring, relay::Relay, signup_limit::SignupLimit};
+use crate::{error::ApiError, keyring::Keyring, relay::Relay, schema::SchemaState, signup_limit::SignupLimit};
 use pipeline::Live;
 use signup::{GroupCommit, Store, password::Hashing};
 use std::{sync::Arc, time::Duration};
@@ -28,8 +28,8 @@ pub(crate) struct Service {
     pub(crate) relay: Arc<Relay>,
     /// Signups per minute and client address.
     pub(crate) limit: SignupLimit,
-    /// True once the database has the schema.
-    pub(crate) schema_ready: watch::Receiver<bool>,
+    /// Whether the database has the schema.
+    pub(crate) schema_ready: watch::Receiver<SchemaState>,
 }
 
 impl Service {
@@ -39,7 +39,7 @@ impl Service {
     ///
     /// [`ApiError::Unavailable`], or the work's own.
     pub(crate) async fn bounded<T>(&self, work: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
-        if !*self.schema_ready.borrow() {
+        if self.schema_ready.borrow().is_err() {
             return Err(ApiError::Unavailable(None));
         }
         match tokio::time::timeout(TIMEOUT, work).await {

@@ -33,4 +33,4 @@ pub use document::Document;
 pub use hash::hash;
 pub use live::{Live, Loaded};
 pub use mailbox::{Address, Mailbox};
-pub use unready::Unready;
+pub use unready::{ForeignTable, Unready};

@@ -22,11 +22,40 @@ pub enum Unready {
     NoDatabase,
     /// The database lacks the schema.
     NoSchema,
+    /// The role may not make the schema.
+    MayNotCreate,
+    /// A table that stands where one of ours goes belongs to another application.
+    Foreign(ForeignTable),
+}
+
+/// Which table belongs to another application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ForeignTable {
+    /// The accounts.
+    Users,
+    /// The links.
+    VerifyEmails,
+    /// The mails owed.
+    EmailIntents,
+    /// What was migrated.
+    Migrations,
+}
+
+impl ForeignTable {
+    /// Its name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::VerifyEmails => "verify_emails",
+            Self::EmailIntents => "email_intents",
+            Self::Migrations => "_sqlx_migrations",
+        }
+    }
 }
 
 impl Unready {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Silent,
         Self::Credentials,
         Self::TlsNotOffered,
@@ -34,6 +63,11 @@ impl Unready {
         Self::Certificate,
         Self::NoDatabase,
         Self::NoSchema,
+        Self::MayNotCreate,
+        Self::Foreign(ForeignTable::Users),
+        Self::Foreign(ForeignTable::VerifyEmails),
+        Self::Foreign(ForeignTable::EmailIntents),
+        Self::Foreign(ForeignTable::Migrations),
     ];
 
     /// Reads the text back; `None`: the words of another version.
@@ -50,6 +84,11 @@ impl Unready {
             Self::Certificate => "PostgreSQL's certificate is not trusted",
             Self::NoDatabase => "PostgreSQL has no database of that name",
             Self::NoSchema => "the database lacks the schema",
+            Self::MayNotCreate => "the role of the database's URI may not create tables",
+            Self::Foreign(ForeignTable::Users) => "the table users is another application's",
+            Self::Foreign(ForeignTable::VerifyEmails) => "the table verify_emails is another application's",
+            Self::Foreign(ForeignTable::EmailIntents) => "the table email_intents is another application's",
+            Self::Foreign(ForeignTable::Migrations) => "the table _sqlx_migrations is another application's",
         }
     }
 }

@@ -11,11 +11,12 @@
 //! - `record`: what came of it
 //! - `sweeper`: what nobody finished
 //! - `verify`: a click on the link
-//! - `unready`: what a failure to use the database means
+//! - `adoption`: whether tables that are there may be ours; `unready`: what a failure to use the database means
 //! - `intents`: an intent for a task without one; how many there are
 //! - `new_intent`: what all statements that make one share
 //! - `listing`, `by_hand`: intents as people look at them, put them back and give them up
 
+mod adoption;
 mod by_hand;
 mod intents;
 mod lease;
@@ -30,6 +31,7 @@ mod users;
 mod users_together;
 mod verify;
 
+pub use adoption::Foreign;
 pub use by_hand::{Change, Refusal};
 pub use intents::{Counts, IntentFor};
 pub use lease::{LeaseOutcome, Leased};
@@ -94,6 +96,9 @@ pub enum StoreError {
     /// The statement that several calls shared failed.
     #[error("failed to use the database")]
     Group(#[source] std::sync::Arc<sqlx::Error>),
+    /// A table where ours goes is another application's; nothing was changed.
+    #[error("failed to adopt the database")]
+    Foreign(#[from] Foreign),
     /// The schema could not be brought up to date.
     #[error("failed to apply the database schema")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -130,12 +135,13 @@ impl Store {
     }
 
     /// Brings the schema up to date; several processes may do so at once (an advisory lock lets one work at a time),
-    /// also over a database of the Go program with rows in it.
+    /// also over a database of the Go program with rows in it. Tables of any other application are left as they are.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Migrate`].
+    /// [`StoreError::Foreign`], [`StoreError::Migrate`]; [`StoreError::Database`] when it cannot be asked.
     pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.adoptable().await?;
         Ok(MIGRATIONS.run(&self.pool).await?)
     }
 
@@ -143,7 +149,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Database`] when it cannot be asked.
+    /// [`StoreError::Foreign`] when it is not, and can never be; [`StoreError::Database`] when it cannot be asked.
     pub async fn schema_ready(&self) -> Result<bool, StoreError> {
         let applied = sqlx::query_scalar::<_, Option<i64>>("SELECT max(version) FROM _sqlx_migrations WHERE success")
             .fetch_one(&self.pool)
@@ -152,7 +158,7 @@ impl Store {
         match applied {
             Ok(applied) => Ok(applied >= needed),
             Err(error) if error.as_database_error().is_some_and(|e| e.code().as_deref() == Some(UNDEFINED_TABLE)) => {
-                Ok(false)
+                self.adoptable().await.map(|()| false)
             }
             Err(error) => Err(error.into()),
         }

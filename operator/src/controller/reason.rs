@@ -118,6 +118,11 @@ reasons! {
                 spec.mail.smtp.authSecretRef";
         DATABASE_MISSING "DatabaseMissing" "PostgreSQL has no database of the name that the URI gives."
             "create it, or correct the end of the URI";
+        DATABASE_FOREIGN "DatabaseForeign" "A table that stands where one of the pipeline's goes belongs to another \
+            application; nothing was changed."
+            "name a database of the pipeline's own in the Secret of spec.database.secretRef";
+        PRIVILEGES_MISSING "PrivilegesMissing" "The role of the database's URI may not create tables."
+            "as the database's owner: GRANT CREATE, USAGE ON SCHEMA public TO that role";
         SCHEMA_PRESENT "SchemaPresent" "The database has the schema.";
         SCHEMA_MISSING "SchemaMissing" "The database does not have the schema."
             "with migrations Manual apply the files of migrations/; with Auto see the api's log for why it cannot";

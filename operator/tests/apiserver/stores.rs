@@ -5,7 +5,7 @@
 
 use super::operator_run::{FakePod, MINIMAL, Run};
 use k8s_openapi::api::apps::v1::Deployment;
-use pipeline::Unready;
+use pipeline::{ForeignTable, Unready};
 use serde_json::json;
 use servers::{Authority, Redis};
 
@@ -41,6 +41,15 @@ async fn each_trouble_with_postgresql_has_its_reason_and_its_fix() {
         migrations.message
     );
     run.condition("DatabaseReachable", "True", "Answers").await;
+    for (unready, reason, fix) in [
+        (Unready::Foreign(ForeignTable::Users), "DatabaseForeign", "Fix: name a database of the pipeline's own"),
+        (Unready::MayNotCreate, "PrivilegesMissing", "GRANT CREATE, USAGE ON SCHEMA public"),
+    ] {
+        api.is_not_ready(&unready.to_string());
+        let migrations = run.condition_saying("MigrationsApplied", "False", fix).await;
+        assert_eq!(migrations.reason, reason);
+        run.condition("Ready", "False", reason).await;
+    }
     api.is_ready();
     run.condition("MigrationsApplied", "True", "SchemaPresent").await;
 }

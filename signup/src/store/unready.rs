@@ -10,6 +10,9 @@ use std::{error::Error, io, sync::Arc};
 impl StoreError {
     /// What to look at first.
     pub fn unready(&self) -> Unready {
+        if let Self::Foreign(foreign) = self {
+            return Unready::Foreign(foreign.table);
+        }
         let mut causes = std::iter::successors(Some(self as &(dyn Error + 'static)), |&cause| cause.source());
         causes.find_map(database_error).map_or(Unready::Silent, read)
     }
@@ -29,6 +32,8 @@ fn read(error: &sqlx::Error) -> Unready {
             Some("28000") if refusal.message().contains("no encryption") => Unready::TlsDemanded,
             Some("28000") => Unready::Credentials,
             Some("3D000") => Unready::NoDatabase,
+            // PostgreSQL 15 and newer let nobody but the owner create in `public`.
+            Some("42501") => Unready::MayNotCreate,
             _ => Unready::Silent,
         },
         sqlx::Error::Tls(cause) if cause.to_string().contains("does not support TLS") => Unready::TlsNotOffered,

@@ -95,8 +95,8 @@ impl Fixture {
         }
     }
 
-    pub(crate) async fn execute(&self, statement: &'static str) {
-        sqlx::raw_sql(statement).execute(&self.sql).await.unwrap();
+    pub(crate) async fn execute(&self, statement: &str) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&self.sql).await.unwrap();
     }
 
     /// The code of the link in the mail of a lease.

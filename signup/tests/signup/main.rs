@@ -1,5 +1,6 @@
 //! The domain and its statements, on a real PostgreSQL: every function of the store is run by a test of this program.
 
+mod adoption;
 mod create_user;
 mod fixture;
 mod group_commit;

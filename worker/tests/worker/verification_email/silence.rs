@@ -83,13 +83,16 @@ async fn a_result_is_recorded_over_a_new_connection_when_the_others_fall_silent(
     assert_eq!(fixture.value("state", id).await, "sent");
 }
 
-/// Lets the result of a mail that the server answers with `code` be recorded only after its statement was given up and
-/// another one waits.
+/// Lets the result of a mail that the server answers with `code` be recorded by the first statement after all, though it
+/// was given up: the second one, which waits behind the same lock, is cancelled before the lock ends.
 async fn recorded_late(code: u16, words: &str) -> (Fixture, Uuid, Result<(), TaskError>) {
     let timing = Timing { extend_every: MINUTE, answer: SECOND, ..timing() };
     let fixture = Fixture::with(inbox::Settings::default(), timing, "").await;
-    let created = fixture.sign_up("alice1").await;
     let answer = Rule::reply(Phase::Rcpt, code, words);
+    fixture.inbox.rules([answer.clone()]).expect("a good rule");
+    // The statement is known to the connection, so that it is sent as a whole.
+    fixture.run(&fixture.sign_up("before").await).await.expect_err("not taken");
+    let created = fixture.sign_up("alice1").await;
     fixture.inbox.rules([Rule::new(Phase::Rcpt, Action::Hold("rcpt".into())), answer]).expect("good rules");
     let running = fixture.start(job(task(&created)));
     fixture.inbox.wait_until_held("rcpt", 1, SOON).await.expect("RCPT arrives");
@@ -101,6 +104,9 @@ async fn recorded_late(code: u16, words: &str) -> (Fixture, Uuid, Result<(), Tas
         sqlx::query_scalar(waiting).fetch_one(&fixture.sql).await.expect("ours is answered")
     })
     .await;
+    let second = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+                  WHERE datname = current_database() AND wait_event_type = 'Lock' ORDER BY query_start DESC LIMIT 1";
+    assert!(sqlx::query_scalar::<_, bool>(second).fetch_one(&fixture.sql).await.expect("ours is answered"));
     lock.rollback().await.expect("ours is answered");
     (fixture, created.intent.id, running.await.expect("no panic"))
 }

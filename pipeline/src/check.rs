@@ -58,7 +58,12 @@ fn task(Document { task, queues, .. }: &Document) -> Checked {
 
 fn sender(Document { mail, .. }: &Document) -> Checked {
     let problem = mail.sender().map_or_else(MailboxError::problem, |_| "");
-    demand(problem.is_empty(), "mail.from", &mail.from, problem)
+    demand(problem.is_empty(), "mail.from", &mail.from, problem)?;
+    let (bounces_to, reply_to) = (mail.envelope_from.as_deref(), mail.reply_to.as_deref());
+    let problem = mail.bounces_to().map_or("must be an address like `bounces@example.com`", |_| "");
+    demand(problem.is_empty(), "mail.envelopeFrom", bounces_to.unwrap_or_default(), problem)?;
+    let problem = mail.answers_to().map_or_else(MailboxError::problem, |_| "");
+    demand(problem.is_empty(), "mail.replyTo", reply_to.unwrap_or_default(), problem)
 }
 
 fn signup(Document { signup, verification, .. }: &Document) -> Checked {
@@ -74,6 +79,9 @@ fn processes(Document { database, mail, worker, .. }: &Document) -> Checked {
     demand(connections > 1, "database.maxConnectionsPerPod", connections, "must be 2 or more")?;
     let in_clear = mail.smtp.auth_dir.is_some() && mail.smtp.tls == SmtpTls::None;
     demand(!in_clear, "mail.smtp.tls", "None", "would send credentials in clear; set StartTLS or Implicit")?;
+    let of_mail_server = mail.smtp.max_connections;
+    let problem = "must be 1 or more; leave it out for no limit";
+    demand(of_mail_server != Some(0), "mail.smtp.maxConnections", of_mail_server.unwrap_or_default(), problem)?;
     demand(worker.concurrency > 0, "worker.concurrency", worker.concurrency, "must be 1 or more")
 }
 

@@ -210,6 +210,21 @@ impl Document {
         Ok(document)
     }
 
+    /// The name that mail servers are greeted with: the one that is set; the host of `publicURL`; the domain of
+    /// `mail.from`. Many servers demand a name with a dot, so the first that has one is taken (an IP address is no
+    /// name).
+    pub fn hello_name(&self) -> String {
+        let url = &self.verification.public_url;
+        let authority =
+            url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).split('/').next().unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        let sender = self.mail.sender();
+        let domain = sender.as_ref().map_or(host, |sender| sender.address().domain());
+        let is_full = |name: &&str| name.contains('.') && name.parse::<std::net::IpAddr>().is_err();
+        let name = self.mail.smtp.hello_name.as_deref().or_else(|| [host, domain].into_iter().find(is_full));
+        name.unwrap_or(domain).to_owned()
+    }
+
     /// Prints the document as YAML; the same document always gives the same bytes.
     ///
     /// # Errors

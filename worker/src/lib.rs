@@ -28,4 +28,5 @@ mod retry_wait;
 #[cfg(test)]
 mod samples;
 mod settings;
+mod share;
 pub mod verification_email;

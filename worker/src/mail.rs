@@ -1,26 +1,31 @@
 //! One mail over SMTP.
 //!
-//! Takes: settings, an envelope, a message, and a clearance to ask right before the message is handed over. Gives: [`Sent`].
-//! Does not: render mails, know leases or databases, or try again (but for a connection that died while idle, where nothing
-//! had been said about the mail yet).
+//! Takes: settings, an envelope, a message, and a clearance to ask right before the message is handed over. Gives:
+//! [`Sent`]. Does not: render mails, know leases or databases, or try again (but for a connection that died while
+//! idle, where nothing had been said about the mail yet).
 //!
 //! # Layout
 //!
-//! - `connection`: the dialogue, step by step (`reached` says which); `addresses`: to the address that answers first
+//! - `dialogue`: one mail, on whichever connection it gets; `reached`: how far it is
+//! - `connection`: step by step; `addresses`: to the address that answers first
 //! - `commands`, `sign_in`: what is said; `offers`: what the server can
 //! - `wire`, `stream`, `replies`: over TCP or TLS, in bytes; `tls`: whom we trust
 //! - [`reply`]: what the server said; [`class`]: what its end means
 //! - [`breaker`]: no tasks while the server is down
-//! - `pace`: no more per second than allowed; `pool`: connections kept
+//! - `pace`: no more per second than allowed
+//! - `pool`: connections kept and lent, no more than the server takes (`capacity`); `pools`: of which server
 
 mod addresses;
 pub mod breaker;
+mod capacity;
 pub mod class;
 mod commands;
 mod connection;
+mod dialogue;
 mod offers;
 pub(crate) mod pace;
 mod pool;
+mod pools;
 mod reached;
 mod replies;
 pub mod reply;
@@ -31,13 +36,14 @@ mod wire;
 
 use breaker::Breaker;
 pub use class::Class;
-use connection::Connection;
+use dialogue::Unprepared;
 use lettre::address::Envelope;
 use pipeline::document::Smtp;
-use pool::Pool;
+use pools::Pools;
 use reached::Reached;
 use reply::{Cause, Reply};
 pub use reply::{Failure, Phase};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How one message ended.
@@ -49,8 +55,11 @@ pub enum Sent {
     Failed(Failure),
     /// Cancelled while the server was waited for at this step, before the message was handed over.
     Interrupted(Phase),
-    /// Its clearance was refused, or it was cancelled before anything was asked of the server, which has no part in this.
+    /// Its clearance was refused, or it was cancelled before anything was asked of the server, which has no part in
+    /// this.
     Withheld,
+    /// The server takes no more connections than other mails use; it was asked nothing about this one.
+    Crowded,
 }
 
 /// Asked right before the message is handed over: true lets it go.
@@ -58,14 +67,14 @@ pub type Clearance<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// Sends mails; one per process.
 pub struct Mailer {
-    pool: Pool,
+    pools: Pools,
     breaker: Breaker,
 }
 
 impl Mailer {
     /// Opens nothing yet.
     pub fn new(breaker: Breaker) -> Self {
-        Self { pool: Pool::default(), breaker }
+        Self { pools: Pools::default(), breaker }
     }
 
     /// Says whether the mail server is usable.
@@ -73,7 +82,8 @@ impl Mailer {
         &self.breaker
     }
 
-    /// Runs one dialogue. `cancelled` ends it as long as the message is not handed over; after that the answer is awaited.
+    /// Runs one dialogue. `cancelled` ends it as long as the message is not handed over; after that the answer is
+    /// awaited.
     pub async fn send(
         &self,
         settings: &Smtp,
@@ -85,83 +95,57 @@ impl Mailer {
         if cancelled.is_cancelled() {
             return Sent::Withheld;
         }
-        let reached = Reached::default();
+        let (reached, pool) = (Reached::default(), self.pools.of(settings));
         let prepared = tokio::select! {
             // What has arrived is looked at first, so that the step at which the server is silent is the right one.
             biased;
-            prepared = self.prepare(settings, envelope, message, &reached) => prepared,
-            () = cancelled.cancelled() => return reached.step().map_or(Sent::Withheld, Sent::Interrupted),
+            prepared = dialogue::prepare(&pool, settings, envelope, message, &reached) => prepared,
+            () = cancelled.cancelled() => return dialogue::interrupted(&pool, &reached),
         };
         let sent = match prepared {
             // After the 354 nothing but the message may be said: closing the connection discards it.
             Ok(_) if !clearance() => Sent::Withheld,
-            Ok(connection) => self.hand_over(settings, connection, message).await,
-            Err(Unprepared { failure, connection }) => {
-                // Here, where nothing interrupts it: what is known of the mail is not lost over a courtesy.
-                if let Some(connection) = connection {
-                    self.keep(&failure, connection, settings).await;
-                }
+            Ok(lent) => dialogue::hand_over(&pool, settings, lent, message).await,
+            Err(Unprepared::Crowded) => Sent::Crowded,
+            // Here, where nothing interrupts it: what is known of the mail is not lost over a courtesy.
+            Err(Unprepared::Refused(failure, lent)) => {
+                dialogue::abandon(&pool, settings, lent, &failure).await;
                 Sent::Failed(failure)
             }
+            Err(Unprepared::Failed(failure)) => Sent::Failed(failure),
         };
         self.observe(&sent);
         sent
     }
 
-    /// Keeps the timers of pool and breaker going; runs until dropped.
+    /// Bounds the connections of this process; `None`: no bound but the server's.
+    pub fn set_max_connections(&self, max: Option<usize>) {
+        self.pools.set_max(max);
+    }
+
+    /// Follows how many connections the server takes at once, or may be given; `None`: no limit is known.
+    pub fn connections_allowed(&self) -> watch::Receiver<Option<usize>> {
+        self.pools.allowed()
+    }
+
+    /// Keeps the timers of pools and breaker going; runs until dropped.
     pub async fn run(&self) {
-        tokio::join!(self.pool.run(), self.breaker.run());
+        tokio::join!(self.pools.run(), self.breaker.run());
     }
 
     /// Applies changed settings: idle connections are closed and an open breaker lets a probe go.
     pub async fn settings_changed(&self) {
         self.breaker.probe_now();
-        self.pool.quit_all().await;
+        self.pools.quit_all().await;
     }
 
     /// Closes idle connections politely.
     pub async fn shutdown(&self) {
-        self.pool.quit_all().await;
+        self.pools.quit_all().await;
     }
 
-    /// A connection that waits for the message.
-    async fn prepare(
-        &self,
-        settings: &Smtp,
-        envelope: &Envelope,
-        message: &[u8],
-        reached: &Reached,
-    ) -> Result<Connection, Unprepared> {
-        if let Some(mut connection) = self.pool.take(settings) {
-            match connection.prepare(envelope, message, reached).await {
-                Ok(()) => return Ok(connection),
-                Err(failure) if is_end_of_connection(&failure) => self.pool.clear(),
-                Err(failure) => return Err(Unprepared { failure, connection: Some(connection) }),
-            }
-        }
-        let opened = Connection::open(settings, reached).await;
-        let mut connection = opened.map_err(|failure| Unprepared { failure, connection: None })?;
-        match connection.prepare(envelope, message, reached).await {
-            Ok(()) => Ok(connection),
-            Err(failure) => Err(Unprepared { failure, connection: Some(connection) }),
-        }
-    }
-
-    async fn hand_over(&self, settings: &Smtp, mut connection: Connection, message: &[u8]) -> Sent {
-        let answer = connection.hand_over(message).await;
-        self.pool.put(connection, settings);
-        answer.map_or_else(Sent::Failed, Sent::Accepted)
-    }
-
-    /// A refusal leaves a good connection, which the next mail can use after RSET.
-    async fn keep(&self, failure: &Failure, mut connection: Connection, settings: &Smtp) {
-        if failure.leaves_the_connection_open() {
-            connection.abandon().await;
-        }
-        self.pool.put(connection, settings);
-    }
-
-    /// The failure of a dialogue that was interrupted because its time was up: who says nothing is as good as not there.
+    /// The failure of a dialogue that was interrupted because its time was up: who says nothing is as good as not
+    /// there.
     pub(crate) fn time_was_up(&self, step: Phase) -> Failure {
         self.learn(false, step);
         Failure::new(step, Cause::TimedOut)
@@ -180,7 +164,7 @@ impl Mailer {
         let (works, code, phase) = match sent {
             Sent::Accepted(reply) => (Some(true), Some(reply.code), Phase::Dot),
             Sent::Failed(failure) => (failure.relay_works(), failure.code(), failure.phase),
-            Sent::Interrupted(_) | Sent::Withheld => return,
+            Sent::Interrupted(_) | Sent::Withheld | Sent::Crowded => return,
         };
         if let Some(works) = works {
             self.learn(works, phase);
@@ -189,15 +173,4 @@ impl Mailer {
             metrics::gauge!("signup_mail_last_reply_code").set(f64::from(code));
         }
     }
-}
-
-/// Why the message could not be handed over, and the connection on which that turned out.
-struct Unprepared {
-    failure: Failure,
-    connection: Option<Connection>,
-}
-
-/// A reused connection whose server hung up, or wants no more mails on this one: not a word about this mail.
-fn is_end_of_connection(failure: &Failure) -> bool {
-    failure.phase == Phase::Mail && failure.code().is_none_or(|code| code < 500)
 }

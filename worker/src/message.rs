@@ -36,6 +36,10 @@ const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitte
 pub(crate) struct Mail<'a> {
     /// `mail.from` of the configuration.
     pub(crate) from: &'a Mailbox,
+    /// `mail.envelopeFrom`: where bounces go, if not to `from`.
+    pub(crate) envelope_from: Option<&'a Address>,
+    /// `mail.replyTo`: where answers go, if not to `from`.
+    pub(crate) reply_to: Option<&'a Mailbox>,
     /// The recipient.
     pub(crate) to: &'a Address,
     /// With its angle brackets; the same for every copy.
@@ -79,6 +83,8 @@ pub(crate) enum MessageError {
 pub(crate) fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, MessageError> {
     let from = header(mail.from.name(), mail.from.address())?;
     let to = header(None, mail.to)?;
+    let bounces_to = header(None, mail.envelope_from.unwrap_or(mail.from.address()))?;
+    let reply_to = mail.reply_to.map(|to| header(to.name(), to.address())).transpose()?;
     let full_name = one_line(mail.full_name);
     let expires_in = in_words(mail.expires_in);
     let values = Values { full_name: &full_name, username: mail.username, link: mail.link, expires_in: &expires_in };
@@ -86,7 +92,13 @@ pub(crate) fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, Mes
         .boundary(boundary(mail.message_id))
         .singlepart(SinglePart::plain(templates.text.text(&values)))
         .singlepart(SinglePart::html(templates.html.html(&values)));
-    let message = Message::builder()
+    let envelope = Envelope::new(Some(bounces_to.email), vec![to.email.clone()]);
+    let builder = match reply_to {
+        Some(reply_to) => Message::builder().reply_to(reply_to),
+        None => Message::builder(),
+    };
+    let message = builder
+        .envelope(envelope.map_err(MessageError::Build)?)
         .date(mail.date)
         .from(from)
         .to(to)

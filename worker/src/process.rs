@@ -9,11 +9,12 @@ use crate::{
     materials::LiveMaterials,
     random,
     settings::{self, settings},
+    share,
     verification_email::{VerificationEmail, report},
 };
 use lifecycle::logs::Logs;
 use pipeline::Live;
-use queue::{Client, Connection, Server, ShutdownReport};
+use queue::{Client, Connection, Inspector, Server, ShutdownReport};
 use secrecy::ExposeSecret;
 use signup::Store;
 use std::{sync::Arc, time::Duration};
@@ -81,13 +82,14 @@ impl Worker {
         let (timing, store_too) = (options.timing, store.clone());
         let handler = VerificationEmail::new(live.clone(), store_too, Arc::clone(&mailer), timing, draining.clone())?;
         let allowance = *mailer.breaker().subscribe().borrow();
-        let (publish, in_force) = watch::channel(settings(&document, allowance));
+        let (publish, in_force) = watch::channel(settings(&document, allowance, None));
         let mut background = JoinSet::new();
         background.spawn(follow(live.clone(), logs, Arc::clone(&mailer), handler.materials()));
         let (followed, breaker) = (live.clone(), Arc::clone(&mailer));
         background.spawn(async move { settings::follow(followed, &breaker, publish).await });
         let timers = Arc::clone(&mailer);
         background.spawn(async move { timers.run().await });
+        background.spawn(share::follow(live.clone(), Arc::clone(&mailer), Inspector::new(redis.clone())));
         let readiness = Readiness { store, redis: Client::new(redis.clone()) };
         let server = Server::start(redis, in_force, document.worker.shutdown_grace_period, handler);
         Ok(Self { server, mailer, readiness, draining, background })

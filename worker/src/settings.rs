@@ -11,8 +11,13 @@ use pipeline::{Document, Live};
 use queue::{QueuePriority, Settings};
 use tokio::sync::watch;
 
+/// Tasks per connection: while one mail goes over it, others are leased, written and recorded.
+const SLOTS_PER_CONNECTION: usize = 4;
+
 /// The settings for one version of the configuration.
-pub(crate) fn settings(document: &Document, allowance: Allowance) -> Settings {
+///
+/// `connections`: as many as the mail server takes at once, as far as is known.
+pub(crate) fn settings(document: &Document, allowance: Allowance, connections: Option<usize>) -> Settings {
     let queues = document.queues.iter().map(|queue| QueuePriority {
         name: queue.name.clone(),
         priority: queue.priority,
@@ -22,7 +27,7 @@ pub(crate) fn settings(document: &Document, allowance: Allowance) -> Settings {
         queues: queues.collect(),
         strict_priority: document.strict_priority,
         concurrency: match allowance {
-            Allowance::All => slots(document),
+            Allowance::All => slots(document).min(slots_of(connections)),
             Allowance::Probe => 1,
             Allowance::Nothing => 0,
         },
@@ -38,15 +43,23 @@ fn slots(document: &Document) -> usize {
     document.worker.concurrency.min(paced) as usize
 }
 
-/// Publishes new settings whenever configuration or breaker change; runs until the configuration is dropped.
+/// Enough mails for each connection to find the next one ready, and no crowd that waits for them with leases in hand.
+fn slots_of(connections: Option<usize>) -> usize {
+    connections.map_or(usize::MAX, |connections| connections.saturating_mul(SLOTS_PER_CONNECTION))
+}
+
+/// Publishes new settings whenever configuration, breaker or the number of connections change; runs until the
+/// configuration is dropped.
 pub(crate) async fn follow(mut live: Live, mailer: &Mailer, publish: watch::Sender<Settings>) {
     let mut allowance = mailer.breaker().subscribe();
+    let mut connections = mailer.connections_allowed();
     loop {
-        let current = settings(&live.document(), *allowance.borrow_and_update());
+        let current = settings(&live.document(), *allowance.borrow_and_update(), *connections.borrow_and_update());
         publish.send_if_modified(|published| std::mem::replace(published, current.clone()) != current);
         tokio::select! {
             changed = live.changed() => if changed.is_none() { return },
             changed = allowance.changed() => if changed.is_err() { return },
+            changed = connections.changed() => if changed.is_err() { return },
         }
     }
 }
@@ -61,7 +74,15 @@ mod tests {
     fn an_open_breaker_takes_nothing_and_a_probe_one() {
         let document = document();
         for (allowance, concurrency) in [(Allowance::All, 16), (Allowance::Probe, 1), (Allowance::Nothing, 0)] {
-            assert_eq!(settings(&document, allowance).concurrency, concurrency);
+            assert_eq!(settings(&document, allowance, None).concurrency, concurrency);
+        }
+    }
+
+    #[test]
+    fn few_connections_need_few_slots() {
+        let document = document();
+        for (connections, concurrency) in [(None, 16), (Some(1), 4), (Some(3), 12), (Some(100), 16)] {
+            assert_eq!(settings(&document, Allowance::All, connections).concurrency, concurrency, "{connections:?}");
         }
     }
 
@@ -70,7 +91,7 @@ mod tests {
         let mut document = document();
         for (limit, concurrency) in [(0, 1), (1, 3), (5, 15), (1_000, 16)] {
             document.mail.smtp.max_per_second = Some(limit);
-            assert_eq!(settings(&document, Allowance::All).concurrency, concurrency, "{limit} per second");
+            assert_eq!(settings(&document, Allowance::All, None).concurrency, concurrency, "{limit} per second");
         }
     }
 
@@ -80,7 +101,7 @@ mod tests {
         document.mail.smtp.max_per_second = Some(4);
         for (timeout_s, concurrency) in [(1, 2), (2, 4), (4, 8), (6, 12), (600, 12)] {
             document.task.timeout = Duration::from_secs(timeout_s);
-            assert_eq!(settings(&document, Allowance::All).concurrency, concurrency, "{timeout_s} s");
+            assert_eq!(settings(&document, Allowance::All, None).concurrency, concurrency, "{timeout_s} s");
         }
     }
 
@@ -88,7 +109,7 @@ mod tests {
     fn queues_keep_their_priority_and_pause() {
         let mut document = document();
         document.queues[1].paused = true;
-        let settings = settings(&document, Allowance::All);
+        let settings = settings(&document, Allowance::All, None);
         let seen: Vec<_> = settings.queues.iter().map(|q| (q.name.as_str(), q.priority, q.paused)).collect();
         assert_eq!(seen, [("critical", 10, false), ("default", 5, true)]);
     }

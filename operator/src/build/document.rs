@@ -95,9 +95,12 @@ fn database(database: &Database, paths: &MountedPaths) -> document::Database {
     }
 }
 
-fn mail(Mail { from, smtp, templates_ref: _ }: &Mail, paths: &MountedPaths) -> document::Mail {
+fn mail(mail: &Mail, paths: &MountedPaths) -> document::Mail {
+    let Mail { from, envelope_from, reply_to, smtp, templates_ref: _ } = mail;
     document::Mail {
         from: from.clone(),
+        envelope_from: envelope_from.clone(),
+        reply_to: reply_to.clone(),
         smtp: document::Smtp {
             host: smtp.host.clone(),
             port: u16::try_from(smtp.port).unwrap_or(u16::MAX),
@@ -106,9 +109,11 @@ fn mail(Mail { from, smtp, templates_ref: _ }: &Mail, paths: &MountedPaths) -> d
                 SmtpTls::Implicit => document::SmtpTls::Implicit,
                 SmtpTls::None => document::SmtpTls::None,
             },
+            hello_name: smtp.hello_name.clone(),
             auth_dir: paths.smtp_auth.clone(),
             ca_file: paths.smtp_ca.clone(),
             max_per_second: smtp.max_per_second.map(i32::unsigned_abs),
+            max_connections: smtp.max_connections.map(i32::unsigned_abs),
         },
         templates_dir: paths.templates.clone(),
     }

@@ -32,7 +32,7 @@ pub struct Reference {
     pub source: Source,
     /// Its name.
     pub name: String,
-    /// Keys that must be there.
+    /// Keys that must be there; of `a or b` one is enough.
     pub keys: Vec<String>,
 }
 
@@ -67,9 +67,8 @@ pub fn references(pipeline: &SignupPipeline) -> Vec<Reference> {
     references.push(uri("spec.redis.secretRef", &spec.redis.secret_ref));
     references.extend(ca("spec.redis.caSecretRef", &spec.redis.ca_secret_ref));
     let auth = smtp.auth_secret_ref.as_ref();
-    references.extend(
-        auth.map(|auth| Reference::to_secret("spec.mail.smtp.authSecretRef", &auth.name, &["username", "password"])),
-    );
+    let credentials = ["username", "password or token"];
+    references.extend(auth.map(|auth| Reference::to_secret("spec.mail.smtp.authSecretRef", &auth.name, &credentials)));
     references.extend(ca("spec.mail.smtp.caSecretRef", &smtp.ca_secret_ref));
     references.push(Reference::to_secret(
         "spec.verification.keySecretRef",
@@ -106,7 +105,8 @@ fn judge(Reference { field, source, name, keys }: &Reference, resolved: &Resolve
             return Some(Finding::new(reason::FORBIDDEN, problem, fix));
         }
     };
-    let key = keys.iter().find(|key| content.get(key).is_none_or(<[u8]>::is_empty))?;
+    let is_empty = |key: &str| content.get(key).is_none_or(<[u8]>::is_empty);
+    let key = keys.iter().find(|key| key.split(" or ").all(is_empty))?;
     let present = match content.keys() {
         keys if keys.is_empty() => "it has no keys".to_owned(),
         keys => format!("it has {}", keys.join(", ")),
@@ -152,6 +152,19 @@ mod tests {
         assert_eq!(findings[0].reason, reason::SECRET_KEY_MISSING);
         assert!(findings[0].message.contains("key uri (it has dsn, host)"), "{}", findings[0].message);
         assert!(!findings[0].message.contains("canary"));
+    }
+
+    #[test]
+    fn of_password_and_token_one_is_enough() {
+        let keys = ["username", "password or token"];
+        let reference = Reference::to_secret("spec.mail.smtp.authSecretRef", "app-smtp", &keys);
+        let findings =
+            |found: &[(&str, &str)]| validate([(&reference, &Resolved::Found(found.iter().copied().collect()))]);
+        for key in ["password", "token"] {
+            assert_eq!(findings(&[("username", "app"), (key, "canary")]), []);
+        }
+        let missing = findings(&[("username", "app"), ("token", "")]);
+        assert!(missing[0].message.contains("under the key password or token (it has"), "{}", missing[0].message);
     }
 
     #[test]

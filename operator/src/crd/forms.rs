@@ -46,17 +46,35 @@ pub(super) fn public_url(_: &mut SchemaGenerator) -> Schema {
 /// Sender of the mails, with or without a name before it: what [`pipeline::Mailbox`] reads, but for quotes in the address
 /// itself and for the lengths of its parts.
 pub(super) fn mail_address(_: &mut SchemaGenerator) -> Schema {
-    // In a string of CEL each backslash stands twice; \x27 is the apostrophe, which would end it.
-    let atom = r"[a-zA-Z0-9!#$%&\\x27*+/=?^_`{|}~-]+";
-    let label = "[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?";
-    // What is all digits would be an IP address.
-    let top_label = "([0-9]*[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?|[0-9]+-[-a-zA-Z0-9]*[a-zA-Z0-9])";
-    let address = format!("{atom}([.]{atom})*@({label}[.])*{top_label}");
+    let address = address();
     let quoted_name = r#""([^"\\\\\\p{Cc}]|\\\\[^\\p{Cc}])*""#;
     text(
         320,
         &format!(r"^(({quoted_name}|[^<>\\p{{Cc}}]*) *<{address}>|{address})$"),
         "must be an address like no-reply@example.com or Example, Inc. <no-reply@example.com>",
+    )
+}
+
+/// An address alone.
+pub(super) fn bare_address(_: &mut SchemaGenerator) -> Schema {
+    text(254, &format!("^{}$", address()), "must be an address alone such as bounces@example.com")
+}
+
+/// A dot-atom and a domain. In a string of CEL each backslash stands twice; \x27 is the apostrophe, which would end it.
+fn address() -> String {
+    let atom = r"[a-zA-Z0-9!#$%&\\x27*+/=?^_`{|}~-]+";
+    let label = "[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?";
+    // What is all digits would be an IP address.
+    let top_label = "([0-9]*[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?|[0-9]+-[-a-zA-Z0-9]*[a-zA-Z0-9])";
+    format!("{atom}([.]{atom})*@({label}[.])*{top_label}")
+}
+
+/// What a mail server wants at EHLO: a name with a dot (RFC 5321 section 4.1.1.1).
+pub(super) fn hello_name(_: &mut SchemaGenerator) -> Schema {
+    text(
+        253,
+        "^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?([.][a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?)+$",
+        "must be a full DNS name such as mail.example.com",
     )
 }
 

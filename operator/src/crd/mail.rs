@@ -17,6 +17,14 @@ pub struct Mail {
     /// Sender: `no-reply@example.com` or `Example, Inc. <no-reply@example.com>`.
     #[schemars(schema_with = "forms::mail_address")]
     pub from: String,
+    /// Address that bounces go to, such as `bounces@example.com`. Absent: the address of `from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "forms::bare_address")]
+    pub envelope_from: Option<String>,
+    /// Where answers go: `help@example.com` or `Example <help@example.com>`. Absent: the address of `from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "forms::mail_address")]
+    pub reply_to: Option<String>,
     /// The SMTP server.
     pub smtp: Smtp,
     /// ConfigMap with `subject.txt`, `body.txt` and `body.html` that replace the built-in texts.
@@ -38,7 +46,13 @@ pub struct Smtp {
     /// Transport security.
     #[serde(default)]
     pub tls: SmtpTls,
-    /// Secret with the keys `username` and `password`; absent: no AUTH.
+    /// Name that workers give at EHLO. Absent: the host of verification.publicURL, or where that has no dot the
+    /// domain of mail.from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "forms::hello_name")]
+    pub hello_name: Option<String>,
+    /// Secret with the keys `username` and `password`, or `username` and `token` for AUTH XOAUTH2; read anew for every
+    /// connection, so that a token may be renewed at any time. Absent: no AUTH.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_secret_ref: Option<LocalReference>,
     /// Certificate authority of the server; absent: the public ones.
@@ -48,6 +62,11 @@ pub struct Smtp {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub max_per_second: Option<i32>,
+    /// Connections at once that the server takes from all workers together; 1 to 10000. It is divided by the workers
+    /// that run, and each has one at least. Absent: each worker learns from refusals how many it may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_connections: Option<i32>,
 }
 
 fn submission_port() -> i32 {

@@ -148,9 +148,9 @@ fn mail_server(spec: &SignupPipelineSpec, objects: &Objects, send_mail: bool) ->
         None => None,
         Some(secret) => {
             let field = "spec.mail.smtp.authSecretRef";
-            for key in ["username", "password"] {
-                key_of(objects, &secret.name, key, field)?;
-            }
+            let key = |key: &str| key_of(objects, &secret.name, key, field);
+            key("username")?;
+            key("token").or_else(|_| key("password"))?;
             objects.secrets.get(&secret.name).cloned()
         }
     };

@@ -149,6 +149,10 @@ fn host(text: &str) -> Value {
     json!({"mail": {"smtp": {"host": text}}})
 }
 
+fn hello(name: &str) -> Value {
+    json!({"mail": {"smtp": {"helloName": name}}})
+}
+
 /// A text that its own rule refuses, and a part of the message.
 pub(crate) fn malformed() -> Vec<(Value, &'static str)> {
     vec![
@@ -175,6 +179,12 @@ pub(crate) fn malformed() -> Vec<(Value, &'static str)> {
         (host("smtp.a.b:587"), "the port is mail.smtp.port"),
         (host("cafe:587"), "the port is mail.smtp.port"),
         (host("[2001:db8::1]"), "without a port or scheme"),
+        (hello("worker"), "a full DNS name"),
+        (hello("mail.example.com."), "a full DNS name"),
+        (hello("a.b\r\nMAIL"), "a full DNS name"),
+        (json!({"mail": {"envelopeFrom": "Bounces <bounces@example.com>"}}), "bounces@example.com"),
+        (json!({"mail": {"envelopeFrom": "a@b\r\nRCPT"}}), "bounces@example.com"),
+        (json!({"mail": {"replyTo": "help"}}), "no-reply@example.com"),
     ]
 }
 
@@ -195,6 +205,9 @@ pub(crate) fn well_formed() -> Vec<Value> {
         host("10.0.0.1"),
         host("2001:db8::1"),
         host("::ffff:192.0.2.1"),
+        hello("mail.example.com"),
+        json!({"mail": {"envelopeFrom": "bounces+signup@example.com", "replyTo": "Help <help@example.com>"}}),
+        json!({"mail": {"smtp": {"maxConnections": 3}}}),
     ]
 }
 
@@ -206,6 +219,7 @@ pub(crate) fn structural() -> Vec<(Value, &'static str)> {
             "spec.task.delai: is not a known field; remove it, or use one of backoff, deadline, delay",
         ),
         (json!({"task": {"maxRetries": 101}}), "spec.task.maxRetries: 101 must be 0 to 100"),
+        (json!({"mail": {"smtp": {"maxConnections": 0}}}), "spec.mail.smtp.maxConnections: 0 must be 1 to 10000"),
         (json!({"task": {"maxRetries": -1}}), "spec.task.maxRetries: -1 must be 0 to 100"),
         (json!({"task": {"maxRetries": "5"}}), "spec.task.maxRetries: \"5\" must be a whole number"),
         (json!({"task": {"maxRetries": 1.5}}), "spec.task.maxRetries: 1.5 must be a whole number"),

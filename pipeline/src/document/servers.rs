@@ -2,7 +2,7 @@
 //!
 //! Takes and gives: their sections of the document. Does not: connect to any.
 
-use crate::mailbox::{Mailbox, MailboxError};
+use crate::mailbox::{Address, Mailbox, MailboxError};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -47,6 +47,12 @@ pub struct Redis {
 pub struct Mail {
     /// Sender: `no-reply@example.com` or `Example, Inc. <no-reply@example.com>`.
     pub from: String,
+    /// Address for bounces, given at MAIL; absent: the address of `from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope_from: Option<String>,
+    /// Where answers go, in the form of `from`; absent: to the address of `from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
     /// The SMTP server.
     pub smtp: Smtp,
     /// Folder with `subject.txt`, `body.txt`, `body.html` that replace the built-in templates.
@@ -63,6 +69,24 @@ impl Mail {
     pub fn sender(&self) -> Result<Mailbox, MailboxError> {
         Mailbox::parse(&self.from)
     }
+
+    /// Where bounces go, if not to the sender.
+    ///
+    /// # Errors
+    ///
+    /// [`MailboxError`] with the fix.
+    pub fn bounces_to(&self) -> Result<Option<Address>, MailboxError> {
+        Ok(self.envelope_from.as_deref().map(Address::parse).transpose()?)
+    }
+
+    /// Where answers go, if not to the sender.
+    ///
+    /// # Errors
+    ///
+    /// [`MailboxError`] with the fix.
+    pub fn answers_to(&self) -> Result<Option<Mailbox>, MailboxError> {
+        self.reply_to.as_deref().map(Mailbox::parse).transpose()
+    }
 }
 
 /// The SMTP server.
@@ -75,7 +99,10 @@ pub struct Smtp {
     pub port: u16,
     /// Transport security.
     pub tls: SmtpTls,
-    /// Folder with the files `username` and `password`; absent: no AUTH.
+    /// Name given at EHLO; absent: see [`Document::hello_name`](super::Document::hello_name).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hello_name: Option<String>,
+    /// Folder with the files `username` and `password` or `token`; absent: no AUTH.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_dir: Option<PathBuf>,
     /// PEM file of the CA that signed the server's certificate.
@@ -84,6 +111,9 @@ pub struct Smtp {
     /// Mails per second and worker process; absent: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_second: Option<u32>,
+    /// Connections at once, shared out among the workers; absent: as many as the server takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u32>,
 }
 
 /// Transport security of the SMTP connection.

@@ -16,6 +16,23 @@ fn a_document_survives_printing_and_parsing() {
 }
 
 #[test]
+fn mail_servers_are_greeted_with_a_name_that_has_a_dot() {
+    for (public_url, from, set, expected) in [
+        ("https://app.example.com", "no-reply@example.org", None, "app.example.com"),
+        ("https://app.example.com:8443/signup", "no-reply@example.org", None, "app.example.com"),
+        ("http://localhost:8080", "Example <no-reply@example.org>", None, "example.org"),
+        ("http://127.0.0.1:8080", "no-reply@example.org", None, "example.org"),
+        ("https://app.example.com", "no-reply@example.org", Some("mail.example.net"), "mail.example.net"),
+    ] {
+        let mut document = Document::sample();
+        document.verification.public_url = public_url.to_owned();
+        document.mail.from = from.to_owned();
+        document.mail.smtp.hello_name = set.map(str::to_owned);
+        assert_eq!(document.hello_name(), expected, "{public_url} {from}");
+    }
+}
+
+#[test]
 fn mistakes_are_refused_with_the_field_named() {
     for (right, wrong, named) in [
         ("maxRetries: 10", "maxRetries: 101", "task.maxRetries"),
@@ -34,6 +51,13 @@ fn mistakes_are_refused_with_the_field_named() {
         ("tls: StartTLS", "tls: None, authDir: /run/secrets/smtp", "mail.smtp.tls"),
         ("from: ", "from: nobody, ", "mail.from"),
         ("port: 587", "port: 99999", "99999"),
+        (
+            "from: no-reply@example.com",
+            "from: no-reply@example.com\n  envelopeFrom: A <a@example.com>",
+            "mail.envelopeFrom",
+        ),
+        ("from: no-reply@example.com", "from: no-reply@example.com\n  replyTo: nobody", "mail.replyTo: `nobody`"),
+        ("port: 587", "port: 587, maxConnections: 0", "mail.smtp.maxConnections: `0`"),
         ("logLevel: info", "logLevel: warning", "observability.logLevel: `warning`"),
         ("logLevel: info", "logLevel: \"info,debug\"", "observability.logLevel"),
         ("logLevel: info", "logLevel: \"info,queue=loud\"", "observability.logLevel"),

@@ -1,8 +1,8 @@
 //! A TCP connection to a server that may have several addresses.
 //!
-//! Takes: a host and a port. Gives: a connection to the address that answers first, each tried a moment after the one before
-//! it (RFC 8305, section 5): an address that swallows packets keeps no mail from the others. Does not: limit the time of the
-//! whole; its caller does.
+//! Takes: a host and a port. Gives: a connection to the address that answers first, each tried a moment after the one
+//! before it (RFC 8305, section 5): an address that swallows packets keeps no mail from the others. Does not: limit
+//! the time of the whole; its caller does.
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use std::{
@@ -58,7 +58,8 @@ mod tests {
         (listener, address)
     }
 
-    /// An address at which nobody takes connections and the queue of those that wait is full: the kernel drops what comes.
+    /// An address at which nobody takes connections and the queue of those that wait is full: the kernel drops what
+    /// comes.
     async fn silent() -> (TcpListener, SocketAddr, Vec<TcpStream>) {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");

@@ -1,7 +1,8 @@
 //! Stops taking tasks while the mail server is down.
 //!
-//! Takes: whether each dialogue found a working relay. Gives: how many tasks may be taken: all, one (the probe) or none.
-//! Does not: take, delay or fail anything itself; while it is open, tasks simply stay in Redis and nothing is used up.
+//! Takes: whether each dialogue found a working relay. Gives: how many tasks may be taken: all, one (the probe) or
+//! none. Does not: take, delay or fail anything itself; while it is open, tasks simply stay in Redis and nothing is
+//! used up.
 //!
 //! ```text
 //! closed --5 failures in a row--> open --10 to 60 s--> probing --works--> closed

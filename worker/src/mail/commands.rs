@@ -1,7 +1,7 @@
 //! What is said to a mail server about one mail.
 //!
-//! Takes: an envelope, a message, and what the server offers. Gives: MAIL, RCPT and DATA with their steps, and the message with
-//! its final dot. Does not: let a line break into a command, whatever an address holds.
+//! Takes: an envelope, a message, and what the server offers. Gives: MAIL, RCPT and DATA with their steps, and the
+//! message with its final dot. Does not: let a line break into a command, whatever an address holds.
 
 use super::{
     offers::Offers,
@@ -32,8 +32,8 @@ pub(super) fn before(envelope: &Envelope, message: &[u8], offers: &Offers) -> Re
     Ok(commands)
 }
 
-/// The message as it is sent: lines end in CRLF, a dot at the beginning of one is doubled, and a line with a dot alone ends
-/// it (RFC 5321 section 4.5.2).
+/// The message as it is sent: lines end in CRLF, a dot at the beginning of one is doubled, and a line with a dot
+/// alone ends it (RFC 5321 section 4.5.2).
 pub(super) fn with_final_dot(message: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(message.len() + message.len() / 64 + 8);
     for line in message.split_inclusive(|&byte| byte == b'\n') {
@@ -149,7 +149,8 @@ mod tests {
             prop_assert!(body.is_empty() || body.ends_with(b"\r\n"));
             let body = String::from_utf8(body.to_vec()).expect("ASCII");
             prop_assert_eq!(body.matches('\n').count(), body.matches("\r\n").count());
-            let unstuffed: String = body.split_inclusive('\n').map(|line| line.strip_prefix('.').unwrap_or(line)).collect();
+            let lines = body.split_inclusive('\n').map(|line| line.strip_prefix('.').unwrap_or(line));
+            let unstuffed: String = lines.collect();
             prop_assert!(body.split('\n').all(|line| line != ".\r" && line != "."));
             let ended = if message.is_empty() || message.ends_with('\n') { "" } else { "\r\n" };
             let canonical = message.split_inclusive('\n').map(|line| match line.strip_suffix('\n') {

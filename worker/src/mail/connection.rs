@@ -1,10 +1,10 @@
 //! One SMTP connection, step by step, each step with its own time limit.
 //!
-//! Takes: where the server is, and messages. Gives: the reply to each, or a failure with its phase. Does not: retry, keep
-//! connections for later (that is `pool`), or know what a lease is.
+//! Takes: where the server is, and messages. Gives: the reply to each, or a failure with its phase. Does not: retry,
+//! keep connections for later (that is `pool`), or know what a lease is.
 //!
-//! Where PIPELINING is offered, MAIL, RCPT and DATA leave together (RFC 2920), which makes two round trips of a mail's four.
-//! Each reply still belongs to its command: the first refusal is the failure.
+//! Where PIPELINING is offered, MAIL, RCPT and DATA leave together (RFC 2920), which makes two round trips of a
+//! mail's four. Each reply still belongs to its command: the first refusal is the failure.
 
 use super::{
     addresses, commands,
@@ -19,7 +19,7 @@ use super::{
 };
 use lettre::address::Envelope;
 use pipeline::document::{Smtp, SmtpTls};
-use std::{collections::VecDeque, path::Path, time::Duration};
+use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
@@ -45,17 +45,18 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects; credentials and CA are read from their files now, so rotated ones are used.
-    pub(super) async fn open(settings: &Smtp, reached: &Reached) -> Result<Self, Failure> {
+    pub(super) async fn open(settings: Smtp, reached: Arc<Reached>) -> Result<Self, Failure> {
+        let hello = settings.hello_name.clone().unwrap_or_else(machine);
         let tcp = within(CONNECT_LIMIT, reached.at(Phase::Connect), connect(&settings.host, settings.port)).await?;
         let mut wire = Wire::new(Stream::Clear(tcp));
         if settings.tls == SmtpTls::Implicit {
-            wire = within(COMMAND_LIMIT, reached.at(Phase::Tls), encrypt(wire, settings)).await?;
+            wire = within(COMMAND_LIMIT, reached.at(Phase::Tls), encrypt(wire, &settings)).await?;
         }
         let mut connection = Self { wire, offers: Offers::default(), unanswered: VecDeque::new(), is_usable: false };
         connection.answer(reached.at(Phase::Greeting), 220..=220).await?;
-        connection.hello(&hello_name()).await?;
+        connection.hello(&hello).await?;
         if settings.tls == SmtpTls::StartTLS {
-            connection = connection.start_tls(settings, reached.at(Phase::Tls)).await?;
+            connection = connection.start_tls(&settings, &hello, reached.at(Phase::Tls)).await?;
         }
         if let Some(folder) = &settings.auth_dir {
             connection.sign_in(folder, reached.at(Phase::Auth)).await?;
@@ -110,8 +111,8 @@ impl Connection {
     /// Abandons a message that was not handed over, so that another may follow on this connection: the replies that are
     /// still to come are read, then RSET.
     ///
-    /// When the server said 354 to DATA although it had refused the recipient, only closing the connection is sure to make
-    /// no mail: a final dot would send an empty one to whoever was accepted.
+    /// When the server said 354 to DATA although it had refused the recipient, only closing the connection is sure to
+    /// make no mail: a final dot would send an empty one to whoever was accepted.
     pub(super) async fn abandon(&mut self) {
         let deadline = Instant::now() + COURTESY_LIMIT;
         while let Some(phase) = self.unanswered.pop_front() {
@@ -156,8 +157,9 @@ impl Connection {
         Ok(())
     }
 
-    /// A server that does not offer STARTTLS gets neither credentials nor mail: somebody on the way may have taken it out.
-    async fn start_tls(mut self, settings: &Smtp, phase: Phase) -> Result<Self, Failure> {
+    /// A server that does not offer STARTTLS gets neither credentials nor mail: somebody on the way may have taken it
+    /// out.
+    async fn start_tls(mut self, settings: &Smtp, hello: &str, phase: Phase) -> Result<Self, Failure> {
         if !self.offers.starttls {
             return Err(Failure::new(phase, Cause::Unusable("it does not offer STARTTLS".into())));
         }
@@ -169,7 +171,7 @@ impl Connection {
         }
         let wire = within(COMMAND_LIMIT, phase, encrypt(self.wire, settings)).await?;
         let mut encrypted = Self { wire, offers: Offers::default(), ..self };
-        encrypted.hello(&hello_name()).await.map_err(|failure| Failure { phase, ..failure })?;
+        encrypted.hello(hello).await.map_err(|failure| Failure { phase, ..failure })?;
         Ok(encrypted)
     }
 
@@ -215,11 +217,15 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
 async fn encrypt(wire: Wire, settings: &Smtp) -> Result<Wire, Failure> {
     let trust = tls::client(&settings.host, settings.ca_file.as_deref());
     let (config, name) = trust.map_err(|error| Failure::new(Phase::Tls, Cause::Unusable(error.to_string())))?;
-    wire.encrypt(config, name).await.map_err(|_| Failure::new(Phase::Tls, Cause::Lost))
+    let encrypted = wire.encrypt(config, name).await;
+    encrypted.map_err(|error| {
+        let cause = tls::distrust(&error).map_or(Cause::Lost, Cause::Unusable);
+        Failure::new(Phase::Tls, cause)
+    })
 }
 
-/// The name given at EHLO: this machine's.
-fn hello_name() -> String {
+/// The name of this machine, for EHLO when no other is given.
+fn machine() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }

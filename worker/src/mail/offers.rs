@@ -1,7 +1,8 @@
 //! What a server offers in its answer to EHLO.
 //!
-//! Takes: the text of the reply. Gives: the extensions that we use, and those alone. Does not: fail: a line that cannot be read
-//! is an extension that is not used. (smtp-proto's own reading of EHLO gives up at the first odd line, and with it STARTTLS.)
+//! Takes: the text of the reply. Gives: the extensions that we use, and those alone. Does not: fail: a line that
+//! cannot be read is an extension that is not used. (smtp-proto's own reading of EHLO gives up at the first odd line,
+//! and with it STARTTLS.)
 
 /// Extensions (RFC 5321 section 4.1.1.1). The default offers nothing, like a server that knows HELO only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +46,11 @@ impl Offers {
         }
         offers
     }
+
+    /// `name` in capitals.
+    pub(super) fn has_mechanism(&self, name: &str) -> bool {
+        self.mechanisms.iter().any(|mechanism| mechanism == name)
+    }
 }
 
 #[cfg(test)]
@@ -54,8 +60,8 @@ mod tests {
 
     #[test]
     fn extensions_are_read_in_any_case_and_order() {
-        let text = "mx.example.com greets you\nSIZE 52428800\n8bitmime\nPipelining\nAUTH PLAIN login\nAUTH=XOAUTH2\nSTARTTLS\n\
-                    SMTPUTF8\nX-ODD \u{fffd}\u{fffd}\nFUTURERELEASE soon";
+        let text = "mx.example.com greets you\nSIZE 52428800\n8bitmime\nPipelining\nAUTH PLAIN login\n\
+                    AUTH=XOAUTH2\nSTARTTLS\nSMTPUTF8\nX-ODD \u{fffd}\u{fffd}\nFUTURERELEASE soon";
         let offers = Offers {
             pipelining: true,
             starttls: true,

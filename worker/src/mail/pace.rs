@@ -1,8 +1,8 @@
 //! No more mails per second than the provider allows.
 //!
-//! Takes: the limit in force at each call, so an edit applies at once. Gives: the moment a mail may start, evenly spaced and in
-//! the order of asking, or no turn at all to a mail that would wait too long. Does not: wait, or coordinate processes;
-//! `mail.smtp.maxPerSecond` is per worker process.
+//! Takes: the limit in force at each call, so an edit applies at once. Gives: the moment a mail may start, evenly
+//! spaced and in the order of asking, or no turn at all to a mail that would wait too long. Does not: wait, or
+//! coordinate processes; `mail.smtp.maxPerSecond` is per worker process.
 
 use std::{sync::Mutex, time::Duration};
 use tokio::time::Instant;
@@ -26,7 +26,8 @@ impl Pace {
     ///
     /// # Errors
     ///
-    /// The time until its turn, when that is longer than `patience` and than the time between two mails; it has no turn then.
+    /// The time until its turn, when that is longer than `patience` and than the time between two mails; it has no
+    /// turn then.
     pub(crate) fn turn(&self, max_per_second: u32, patience: Duration, now: Instant) -> Result<Instant, Duration> {
         let gap = Duration::from_secs(1) / max_per_second.max(1);
         let mut next = self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

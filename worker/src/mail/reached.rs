@@ -1,23 +1,59 @@
 //! The step that a dialogue is at.
 //!
-//! Takes: each step, from the dialogue. Gives: the last one, to whoever ends the dialogue from outside. Does not: end it.
+//! Takes: each step, from the dialogue. Gives: the last one, to whoever ends the dialogue from outside. Does not: end
+//! it.
 
 use super::reply::Phase;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+#[derive(Debug, Default)]
+enum Where {
+    /// Nothing was asked of the server yet.
+    #[default]
+    Nowhere,
+    /// Other mails are waited for, not the server.
+    Queue,
+    Step(Phase),
+    /// Wherever the connection is that is being opened.
+    Opening(Arc<Reached>),
+}
 
 /// The step that a dialogue waits at.
 #[derive(Debug, Default)]
-pub(super) struct Reached(Mutex<Option<Phase>>);
+pub(super) struct Reached(Mutex<Where>);
 
 impl Reached {
-    /// `None`: nothing was asked of the server yet.
+    /// `None`: nothing is asked of the server now.
     pub(super) fn step(&self) -> Option<Phase> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Where::Nowhere | Where::Queue => None,
+            Where::Step(step) => Some(*step),
+            Where::Opening(opening) => opening.step(),
+        }
+    }
+
+    /// True: the mail waits for a connection that others use.
+    pub(super) fn is_queued(&self) -> bool {
+        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Where::Queue)
     }
 
     /// Notes that the dialogue is at this step from now on.
     pub(super) fn at(&self, step: Phase) -> Phase {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
+        self.set(Where::Step(step));
         step
+    }
+
+    /// Notes that the dialogue is wherever the opening of its connection is.
+    pub(super) fn follow(&self, opening: Arc<Self>) {
+        self.set(Where::Opening(opening));
+    }
+
+    /// Notes that the dialogue waits for other mails.
+    pub(super) fn queue(&self) {
+        self.set(Where::Queue);
+    }
+
+    fn set(&self, place: Where) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = place;
     }
 }

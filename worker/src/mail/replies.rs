@@ -1,17 +1,17 @@
 //! From bytes to replies.
 //!
-//! Takes: bytes as they come, cut anywhere. Gives: one [`Received`] after the other; of two that came together the second one
-//! later. Does not: read them from anywhere, or know what they answer.
+//! Takes: bytes as they come, cut anywhere. Gives: one [`Received`] after the other; of two that came together the
+//! second one later. Does not: read them from anywhere, or know what they answer.
 //!
-//! smtp-proto finds where a reply ends, whatever its text is encoded in: a bare code, a line that ends in LF alone and many
-//! lines are all fine (RFC 5321 section 4.2.1: be liberal). The first three digits decide. The text is for people, so bytes
-//! that are not UTF-8 are replaced; it is kept by us, because smtp-proto takes enhanced codes out of it and keeps them in
-//! numbers below 256, where Office 365 has a `5.7.606`.
+//! smtp-proto finds where a reply ends, whatever its text is encoded in: a bare code, a line that ends in LF alone
+//! and many lines are all fine (RFC 5321 section 4.2.1: be liberal). The first three digits decide. The text is for
+//! people, so bytes that are not UTF-8 are replaced; it is kept by us, because smtp-proto takes enhanced codes out of
+//! it and keeps them in numbers below 256, where Office 365 has a `5.7.606`.
 
 use smtp_proto::{Error, response::parser::ResponseReceiver};
 
-/// Most bytes of one reply, its codes and line ends included. smtp-proto ends one whose text is longer than 4 096, but not
-/// one of empty lines.
+/// Most bytes of one reply, its codes and line ends included. smtp-proto ends one whose text is longer than 4 096,
+/// but not one of empty lines.
 const MAX_REPLY: usize = 16 << 10;
 
 /// A reply as it arrived.
@@ -73,8 +73,8 @@ impl Replies {
         }
     }
 
-    /// The reply that has begun to arrive and whose end does not come: what it says is known as soon as its code is, because
-    /// all its lines have the same one.
+    /// The reply that has begun to arrive and whose end does not come: what it says is known as soon as its code is,
+    /// because all its lines have the same one.
     pub(super) fn begun(&mut self) -> Option<Received> {
         let current = std::mem::take(&mut self.current);
         matches!(current.get(3), Some(b' ' | b'-')).then(|| received(&current)).flatten()

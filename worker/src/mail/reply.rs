@@ -4,7 +4,10 @@
 //! `Display` is safe for logs: code and enhanced status code only, because reply texts repeat addresses.
 //! Does not: decide what a failure means (that is `class`).
 
-use super::class::{Class, class};
+use super::class::{
+    Class, class,
+    evidence::{About, about},
+};
 use std::fmt;
 
 /// Longest reply kept, in bytes; chosen to hold two or three lines of any real server.
@@ -140,13 +143,18 @@ impl Failure {
         class(self.phase, &self.cause)
     }
 
-    /// Whether the mail server works for us, as far as this failure tells. What it has against us at RCPT may be said by the
-    /// recipient's own server behind it: five such addresses must not stop everybody's mail.
+    /// Whether the mail server works for us, as far as this failure tells. What it has against us at RCPT may be said
+    /// by the recipient's own server behind it: five such addresses must not stop everybody's mail.
     pub(super) fn relay_works(&self) -> Option<bool> {
         match (self.phase, self.class()) {
             (Phase::Rcpt | Phase::Data | Phase::Dot, Class::Misconfigured) => None,
             (_, class) => class.relay_works(),
         }
+    }
+
+    /// True: the server said in so many words that it takes no more from us now.
+    pub(super) fn speaks_of_a_limit(&self) -> bool {
+        matches!(&self.cause, Cause::Reply(reply) if about(reply) == About::Limit)
     }
 
     /// Everything known, in one line, to be kept in PostgreSQL; not for logs, the reply may hold addresses.

@@ -1,7 +1,7 @@
-//! AUTH (RFC 4954): PLAIN (RFC 4616) and LOGIN.
+//! AUTH (RFC 4954): PLAIN (RFC 4616), LOGIN, and XOAUTH2 as Google and Microsoft document it.
 //!
-//! Takes: a folder of credentials, read now, and the mechanisms that the server offers. Gives: what to say. Does not: say it,
-//! or show it to anybody else.
+//! Takes: a folder of credentials, read now, and the mechanisms that the server offers. Gives: what to say. Does not:
+//! say it, or show it to anybody else.
 
 use super::{
     offers::Offers,
@@ -17,22 +17,36 @@ pub(super) struct SignIn {
     pub(super) answers: VecDeque<String>,
 }
 
-/// Chooses a mechanism, and reads the credentials.
+/// Chooses a mechanism, and reads the credentials: `username`, and `token` or `password`.
 ///
 /// # Errors
 ///
 /// A file that cannot be read, or no mechanism that both sides know.
 pub(super) fn with_credentials(folder: &Path, offers: &Offers) -> Result<SignIn, Failure> {
     let read = |name: &str| pipeline::secret::read(&folder.join(name)).map_err(|error| unusable(error.to_string()));
-    let (username, password) = (read("username")?, read("password")?);
-    let (username, password) = (username.expose_secret(), password.expose_secret());
-    let has = |name: &str| offers.mechanisms.iter().any(|mechanism| mechanism == name);
-    if has("PLAIN") {
+    let username = read("username")?;
+    if folder.join("token").exists() {
+        return with_token(username.expose_secret(), read("token")?.expose_secret(), offers);
+    }
+    with_password(username.expose_secret(), read("password")?.expose_secret(), offers)
+}
+
+/// Refused, the server explains itself in a challenge, and says 535 after an empty answer.
+fn with_token(username: &str, token: &str, offers: &Offers) -> Result<SignIn, Failure> {
+    if !offers.has_mechanism("XOAUTH2") {
+        return Err(unusable("it does not offer AUTH XOAUTH2, which the key `token` of authSecretRef is for".into()));
+    }
+    let both = STANDARD.encode(format!("user={username}\x01auth=Bearer {token}\x01\x01"));
+    Ok(SignIn { command: format!("AUTH XOAUTH2 {both}"), answers: [String::new()].into() })
+}
+
+fn with_password(username: &str, password: &str, offers: &Offers) -> Result<SignIn, Failure> {
+    if offers.has_mechanism("PLAIN") {
         let both = STANDARD.encode(format!("\0{username}\0{password}"));
         // A server that does not take it with the command asks for it.
         return Ok(SignIn { command: format!("AUTH PLAIN {both}"), answers: [both].into() });
     }
-    if has("LOGIN") {
+    if offers.has_mechanism("LOGIN") {
         let answers = [username, password].map(|text| STANDARD.encode(text));
         return Ok(SignIn { command: "AUTH LOGIN".into(), answers: answers.into() });
     }

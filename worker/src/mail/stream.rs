@@ -1,7 +1,7 @@
 //! The bytes of a connection, in clear or encrypted.
 //!
-//! Takes: an open TCP connection. Gives: reads and writes, and the same connection under TLS. Does not: know SMTP, or limit
-//! the time of anything.
+//! Takes: an open TCP connection. Gives: reads and writes, and the same connection under TLS. Does not: know SMTP, or
+//! limit the time of anything.
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;

@@ -1,7 +1,7 @@
 //! Commands out, replies in, over one connection.
 //!
-//! Takes: command bytes, and deadlines. Gives: the replies in their order. Does not: know which reply belongs to which command
-//! (`connection` does), or go on once the server could not be understood.
+//! Takes: command bytes, and deadlines. Gives: the replies in their order. Does not: know which reply belongs to
+//! which command (`connection` does), or go on once the server could not be understood.
 
 use super::{
     replies::{Garbled, Received, Replies},

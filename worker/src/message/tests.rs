@@ -12,6 +12,8 @@ static TO: LazyLock<Address> = LazyLock::new(|| Address::parse("alice1@email.com
 fn mail() -> Mail<'static> {
     Mail {
         from: &FROM,
+        envelope_from: None,
+        reply_to: None,
         to: &TO,
         message_id: "<0198c0de-0000-7000-8000-000000000001@example.com>",
         date: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
@@ -47,6 +49,21 @@ fn the_headers_say_who_to_whom_and_which() {
     ] {
         assert!(headers(&message).iter().any(|line| line == expected), "{expected} in {message}");
     }
+}
+
+#[test]
+fn bounces_and_answers_go_where_the_settings_say() {
+    let envelope = |mail: &Mail<'_>| build(&Templates::built_in(), mail).expect("a good mail").envelope;
+    let from = |envelope: Envelope| envelope.from().map(ToString::to_string);
+    assert_eq!(from(envelope(&mail())).as_deref(), Some("no-reply@example.com"));
+    assert!(!text_of(&mail()).contains("Reply-To"));
+    let bounces = Address::parse("bounces@example.com").expect("an address");
+    let help = Mailbox::parse("Help <help@example.com>").expect("an address");
+    let mail = Mail { envelope_from: Some(&bounces), reply_to: Some(&help), ..mail() };
+    assert_eq!(from(envelope(&mail)).as_deref(), Some("bounces@example.com"));
+    let message = text_of(&mail);
+    assert!(headers(&message).iter().any(|line| line == "Reply-To: Help <help@example.com>"), "{message}");
+    assert!(!message.contains("bounces@"), "the envelope is not part of the message: {message}");
 }
 
 #[test]

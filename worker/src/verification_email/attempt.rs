@@ -10,7 +10,7 @@ use crate::{
     message::{self, Ready},
 };
 use futures::FutureExt as _;
-use pipeline::{Document, Mailbox};
+use pipeline::{Document, Mailbox, document::Smtp};
 use queue::TimeLimit;
 use signup::Code;
 use std::{
@@ -53,7 +53,8 @@ impl VerificationEmail {
             Ok(ready) => ready,
             Err(end) => return end,
         };
-        let smtp = &document.mail.smtp;
+        let hello_name = Some(document.hello_name());
+        let smtp = &Smtp { hello_name, ..document.mail.smtp.clone() };
         let clearance = || lease.is_mine();
         let dialogue = self.mailer.send(smtp, &ready.envelope, &ready.bytes, lease.stop(), &clearance);
         AttemptEnd::Dialogue(dialogue.instrument(tracing::info_span!("dialogue", smtp.host, smtp.port)).await)
@@ -62,12 +63,18 @@ impl VerificationEmail {
     fn write(&self, document: &Document, lease: &Lease, code: &Code) -> Result<Ready, AttemptEnd> {
         let (materials, leased) = (self.materials.now(), &lease.mail);
         let from = document.mail.sender().map_err(|error| misconfigured(&format!("mail.from {error}")))?;
+        let envelope_from = document.mail.bounces_to();
+        let envelope_from = envelope_from.map_err(|error| misconfigured(&format!("mail.envelopeFrom {error}")))?;
+        let reply_to = document.mail.answers_to();
+        let reply_to = reply_to.map_err(|error| misconfigured(&format!("mail.replyTo {error}")))?;
         // The Go program stored `Name <a@b>` as it came: the address in it counts, the name stays out of the headers.
         let to = Mailbox::parse(&leased.email);
         let to =
             to.map_err(|_| fault(Class::Permanent, "the recipient's address is not one that mails can be sent to"))?;
         let mail = message::Mail {
             from: &from,
+            envelope_from: envelope_from.as_ref(),
+            reply_to: reply_to.as_ref(),
             to: to.address(),
             message_id: &leased.message_id,
             date: SystemTime::now(),

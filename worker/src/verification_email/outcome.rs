@@ -37,11 +37,12 @@ pub(super) enum PutOff {
     DatabaseSilent,
     Stopping,
     Withheld,
+    Crowded,
     NotRecorded,
 }
 
 impl PutOff {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::NotDue,
         Self::Held,
         Self::Changing,
@@ -51,6 +52,7 @@ impl PutOff {
         Self::DatabaseSilent,
         Self::Stopping,
         Self::Withheld,
+        Self::Crowded,
         Self::NotRecorded,
     ];
 
@@ -66,6 +68,7 @@ impl PutOff {
             Self::DatabaseSilent => "database_silent",
             Self::Stopping => "stopping",
             Self::Withheld => "withheld",
+            Self::Crowded => "crowded",
             Self::NotRecorded => "not_recorded",
         }
     }
@@ -82,6 +85,7 @@ impl PutOff {
             Self::DatabaseSilent => "the database did not answer",
             Self::Stopping => "the worker is stopping",
             Self::Withheld => "the mail was withheld: the worker is stopping or its lease was lost",
+            Self::Crowded => "the mail server takes no more connections than other mails use",
             Self::NotRecorded => "the result of the attempt was not recorded",
         }
     }

@@ -23,6 +23,9 @@ const RECORD_INTERVAL: Duration = Duration::from_millis(500);
 /// Wait after the lease turned out to be another worker's, or was given back.
 const YIELD_WAIT: Duration = Duration::from_secs(5);
 
+/// Bounds of the wait for a server that takes no more connections.
+const CROWDED_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+
 /// A failed attempt, as it is recorded.
 struct Failed {
     class: Class,
@@ -43,6 +46,11 @@ impl VerificationEmail {
                 return self.record_release(lease, after, PutOff::Withheld).await;
             }
             AttemptEnd::PutOff { after, why } => return self.record_release(lease, after, why).await,
+            AttemptEnd::Dialogue(Sent::Crowded) => {
+                let wait = random::between(CROWDED_WAIT.0, CROWDED_WAIT.1);
+                let after = if self.draining.is_cancelled() { Duration::ZERO } else { wait };
+                return self.record_release(lease, after, PutOff::Crowded).await;
+            }
             AttemptEnd::Dialogue(Sent::Failed(failure)) => {
                 Failed { class: failure.class(), record: failure.for_the_record(), cause: failure.to_string() }
             }

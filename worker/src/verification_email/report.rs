@@ -26,6 +26,10 @@ pub(crate) fn begin() {
     metrics::describe_gauge!("signup_mail_breaker_open", "1 while no tasks are taken because the mail server is down.");
     metrics::describe_gauge!("signup_mail_reachable", "1 when the last dialogue found a working mail server, else 0.");
     metrics::describe_gauge!(
+        "signup_mail_connections_allowed",
+        "Connections at once that the mail server takes from this worker, or its share of them; +Inf: no limit is known."
+    );
+    metrics::describe_gauge!(
         "signup_mail_failing",
         "1 at the step that ended the last dialogue when the mail server does not work, else 0."
     );
@@ -44,6 +48,7 @@ pub(crate) fn begin() {
         metrics::counter!("signup_mail_put_off_total", "reason" => why.label()).increment(0);
     }
     metrics::gauge!("signup_mail_breaker_open").set(0.0);
+    metrics::gauge!("signup_mail_connections_allowed").set(f64::INFINITY);
     for class in Class::ALL.map(Class::label).into_iter().chain([UNKNOWN_USER]) {
         metrics::counter!("signup_mail_outcomes_total", "class" => class).increment(0);
     }

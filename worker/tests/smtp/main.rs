@@ -3,6 +3,7 @@
 mod bytes;
 mod dialogue;
 mod encryption;
+mod limits;
 mod pipelining;
 mod raw;
 
@@ -24,7 +25,7 @@ fn inbox(settings: Settings) -> Inbox {
 fn settings(inbox: &Inbox, tls: SmtpTls) -> Smtp {
     let address = inbox.smtp_addr();
     let (host, port) = (address.ip().to_string(), address.port());
-    Smtp { host, port, tls, auth_dir: None, ca_file: None, max_per_second: None }
+    Smtp { host, port, tls, ..raw::settings(port) }
 }
 
 fn mailer() -> Mailer {

@@ -13,6 +13,12 @@ use tokio::{
 pub(crate) struct Session(pub(crate) TcpStream);
 
 impl Session {
+    fn on(stream: TcpStream) -> Self {
+        // Each byte leaves when it is written: on a paused clock there is no time for acknowledgements.
+        stream.set_nodelay(true).expect("it is open");
+        Self(stream)
+    }
+
     pub(crate) async fn say(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).await.expect("the client listens");
     }
@@ -35,6 +41,24 @@ impl Session {
         String::from_utf8(heard).expect("ASCII")
     }
 
+    /// The same as [`Session::hear`]; `None`: the client hung up.
+    pub(crate) async fn line(&mut self, end: &str) -> Option<String> {
+        let mut heard = Vec::new();
+        while !heard.ends_with(end.as_bytes()) {
+            if matches!(self.0.read_buf(&mut heard).await, Ok(0) | Err(_)) || heard == b"QUIT\r\n" {
+                return None;
+            }
+        }
+        String::from_utf8(heard).ok()
+    }
+
+    /// True: the client has hung up, a moment from now.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        let mut byte = [0];
+        let heard = tokio::time::timeout(std::time::Duration::from_millis(5), self.0.peek(&mut byte)).await;
+        matches!(heard, Ok(Ok(0) | Err(_)))
+    }
+
     /// Greets, and answers EHLO.
     pub(crate) async fn greet(&mut self, offers: &str) {
         self.say("220 raw\r\n").await;
@@ -53,7 +77,7 @@ where
     let port = listener.local_addr().expect("it is bound").port();
     let served = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.expect("a connection");
-        session(Session(stream)).await
+        session(Session::on(stream)).await
     });
     (settings(port), served)
 }
@@ -67,13 +91,22 @@ where
     let port = listener.local_addr().expect("it is bound").port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(session(Session(stream)));
+            tokio::spawn(session(Session::on(stream)));
         }
     });
     settings(port)
 }
 
-fn settings(port: u16) -> Smtp {
-    let host = "127.0.0.1".into();
-    Smtp { host, port, tls: SmtpTls::None, auth_dir: None, ca_file: None, max_per_second: None }
+/// Nothing but where the server is.
+pub(crate) fn settings(port: u16) -> Smtp {
+    Smtp {
+        host: "127.0.0.1".into(),
+        port,
+        tls: SmtpTls::None,
+        hello_name: Some("client.example.com".into()),
+        auth_dir: None,
+        ca_file: None,
+        max_per_second: None,
+        max_connections: None,
+    }
 }

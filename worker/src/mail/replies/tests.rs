@@ -125,7 +125,9 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_at_all_can_break_it(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..20)) {
+    fn no_bytes_at_all_can_break_it(
+        chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..20),
+    ) {
         let mut replies = Replies::default();
         'all: for chunk in &chunks {
             replies.arrived(chunk);

@@ -95,15 +95,16 @@ fn what_is_wrong(error: &ApiError) -> &'static str {
             "The number after email_id= is missing or is no number. Copy the link again, exactly as it is in the email."
         }
         (false, true, _) => {
-            "The 32 letters after secret_code= are not all there, or there are more. Where the email breaks the link into \
-             two lines, put both into the address bar, with nothing between them."
+            "The 32 letters after secret_code= are not all there, or there are more. Where the email breaks the link \
+             into two lines, put both into the address bar, with nothing between them."
         }
         (_, _, ApiError::Malformed { .. }) => {
-            "A part of it is there twice, or holds signs that no link of ours has. Copy the link again out of the email."
+            "A part of it is there twice, or holds signs that no link of ours has. Copy the link again out of the \
+             email."
         }
         _ => {
-            "It is whole, but no email of ours has this one: a letter of it may have changed, or a newer email replaced it. \
-             Open the newest email, and copy the link out of it."
+            "It is whole, but no email of ours has this one: a letter of it may have changed, or a newer email replaced \
+             it. Open the newest email, and copy the link out of it."
         }
     }
 }

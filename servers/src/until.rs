@@ -1,7 +1,7 @@
 //! Waits for what a test expects to become true.
 //!
-//! Takes: what is expected, in words, how long it may take, and an attempt to see it. Gives: what the attempt found. Does
-//! not: judge how long it took; a patience is far above what anything that works needs.
+//! Takes: what is expected, in words, how long it may take, and an attempt to see it. Gives: what the attempt found.
+//! Does not: judge how long it took; a patience is far above what anything that works needs.
 
 use std::time::{Duration, Instant};
 

@@ -128,7 +128,11 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_stored_is_read_again_as_itself_and_holds_no_line_break(
-            text in prop_oneof![any::<String>(), "[a-zA-Z0-9.\"<> @\\[\\]\r\n\0é_+-]{0,30}", "[a-z.\"\\\\]{1,5}@[a-z.]{1,8}"]
+            text in prop_oneof![
+                any::<String>(),
+                "[a-zA-Z0-9.\"<> @\\[\\]\r\n\0é_+-]{0,30}",
+                "[a-z.\"\\\\]{1,5}@[a-z.]{1,8}"
+            ]
         ) {
             if let Ok(parsed) = EmailAddress::parse(&text) {
                 let again = EmailAddress::parse(parsed.as_str()).expect("what is stored is an address");

@@ -28,7 +28,8 @@ impl Username {
         Err(Violation::new("username", "must contain only lowercase letters, digits, or underscore"))
     }
 
-    /// Parses the name of a new user, who may have a name of the site's (`admin`, `postmaster`) only where that is allowed.
+    /// Parses the name of a new user, who may have a name of the site's (`admin`, `postmaster`) only where that is
+    /// allowed.
     ///
     /// # Errors
     ///

@@ -53,7 +53,10 @@ async fn no_body_is_the_empty_message_and_names_all_four_fields() {
     let api = TestApi::spawn().await;
     for body in ["", "{}", "  ", r#"{"username":null}"#] {
         let answer = api.post(body).await;
-        let violation = |field: &str, bounds: &str| json!({"field": field, "description": format!("must contain from {bounds} characters")});
+        let violation = |field: &str, bounds: &str| {
+            let description = format!("must contain from {bounds} characters");
+            json!({"field": field, "description": description})
+        };
         let expected = json!({"code": 3, "message": "invalid parameters", "details": [{
             "@type": "type.googleapis.com/google.rpc.BadRequest",
             "field_violations": [

@@ -43,8 +43,8 @@ pub(super) fn public_url(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
-/// Sender of the mails, with or without a name before it: what [`pipeline::Mailbox`] reads, but for quotes in the address
-/// itself and for the lengths of its parts.
+/// Sender of the mails, with or without a name before it: what [`pipeline::Mailbox`] reads, but for quotes in the
+/// address itself and for the lengths of its parts.
 pub(super) fn mail_address(_: &mut SchemaGenerator) -> Schema {
     let address = address();
     let quoted_name = r#""([^"\\\\\\p{Cc}]|\\\\[^\\p{Cc}])*""#;

@@ -1,8 +1,8 @@
 //! The file of a local run, and its changes.
 //!
 //! Takes: the file and the folder of Secrets. Gives: the manifest at first, then again whenever either changes, and the
-//! fields that differ: those that running processes follow, those that they read at their start, and those that something
-//! here stands in for. Does not: apply anything.
+//! fields that differ: those that running processes follow, those that they read at their start, and those that
+//! something here stands in for. Does not: apply anything.
 
 use super::{LocalError, options::Options};
 use crate::{

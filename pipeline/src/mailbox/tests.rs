@@ -85,7 +85,11 @@ fn neither_debug_nor_error_repeats_the_address() {
 proptest! {
     #[test]
     fn what_is_read_is_read_again_as_itself(
-        text in prop_oneof![any::<String>(), "\"?[a-z.\\\\\" @]{1,6}\"?@[a-z.-]{1,8}", "[a-zA-Z0-9.\"<> @\\[\\]é_+-]{0,30}"]
+        text in prop_oneof![
+            any::<String>(),
+            "\"?[a-z.\\\\\" @]{1,6}\"?@[a-z.-]{1,8}",
+            "[a-zA-Z0-9.\"<> @\\[\\]é_+-]{0,30}"
+        ]
     ) {
         if let Ok(address) = Address::parse(&text) {
             prop_assert_eq!(Address::parse(address.as_str()), Ok(address.clone()));

@@ -6,7 +6,8 @@ use pipeline::{ForeignTable, Unready};
 /// The users of the Go program, as its migrations 2, 4 and 5 leave the table.
 const USERS: &str = "CREATE TABLE users (username varchar PRIMARY KEY, hashed_password varchar NOT NULL,
     full_name varchar NOT NULL, email varchar UNIQUE NOT NULL,
-    password_changed_at timestamptz NOT NULL DEFAULT '0001-01-01 00:00:00Z', created_at timestamptz NOT NULL DEFAULT now()";
+    password_changed_at timestamptz NOT NULL DEFAULT '0001-01-01 00:00:00Z',
+    created_at timestamptz NOT NULL DEFAULT now()";
 
 /// An application's own accounts.
 const APPLICATION: &str = "CREATE TABLE users (id bigserial PRIMARY KEY, username text, email text, password text,
@@ -41,13 +42,12 @@ async fn tables_of_another_application_are_left_as_they_are_and_named() {
             ForeignTable::Users,
             "it has no constraint users_email_key UNIQUE (email)",
         ),
-        (go("").replace("varchar PRIMARY KEY", "varchar(20) PRIMARY KEY"), ForeignTable::Users, "character varying(20)"),
+        (go("").replace("varchar PRIMARY", "varchar(20) PRIMARY"), ForeignTable::Users, "character varying(20)"),
         ("CREATE VIEW users AS SELECT 1 AS username".to_owned(), ForeignTable::Users, "its column username is integer"),
-        ("CREATE TABLE verify_emails (id bigserial)".to_owned(), ForeignTable::VerifyEmails, "it has no column username"),
+        ("CREATE TABLE verify_emails (id bigserial)".to_owned(), ForeignTable::VerifyEmails, "no column username"),
         ("CREATE TABLE email_intents (id uuid)".to_owned(), ForeignTable::EmailIntents, "no such table"),
         (
-            "CREATE TABLE _sqlx_migrations (version bigint, checksum bytea); INSERT INTO _sqlx_migrations VALUES (1, 'x')"
-                .to_owned(),
+            "CREATE TABLE _sqlx_migrations AS SELECT 1::bigint AS version, 'x'::bytea AS checksum".to_owned(),
             ForeignTable::Migrations,
             "migrations that are not this service's",
         ),

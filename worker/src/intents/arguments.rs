@@ -75,7 +75,8 @@ pub struct Selection {
     #[arg(long)]
     pub domain: Option<String>,
     /// At most so many, the newest
-    #[arg(long, default_value_t = 1000, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, default_value_t = 1000, value_name = "NUMBER")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub limit: u32,
 }
 

@@ -79,7 +79,7 @@ impl VerificationEmail {
         let keys = &self.materials.now().keys;
         if self.answer(self.store.remake_link(id, keys)).await? {
             metrics::counter!("signup_mail_links_remade_total").increment(1);
-            tracing::warn!(intent.id = %id, "the row of an owed mail's link was deleted; it is made again, with another id");
+            tracing::warn!(intent.id = %id, "the row of an owed mail's link was deleted, it is made again");
         }
         Ok(())
     }

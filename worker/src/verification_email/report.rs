@@ -27,7 +27,7 @@ pub(crate) fn begin() {
     metrics::describe_gauge!("signup_mail_reachable", "1 when the last dialogue found a working mail server, else 0.");
     metrics::describe_gauge!(
         "signup_mail_connections_allowed",
-        "Connections at once that the mail server takes from this worker, or its share of them; +Inf: no limit is known."
+        "Connections at once that the mail server takes from this worker, or its share; +Inf: no limit is known."
     );
     metrics::describe_gauge!(
         "signup_mail_failing",

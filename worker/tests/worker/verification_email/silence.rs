@@ -83,8 +83,8 @@ async fn a_result_is_recorded_over_a_new_connection_when_the_others_fall_silent(
     assert_eq!(fixture.value("state", id).await, "sent");
 }
 
-/// Lets the result of a mail that the server answers with `code` be recorded by the first statement after all, though it
-/// was given up: the second one, which waits behind the same lock, is cancelled before the lock ends.
+/// Lets the result of a mail that the server answers with `code` be recorded by the first statement after all, though
+/// it was given up: the second one, which waits behind the same lock, is cancelled before the lock ends.
 async fn recorded_late(code: u16, words: &str) -> (Fixture, Uuid, Result<(), TaskError>) {
     let timing = Timing { extend_every: MINUTE, answer: SECOND, ..timing() };
     let fixture = Fixture::with(inbox::Settings::default(), timing, "").await;

@@ -2,8 +2,9 @@
 //!
 //! Takes: a listener, the metrics, a readiness check, and the live configuration of a process that has one. Gives: `GET
 //! /livez` (the process serves), `GET /readyz` (it can do its own job; 503 with the reason otherwise), `GET /metrics`
-//! (Prometheus text), `GET /config` (the hash in force; 404 without a configuration). Does not: authenticate; the port
-//! is for the kubelet, Prometheus and the operator and is never part of a Service for users.
+//! (Prometheus text), `GET /config` (the hash in force; 404 without a configuration), and what else the program tells, as
+//! JSON. Does not: authenticate; the port is for the kubelet, Prometheus and the operator and is never part of a
+//! Service for users.
 
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -36,6 +37,8 @@ pub struct Admin {
     metrics: PrometheusHandle,
     ready: Ready,
     live: Option<pipeline::Live>,
+    /// Paths of the program's own.
+    own: Router<Self>,
 }
 
 /// Body of `GET /config`.
@@ -74,13 +77,24 @@ impl Admin {
     where
         F: Future<Output = Readiness> + Send + 'static,
     {
-        Self { metrics, ready: Arc::new(move || Box::pin(ready())), live: None }
+        Self { metrics, ready: Arc::new(move || Box::pin(ready())), live: None, own: Router::new() }
     }
 
     /// Serves `/config` too.
     #[must_use]
     pub fn with_config(self, live: pipeline::Live) -> Self {
         Self { live: Some(live), ..self }
+    }
+
+    /// Also answers `GET` at `path` with what `tell` gives then, as JSON (no secrets: it is shown to anyone).
+    #[must_use]
+    pub fn telling<T: Serialize + Send + 'static>(
+        mut self,
+        path: &'static str,
+        tell: impl Fn() -> T + Clone + Send + Sync + 'static,
+    ) -> Self {
+        self.own = self.own.route(path, get(move || std::future::ready(Json(tell()))));
+        self
     }
 
     /// Serves until `stop`.
@@ -101,6 +115,7 @@ impl Admin {
             .route("/readyz", get(readyz))
             .route("/metrics", get(|State(admin): State<Self>| async move { admin.metrics.render() }))
             .route("/config", get(config))
+            .merge(self.own.clone())
             .with_state(self)
     }
 }

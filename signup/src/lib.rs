@@ -13,6 +13,7 @@
 //!
 //!   any owed state ─────▶ cancelled   user deleted, address changed, already verified, by hand
 //!   refused, dead, cancelled by hand ─────▶ waiting   retry_intent
+//!                   refused ─────▶ waiting   record_refused of a later mail: the server refuses everybody
 //! ```
 //!
 //! Redis gets the intents (`relay`), but nothing that happens there changes a state: a worker that comes with an id
@@ -67,8 +68,8 @@ pub use group_commit::GroupCommit;
 pub use intent::{Intent, Policy, State};
 pub use password::{HashError, Hashing, Password};
 pub use store::{
-    Change, Claim, Counts, CreateError, Created, Filter, IntentFor, IntentRecord, LeaseOutcome, Leased, NewUser,
-    RecordError, Refusal, RetryOutcome, Store, StoreError, User, VerifyError,
+    Change, Claim, Counts, CreateError, Created, Filter, Ground, IntentFor, IntentRecord, LeaseOutcome, Leased,
+    NewUser, RecordError, Refusal, RefusalOutcome, RetryOutcome, Store, StoreError, User, VerifyError,
 };
 pub use username::Username;
 pub use verification::{Code, Keys};

@@ -8,7 +8,7 @@
 //! - `users`: a signup, in one statement; `users_together`: several in one
 //! - `relay`: committed intents on their way to Redis
 //! - `lease`: the exclusive right to send one mail
-//! - `record`: what came of it
+//! - `record`: what came of it; `refusals`: whether a refusal is news about the mailbox
 //! - `sweeper`: what nobody finished
 //! - `verify`: a click on the link
 //! - `adoption`: whether tables that are there may be ours; `unready`: what a failure to use the database means
@@ -23,6 +23,7 @@ mod lease;
 mod listing;
 mod new_intent;
 mod record;
+mod refusals;
 mod relay;
 pub(crate) mod rows;
 mod sweeper;
@@ -37,6 +38,7 @@ pub use intents::{Counts, IntentFor};
 pub use lease::{LeaseOutcome, Leased};
 pub use listing::{Filter, IntentRecord};
 pub use record::{RecordError, RetryOutcome};
+pub use refusals::{Ground, RefusalOutcome};
 pub use relay::Claim;
 pub use users::{CreateError, Created, NewUser, User};
 pub use verify::VerifyError;

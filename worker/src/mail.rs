@@ -11,7 +11,7 @@
 //! - `commands`, `sign_in`: what is said; `offers`: what the server can
 //! - `wire`, `stream`, `replies`: over TCP or TLS, in bytes; `tls`: whom we trust
 //! - [`reply`]: what the server said; [`class`]: what its end means
-//! - [`breaker`]: no tasks while the server is down
+//! - `standing`: how we stand with the server; [`breaker`]: no tasks while it is down; `masked`: what may be shown
 //! - `pace`: no more per second than allowed
 //! - `pool`: connections kept and lent, no more than the server takes (`capacity`); `pools`: of which server
 
@@ -22,6 +22,7 @@ pub mod class;
 mod commands;
 mod connection;
 mod dialogue;
+mod masked;
 mod offers;
 pub(crate) mod pace;
 mod pool;
@@ -30,6 +31,7 @@ mod reached;
 mod replies;
 pub mod reply;
 mod sign_in;
+mod standing;
 mod stream;
 mod tls;
 mod wire;
@@ -43,6 +45,9 @@ use pools::Pools;
 use reached::Reached;
 use reply::{Cause, Reply};
 pub use reply::{Failure, Phase};
+use secrecy::ExposeSecret as _;
+pub use standing::Report;
+use standing::Standing;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -68,18 +73,28 @@ pub type Clearance<'a> = &'a (dyn Fn() -> bool + Sync);
 /// Sends mails; one per process.
 pub struct Mailer {
     pools: Pools,
-    breaker: Breaker,
+    standing: Standing,
 }
 
 impl Mailer {
     /// Opens nothing yet.
     pub fn new(breaker: Breaker) -> Self {
-        Self { pools: Pools::default(), breaker }
+        Self { pools: Pools::default(), standing: Standing::new(breaker) }
     }
 
     /// Says whether the mail server is usable.
     pub fn breaker(&self) -> &Breaker {
-        &self.breaker
+        self.standing.breaker()
+    }
+
+    /// What the last dialogues found; `None` before the first one.
+    pub fn report(&self) -> Option<Report> {
+        self.standing.report()
+    }
+
+    /// Says whether the fleet takes permanent verdicts for the server's state.
+    pub(crate) fn refuses_everybody(&self, everybody: bool) {
+        self.standing.refuses_everybody(everybody);
     }
 
     /// Runs one dialogue. `cancelled` ends it as long as the message is not handed over; after that the answer is
@@ -114,7 +129,7 @@ impl Mailer {
             }
             Err(Unprepared::Failed(failure)) => Sent::Failed(failure),
         };
-        self.observe(&sent);
+        self.observe(&sent, settings, envelope, !pool.is_open());
         sent
     }
 
@@ -130,12 +145,12 @@ impl Mailer {
 
     /// Keeps the timers of pools and breaker going; runs until dropped.
     pub async fn run(&self) {
-        tokio::join!(self.pools.run(), self.breaker.run());
+        tokio::join!(self.pools.run(), self.breaker().run());
     }
 
     /// Applies changed settings: idle connections are closed and an open breaker lets a probe go.
     pub async fn settings_changed(&self) {
-        self.breaker.probe_now();
+        self.breaker().probe_now();
         self.pools.quit_all().await;
     }
 
@@ -147,30 +162,21 @@ impl Mailer {
     /// The failure of a dialogue that was interrupted because its time was up: who says nothing is as good as not
     /// there.
     pub(crate) fn time_was_up(&self, step: Phase) -> Failure {
-        self.learn(false, step);
-        Failure::new(step, Cause::TimedOut)
+        let failure = Failure::new(step, Cause::TimedOut);
+        self.standing.observe(&Sent::Failed(failure.clone()), "", false, ToString::to_string);
+        failure
     }
 
-    fn learn(&self, works: bool, phase: Phase) {
-        self.breaker.record(works);
-        metrics::gauge!("signup_mail_reachable").set(if works { 1.0 } else { 0.0 });
-        for other in Phase::ALL {
-            let fails_here = !works && other == phase;
-            metrics::gauge!("signup_mail_failing", "phase" => other.label()).set(if fails_here { 1.0 } else { 0.0 });
-        }
-    }
-
-    fn observe(&self, sent: &Sent) {
-        let (works, code, phase) = match sent {
-            Sent::Accepted(reply) => (Some(true), Some(reply.code), Phase::Dot),
-            Sent::Failed(failure) => (failure.relay_works(), failure.code(), failure.phase),
-            Sent::Interrupted(_) | Sent::Withheld | Sent::Crowded => return,
-        };
-        if let Some(works) = works {
-            self.learn(works, phase);
-        }
-        if let Some(code) = code {
-            metrics::gauge!("signup_mail_last_reply_code").set(f64::from(code));
-        }
+    /// `is_alone`: the server serves no connection of ours now.
+    fn observe(&self, sent: &Sent, settings: &Smtp, envelope: &Envelope, is_alone: bool) {
+        let to = envelope.to().first();
+        let domain = to.map(|to| to.domain().to_lowercase()).unwrap_or_default();
+        self.standing.observe(sent, &domain, is_alone, |failure| {
+            let user =
+                settings.auth_dir.as_ref().and_then(|folder| pipeline::secret::read(&folder.join("username")).ok());
+            let user = user.as_ref().map_or("", |user| user.expose_secret());
+            let names = [user, to.map_or("", |to| to.user()), envelope.from().map_or("", |from| from.user())];
+            failure.for_people(&names)
+        });
     }
 }

@@ -68,7 +68,8 @@ async fn run(config: Config) -> Result<ExitCode, RunError> {
     let admin = Admin::new(metrics, move || {
         let readiness = readiness.clone();
         async move { readiness.check().await.map(|()| "ok") }
-    });
+    })
+    .telling("/mail", worker.mail_report());
     let admin_stop = CancellationToken::new();
     let admin = admin.with_config(live).serve(listener, admin_stop.clone());
     tracing::info!(admin = %address, "listening");

@@ -5,7 +5,7 @@
 
 use crate::{
     lease::Timing,
-    mail::{Mailer, breaker::Breaker},
+    mail::{Mailer, Report, breaker::Breaker},
     materials::LiveMaterials,
     random,
     settings::{self, settings},
@@ -98,6 +98,12 @@ impl Worker {
     /// What the readiness check asks.
     pub fn readiness(&self) -> Readiness {
         self.readiness.clone()
+    }
+
+    /// What the last dialogues with the mail server found, whenever it is asked.
+    pub fn mail_report(&self) -> impl Fn() -> Option<Report> + Clone + Send + Sync + 'static {
+        let mailer = Arc::clone(&self.mailer);
+        move || mailer.report()
     }
 
     /// Tasks running now.

@@ -35,6 +35,12 @@ pub(crate) fn wait(class: Class, failures: u32, backoff: &Backoff, random: u64) 
     }
 }
 
+/// The wait of a mail that is held: nothing is wrong with it, and its server answers something else to others. It grows
+/// with the attempts, of which none is counted.
+pub(crate) fn held(attempts: u32, backoff: &Backoff, random: u64) -> Duration {
+    policy(backoff).delay(attempts.saturating_sub(1), random).max(PROBE_WAIT.0).min(backoff.max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +70,14 @@ mod tests {
             let wait = wait(Class::RelayDown, failures, &DEFAULT, random);
             prop_assert!(wait >= Duration::from_secs(10) && wait < Duration::from_secs(60));
         }
+    }
+
+    #[test]
+    fn a_held_mail_is_tried_less_and_less_often() {
+        let waits: Vec<u64> = (0..9).map(|attempts| held(attempts, &DEFAULT, u64::MAX).as_secs()).collect();
+        assert_eq!(waits, [14, 14, 29, 59, 119, 239, 479, 959, 1799]);
+        assert_eq!(held(1, &DEFAULT, 0), PROBE_WAIT.0);
+        assert_eq!(held(30, &Backoff { max: Duration::from_secs(5), ..DEFAULT }, 0), Duration::from_secs(5));
     }
 
     #[test]

@@ -65,6 +65,7 @@ async fn each_trouble_with_the_mail_server_has_its_reason_and_its_fix() {
         ("greeting", "NoAnswer", "set spec.mail.smtp.tls to Implicit when that port speaks TLS from the first byte"),
         ("auth", "CredentialsRefused", "correct username and password in spec.mail.smtp.authSecretRef"),
         ("mail", "SenderRefused", "set spec.mail.from to an address that the server accepts"),
+        ("rcpt", "SenderRefused", "mend what the reply names"),
         ("connect", "NoAnswer", "check that it runs, that spec.mail.smtp names its host and port"),
     ] {
         worker.measures(&format!("signup_mail_reachable 0\nsignup_mail_failing{{phase=\"{phase}\"}} 1\n"));

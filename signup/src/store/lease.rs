@@ -200,6 +200,8 @@ WHERE intent.id = $1 AND users.username = intent.username AND code.intent_id = i
   AND intent.state IN ('waiting', 'dispatched') AND intent.due_at <= clock_timestamp()
   AND intent.deadline > clock_timestamp() AND intent.failures <= intent.max_retries
   AND NOT users.is_email_verified
+  -- A worker that is newer than the schema gets no lease: it could not record that the mail was accepted.
+  AND (SELECT true FROM refusals LIMIT 0) IS NULL
 RETURNING intent.id, intent.username, intent.queue, intent.max_retries, intent.run_at, intent.next_attempt_at,
           intent.deadline, (extract(epoch FROM intent.timeout) * 1000)::bigint AS timeout_ms, intent.state,
           intent.lease_epoch, intent.attempts, intent.failures, intent.crash_count, intent.in_doubt, intent.email,

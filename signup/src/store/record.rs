@@ -40,7 +40,7 @@ impl Store {
     ///
     /// A lease that expired meanwhile does not matter as long as nobody got the next one: the mail is out, and saying
     /// so spares the user a second copy. That holds, too, when the sweeper took the worker for dead and gave the intent
-    /// up. Repeating the call is harmless.
+    /// up. It ends the row of refusals, because the server accepts something. Repeating the call is harmless.
     ///
     /// # Errors
     ///
@@ -53,6 +53,8 @@ impl Store {
                      last_reply = $3, lease_owner = NULL, lease_until = NULL
                  WHERE id = $1 AND lease_epoch = $2 AND state IN ('waiting', 'dispatched', 'sending', 'dead', 'sent')
                  RETURNING id, link_ttl
+             ), accepts AS (
+                 DELETE FROM refusals
              ), started AS (
                  UPDATE verify_emails AS code SET expired_at = clock_timestamp() + sent.link_ttl
                  FROM sent WHERE code.intent_id = sent.id AND code.expired_at = 'infinity'
@@ -65,26 +67,6 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         if done == 1 { Ok(()) } else { Err(RecordError::Stale) }
-    }
-
-    /// Records that the mail server refused the mail for good. `class` is a word for metrics, `reply` the server's own.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError`].
-    pub async fn record_refused(&self, id: Uuid, epoch: i64, class: &str, reply: &str) -> Result<(), RecordError> {
-        let done = sqlx::query(
-            "UPDATE email_intents
-             SET state = 'refused', last_class = $3, last_reply = $4, lease_owner = NULL, lease_until = NULL
-             WHERE id = $1 AND lease_epoch = $2 AND state = 'sending'",
-        )
-        .bind(id)
-        .bind(epoch)
-        .bind(class)
-        .bind(kept(reply))
-        .execute(&self.pool)
-        .await?;
-        if done.rows_affected() == 1 { Ok(()) } else { Err(RecordError::Stale) }
     }
 
     /// Records an attempt that failed and may be tried again `after` a while. A `counted` failure uses up a retry;
@@ -167,6 +149,6 @@ impl Store {
 }
 
 /// What is kept of a mail server's reply: no NUL, which PostgreSQL cannot hold, and at most 1000 letters.
-fn kept(reply: &str) -> String {
+pub(super) fn kept(reply: &str) -> String {
     reply.chars().filter(|&letter| letter != '\0').take(1000).collect()
 }

@@ -1,7 +1,7 @@
 //! The right to send one mail: who gets it, when, and what becomes of it when its holder vanishes.
 
 use crate::fixture::{Fixture, LEASE};
-use signup::{LeaseOutcome, RecordError, State};
+use signup::{Ground, LeaseOutcome, RecordError, State};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -73,7 +73,7 @@ async fn i10_a_stale_worker_can_neither_extend_nor_record() {
     let second = Duration::from_secs(1);
     for result in [
         store.record_sent(id, stale.epoch, "250 ok").await,
-        store.record_refused(id, stale.epoch, "permanent", "550 no").await,
+        store.record_refused(id, stale.epoch, "permanent", "550 no", Ground::Code, second).await.map(drop),
         store.record_retry(id, stale.epoch, "transient", "450 later", true, second).await.map(drop),
         store.record_release(id, stale.epoch).await,
     ] {
@@ -180,7 +180,9 @@ async fn a_link_is_made_with_the_current_key_when_its_own_is_gone() {
 async fn no_link_is_made_for_a_mail_that_nobody_is_owed() {
     let fixture = Fixture::new().await;
     let leased = fixture.leased("alice").await;
-    fixture.store.record_refused(leased.intent.id, leased.epoch, "permanent", "550 no").await.expect("recorded");
+    let (id, epoch) = (leased.intent.id, leased.epoch);
+    let refused = fixture.store.record_refused(id, epoch, "permanent", "550 no", Ground::Code, LEASE).await;
+    refused.expect("recorded");
     fixture.execute("DELETE FROM verify_emails").await;
-    assert!(!fixture.store.remake_link(leased.intent.id, &fixture.keys).await.expect("asked"));
+    assert!(!fixture.store.remake_link(id, &fixture.keys).await.expect("asked"));
 }

@@ -8,6 +8,7 @@ mod intents;
 mod lease;
 mod migrations;
 mod record;
+mod refusals;
 mod relay;
 mod unready;
 mod user_changes;

@@ -1,7 +1,7 @@
 //! What came of an attempt, and the four ways an intent stops being owed.
 
 use crate::fixture::{Fixture, keys};
-use signup::{RecordError, RetryOutcome, State};
+use signup::{Ground, RecordError, RetryOutcome, State};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -31,7 +31,10 @@ async fn i2_nothing_but_sent_refused_dead_and_cancelled_ends_the_debt() {
     let leased = fixture.lease(id).await;
     assert!(matches!(store.record_retry(id, leased.epoch, "x", "", true, SECOND).await, Ok(RetryOutcome::Dead)));
     let refused = fixture.leased("refused").await;
-    store.record_refused(refused.intent.id, refused.epoch, "permanent", "550 no").await.expect("recorded");
+    store
+        .record_refused(refused.intent.id, refused.epoch, "permanent", "550 no", Ground::Code, SECOND)
+        .await
+        .expect("recorded");
     let sent = fixture.leased("sent").await;
     store.record_sent(sent.intent.id, sent.epoch, "250 ok").await.expect("recorded");
     let cancelled = fixture.sign_up("cancelled").await.intent.id;
@@ -176,7 +179,11 @@ async fn the_reply_of_the_mail_server_is_kept() {
     let fixture = Fixture::new().await;
     let leased = fixture.leased("alice").await;
     let reply = format!("550 5.1.1 no such user\0\n{}", "x".repeat(100_000));
-    fixture.store.record_refused(leased.intent.id, leased.epoch, "permanent", &reply).await.expect("recorded");
+    fixture
+        .store
+        .record_refused(leased.intent.id, leased.epoch, "permanent", &reply, Ground::Code, SECOND)
+        .await
+        .expect("recorded");
     let kept: bool = fixture
         .value(
             "state = 'refused' AND last_class = 'permanent' AND last_reply LIKE '550 5.1.1%'
@@ -207,7 +214,7 @@ async fn a_result_that_is_recorded_already_is_found_by_its_lease_and_its_words()
     let leased = fixture.leased("alice").await;
     let (id, epoch) = (leased.intent.id, leased.epoch);
     assert_eq!(store.recorded(id, epoch, "permanent", "550 no").await.expect("asked"), None, "it is being sent");
-    store.record_refused(id, epoch, "permanent", "550 no").await.expect("recorded");
+    store.record_refused(id, epoch, "permanent", "550 no", Ground::Code, SECOND).await.expect("recorded");
     assert_eq!(store.recorded(id, epoch, "permanent", "550 no").await.expect("asked"), Some(State::Refused));
     for (epoch, class, reply) in
         [(epoch + 1, "permanent", "550 no"), (epoch, "transient", "550 no"), (epoch, "permanent", "551")]

@@ -95,16 +95,6 @@ impl Class {
         }
     }
 
-    /// Whether the mail server works for us, as far as this outcome tells; the circuit breaker counts the
-    /// `Some(false)`.
-    pub fn relay_works(self) -> Option<bool> {
-        match self {
-            Self::Transient | Self::Permanent => Some(true),
-            Self::RelayDown | Self::Misconfigured => Some(false),
-            Self::Limited | Self::Unknown | Self::Internal => None,
-        }
-    }
-
     /// Lower bound of the wait before the next attempt.
     pub fn shortest_wait(self) -> Duration {
         match self {

@@ -4,9 +4,12 @@
 //! `Display` is safe for logs: code and enhanced status code only, because reply texts repeat addresses.
 //! Does not: decide what a failure means (that is `class`).
 
-use super::class::{
-    Class, class,
-    evidence::{About, about},
+use super::{
+    class::{
+        Class, class,
+        evidence::{About, about},
+    },
+    masked::masked,
 };
 use std::fmt;
 
@@ -143,12 +146,21 @@ impl Failure {
         class(self.phase, &self.cause)
     }
 
-    /// Whether the mail server works for us, as far as this failure tells. What it has against us at RCPT may be said
-    /// by the recipient's own server behind it: five such addresses must not stop everybody's mail.
-    pub(super) fn relay_works(&self) -> Option<bool> {
-        match (self.phase, self.class()) {
-            (Phase::Rcpt | Phase::Data | Phase::Dot, Class::Misconfigured) => None,
-            (_, class) => class.relay_works(),
+    /// True: what follows concerns this mail alone, whose connection was in order.
+    pub fn is_about_the_mail(&self) -> bool {
+        matches!(self.phase, Phase::Rcpt | Phase::Data | Phase::Dot)
+    }
+
+    /// True: a permanent verdict with a code of its own for the mailbox.
+    pub fn names_the_mailbox(&self) -> bool {
+        matches!(&self.cause, Cause::Reply(reply) if about(reply) == About::Mailbox)
+    }
+
+    /// Everything that may be shown: the server's text without addresses and without these names.
+    pub(super) fn for_people(&self, names: &[&str]) -> String {
+        match &self.cause {
+            Cause::Reply(reply) => format!("{} {}", reply.code, masked(&reply.text, names)).trim_end().to_owned(),
+            Cause::Lost | Cause::TimedOut | Cause::Unusable(_) => self.to_string(),
         }
     }
 

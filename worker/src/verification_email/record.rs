@@ -7,14 +7,15 @@ use super::{
     VerificationEmail,
     attempt::AttemptEnd,
     outcome::{Outcome, PutOff},
+    report,
 };
 use crate::{
     lease::Lease,
-    mail::{Class, Sent},
+    mail::{Class, Failure, Sent},
     random, retry_wait,
 };
 use pipeline::Document;
-use signup::{RecordError, RetryOutcome, State};
+use signup::{Ground, RecordError, RefusalOutcome, RetryOutcome, State};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -33,6 +34,23 @@ struct Failed {
     record: String,
     /// For logs and the queue.
     cause: String,
+    /// Held: nothing is wrong with the mail, and the server answers something else to others.
+    is_held: bool,
+    /// What a permanent verdict rests on.
+    ground: Ground,
+}
+
+impl From<&Failure> for Failed {
+    fn from(failure: &Failure) -> Self {
+        let class = failure.class();
+        let ground = match failure.code() {
+            None => Ground::Ours,
+            Some(_) if failure.names_the_mailbox() => Ground::Code,
+            Some(_) => Ground::Words,
+        };
+        let is_held = failure.is_about_the_mail() && matches!(class, Class::Misconfigured | Class::Limited);
+        Self { class, record: failure.for_the_record(), cause: failure.to_string(), is_held, ground }
+    }
 }
 
 impl VerificationEmail {
@@ -51,13 +69,13 @@ impl VerificationEmail {
                 let after = if self.draining.is_cancelled() { Duration::ZERO } else { wait };
                 return self.record_release(lease, after, PutOff::Crowded).await;
             }
-            AttemptEnd::Dialogue(Sent::Failed(failure)) => {
-                Failed { class: failure.class(), record: failure.for_the_record(), cause: failure.to_string() }
+            AttemptEnd::Dialogue(Sent::Failed(failure)) => Failed::from(&failure),
+            AttemptEnd::Fault { class, cause } => {
+                Failed { class, record: cause.clone(), cause, is_held: false, ground: Ground::Ours }
             }
-            AttemptEnd::Fault { class, cause } => Failed { class, record: cause.clone(), cause },
         };
         match failed.class {
-            Class::Permanent => self.record_refused(lease, failed).await,
+            Class::Permanent => self.record_refused(document, lease, failed).await,
             _ => self.record_retry(document, lease, failed).await,
         }
     }
@@ -72,21 +90,34 @@ impl VerificationEmail {
         }
     }
 
-    async fn record_refused(&self, lease: &Lease, Failed { class, record, cause }: Failed) -> Outcome {
-        let refuse = || self.store.record_refused(lease.id(), lease.epoch(), class.label(), &record);
+    async fn record_refused(&self, document: &Document, lease: &Lease, failed: Failed) -> Outcome {
+        let Failed { class, record, cause, ground, .. } = failed;
+        let (id, epoch) = (lease.id(), lease.epoch());
+        let after = retry_wait::held(lease.mail.attempts, &document.task.backoff, random::number());
+        let refuse = || self.store.record_refused(id, epoch, class.label(), &record, ground, after);
         match self.persist(refuse).await {
-            Ok(()) => Outcome::Over { class, cause },
-            Err(error) => match self.recorded_before(lease, class, &record, error).await {
-                Ok(_) => Outcome::Over { class, cause },
-                Err(error) => not_recorded(&error),
-            },
+            Ok(RefusalOutcome::Refused) => {
+                if ground != Ground::Ours {
+                    self.mailer.refuses_everybody(false);
+                }
+                Outcome::Over { class, cause }
+            }
+            Ok(RefusalOutcome::TakenBack { others }) => {
+                self.mailer.refuses_everybody(true);
+                report::taken_back(others);
+                Outcome::Again { class: Some(class), after: Some(after), is_counted: false, cause }
+            }
+            Err(error) => not_recorded(&error),
         }
     }
 
     async fn record_retry(&self, document: &Document, lease: &Lease, failed: Failed) -> Outcome {
-        let Failed { class, record, cause } = failed;
-        let is_counted = class.is_counted();
-        let after = retry_wait::wait(class, lease.mail.failures, &document.task.backoff, random::number());
+        let Failed { class, record, cause, is_held, .. } = failed;
+        let (is_counted, backoff) = (class.is_counted(), &document.task.backoff);
+        let after = match is_held {
+            true => retry_wait::held(lease.mail.attempts, backoff, random::number()),
+            false => retry_wait::wait(class, lease.mail.failures, backoff, random::number()),
+        };
         let (id, epoch) = (lease.id(), lease.epoch());
         let retry = || self.store.record_retry(id, epoch, class.label(), &record, is_counted, after);
         match self.persist(retry).await {

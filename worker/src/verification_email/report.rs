@@ -23,6 +23,10 @@ pub(crate) fn begin() {
         "signup_mail_links_remade_total",
         "Links of owed mails whose row was deleted, made again."
     );
+    metrics::describe_counter!(
+        "signup_mail_taken_back_total",
+        "Permanent verdicts taken back, because the mail server refuses everybody."
+    );
     metrics::describe_gauge!("signup_mail_breaker_open", "1 while no tasks are taken because the mail server is down.");
     metrics::describe_gauge!("signup_mail_reachable", "1 when the last dialogue found a working mail server, else 0.");
     metrics::describe_gauge!(
@@ -47,6 +51,7 @@ pub(crate) fn begin() {
     for why in PutOff::ALL {
         metrics::counter!("signup_mail_put_off_total", "reason" => why.label()).increment(0);
     }
+    metrics::counter!("signup_mail_taken_back_total").increment(0);
     metrics::gauge!("signup_mail_breaker_open").set(0.0);
     metrics::gauge!("signup_mail_connections_allowed").set(f64::INFINITY);
     for class in Class::ALL.map(Class::label).into_iter().chain([UNKNOWN_USER]) {
@@ -97,6 +102,14 @@ pub(super) fn report(outcome: &Outcome, payload: &Payload, job: &Job, show_perso
                 "process task failed"
             );
         }
+    }
+}
+
+/// A verdict, and those of `others` before it, is the server's state and no news about mailboxes.
+pub(super) fn taken_back(others: u64) {
+    metrics::counter!("signup_mail_taken_back_total").increment(others + 1);
+    if others > 0 {
+        tracing::warn!(others, "the mail server refuses everybody; what it refused is owed again");
     }
 }
 

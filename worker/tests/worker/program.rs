@@ -151,6 +151,22 @@ async fn the_metrics_name_the_step_at_which_the_mail_server_fails() {
 }
 
 #[tokio::test]
+async fn the_admin_port_tells_what_the_mail_server_said_without_addresses() {
+    let fixture = Fixture::new().await;
+    let helo = Rule::reply(Phase::Rcpt, 504, "5.5.2 <worker>: Helo command rejected for alice1@example.com");
+    fixture.inbox.rules([helo]).expect("a good rule");
+    let mut program = Program::start(&fixture);
+    let address = program.line("listening")["admin"].as_str().expect("an address").to_owned();
+    assert!(get(&address, "/mail").ends_with("null"));
+    let created = fixture.sign_up("alice1").await;
+    fixture.client().enqueue(&task(&created)).await.expect("Redis answers");
+    program.line("process task failed");
+    let said = "\"said\":\"504 5.5.2 <\u{2026}>: Helo command rejected for \u{2026}\"";
+    let told = get(&address, "/mail");
+    assert!(told.contains("\"works\":false,\"phase\":\"rcpt\"") && told.contains(said), "{told}");
+}
+
+#[tokio::test]
 async fn a_mail_server_that_never_answers_is_not_reachable() {
     let fixture = Fixture::new().await;
     fixture.inbox.rules([Rule::new(Phase::Rcpt, Action::Hold("rcpt".into()))]).expect("a good rule");

@@ -4,6 +4,7 @@ mod invariants;
 mod lost;
 mod mailboxes;
 mod payloads;
+mod refusals;
 mod silence;
 mod time;
 mod trouble;

@@ -46,9 +46,19 @@ pub struct Report {
 pub enum Mail {
     /// The server works.
     Works,
-    /// It does not, and the dialogue ended at that step: `connect`, `greeting`, `tls`, `auth`, `mail`, ...; empty when
-    /// unknown.
-    Fails(String),
+    /// It does not.
+    Fails {
+        /// The step that ended the dialogue: `connect`, `greeting`, `tls`, `auth`, `mail`, ...; empty when unknown.
+        phase: String,
+        /// What the server said, without addresses and names, or what happened; `None` from a worker that is too old.
+        said: Option<String>,
+    },
+}
+
+/// Body of `GET /mail` of a worker.
+#[derive(Debug, Default, Deserialize)]
+struct MailReport {
+    said: Option<String>,
 }
 
 /// Asks pods on their admin ports.
@@ -80,8 +90,9 @@ impl Pods {
         let Some(address) = address(pod) else { return report };
         let get = |path: &str| self.0.get(format!("http://{address}{path}")).send();
         // All at once: requests to a pod on a lost node each run into their timeout.
-        let metrics = async || if component == Some(Component::Worker) { get("/metrics").await.ok() } else { None };
-        let (config, ready, metrics) = tokio::join!(get("/config"), get("/readyz"), metrics());
+        let of_worker = async |path| if component == Some(Component::Worker) { get(path).await.ok() } else { None };
+        let asked = (get("/config"), get("/readyz"), of_worker("/metrics"), of_worker("/mail"));
+        let (config, ready, metrics, said) = tokio::join!(asked.0, asked.1, asked.2, asked.3);
         if let Ok(response) = config
             && let Ok(config) = response.json::<Config>().await
         {
@@ -96,6 +107,9 @@ impl Pods {
         if let Some(response) = metrics {
             report.mail = mail(&response.text().await.unwrap_or_default());
         }
+        if let (Some(Mail::Fails { said, .. }), Some(response)) = (&mut report.mail, said) {
+            *said = response.json::<Option<MailReport>>().await.ok().flatten().and_then(|report| report.said);
+        }
         report
     }
 }
@@ -108,7 +122,7 @@ fn mail(metrics: &str) -> Option<Mail> {
     let phases =
         metrics.lines().filter_map(|line| line.strip_prefix("signup_mail_failing{phase=\"")?.split_once("\"} "));
     let failing = phases.into_iter().find(|(_, value)| value.trim().parse::<f64>().is_ok_and(|value| value > 0.0));
-    Some(Mail::Fails(failing.map(|(phase, _)| phase.to_owned()).unwrap_or_default()))
+    Some(Mail::Fails { phase: failing.map(|(phase, _)| phase.to_owned()).unwrap_or_default(), said: None })
 }
 
 /// Whether a pod has neither ended nor been deleted.
@@ -146,13 +160,15 @@ mod tests {
         assert_eq!(mail("signup_mail_reachable 1\nsignup_mail_failing{phase=\"tls\"} 0\n"), Some(Mail::Works));
         let failing =
             "signup_mail_reachable 0\nsignup_mail_failing{phase=\"auth\"} 0\nsignup_mail_failing{phase=\"tls\"} 1\n";
-        assert_eq!(mail(failing), Some(Mail::Fails("tls".into())));
-        assert_eq!(mail("signup_mail_reachable 0\n"), Some(Mail::Fails(String::new())), "an older worker");
+        let fails = |phase: &str| Some(Mail::Fails { phase: phase.to_owned(), said: None });
+        assert_eq!(mail(failing), fails("tls"));
+        assert_eq!(mail("signup_mail_reachable 0\n"), fails(""), "an older worker");
     }
+
     /// Answers only once it was asked for everything.
     async fn answer_all_at_once(listener: TcpListener) {
         let mut asked = Vec::new();
-        while asked.len() < 3 {
+        while asked.len() < 4 {
             let (mut stream, _) = listener.accept().await.expect("it listens");
             let mut request = [0; 1024];
             let length = stream.read(&mut request).await.expect("a request");
@@ -161,7 +177,8 @@ mod tests {
         for (mut stream, request) in asked {
             let body = match request.split(' ').nth(1) {
                 Some("/config") => "{\"hash\":\"1\"}",
-                Some("/metrics") => "signup_mail_reachable 1\n",
+                Some("/metrics") => "signup_mail_reachable 0\nsignup_mail_failing{phase=\"rcpt\"} 1\n",
+                Some("/mail") => "{\"works\":false,\"phase\":\"rcpt\",\"said\":\"550 relay not permitted\"}",
                 _ => "ok\n",
             };
             let answer =
@@ -187,7 +204,7 @@ mod tests {
             hash: Some("1".to_owned()),
             refused: None,
             ready: Some(Ok(())),
-            mail: Some(Mail::Works),
+            mail: Some(Mail::Fails { phase: "rcpt".to_owned(), said: Some("550 relay not permitted".to_owned()) }),
         };
         assert_eq!(reports, [expected]);
     }

@@ -41,7 +41,6 @@ use signup::{
 use std::sync::{Arc, atomic::AtomicBool};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span};
 
 /// Sends verification mails; one per process.
 pub struct VerificationEmail {
@@ -108,7 +107,7 @@ impl Handler for VerificationEmail {
                 return Err(TaskError::GiveUp { cause: error.to_string() });
             }
         };
-        let (Ok(outcome) | Err(outcome)) = self.settle(&job, &payload).instrument(span(&job)).await;
+        let (Ok(outcome) | Err(outcome)) = self.settle(&job, &payload).await;
         report::report(&outcome, &payload, &job, self.live.document().observability.log_personal_data);
         outcome.for_the_queue()
     }
@@ -136,11 +135,6 @@ impl VerificationEmail {
         }
         if job.cancelled.is_cancelled() { Err(Outcome::cancelled()) } else { Ok(()) }
     }
-}
-
-/// What the events of one task have in common; its id is that of the intent where the task is ours.
-fn span(job: &Job) -> Span {
-    tracing::info_span!("task", "type" = job.task.kind, task.id = job.task.id, queue = job.task.queue)
 }
 
 /// Host, process id and a random number: two processes never share it, even with the same host name and id.

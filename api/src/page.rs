@@ -103,8 +103,8 @@ fn what_is_wrong(error: &ApiError) -> &'static str {
              email."
         }
         _ => {
-            "It is whole, but no email of ours has this one: a letter of it may have changed, or a newer email replaced \
-             it. Open the newest email, and copy the link out of it."
+            "It is whole, but no email of ours has this one: a letter of it may have changed, or a newer email \
+             replaced it. Open the newest email, and copy the link out of it."
         }
     }
 }

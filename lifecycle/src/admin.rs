@@ -2,8 +2,8 @@
 //!
 //! Takes: a listener, the metrics, a readiness check, and the live configuration of a process that has one. Gives: `GET
 //! /livez` (the process serves), `GET /readyz` (it can do its own job; 503 with the reason otherwise), `GET /metrics`
-//! (Prometheus text), `GET /config` (the hash in force; 404 without a configuration), and what else the program tells, as
-//! JSON. Does not: authenticate; the port is for the kubelet, Prometheus and the operator and is never part of a
+//! (Prometheus text), `GET /config` (the hash in force; 404 without a configuration), and what else the program tells,
+//! as JSON. Does not: authenticate; the port is for the kubelet, Prometheus and the operator and is never part of a
 //! Service for users.
 
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};

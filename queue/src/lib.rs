@@ -67,7 +67,8 @@
 //! - [`Task`], [`Handler`], [`Settings`], [`RetryPolicy`], [`QueueState`], [`Error`]: the words of the interface
 //! - [`Client`] puts tasks in, [`Server`] runs them, [`Inspector`] reads, [`Connection`] is what all three share
 //! - `message` and `keys`: the wire format; `scripts`: one Lua file per transition; `broker`: runs them
-//! - `active_wait`: how a caller waits for one task to be written; `batch`: how several share a round trip
+//! - `backoff`: the time between attempts; `active_wait`: how a caller waits for one task to be written; `batch`: how
+//!   several share a round trip
 //! - `clock`: Redis' time without asking; `random`: choices that need no secrecy
 
 /// The example of the README, compiled.
@@ -76,6 +77,7 @@
 struct Readme;
 
 mod active_wait;
+mod backoff;
 mod batch;
 mod broker;
 mod client;
@@ -88,19 +90,18 @@ mod keys;
 mod message;
 mod queue_state;
 mod random;
-mod retry;
 mod scripts;
 mod server;
 mod settings;
 mod task;
 
+pub use backoff::RetryPolicy;
 pub use client::Client;
 pub use connection::Connection;
 pub use error::Error;
 pub use handler::{Handler, Job, TaskError, TimeLimit};
 pub use inspector::{Inspector, ServerInfo};
 pub use queue_state::QueueState;
-pub use retry::RetryPolicy;
 pub use server::{Server, ShutdownReport};
 pub use settings::{QueuePriority, Settings};
 pub use task::{Enqueued, Task};

@@ -1,6 +1,6 @@
 //! What can be changed of a running server. Values only; who reads the configuration validates it.
 
-use crate::retry::RetryPolicy;
+use crate::backoff::RetryPolicy;
 
 /// Settings of a [`crate::Server`]; every change takes effect at the next choice of a task.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! How long a mail waits after an attempt that failed, by the class of the failure.
 //!
-//! The formulas of the back-off themselves are the queue's (`queue/src/retry.rs`): this file chooses one of them, and
+//! The formulas of the back-off themselves are the queue's (`queue/src/backoff.rs`): this file chooses one of them, and
 //! adds the waits that do not grow.
 //!
 //! Takes: the class of the failure, the failures so far, the configured back-off, a random number. Gives: a duration.

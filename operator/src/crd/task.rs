@@ -22,7 +22,7 @@ pub struct Task {
     /// Name of the queue that the mails wait in; one of `queues`.
     #[schemars(schema_with = "forms::queue_name")]
     pub queue: String,
-    /// Age, counted from the signup, at which a mail that could not be sent is given up; 1m to 30 days (720h).
+    /// How long after its delay a mail that could not be sent is given up; 1m to 30 days (720h).
     pub deadline: TimeSpan<60, 2_592_000>,
     /// Time limit of one attempt, from its turn under `maxPerSecond`; 1s to 10m.
     pub timeout: TimeSpan<1, 600>,

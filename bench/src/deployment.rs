@@ -10,6 +10,7 @@ use pipeline::Document;
 use servers::{Postgres, Redis};
 use std::{
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -54,6 +55,21 @@ impl Deployment {
         write(folder.path(), "pipeline.yaml", &document.to_yaml()?)?;
         let programs = programs.to_owned();
         Ok(Self { inbox, redis, _postgres: postgres, database_uri, document, programs, folder })
+    }
+
+    /// Sends the mails in clear to another mail server than the inbox, for programs started from now on.
+    pub(crate) fn with_mail_server(mut self, port: u16) -> anyhow::Result<Self> {
+        let smtp = &mut self.document.mail.smtp;
+        (smtp.port, smtp.tls, smtp.ca_file) = (port, pipeline::document::SmtpTls::None, None);
+        write(self.folder.path(), "pipeline.yaml", &self.document.to_yaml()?)?;
+        Ok(self)
+    }
+
+    /// The number that a query gives.
+    pub(crate) fn number(&self, query: &str) -> anyhow::Result<f64> {
+        let output = Command::new("psql").args(["-AtXqc", query, &self.database_uri]).output()?;
+        let (printed, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        printed.trim().parse().with_context(|| format!("`{query}` gave {printed}{said}"))
     }
 
     /// Starts `api` and waits until it is ready.

@@ -28,6 +28,7 @@ pub(crate) enum Unit {
     PerSecond,
     Mebibytes,
     Percent,
+    Count,
 }
 
 /// Direction of a row.
@@ -80,6 +81,7 @@ impl Unit {
             Self::PerSecond => format!("{value:.0}/s"),
             Self::Mebibytes => format!("{value:.1} MiB"),
             Self::Percent => format!("{value:.1} %"),
+            Self::Count => format!("{value:.0}"),
         }
     }
 }

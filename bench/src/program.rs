@@ -34,6 +34,12 @@ impl Program {
         Ok(text.parse()?)
     }
 
+    /// How many lines of its log say `text`.
+    pub(crate) fn count_in_log(&self, text: &str) -> usize {
+        let log = std::fs::read_to_string(self.process.folder().join("log")).unwrap_or_default();
+        log.lines().filter(|line| line.contains(text)).count()
+    }
+
     /// Kills it without warning (SIGKILL) and waits until it is gone.
     pub(crate) fn kill(mut self) {
         self.process.end(rustix::process::Signal::KILL);

@@ -7,8 +7,10 @@ mod delayed;
 mod enqueueing;
 mod journal;
 mod latency;
+mod mail_servers;
 mod mails;
 mod memory;
+mod owed;
 mod processing;
 mod recovery;
 mod signups;
@@ -36,6 +38,8 @@ pub(crate) enum Work {
     Signups,
     /// Mails per second over STARTTLS, against one lettre connection.
     Mails,
+    /// Mails per second to real mail servers with limits, against Postfix' smtp-source.
+    MailServers,
     /// Resident memory of api and worker.
     Memory,
 }
@@ -74,6 +78,7 @@ impl Work {
             Self::Recovery => &recovery::GOALS,
             Self::Signups => &signups::GOALS,
             Self::Mails => &mails::GOALS,
+            Self::MailServers => &mail_servers::GOALS,
             Self::Memory => &memory::GOALS,
         }
     }
@@ -91,6 +96,7 @@ impl Work {
             Self::Recovery => recovery::measure(&programs.peers, &programs.folder, round).await,
             Self::Signups => signups::measure(&programs.folder).await,
             Self::Mails => mails::measure(&programs.folder, round).await,
+            Self::MailServers => mail_servers::measure(&programs.folder, round).await,
             Self::Memory => memory::measure(&programs.folder).await,
         }
     }

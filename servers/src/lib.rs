@@ -9,6 +9,7 @@
 //!
 //! - `postgres`, `redis`: one server each, with the levers tests need (stop, kill, pause, start again)
 //! - `postfix`, `exim`, `opensmtpd`: one mail server each; `mail`: what they have in common
+//! - `smtp_source`: a load generator, as a baseline
 //! - `private_root`: where these run, for their packages exclude each other and whatever mail server the machine has
 //! - `authority`: certificates, for servers with TLS
 //! - `port`: a free port, for a server that has to be told one
@@ -27,6 +28,7 @@ mod private_root;
 mod process;
 mod redis;
 mod shared;
+mod smtp_source;
 mod until;
 
 pub use authority::Authority;
@@ -39,4 +41,5 @@ pub use postgres::Postgres;
 pub use process::{Process, ServerError};
 pub use redis::Redis;
 pub use shared::{postgres, redis};
+pub use smtp_source::SmtpSource;
 pub use until::{until, until_blocking};

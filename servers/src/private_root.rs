@@ -13,7 +13,7 @@ use std::{
     net::{Ipv4Addr, TcpStream},
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::{ChildStdin, Command},
+    process::{ChildStdin, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -67,9 +67,24 @@ impl PrivateRoot {
 
     /// Runs a shell script inside that becomes the server, and waits until it greets at `port`.
     pub(crate) fn start(&mut self, script: &str, port: u16) -> Result<(), ServerError> {
-        let command = in_root(self.name, self.process.folder(), &["/bin/sh", "-ec", script]);
-        self.lifeline = self.process.spawn_with_input(command)?;
+        self.lifeline = self.process.spawn_with_input(self.command(script))?;
         self.process.wait_until(self.name, || greets(port))
+    }
+
+    /// Runs a shell script inside to its end.
+    pub(crate) fn output(&self, script: &str) -> Result<Output, ServerError> {
+        let mut command = self.command(script);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.map_err(io("start a program in a private root"))?;
+        // Kept open until the script has ended: its end would end the script.
+        let lifeline = child.stdin.take();
+        let output = child.wait_with_output().map_err(io("wait for a program in a private root"));
+        drop(lifeline);
+        output
+    }
+
+    fn command(&self, script: &str) -> Command {
+        in_root(self.name, self.process.folder(), &["/bin/sh", "-ec", script])
     }
 }
 

@@ -5,12 +5,12 @@
 //! only the worker's part is measured: lease, mail, result, acknowledgement. Does not: count anything before the first
 //! mail.
 
-use super::{Round, journal::Journal};
+use super::{Round, journal::Journal, owed};
 use crate::{
-    deployment::{Deployment, QUEUE, Variation},
+    deployment::{Deployment, Variation},
     figure::{Better, Goal, Measured, Target, Unit},
 };
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use lettre::{
     message::{Mailbox, MultiPart},
     transport::smtp::{
@@ -18,11 +18,8 @@ use lettre::{
         extension::ClientId,
     },
 };
-use queue::{Connection, Inspector};
-use signup::{EmailAddress, FullName, NewUser, Policy, State, Store, Username, verification::Keys};
 use std::{
     path::Path,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -38,8 +35,6 @@ pub(super) const GOALS: [Goal; 1] = [Goal {
 const MAILS: usize = 5000;
 /// About four seconds at 23 a second.
 const BASELINE_MAILS: usize = 100;
-/// For the relay to hand all tasks over.
-const TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(super) async fn measure(programs: &Path, round: Round) -> anyhow::Result<Vec<Measured>> {
     let deployment = Deployment::start(programs, Variation { delay: Duration::from_secs(1), concurrency: 16 })?;
@@ -55,74 +50,13 @@ pub(super) async fn measure(programs: &Path, round: Round) -> anyhow::Result<Vec
 }
 
 async fn worker(deployment: &Deployment) -> anyhow::Result<f64> {
-    let api = deployment.api().await?;
-    write_users(deployment).await?;
-    wait_until_handed_over(deployment).await?;
-    drop(api);
+    owed::owe(deployment, MAILS).await?;
     let mut journal = Journal::at_end(&deployment.journal())?;
     let worker = deployment.worker().await?;
     journal.wait_for(MAILS).await?;
     drop(worker);
-    check_recorded(deployment).await?;
+    owed::check_recorded(deployment, MAILS).await?;
     Ok(journal.per_second())
-}
-
-/// A mail sent and not recorded would be sent again: a rate reached that way would be a lie. The worker has ended, so
-/// nothing is under way.
-async fn check_recorded(deployment: &Deployment) -> anyhow::Result<()> {
-    let sent = Store::connect(&deployment.database_uri, None, 1)?.counts().await?.by_state[&State::Sent];
-    ensure!(sent == MAILS as u64, "{sent} of {MAILS} mails are recorded as sent");
-    Ok(())
-}
-
-async fn write_users(deployment: &Deployment) -> anyhow::Result<()> {
-    const CALLERS: usize = 8;
-    let store = Store::connect(&deployment.database_uri, None, CALLERS as u32)?;
-    let policy = Arc::new(Policy::from(&deployment.document));
-    let keys = Arc::new(Keys::load(&deployment.keys_dir())?);
-    let callers: Vec<_> = (0..CALLERS)
-        .map(|caller| {
-            let (store, policy, keys) = (store.clone(), Arc::clone(&policy), Arc::clone(&keys));
-            tokio::spawn(async move {
-                for number in (caller..MAILS).step_by(CALLERS) {
-                    store.create_user(&new_user(number)?, &policy, &keys).await?;
-                }
-                anyhow::Ok(())
-            })
-        })
-        .collect();
-    for caller in callers {
-        caller.await??;
-    }
-    Ok(())
-}
-
-fn new_user(number: usize) -> anyhow::Result<NewUser> {
-    Ok(NewUser {
-        username: Username::parse(&format!("user_{number}"))?,
-        full_name: FullName::parse("Bench User")?,
-        email: EmailAddress::parse(&format!("user{number}@example.com"))?,
-        // No one logs in here, so there is nothing to verify.
-        hashed_password: "none".to_owned(),
-    })
-}
-
-/// Waits until all tasks are in Redis and due.
-async fn wait_until_handed_over(deployment: &Deployment) -> anyhow::Result<()> {
-    let inspector = Inspector::new(Connection::open(&deployment.redis.uri(0), None)?);
-    let start = Instant::now();
-    loop {
-        let state = inspector.queue(QUEUE, Duration::ZERO).await?;
-        if state.pending + state.due == MAILS as u64 {
-            return Ok(());
-        }
-        ensure!(
-            start.elapsed() < TIMEOUT,
-            "the relay handed over only {} of {MAILS} tasks",
-            state.pending + state.scheduled
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }
 
 /// Sends one mail after the other over one connection, as an application that keeps lettre's connection does.

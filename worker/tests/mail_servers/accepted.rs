@@ -39,3 +39,10 @@ async fn after_signing_in_by_each_that_offers_it() {
     let Some(exim) = servers::exim(security, &[], &[]) else { return };
     is_taken_once(&signed_in(exim.port(), &authority, LOGIN.1).await, || exim.accepted()).await;
 }
+
+#[tokio::test]
+async fn by_a_postfix_that_wants_a_fully_qualified_name_at_ehlo() {
+    let parameters = ["smtpd_helo_required = yes", "smtpd_helo_restrictions = reject_non_fqdn_helo_hostname"];
+    let Some(postfix) = servers::postfix(Security::Plain, &parameters) else { return };
+    is_taken_once(&in_clear(postfix.port()).await, || postfix.accepted()).await;
+}

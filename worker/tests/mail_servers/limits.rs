@@ -6,7 +6,7 @@ use crate::{
     fixture::{Fixture, task, timing, until},
     in_clear,
 };
-use servers::Accepted;
+use servers::{Accepted, Security};
 use signup::Created;
 use worker::process::{Options, Worker};
 
@@ -40,9 +40,49 @@ async fn total(fixture: &Fixture, condition: &str) -> i64 {
 }
 
 #[tokio::test]
+async fn three_connections_at_once() {
+    let parameters = ["smtpd_client_connection_count_limit = 3"];
+    let Some(postfix) = servers::postfix(Security::Plain, &parameters) else { return };
+    let fixture = in_clear(postfix.port()).await;
+    all_at_the_first_attempt(&fixture, 100, 1, || postfix.accepted()).await;
+}
+
+#[tokio::test]
+async fn ten_connections_at_once_shared_by_four_workers() {
+    let parameters = ["smtpd_client_connection_count_limit = 10"];
+    let Some(postfix) = servers::postfix(Security::Plain, &parameters) else { return };
+    let fixture = in_clear(postfix.port()).await;
+    all_at_the_first_attempt(&fixture, 200, 4, || postfix.accepted()).await;
+}
+
+#[tokio::test]
+async fn ten_connections_of_twenty_mails_each() {
+    let options = ["smtp_accept_max_per_host = 10", "smtp_accept_max_per_connection = 20"];
+    let Some(exim) = servers::exim(Security::Plain, &options, &[]) else { return };
+    let fixture = in_clear(exim.port()).await;
+    all_at_the_first_attempt(&fixture, 100, 1, || exim.accepted()).await;
+}
+
+#[tokio::test]
+async fn twenty_mails_on_one_connection() {
+    let options = ["smtp_accept_max_per_host = 1", "smtp_accept_max_per_connection = 20"];
+    let Some(exim) = servers::exim(Security::Plain, &options, &[]) else { return };
+    let fixture = in_clear(exim.port()).await;
+    all_at_the_first_attempt(&fixture, 50, 1, || exim.accepted()).await;
+}
+
+#[tokio::test]
 async fn a_hundred_mails_in_one_session() {
     let Some(opensmtpd) = servers::opensmtpd(&[], &[]) else { return };
     let fixture = in_clear(opensmtpd.port()).await;
     fixture.edit("concurrency: 16", "concurrency: 1").await;
     all_at_the_first_attempt(&fixture, 120, 1, || opensmtpd.accepted()).await;
+}
+
+#[tokio::test]
+async fn more_slots_than_the_server_has_processes() {
+    let parameters = ["default_process_limit = 5"];
+    let Some(postfix) = servers::postfix(Security::Plain, &parameters) else { return };
+    let fixture = in_clear(postfix.port()).await;
+    all_at_the_first_attempt(&fixture, 100, 1, || postfix.accepted()).await;
 }

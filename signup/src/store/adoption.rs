@@ -7,7 +7,7 @@
 //! (simplebank, migrations 2 to 5), known by columns, types, key and names of constraints. More columns are fine where
 //! an INSERT may leave them out. Everything else belongs to an application that would be harmed.
 
-use super::{MIGRATIONS, Store, StoreError, UNDEFINED_TABLE};
+use super::{MIGRATIONS, Store, StoreError};
 use pipeline::ForeignTable;
 use sqlx::{Postgres, Row as _, Transaction};
 use std::collections::{HashMap, HashSet};
@@ -73,40 +73,36 @@ impl Store {
     /// [`StoreError::Foreign`]; [`StoreError::Database`] when it cannot be asked.
     pub(super) async fn adoptable(&self) -> Result<(), StoreError> {
         // One snapshot: what another replica commits meanwhile is seen whole or not at all.
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        if self.is_ours(&mut self.pool.begin_with(begin).await?).await? {
+        let mut snapshot = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        if is_ours(&mut snapshot).await? {
             return Ok(());
         }
-        let mut snapshot = self.pool.begin_with(begin).await?;
         let columns = columns(&mut snapshot).await?;
         let constraints = constraints(&mut snapshot).await?;
         Ok(judge(&columns, &constraints)?)
     }
+}
 
-    /// Whether the first of our migrations was applied.
-    async fn is_ours(&self, snapshot: &mut Transaction<'_, Postgres>) -> Result<bool, StoreError> {
-        let applied = sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT version, checksum FROM _sqlx_migrations")
-            .fetch_all(&mut **snapshot)
-            .await;
-        let applied = match applied {
-            Ok(applied) => applied,
-            Err(error) if error.as_database_error().is_some_and(|e| e.code().as_deref() == Some(UNDEFINED_TABLE)) => {
-                return Ok(false);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let is_known = |(version, checksum): &(i64, Vec<u8>)| {
-            MIGRATIONS.iter().any(|ours| ours.version == *version && *ours.checksum == **checksum)
-        };
-        match applied.iter().any(is_known) {
-            false if applied.is_empty() => Ok(false),
-            true => Ok(true),
-            false => {
-                let difference = "it holds migrations that are not this service's".to_owned();
-                Err(Foreign { table: ForeignTable::Migrations, difference }.into())
-            }
-        }
+/// Whether one of our migrations was applied.
+async fn is_ours(snapshot: &mut Transaction<'_, Postgres>) -> Result<bool, StoreError> {
+    let is_there = sqlx::query_scalar::<_, bool>(
+        "SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+                        WHERE nspname = current_schema() AND relname = '_sqlx_migrations')",
+    );
+    if !is_there.fetch_one(&mut **snapshot).await? {
+        return Ok(false);
     }
+    let applied = sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT version, checksum FROM _sqlx_migrations")
+        .fetch_all(&mut **snapshot)
+        .await?;
+    let is_known = |(version, checksum): &(i64, Vec<u8>)| {
+        MIGRATIONS.iter().any(|ours| ours.version == *version && *ours.checksum == **checksum)
+    };
+    if !applied.is_empty() && !applied.iter().any(is_known) {
+        let difference = "it holds migrations that are not this service's".to_owned();
+        return Err(Foreign { table: ForeignTable::Migrations, difference }.into());
+    }
+    Ok(!applied.is_empty())
 }
 
 type Columns = HashMap<String, HashMap<String, Column>>;

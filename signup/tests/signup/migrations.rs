@@ -44,8 +44,14 @@ async fn an_empty_database_is_ready_after_the_migration_only() {
 
 #[tokio::test]
 async fn four_replicas_may_migrate_at_once_and_sign_up_right_after() {
+    for seed in [SEED, ""] {
+        migrate_at_once_over(seed).await;
+    }
+}
+
+async fn migrate_at_once_over(seed: &str) {
     let fixture = Fixture::without_schema().await;
-    fixture.execute(SEED).await;
+    fixture.execute(seed).await;
     let replicas = (0..4).map(|number| {
         let store = Store::connect(&fixture.uri, None, 2).expect("a valid URI");
         let (policy, keys) = (fixture.policy.clone(), fixture.keys.clone());

@@ -187,12 +187,14 @@ async fn a_mail_that_waits_for_others_is_not_the_servers_fault() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_nobody_is_told_at_once() {
+async fn a_server_that_takes_nobody_is_down() {
     let (settings, _server) = Limited { refusal: Some("421 try later"), ..limited(0) }.start().await;
     let mailer = running();
     for _ in 0..5 {
+        assert!(!mailer.breaker().is_open());
         assert_eq!(fail(&mailer, &settings).await.class(), Class::Limited);
     }
+    assert!(mailer.breaker().is_open());
 }
 
 #[tokio::test(start_paused = true)]

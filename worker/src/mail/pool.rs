@@ -5,8 +5,10 @@
 //! one. Does not: speak to the server, test a connection with NOOP (a round trip per mail; one that died without a
 //! word shows itself at MAIL), or know what a mail is.
 
+mod line;
 mod opening;
 
+use self::line::{Line, Turn};
 use super::{capacity::Capacity, connection::Connection, reached::Reached, reply::Failure};
 use pipeline::document::Smtp;
 use std::{
@@ -32,15 +34,14 @@ pub(super) struct Pool(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Tells one waiting mail at a time that a connection was given back.
-    given_back: Notify,
-    /// Tells one waiting mail at a time that one was closed.
+    /// Tells one waiting mail at a time that a connection was closed, or may be.
     freed: Notify,
 }
 
 #[derive(Default)]
 struct State {
     idle: Vec<Idle>,
+    line: Line,
     /// Open, being opened, idle.
     permits: usize,
     /// Open or idle.
@@ -92,14 +93,19 @@ impl Pool {
     ///
     /// # Cancel safety
     ///
-    /// A dropped call leaves no connection behind but one that was being opened when another came first.
+    /// A dropped call loses no connection: what came for it goes to the next mail.
     pub(super) async fn connection(&self, settings: &Smtp, reached: &Reached) -> Result<Lent, NoConnection> {
+        if let Some(lent) = self.take(settings) {
+            return Ok(lent);
+        }
+        let receiver = self.lock().line.join(settings.clone());
+        let mut turn = Turn { receiver, pool: self, settings };
         let deadline = Instant::now() + CONNECTION_TIMEOUT;
         loop {
             let freed = self.0.freed.notified();
             let until = match self.next(settings) {
                 Next::Use(lent) => return Ok(lent),
-                Next::Open(permit) => match self.open(settings, reached, permit).await {
+                Next::Open(permit) => match self.open(&mut turn, reached, permit).await {
                     Some(result) => return result,
                     None if Instant::now() < deadline => continue,
                     None => return Err(NoConnection::Crowded),
@@ -109,7 +115,7 @@ impl Pool {
             // From here on it is not the server that is waited for, but other mails.
             reached.queue();
             tokio::select! {
-                lent = self.given_back(settings) => return Ok(lent),
+                lent = turn.come() => return Ok(lent),
                 () = freed => {}
                 () = sleep_until(until) => if until >= deadline { return Err(NoConnection::Crowded) },
             }
@@ -119,10 +125,12 @@ impl Pool {
     /// Keeps a usable connection for the next mail; closes another.
     pub(super) fn give_back(&self, lent: Lent, settings: &Smtp) {
         if lent.connection.is_usable() {
-            let idle =
-                Idle { lent: Lent { has_idled: true, ..lent }, settings: settings.clone(), since: Instant::now() };
-            self.lock().idle.push(idle);
-            self.0.given_back.notify_one();
+            let mut state = self.lock();
+            let Some(lent) = state.line.hand_on(Lent { has_idled: true, ..lent }, settings) else { return };
+            state.idle.push(Idle { lent, settings: settings.clone(), since: Instant::now() });
+            drop(state);
+            // Who waits with other settings can have it closed.
+            self.0.freed.notify_one();
         }
     }
 
@@ -192,6 +200,10 @@ impl Pool {
         if state.max.is_some_and(|max| state.permits >= max) {
             return Next::Wait(None);
         }
+        if state.permits - state.open >= state.line.len() {
+            // As many are being opened already as mails wait: one of those is for this mail.
+            return Next::Wait(None);
+        }
         match state.capacity.opens_at(state.permits, now) {
             Some(at) if at <= now => {
                 state.permits += 1;
@@ -212,15 +224,6 @@ impl Pool {
             // Others are dropped here, out of the lock, which the end of a permit takes too.
             if opened_with == *settings && since.elapsed() < limit && lent.connection.is_silent() {
                 return Some(lent);
-            }
-        }
-    }
-
-    async fn given_back(&self, settings: &Smtp) -> Lent {
-        loop {
-            self.0.given_back.notified().await;
-            if let Some(lent) = self.take(settings) {
-                return lent;
             }
         }
     }

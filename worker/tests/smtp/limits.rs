@@ -14,6 +14,8 @@ struct Limited {
     connections: usize,
     /// Mails on one connection.
     mails: usize,
+    /// How long it takes to greet; the first connection is greeted at once.
+    greets_after: Duration,
     /// How long a connection counts after its end.
     lingers: Duration,
     /// What it says to one too many; `None`: nothing at all.
@@ -45,7 +47,9 @@ impl Limited {
                 return;
             }
         }
-        self.most.fetch_max(self.open.load(SeqCst), SeqCst);
+        if self.most.fetch_max(self.open.load(SeqCst), SeqCst) > 0 {
+            tokio::time::sleep(self.greets_after).await;
+        }
         self.serve(&mut session).await;
         drop(session);
         tokio::time::sleep(self.lingers).await;
@@ -129,6 +133,16 @@ async fn mails_whose_connection_is_not_greeted_go_over_those_that_are() {
     // Their patience with a greeting is as long as this test's.
     send_all(&running(), &settings, 300).await;
     assert_eq!(server.accepted.load(SeqCst), 300);
+}
+
+#[tokio::test]
+async fn no_more_connections_are_opened_than_mails_wait() {
+    // Each greeting takes far longer than a mail, which goes over the first connection that is there.
+    let (settings, server) = Limited { greets_after: Duration::from_millis(300), ..limited(1_000) }.start().await;
+    send_all(&running(), &settings, 1_000).await;
+    let most = server.most.load(SeqCst);
+    // One that was just given to a mail is counted beside it for a moment.
+    assert!(most <= 20, "{most} connections for 16 mails at a time");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use super::{
         reply::{Cause, Failure, Phase},
     },
     Lent, NoConnection, Permit, Pool,
+    line::Turn,
 };
 use pipeline::document::Smtp;
 use std::{sync::Arc, time::Duration};
@@ -26,21 +27,22 @@ const GETS_THROUGH: Duration = Duration::from_secs(10);
 const OTHERS_TURN: Duration = Duration::from_secs(60);
 
 impl Pool {
-    /// Opens a connection, unless one is given back first; then the one that is being opened is for another mail.
+    /// Opens a connection, unless it is the mail's turn for another first; then the one that is being opened is for another mail.
     /// `None`: the server takes no more now.
     pub(super) async fn open(
         &self,
-        settings: &Smtp,
+        turn: &mut Turn<'_>,
         reached: &Reached,
         permit: Permit,
     ) -> Option<Result<Lent, NoConnection>> {
+        let settings = turn.settings;
         let step = Arc::new(Reached::default());
         reached.follow(Arc::clone(&step));
         let mut opening = Box::pin(Connection::open(settings.clone(), Arc::clone(&step)));
         loop {
             tokio::select! {
                 opened = &mut opening => return self.conclude(opened, permit),
-                lent = self.given_back(settings) => {
+                lent = turn.come() => {
                     tokio::spawn(self.clone().open_for_others(opening, settings.clone(), permit));
                     return Some(Ok(lent));
                 }

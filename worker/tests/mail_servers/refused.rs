@@ -114,3 +114,19 @@ async fn greylisting_costs_one_attempt_and_a_minute() {
     assert_eq!(fixture.run(&created).await, Ok(()));
     each_is_taken_once(&fixture, &[created], || exim.accepted()).await;
 }
+
+#[tokio::test]
+async fn a_server_that_calls_every_address_invalid_is_found_out_at_the_third_domain() {
+    let Some(opensmtpd) = servers::opensmtpd(&[], &[]) else { return };
+    let fixture = in_clear(opensmtpd.port()).await;
+    let mut all = Vec::new();
+    for (username, domain) in [("alice1", "example.org"), ("bob1", "example.net"), ("carol1", "example.edu")] {
+        let created = sign_up_at(&fixture, username, domain).await;
+        fixture.run(&created).await.expect_err("it is refused");
+        all.push(created.intent.id);
+        let state = if all.len() < 3 { "refused" } else { "waiting" };
+        for id in &all {
+            assert_eq!(fixture.value("state", *id).await, state, "after {domain}: {}", opensmtpd.log());
+        }
+    }
+}

@@ -150,29 +150,56 @@ async fn an_older_mail_is_not_taken_back_when_the_user_asked_for_another_one() {
     assert_eq!(fixture.state(older).await, State::Refused);
 }
 
+/// Another worker's refusals, not committed yet.
+const UNCOMMITTED: &str = "
+BEGIN;
+SELECT pg_advisory_xact_lock(x'7265667573616c73'::bigint);
+UPDATE email_intents SET state = 'refused', lease_owner = NULL, lease_until = NULL WHERE username LIKE 'other%';
+INSERT INTO refusals SELECT id, false FROM email_intents WHERE username LIKE 'other%'";
+
 #[tokio::test]
 async fn workers_that_are_refused_at_once_see_each_other() {
     let fixture = Fixture::new().await;
-    let mut leases = Vec::new();
-    for number in 1..=6 {
-        leases.push(fixture.leased_at(&format!("user{number}"), &format!("d{number}.example")).await);
+    fixture.leased_at("other1", "one.example").await;
+    fixture.leased_at("other2", "two.example").await;
+    let leased = fixture.leased_at("alice", "three.example").await;
+    let mut other = fixture.sql.acquire().await.expect("a connection");
+    sqlx::raw_sql(UNCOMMITTED).execute(&mut *other).await.expect("refused");
+    let (store, id, epoch) = (fixture.store.clone(), leased.intent.id, leased.epoch);
+    let refusing = tokio::spawn(async move {
+        store.record_refused(id, epoch, "permanent", "550 no", Ground::Words, HOUR).await.expect("recorded")
+    });
+    let waits =
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory')";
+    while !refusing.is_finished() {
+        if sqlx::query_scalar::<_, bool>(waits).fetch_one(&fixture.sql).await.expect("asked") {
+            break;
+        }
     }
-    refuse_at_once(&fixture, &leases).await;
-    for leased in leases {
-        assert_eq!(fixture.state(leased.intent.id).await, State::Waiting);
-    }
+    sqlx::raw_sql("COMMIT").execute(&mut *other).await.expect("committed");
+    assert_eq!(refusing.await.expect("no panic"), RefusalOutcome::TakenBack { others: 2 });
 }
 
-/// Records that all are refused, each from a task of its own.
-async fn refuse_at_once(fixture: &Fixture, leases: &[Leased]) {
-    let mut tasks = tokio::task::JoinSet::new();
-    for leased in leases {
-        let (store, id, epoch) = (fixture.store.clone(), leased.intent.id, leased.epoch);
-        tasks.spawn(async move { store.record_refused(id, epoch, "permanent", "550 no", Ground::Words, HOUR).await });
-    }
-    while let Some(recorded) = tasks.join_next().await {
-        recorded.expect("no panic").expect("recorded");
-    }
+/// As many refusals as are remembered, of three domains, of users that are gone.
+const REMEMBERED: &str = "
+WITH refused AS (
+    INSERT INTO email_intents (id, kind, email, generation, state, delay, run_at, queue, max_retries, deadline, timeout,
+                               public_url, link_ttl, message_id, key_id)
+    SELECT gen_random_uuid(), 'x', 'user@d' || number % 3 || '.example', 1, 'refused', '0', now(), 'critical', 1, now(),
+           '1 second', '', '1 hour', '', ''
+    FROM generate_series(1, 1000) AS number
+    RETURNING id
+)
+INSERT INTO refusals SELECT id, false FROM refused";
+
+#[tokio::test]
+async fn what_is_remembered_is_bounded_and_the_verdict_after_it_is_taken_back_all_the_same() {
+    let fixture = Fixture::new().await;
+    fixture.execute(REMEMBERED).await;
+    let (id, outcome) = fixture.refuse("alice", "four.example", Ground::Words).await;
+    assert_eq!((outcome, fixture.state(id).await), (RefusalOutcome::TakenBack { others: 0 }, State::Waiting));
+    let remembered = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM refusals").fetch_one(&fixture.sql).await;
+    assert_eq!(remembered.expect("asked"), 1000);
 }
 
 #[tokio::test]

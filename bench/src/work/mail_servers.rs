@@ -2,8 +2,8 @@
 //! `smtp-source`, Postfix' own load generator, with as many connections as the server takes.
 //!
 //! Mails are owed and their tasks in Redis before the worker starts; the rate runs from the first record of a mail that
-//! was sent to the last, what the worker learns about the server included. Does not: count a mail twice, nor hide what a
-//! limit cost: openings of the circuit breaker and second attempts are rows of their own.
+//! was sent to the last, what the worker learns about the server included. Does not: count a mail twice, nor hide what
+//! a limit cost: openings of the circuit breaker and second attempts are rows of their own.
 
 mod case;
 mod distance;

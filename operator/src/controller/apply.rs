@@ -14,7 +14,7 @@
 //! | [`DESIRED`]: annotation, hash of all that is desired | a removed setting, although all that is desired is there |
 //! | [`drift::holds`]: every desired field is there | a foreign change; what others added stays |
 //! | resource version of our last write | values that the API server respells (`1000m`, `1`): no write |
-//! | [`MAX_WATCH_LAG`] since our last write | a watch that shows the object before it: no write |
+//! | `MAX_WATCH_LAG` since our last write | a watch that shows the object before it: no write |
 
 pub mod drift;
 mod failure;

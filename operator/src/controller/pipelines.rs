@@ -7,10 +7,8 @@
 use super::reconcile::PipelineState;
 use crate::crd::SignupPipeline;
 use kube::ResourceExt;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{collections::HashMap, sync::Arc};
 
 /// All pipelines, by uid.
 #[derive(Default)]
@@ -33,7 +31,7 @@ struct Database {
 
 impl Pipelines {
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// The state of a pipeline, kept from now on.

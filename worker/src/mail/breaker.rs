@@ -10,7 +10,8 @@
 //!                                  +-------fails----------+
 //! ```
 
-use std::{sync::Mutex, time::Duration};
+use parking_lot::Mutex;
+use std::time::Duration;
 use tokio::{sync::watch, time::Instant};
 
 /// Failures in a row that open the breaker.
@@ -119,9 +120,8 @@ impl Breaker {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // The state is Copy and replaced whole, so a panic elsewhere cannot leave it half-written.
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.state.lock()
     }
 }
 

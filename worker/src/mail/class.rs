@@ -5,7 +5,7 @@
 //!
 //! The step alone does not tell whose fault a refusal is: Postfix by default complains about HELO and sender at RCPT,
 //! and filters complain about us at the final dot. So a mail is given up only on evidence about its mailbox;
-//! [`evidence`] finds out what a reply speaks of, and the first row that fits says what follows:
+//! `evidence` finds out what a reply speaks of, and the first row that fits says what follows:
 //!
 //! | where | what | class |
 //! |---|---|---|
@@ -35,12 +35,12 @@
 
 pub(super) mod evidence;
 
-use super::reply::{Cause, Phase};
+use super::reply::{Cause, Failure, Phase};
 use evidence::{About, about};
 use std::time::Duration;
 
 /// Shortest wait after a "try again later": greylisting servers reject what comes back sooner (RFC 6647 section 5).
-const SHORTEST_TRANSIENT_WAIT: Duration = Duration::from_secs(60);
+const MIN_TRANSIENT_WAIT: Duration = Duration::from_secs(60);
 
 /// What happened to the mail, in the words that PostgreSQL, logs and metrics use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,13 +98,30 @@ impl Class {
     /// Lower bound of the wait before the next attempt.
     pub fn shortest_wait(self) -> Duration {
         match self {
-            Self::Transient | Self::Unknown => SHORTEST_TRANSIENT_WAIT,
+            Self::Transient | Self::Unknown => MIN_TRANSIENT_WAIT,
             Self::RelayDown | Self::Limited | Self::Misconfigured | Self::Permanent | Self::Internal => Duration::ZERO,
         }
     }
 }
 
-pub(super) fn class(phase: Phase, cause: &Cause) -> Class {
+impl Failure {
+    /// What the failure means for the mail (design: the table of classes).
+    pub fn class(&self) -> Class {
+        class(self.phase, &self.cause)
+    }
+
+    /// True: a permanent verdict with a code of its own for the mailbox.
+    pub fn names_the_mailbox(&self) -> bool {
+        matches!(&self.cause, Cause::Reply(reply) if about(reply) == About::Mailbox)
+    }
+
+    /// True: the server said in so many words that it takes no more from us now.
+    pub(super) fn speaks_of_a_limit(&self) -> bool {
+        matches!(&self.cause, Cause::Reply(reply) if about(reply) == About::Limit)
+    }
+}
+
+fn class(phase: Phase, cause: &Cause) -> Class {
     match cause {
         Cause::Reply(reply) => class_of_reply(phase, reply.code, about(reply)),
         Cause::Unusable(_) => class_of_our_stop(phase),

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 const LIMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the message could not be handed over.
+#[expect(clippy::large_enum_variant, reason = "one a mail, taken apart at once: a box would be an allocation a mail")]
 pub(super) enum Unprepared {
     /// There is no connection for it.
     Crowded,

@@ -4,15 +4,16 @@
 //! spaced and in the order of asking, or no turn at all to a mail that would wait too long. Does not: wait, or
 //! coordinate processes; `mail.smtp.maxPerSecond` is per worker process.
 
-use std::{sync::Mutex, time::Duration};
+use parking_lot::Mutex;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Enough mails ahead to keep the pace.
-const LONGEST_WAIT: Duration = Duration::from_secs(3);
+const MAX_WAIT: Duration = Duration::from_secs(3);
 
 /// How long a task may keep its slot for its turn: never most of its own time. A timeout of zero is none.
 pub(crate) fn longest_wait(timeout: Duration) -> Duration {
-    if timeout.is_zero() { LONGEST_WAIT } else { LONGEST_WAIT.min(timeout / 2) }
+    if timeout.is_zero() { MAX_WAIT } else { MAX_WAIT.min(timeout / 2) }
 }
 
 /// Hands out evenly spaced starting times.
@@ -30,7 +31,7 @@ impl Pace {
     /// turn then.
     pub(crate) fn turn(&self, max_per_second: u32, patience: Duration, now: Instant) -> Result<Instant, Duration> {
         let gap = Duration::from_secs(1) / max_per_second.max(1);
-        let mut next = self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut next = self.next.lock();
         let turn = next.map_or(now, |next| next.max(now));
         let wait = turn - now;
         if wait > patience.max(gap) {

@@ -10,9 +10,10 @@ mod opening;
 
 use self::line::{Line, Turn};
 use super::{capacity::Capacity, connection::Connection, reached::Reached, reply::Failure};
+use parking_lot::{Mutex, MutexGuard};
 use pipeline::document::Smtp;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 use tokio::{
@@ -81,6 +82,7 @@ pub(super) enum NoConnection {
 }
 
 /// What a mail does next for a connection.
+#[expect(clippy::large_enum_variant, reason = "one a mail, taken apart at once: a box would be an allocation a mail")]
 enum Next {
     Use(Lent),
     Open(Permit),
@@ -229,8 +231,7 @@ impl Pool {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Counts and lists change whole; whatever panics elsewhere leaves them in order.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 }
 

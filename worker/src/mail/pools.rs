@@ -5,11 +5,9 @@
 //! that are. Does not: lend any itself.
 
 use super::pool::Pool;
+use parking_lot::{Mutex, MutexGuard};
 use pipeline::document::Smtp;
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// How often idle connections are looked at, and what was learnt is told.
@@ -87,7 +85,6 @@ impl Pools {
     }
 
     fn lock(&self) -> MutexGuard<'_, Current> {
-        // Replaced whole or changed in one field.
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        self.current.lock()
     }
 }

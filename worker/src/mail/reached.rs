@@ -4,7 +4,8 @@
 //! it.
 
 use super::reply::Phase;
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 #[derive(Debug, Default)]
 enum Where {
@@ -25,7 +26,7 @@ pub(super) struct Reached(Mutex<Where>);
 impl Reached {
     /// `None`: nothing is asked of the server now.
     pub(super) fn step(&self) -> Option<Phase> {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.0.lock() {
             Where::Nowhere | Where::Queue => None,
             Where::Step(step) => Some(*step),
             Where::Opening(opening) => opening.step(),
@@ -34,7 +35,7 @@ impl Reached {
 
     /// True: the mail waits for a connection that others use.
     pub(super) fn is_queued(&self) -> bool {
-        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Where::Queue)
+        matches!(*self.0.lock(), Where::Queue)
     }
 
     /// Notes that the dialogue is at this step from now on.
@@ -54,6 +55,6 @@ impl Reached {
     }
 
     fn set(&self, place: Where) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = place;
+        *self.0.lock() = place;
     }
 }

@@ -4,17 +4,11 @@
 //! `Display` is safe for logs: code and enhanced status code only, because reply texts repeat addresses.
 //! Does not: decide what a failure means (that is `class`).
 
-use super::{
-    class::{
-        Class, class,
-        evidence::{About, about},
-    },
-    masked::masked,
-};
+use super::masked::masked;
 use std::fmt;
 
 /// Longest reply kept, in bytes; chosen to hold two or three lines of any real server.
-const LONGEST_REPLY: usize = 500;
+const MAX_REPLY_BYTES: usize = 500;
 
 /// A step of the dialogue; replies mean different things at different steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,19 +135,9 @@ impl Failure {
         self.code().is_some_and(|code| code != 421)
     }
 
-    /// What the failure means for the mail (design: the table of classes).
-    pub fn class(&self) -> Class {
-        class(self.phase, &self.cause)
-    }
-
     /// True: what follows concerns this mail alone, whose connection was in order.
     pub fn is_about_the_mail(&self) -> bool {
         matches!(self.phase, Phase::Rcpt | Phase::Data | Phase::Dot)
-    }
-
-    /// True: a permanent verdict with a code of its own for the mailbox.
-    pub fn names_the_mailbox(&self) -> bool {
-        matches!(&self.cause, Cause::Reply(reply) if about(reply) == About::Mailbox)
     }
 
     /// Everything that may be shown: the server's text without addresses and without these names.
@@ -162,11 +146,6 @@ impl Failure {
             Cause::Reply(reply) => format!("{} {}", reply.code, masked(&reply.text, names)).trim_end().to_owned(),
             Cause::Lost | Cause::TimedOut | Cause::Unusable(_) => self.to_string(),
         }
-    }
-
-    /// True: the server said in so many words that it takes no more from us now.
-    pub(super) fn speaks_of_a_limit(&self) -> bool {
-        matches!(&self.cause, Cause::Reply(reply) if about(reply) == About::Limit)
     }
 
     /// Everything known, in one line, to be kept in PostgreSQL; not for logs, the reply may hold addresses.
@@ -196,9 +175,9 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len().min(LONGEST_REPLY));
+    let mut line = String::with_capacity(text.len().min(MAX_REPLY_BYTES));
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
-        if line.len() + word.len() + 1 > LONGEST_REPLY {
+        if line.len() + word.len() + 1 > MAX_REPLY_BYTES {
             break;
         }
         if !line.is_empty() {
@@ -239,7 +218,7 @@ mod tests {
 
     #[test]
     fn replies_of_any_length_are_cut() {
-        assert!(Reply::new(550, &"word ".repeat(10_000)).for_the_record().len() <= LONGEST_REPLY + 4);
+        assert!(Reply::new(550, &"word ".repeat(10_000)).for_the_record().len() <= MAX_REPLY_BYTES + 4);
         assert_eq!(Reply::new(550, &"x".repeat(10_000)).for_the_record(), "550 ");
     }
 }

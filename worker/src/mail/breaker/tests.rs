@@ -106,7 +106,7 @@ impl Subscriber for Listener {
 
     fn event(&self, _: &Event<'_>) {
         self.announced.fetch_add(1, Ordering::Relaxed);
-        self.overtakable.fetch_add(usize::from(self.breaker.state.try_lock().is_ok()), Ordering::Relaxed);
+        self.overtakable.fetch_add(usize::from(self.breaker.state.try_lock().is_some()), Ordering::Relaxed);
     }
 
     fn enter(&self, _: &span::Id) {}

@@ -1,7 +1,7 @@
 //! The line of mails that wait for a connection that another mail gives back.
 //!
-//! Takes: mails, in their order. Gives: a connection to the first one whose settings it was opened with. Does not: let a
-//! connection be lost with a mail that does not wait any more: it goes to the next.
+//! Takes: mails, in their order. Gives: a connection to the first one whose settings it was opened with. Does not: let
+//! a connection be lost with a mail that does not wait any more: it goes to the next.
 
 use super::{Lent, Pool};
 use pipeline::document::Smtp;

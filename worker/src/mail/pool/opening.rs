@@ -27,8 +27,8 @@ const GETS_THROUGH: Duration = Duration::from_secs(10);
 const OTHERS_TURN: Duration = Duration::from_secs(60);
 
 impl Pool {
-    /// Opens a connection, unless it is the mail's turn for another first; then the one that is being opened is for another mail.
-    /// `None`: the server takes no more now.
+    /// Opens a connection, unless it is the mail's turn for another first; then the one that is being opened is for
+    /// another mail. `None`: the server takes no more now.
     pub(super) async fn open(
         &self,
         turn: &mut Turn<'_>,

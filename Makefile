@@ -14,27 +14,27 @@ run: ## Run the whole pipeline on this machine (PIPELINE=file): sign up by HTTP,
 	cargo build -p api -p worker -p operator -p inbox
 	@exec target/debug/operator local -f $(PIPELINE)
 
-quick: ## Format, lint and unit-test what changed since the upstream branch (SINCE=rev); no server, Go, Helm: under 2 minutes warm
+quick: ## Format, lint and unit-test what changed since the upstream branch (SINCE=rev); no server, Go, Helm: meant for under 2 minutes warm
 	@scripts/setup.sh quick
 	@scripts/quick.py $(if $(SINCE),--since $(SINCE))
 
-test: ## Run every test, on real PostgreSQL, Redis, mail servers, asynq's Go library and a Kubernetes API server (20 minutes)
+test: ## Run every test, on real PostgreSQL, Redis, mail servers, asynq's Go library and a Kubernetes API server (15 minutes and more)
 	@scripts/setup.sh test
 	@tests/cluster/build.sh etcd kube-apiserver kubectl helm
 	cargo test --workspace --no-fail-fast --features operator/apiserver-tests
 	@charts/test.sh
 
-lecture: ## Perform the four runs of the lecture about task delay, and print what happens (2 minutes)
+lecture: ## Perform the four runs of the lecture about task delay, and print what happens
 	@scripts/setup.sh run
 	cargo build -p api -p worker
 	@cargo test --quiet -p pipeline-tests --test lecture -- --nocapture
 
-test-charts: ## Test the charts: renders, refusals, and a real API server (no cluster needed; 4 minutes)
+test-charts: ## Test the charts: renders, refusals, and a real API server (no cluster needed)
 	@scripts/setup.sh test
 	cargo build -p operator
 	@charts/test.sh
 
-check: ## Check format, lints, dependencies, documentation, and that what is generated is current (5 minutes; Helm is built last)
+check: ## Check format, lints, dependencies, documentation, and that what is generated is current (minutes; Helm is built last)
 	cargo fmt --all --check
 	@scripts/setup.sh check
 	scripts/house.py --check
@@ -50,13 +50,13 @@ bench: ## Measure everything against its baselines (ROUNDS=5, ONLY=latency,signu
 	cargo build --release -p api -p worker -p inbox -p pipeline-bench
 	@exec target/release/bench --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
-image: ## Build the image that your cluster pulls (TAG=signup:0.1.0) into target/image.tar (8 minutes)
+image: ## Build the image that your cluster pulls (TAG=signup:0.1.0) into target/image.tar
 	@scripts/setup.sh image
 	@scripts/programs.sh target/image
 	@scripts/image.sh target/image $(or $(TAG),signup:0.1.0) target/image.tar
 	@ls -lh target/image.tar
 
-cluster: ## Bring up a real single-node Kubernetes here (as root) with a pipeline in it, and print how to sign up (2 minutes; the first time 15)
+cluster: ## Bring up a real single-node Kubernetes here (as root) with a pipeline in it, and print how to sign up (1 to 2 minutes; the first time also 13 to build Kubernetes)
 	@tests/cluster/up.sh
 	@tests/cluster/deploy.sh
 
@@ -66,10 +66,10 @@ cluster-down: ## Take that Kubernetes away without a trace (seconds)
 test-cluster: ## Test all of it on that Kubernetes, from its start to its end (as root; ONLY=thread: two minutes instead of twenty)
 	@ONLY=$(ONLY) tests/cluster/test.sh
 
-generate: ## Write again what is generated from code (the CRD, what the charts take from it; 3 minutes)
+generate: ## Write again what is generated from code (the CRD, what the charts take from it)
 	UPDATE_GOLDEN=1 cargo test -p operator
 	tests/cluster/build.sh helm
 	charts/generate.sh
 
-setup: ## Install what the tests need (2 minutes)
+setup: ## Install what the tests need
 	@scripts/setup.sh test

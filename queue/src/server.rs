@@ -141,7 +141,7 @@ impl Server {
         if tokio::time::timeout_at(written_by, &mut settler).await.is_err() {
             tracing::warn!(
                 left = self.shared.running.len(),
-                "settlements not written before the end, their tasks will be recovered"
+                "results not written before the end, their tasks will be recovered"
             );
             settler.abort();
         }

@@ -190,7 +190,7 @@ fn note(shared: &Shared, settlement: &Settlement, settled: Settled) {
             tracing::warn!(
                 task.id = taken.id,
                 queue.name = queue.keys.name,
-                "settlement not written, the lease is no longer ours"
+                "result not written, the lease is no longer ours"
             );
         }
     }
@@ -198,7 +198,7 @@ fn note(shared: &Shared, settlement: &Settlement, settled: Settled) {
 
 /// Decides which settlements are tried again after an error.
 fn keep(shared: &Shared, mut settlements: Vec<Settlement>, error: &Error) -> Vec<Settlement> {
-    shared.log_failure("failed to write settlements, trying again", error);
+    shared.log_failure("failed to write results, trying again", error);
     if !error.needs_repair() {
         return settlements;
     }
@@ -207,7 +207,7 @@ fn keep(shared: &Shared, mut settlements: Vec<Settlement>, error: &Error) -> Vec
         let kept = now.duration_since(*settlement.refused_since.get_or_insert(now)) < REFUSED_MAX_AGE;
         if !kept {
             let Held { number, queue, taken, .. } = &*settlement.held;
-            tracing::error!(task.id = taken.id, queue.name = queue.keys.name, "settlement given up, Redis refuses it");
+            tracing::error!(task.id = taken.id, queue.name = queue.keys.name, "result given up, Redis refuses it");
             shared.running.remove([*number]);
         }
         kept

@@ -63,10 +63,10 @@ async fn a_third_of_the_recipients_greylisted_get_their_mail_later_and_the_other
 #[tokio::test]
 async fn a_mail_refused_for_good_at_rcpt_or_at_the_dot_is_tried_once_and_the_reply_is_kept() {
     let pipeline = Pipeline::start(Options::new()).await;
-    let (unknown, spam) = (Recipient::Fraction(3), Recipient::Fraction(4));
+    let (unknown, gone) = (Recipient::Fraction(3), Recipient::Fraction(4));
     let rules = [
         Rule::reply(Phase::Rcpt, 550, "5.1.1 no such user").to(unknown.clone()),
-        Rule::reply(Phase::Dot, 554, "5.7.1 looks like spam").to(spam.clone()),
+        Rule::reply(Phase::Dot, 550, "5.1.1 the mailbox is gone").to(gone.clone()),
     ];
     pipeline.inbox.rules(rules).expect("rules");
     pipeline.sign_up(30, 4).await;
@@ -79,7 +79,7 @@ async fn a_mail_refused_for_good_at_rcpt_or_at_the_dot_is_tried_once_and_the_rep
         let intent = row.intent.as_ref().expect("an intent");
         let reply = match () {
             () if unknown.matches(&row.email) => "no such user",
-            () if spam.matches(&row.email) => "looks like spam",
+            () if gone.matches(&row.email) => "the mailbox is gone",
             () => {
                 assert_eq!(intent.state, "sent", "{row:?}");
                 continue;

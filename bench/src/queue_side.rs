@@ -9,7 +9,7 @@ mod process;
 mod wait;
 
 use anyhow::Context;
-use queue::{Connection, QueuePriority, RetryPolicy, Server, Settings};
+use queue::{Connection, QueuePriority, Server, Settings};
 use serde::Serialize;
 use std::time::Duration;
 use tokio::{
@@ -98,8 +98,7 @@ struct Started {
 fn start(connection: Connection, queues: &[Weighted], concurrency: usize, handler: impl queue::Handler) -> Started {
     let queues =
         queues.iter().map(|queue| QueuePriority { name: queue.name.clone(), priority: queue.weight, paused: false });
-    let settings =
-        Settings { queues: queues.collect(), strict_priority: false, concurrency, retry: RetryPolicy::default() };
+    let settings = Settings { queues: queues.collect(), concurrency, ..Settings::default() };
     let sender = watch::Sender::new(settings);
     let server = Server::start(connection, sender.subscribe(), Duration::from_secs(1), handler);
     Started { server, _settings: sender }

@@ -5,7 +5,7 @@
 //! seconds between the first and the last. Use an empty database.
 
 use jiff::Timestamp;
-use queue::{Client, Connection, Error, Handler, Job, QueuePriority, RetryPolicy, Server, Settings, Task, TaskError};
+use queue::{Client, Connection, Error, Handler, Job, QueuePriority, Server, Settings, Task, TaskError};
 use std::{
     process::ExitCode,
     sync::atomic::{AtomicUsize, Ordering},
@@ -159,7 +159,7 @@ fn settings(queues: usize, concurrency: usize) -> Settings {
         priority,
         paused: false,
     });
-    Settings { queues: queues.collect(), strict_priority: false, concurrency, retry: RetryPolicy::default() }
+    Settings { queues: queues.collect(), concurrency, ..Settings::default() }
 }
 
 fn rate(tasks: usize, begun: Instant) -> f64 {

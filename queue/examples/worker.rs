@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p queue --example worker -- redis://127.0.0.1:6379/0`; the example `enqueue` gives it something to do.
 
-use queue::{Connection, Handler, Job, QueuePriority, RetryPolicy, Server, Settings, TaskError};
+use queue::{Connection, Handler, Job, QueuePriority, Server, Settings, TaskError};
 use std::{error::Error, time::Duration};
 use tokio::sync::watch;
 
@@ -22,9 +22,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let uri = std::env::args().nth(1).ok_or("usage: worker REDIS_URI")?;
     let settings = Settings {
         queues: vec![QueuePriority { name: "default".to_owned(), priority: 1, paused: false }],
-        strict_priority: false,
         concurrency: 4,
-        retry: RetryPolicy::default(),
+        ..Settings::default()
     };
     // Whatever is sent here later takes effect at once.
     let (_settings, live) = watch::channel(settings);

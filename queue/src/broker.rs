@@ -13,7 +13,7 @@ use crate::{connection::Connection, error::Error, scripts::Script};
 use redis::{Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, ServerErrorKind, ToRedisArgs, Value};
 use std::ops::Deref;
 
-pub(crate) use consume::{Dequeue, LEASE, Lease, MAX_TASKS_PER_DEQUEUE, Taken};
+pub(crate) use consume::{Dequeue, Dequeued, LEASE, Lease, MAX_TASKS_PER_DEQUEUE, Taken};
 pub(crate) use maintain::Expired;
 pub(crate) use settle::{Guard, NextAttempt, Settled};
 

@@ -2,7 +2,7 @@
 //! share one Redis. Does not know what the tasks are about.
 //!
 //! ```
-//! use queue::{Client, Connection, Handler, Job, QueuePriority, RetryPolicy, Server, Settings, Task, TaskError};
+//! use queue::{Client, Connection, Handler, Job, QueuePriority, Server, Settings, Task, TaskError};
 //! use std::time::Duration;
 //! use tokio::sync::{mpsc, watch};
 //!
@@ -23,7 +23,7 @@
 //! client.enqueue(&Task::new("mail:send", r#"{"user":1}"#)).await?;
 //!
 //! let queues = vec![QueuePriority { name: "default".to_owned(), priority: 1, paused: false }];
-//! let settings = Settings { queues, strict_priority: false, concurrency: 10, retry: RetryPolicy::default() };
+//! let settings = Settings { queues, concurrency: 10, ..Settings::default() };
 //! let (_settings, live) = watch::channel(settings);
 //! let (sender, mut kinds) = mpsc::unbounded_channel();
 //! let server = Server::start(connection, live, Duration::from_secs(5), Forward(sender));
@@ -49,6 +49,7 @@
 //!   lose.
 //! - Only the holder of a task's lease can end, extend or hand back the attempt: every write-back carries a fencing
 //!   token.
+//! - A task with a payload over a limit is archived without being read, and holds up no other.
 //! - Every script is one atomic transition, may be repeated, and ends what it began also when Redis is out of memory.
 //! - No task starts before its time by the Redis clock, to the millisecond (a Go worker beside ours: to the second).
 //!
@@ -103,5 +104,5 @@ pub use handler::{Handler, Job, TaskError, TimeLimit};
 pub use inspector::{Inspector, ServerInfo};
 pub use queue_state::QueueState;
 pub use server::{Server, ShutdownReport};
-pub use settings::{QueuePriority, Settings};
+pub use settings::{MAX_PAYLOAD_BYTES, QueuePriority, Settings};
 pub use task::{Enqueued, Task};

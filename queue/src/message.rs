@@ -80,6 +80,10 @@ impl Stored {
         self.known.retried >= self.known.retry
     }
 
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.known.payload.len()
+    }
+
     pub(crate) fn retried(&self) -> u32 {
         u32::try_from(self.known.retried).unwrap_or(0)
     }

@@ -32,6 +32,7 @@ pub(crate) fn settings(document: &Document, allowance: Allowance, connections: O
             Allowance::Nothing => 0,
         },
         retry: retry_wait::policy(&document.task.backoff),
+        max_payload_bytes: queue::MAX_PAYLOAD_BYTES,
     }
 }
 

@@ -1,7 +1,11 @@
 //! What happens to tasks without a worker's doing: forward, list expired leases, repair, delete after the retention;
 //! and a server's own entry in Redis.
 
-use super::{Broker, Call, parse};
+use super::{
+    Broker, Call,
+    consume::{BYTES_PER_REPLY, longest_message, message_or_length},
+    parse,
+};
 use crate::{
     clock::Now,
     error::Error,
@@ -37,7 +41,10 @@ pub(crate) struct Expired {
     pub(crate) id: String,
     /// Unix time, seconds.
     pub(crate) expiry: i64,
+    /// Empty when it was not read.
     pub(crate) message: Vec<u8>,
+    /// Length of a message that is too long to be read.
+    pub(crate) unread_bytes: Option<u64>,
 }
 
 impl Broker {
@@ -70,25 +77,27 @@ impl Broker {
             .with(ENTRIES_PER_FORWARD)
     }
 
-    /// Active tasks whose lease ran out by `cutoff`, and the earliest later expiry (Unix time, seconds).
+    /// Active tasks whose lease ran out by `cutoff`, and the earliest expiry of those that are left (Unix time,
+    /// seconds). Not later than `cutoff` when more have run out than one reply holds.
     pub(crate) async fn list_expired(
         &self,
         keys: &QueueKeys,
         cutoff: Now,
+        max_payload_bytes: usize,
     ) -> Result<(Vec<Expired>, Option<i64>), Error> {
         let call = Call::new(&scripts::LIST_EXPIRED, &[&keys.active, &keys.lease])
             .with(&keys.task_prefix)
             .with(cutoff.seconds())
-            .with(ENTRIES_PER_CALL);
+            .with(ENTRIES_PER_CALL)
+            .with(longest_message(max_payload_bytes))
+            .with(BYTES_PER_REPLY);
         let mut items = self.run::<Vec<Value>>(call).await?.into_iter();
         let next: i64 = parse("list_expired", items.next().unwrap_or(Value::Int(-1)))?;
         let mut expired = Vec::new();
         while let (Some(id), Some(expiry), Some(message)) = (items.next(), items.next(), items.next()) {
-            expired.push(Expired {
-                id: parse("list_expired", id)?,
-                expiry: parse("list_expired", expiry)?,
-                message: parse("list_expired", message)?,
-            });
+            let (message, unread_bytes) = message_or_length("list_expired", message)?;
+            let (id, expiry) = (parse("list_expired", id)?, parse("list_expired", expiry)?);
+            expired.push(Expired { id, expiry, message, unread_bytes });
         }
         Ok((expired, (next >= 0).then_some(next)))
     }

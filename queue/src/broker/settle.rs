@@ -117,7 +117,8 @@ impl Broker {
         self.run(call).await.map(settled)
     }
 
-    /// The last failed attempt: keeps the task, now `message`, as archived and trims the archive.
+    /// The last failed attempt: keeps the task, now `message`, as archived and trims the archive. An empty message
+    /// leaves the task's bytes as they are.
     pub(crate) async fn archive(
         &self,
         keys: &QueueKeys,

@@ -4,6 +4,7 @@ mod ensure;
 mod fencing;
 mod forgetting;
 mod heartbeat;
+mod too_long;
 mod transitions;
 mod upkeep;
 
@@ -11,7 +12,9 @@ use super::{
     Broker, NextAttempt,
     consume::{Dequeue, Lease, Taken},
 };
-use crate::{clock::Now, connection::Connection, keys::QueueKeys, message::Stored, task::Task};
+use crate::{
+    clock::Now, connection::Connection, keys::QueueKeys, message::Stored, settings::MAX_PAYLOAD_BYTES, task::Task,
+};
 use redis::Value;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -97,8 +100,13 @@ impl Fixture {
     }
 
     pub(crate) async fn dequeue(&self, token: &str, count: usize, now: Now) -> Vec<Taken> {
-        let request = Dequeue { keys: std::sync::Arc::new(QueueKeys::new("q")), token: token.into(), count };
-        self.broker.dequeue(&[request], now).await.unwrap().remove(0).unwrap()
+        let request = Dequeue {
+            keys: std::sync::Arc::new(QueueKeys::new("q")),
+            token: token.into(),
+            count,
+            max_payload_bytes: MAX_PAYLOAD_BYTES,
+        };
+        self.broker.dequeue(&[request], now).await.unwrap().remove(0).unwrap().taken
     }
 
     pub(crate) async fn redis(&self, command: &[&str]) -> Value {

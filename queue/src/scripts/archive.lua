@@ -1,8 +1,8 @@
 -- active -> archived, and the oldest archived tasks -> gone.
 -- KEYS[1] active, [2] lease, [3] archived, [4] processed, [5] processed of the day, [6] failed, [7] failed of the day
 -- ARGV[1] task key prefix, [2] expiry of the day's counters (s), [3] now (s), [4] id, [5] fencing token,
---         [6] lease expiry (s) seen by a recoverer, which has no token, [7] message, [8] oldest time to keep (s),
---         [9] number to keep, [10] number to trim per step
+--         [6] lease expiry (s) seen by a recoverer, which has no token, [7] message (empty: stays as it is, unread),
+--         [8] oldest time to keep (s), [9] number to keep, [10] number to trim per step
 -- Returns {1 done | 0 the lease is not the caller's, number of old tasks trimmed}.
 -- Trims in steps: asynq hands all ids to one command, which dies beyond about 8,000 after having deleted the hashes.
 local id = ARGV[4]
@@ -21,7 +21,10 @@ end
 redis.call("LREM", KEYS[1], -1, id)
 redis.call("ZREM", KEYS[2], id)
 redis.call("HDEL", key, "lease_token", "lease_score")
-redis.call("HSET", key, "msg", ARGV[7], "state", "archived")
+redis.call("HSET", key, "state", "archived")
+if ARGV[7] ~= "" then
+  redis.call("HSET", key, "msg", ARGV[7])
+end
 redis.call("ZADD", KEYS[3], ARGV[3], id)
 
 local function trim(ids)

@@ -42,8 +42,8 @@ for i = 6, #ARGV, 4 do
   local id, message, seconds, ms = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local key = ARGV[1] .. id
   local now_due = tonumber(ms) <= now_ms
-  local fields = redis.call("HMGET", key, "msg", "state", "process_at_ms")
-  local state = fields[1] and fields[2]
+  local fields = redis.call("HMGET", key, "state", "process_at_ms")
+  local state = redis.call("HEXISTS", key, "msg") == 1 and fields[1]
   if state == "pending" and is_lost(KEYS[1], id) then
     state = nil
   elseif state == "active" and not redis.call("ZSCORE", KEYS[7], id) and is_lost(KEYS[6], id) then
@@ -51,7 +51,7 @@ for i = 6, #ARGV, 4 do
   end
   if state == "scheduled" or state == "retry" then
     local container = state == "scheduled" and KEYS[2] or KEYS[3]
-    if due_ms(container, id, fields[3]) > tonumber(ms) then
+    if due_ms(container, id, fields[2]) > tonumber(ms) then
       changed = changed + 1
       if now_due then
         redis.call("ZREM", container, id)

@@ -11,9 +11,9 @@ local gone, due, come_back = {}, {}, -1
 for i = 1, #rows, 2 do
   local id, score = rows[i], tonumber(rows[i + 1])
   local key = ARGV[1] .. id
-  local fields = redis.call("HMGET", key, "msg", "group", "process_at_ms")
-  local exact = tonumber(fields[3] or "")
-  if not fields[1] then
+  local fields = redis.call("HMGET", key, "group", "process_at_ms")
+  local exact = tonumber(fields[2] or "")
+  if redis.call("HEXISTS", key, "msg") == 0 then
     redis.call("DEL", key)
     gone[#gone + 1] = id
   elseif score >= now_s and exact and exact > now_ms and math.floor(exact / 1000) == score then
@@ -23,10 +23,10 @@ for i = 1, #rows, 2 do
   else
     redis.call("HDEL", key, "process_at_ms", "lease_token", "lease_score")
     gone[#gone + 1] = id
-    if fields[2] and fields[2] ~= "" then
+    if fields[1] and fields[1] ~= "" then
       redis.call("HSET", key, "state", "aggregating")
-      redis.call("ZADD", ARGV[7] .. fields[2], ARGV[2], id)
-      redis.call("SADD", KEYS[3], fields[2])
+      redis.call("ZADD", ARGV[7] .. fields[1], ARGV[2], id)
+      redis.call("SADD", KEYS[3], fields[1])
     else
       redis.call("HSET", key, "state", "pending", "pending_since", ARGV[4])
       due[#due + 1] = id

@@ -10,19 +10,20 @@
 --   in lease, active by state, not in the list -> put back into the list
 local repairs, listed = 0, {}
 for _, id in ipairs(redis.call("LRANGE", KEYS[1], -tonumber(ARGV[3]), -1)) do
-  local fields = redis.call("HMGET", ARGV[1] .. id, "msg", "lease_score", "state")
+  local fields = redis.call("HMGET", ARGV[1] .. id, "lease_score", "state")
+  local is_there = redis.call("HEXISTS", ARGV[1] .. id, "msg") == 1
   listed[id] = true
-  if not fields[1] or fields[3] ~= "active" then
+  if not is_there or fields[2] ~= "active" then
     redis.call("LREM", KEYS[1], 0, id)
     redis.call("ZREM", KEYS[2], id)
-    if not fields[1] then
+    if not is_there then
       redis.call("DEL", ARGV[1] .. id)
     end
     repairs = repairs + 1
   elseif not redis.call("ZSCORE", KEYS[2], id) then
     local lease = ARGV[2]
-    if fields[2] and tonumber(fields[2]) > tonumber(ARGV[4]) then
-      lease = fields[2]
+    if fields[1] and tonumber(fields[1]) > tonumber(ARGV[4]) then
+      lease = fields[1]
     else
       redis.call("HDEL", ARGV[1] .. id, "lease_token", "lease_score")
     end

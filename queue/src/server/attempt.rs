@@ -21,6 +21,8 @@ use tracing::Instrument;
 /// Starts an attempt, or hands the task back when the server has stopped taking tasks meanwhile.
 pub(crate) fn start<H: Handler>(shared: &Arc<Shared>, handler: &Arc<H>, held: Held, lease_until: Instant) {
     let started = shared.broker.now();
+    let max_payload_bytes = shared.settings.borrow().max_payload_bytes;
+    let unread_bytes = held.taken.unread_bytes;
     let stored = Stored::decode(&held.taken.message);
     let attempt = Attempt {
         held: Arc::new(held),
@@ -32,10 +34,20 @@ pub(crate) fn start<H: Handler>(shared: &Arc<Shared>, handler: &Arc<H>, held: He
     };
     shared.running.insert(attempt.clone());
     let work = Work { shared: Arc::clone(shared), attempt };
-    match stored {
+    match (unread_bytes, stored) {
         _ if shared.stop_taking.is_cancelled() => work.settle(started, Outcome::Requeue),
-        Ok(stored) => spawn(work, Arc::clone(handler), stored),
-        Err(_) => {
+        (Some(bytes), _) => {
+            work.tell_too_long(bytes);
+            work.settle(started, Outcome::Archive { message: Vec::new() });
+        }
+        (None, Ok(stored)) if stored.payload_bytes() > max_payload_bytes => {
+            let bytes = stored.payload_bytes();
+            work.tell_too_long(bytes as u64);
+            let cause = format!("payload of {bytes} bytes is over the limit of {max_payload_bytes}");
+            work.settle(started, Outcome::Archive { message: stored.archived(&cause, started) });
+        }
+        (None, Ok(stored)) => spawn(work, Arc::clone(handler), stored),
+        (None, Err(_)) => {
             let Held { queue, taken, .. } = &*work.attempt.held;
             tracing::error!(task.id = taken.id, queue.name = queue.keys.name, "undecodable task archived as it is");
             let message = taken.message.clone();
@@ -54,6 +66,11 @@ impl Work {
     fn settle(&self, ended: Now, outcome: Outcome) {
         let held = Arc::clone(&self.attempt.held);
         self.shared.settle(Settlement { held, ended, outcome, refused_since: None });
+    }
+
+    fn tell_too_long(&self, bytes: u64) {
+        let Held { queue, taken, .. } = &*self.attempt.held;
+        queue.tell_too_long(&taken.id, bytes);
     }
 }
 

@@ -56,12 +56,12 @@ fn draw(queues: &[(&str, u64)], mut point: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{QueuePriority, RetryPolicy};
+    use crate::QueuePriority;
 
     fn settings(queues: &[(&str, u32, bool)], strict_priority: bool) -> Settings {
         let queues =
             queues.iter().map(|&(name, priority, paused)| QueuePriority { name: name.to_owned(), priority, paused });
-        Settings { queues: queues.collect(), strict_priority, concurrency: 1, retry: RetryPolicy::default() }
+        Settings { queues: queues.collect(), strict_priority, concurrency: 1, ..Settings::default() }
     }
 
     fn first_places(settings: &Settings, may_have_tasks: impl Fn(&str) -> bool + Copy) -> Vec<usize> {

@@ -8,7 +8,7 @@ use super::{
     queues::Queue,
 };
 use crate::{
-    broker::{Dequeue, LEASE, Lease, MAX_TASKS_PER_DEQUEUE, Taken},
+    broker::{Dequeue, Dequeued, LEASE, Lease, MAX_TASKS_PER_DEQUEUE, Taken},
     error::Error,
     handler::Handler,
     random::Random,
@@ -126,11 +126,11 @@ impl<H: Handler> Dispatcher<H> {
         if shares.is_empty() {
             return Ok(false);
         }
-        self.dequeue(shares).await?;
+        self.dequeue(shares, settings.max_payload_bytes).await?;
         Ok(true)
     }
 
-    async fn dequeue(&mut self, shares: Vec<Share>) -> Result<(), Error> {
+    async fn dequeue(&mut self, shares: Vec<Share>, max_payload_bytes: usize) -> Result<(), Error> {
         self.dequeues += 1;
         let token: Arc<str> = format!("{}:{}", self.shared.server_id, self.dequeues).into();
         let asked = |share: Share| Asked { queue: self.shared.queues.get(&share.queue), count: share.count };
@@ -139,6 +139,7 @@ impl<H: Handler> Dispatcher<H> {
             keys: Arc::clone(&asked.queue.keys),
             token: Arc::clone(&token),
             count: asked.count,
+            max_payload_bytes,
         };
         let requests: Vec<Dequeue> = asked.iter().map(request).collect();
         let lease_until = Instant::now() + LEASE;
@@ -163,18 +164,17 @@ impl<H: Handler> Dispatcher<H> {
         asked: Vec<Asked>,
         token: &Arc<str>,
         lease_until: Instant,
-        replies: Vec<Result<Vec<Taken>, Error>>,
+        replies: Vec<Result<Dequeued, Error>>,
     ) -> Result<(), Error> {
         let queues = asked.len();
         let mut failed = Vec::new();
         for (asked, reply) in asked.into_iter().zip(replies) {
-            let is_empty = reply.as_ref().map_or(true, |taken| taken.len() < asked.count);
-            if is_empty {
+            if reply.as_ref().map_or(true, |dequeued| !dequeued.more) {
                 // One that failed is asked again at the next poll of all queues, and not before.
                 self.empty.insert(asked.queue.keys.name.clone());
             }
             match reply {
-                Ok(taken) => self.start(&asked.queue, token, lease_until, taken),
+                Ok(dequeued) => self.start(&asked.queue, token, lease_until, dequeued.taken),
                 Err(error) => failed.push(error),
             }
         }
@@ -223,7 +223,8 @@ impl<H: Handler> Dispatcher<H> {
     async fn reclaim(&self, lost: &Lost) -> Result<Reclaimed, Error> {
         let broker = &self.shared.broker;
         let keys = &lost.queue.keys;
-        let mut taken = broker.reclaim(keys, &lost.token).await?;
+        let max_payload_bytes = self.shared.settings.borrow().max_payload_bytes;
+        let mut taken = broker.reclaim(keys, &lost.token, max_payload_bytes).await?;
         let lease_until = Instant::now() + LEASE;
         if !taken.is_empty() {
             let leases: Vec<Lease<'_>> =

@@ -14,7 +14,19 @@ pub(crate) struct Queue {
     pub(crate) recovered: metrics::Counter,
     pub(crate) leases_lost: metrics::Counter,
     pub(crate) repaired: metrics::Counter,
+    pub(crate) too_long: metrics::Counter,
     pub(crate) seconds: metrics::Histogram,
+}
+
+impl Queue {
+    /// Tells that a task of so many bytes goes into the archive without a run.
+    pub(crate) fn tell_too_long(&self, id: &str, bytes: u64) {
+        self.too_long.increment(1);
+        self.failed.increment(1);
+        self.processed.increment(1);
+        let name = &self.keys.name;
+        tracing::error!(task.id = id, queue.name = name, bytes, "task archived unread, its payload is over the limit");
+    }
 }
 
 /// All queues seen so far.
@@ -52,6 +64,7 @@ impl Queue {
             recovered: metrics::counter!("queue_tasks_recovered_total", "queue" => label()),
             leases_lost: metrics::counter!("queue_leases_lost_total", "queue" => label()),
             repaired: metrics::counter!("queue_entries_repaired_total", "queue" => label()),
+            too_long: metrics::counter!("queue_tasks_too_long_total", "queue" => label()),
             seconds: metrics::histogram!("queue_task_duration_seconds", "queue" => label()),
         }
     }

@@ -62,18 +62,25 @@ async fn recover(shared: &Shared, trusted: &mut Trusted) -> Duration {
 async fn recover_queue(shared: &Shared, queue: &Queue, trusted: &mut Trusted) -> Result<Duration, Error> {
     let now = shared.broker.now();
     let cutoff = Now(now.0 - MARGIN.as_nanos() as i64);
-    let (expired, next) = shared.broker.list_expired(&queue.keys, cutoff).await?;
+    let max_payload_bytes = shared.settings.borrow().max_payload_bytes;
+    let (expired, next) = shared.broker.list_expired(&queue.keys, cutoff, max_payload_bytes).await?;
     let from = *trusted.entry(queue.number).or_insert_with(|| Instant::now() + OUTAGE_GRACE);
     let distrusted = from.saturating_duration_since(Instant::now());
     if !distrusted.is_zero() {
         // Not longer than the pause after an error: a failure in between must be seen.
         return Ok(distrusted.min(BACK_OFF));
     }
+    let mut recovered = 0;
     for expired in expired.into_iter().filter(|expired| !shared.running.holds(&queue.keys.name, &expired.id)) {
         if recover_one(shared, queue, &expired, now).await? == Settled::Done {
+            recovered += 1;
             queue.recovered.increment(1);
             tracing::warn!(task.id = expired.id, queue.name = queue.keys.name, "recovered a task of a dead worker");
         }
+    }
+    if recovered == 0 && next.is_some_and(|next| next <= cutoff.seconds()) {
+        // What fills the reply is ours; the heartbeat extends it.
+        return Ok(BACK_OFF);
     }
     let wait = |next: i64| {
         let nanos = Now(next * 1_000_000_000).plus(MARGIN).0.saturating_sub(now.0);
@@ -85,6 +92,13 @@ async fn recover_queue(shared: &Shared, queue: &Queue, trusted: &mut Trusted) ->
 async fn recover_one(shared: &Shared, queue: &Queue, expired: &Expired, now: Now) -> Result<Settled, Error> {
     let guard = Guard::ExpiredLease(expired.expiry);
     let (keys, id) = (&queue.keys, &*expired.id);
+    if let Some(bytes) = expired.unread_bytes {
+        let settled = shared.broker.archive(keys, id, guard, &[], now).await?;
+        if settled == Settled::Done {
+            queue.tell_too_long(id, bytes);
+        }
+        return Ok(settled);
+    }
     match Stored::decode(&expired.message) {
         Err(_) => shared.broker.archive(keys, id, guard, &expired.message, now).await,
         Ok(stored) if stored.is_exhausted() => {

@@ -15,6 +15,8 @@ use tokio::{sync::mpsc, time::Instant};
 
 /// At most this many settlements are written by one script call.
 const SETTLEMENTS_PER_WRITE: usize = 250;
+/// Messages (bytes) that are on their way at once, unless a single one has more: Redis has a second to answer.
+const BYTES_PER_WRITE: usize = 4 * 1024 * 1024;
 /// First pause between repetitions of a write without an answer; it doubles up to [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(20);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
@@ -31,6 +33,16 @@ pub(crate) enum Outcome {
     Requeue,
     Retry { message: Vec<u8>, delay: Duration, counted: bool },
     Archive { message: Vec<u8> },
+}
+
+impl Outcome {
+    /// Length of the message that is written.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Ack | Self::Requeue => 0,
+            Self::Complete { message, .. } | Self::Retry { message, .. } | Self::Archive { message } => message.len(),
+        }
+    }
 }
 
 /// How one attempt ended, on its way to Redis.
@@ -128,9 +140,25 @@ async fn write(shared: &Shared, settlements: Vec<Settlement>) -> Vec<Settlement>
         }
     }
     let batches = acks.into_values().chain(requeues.into_values()).map(|batch| write_batch(shared, batch));
-    let single = single.into_iter().map(|settlement| write_single(shared, settlement));
-    let (batches, single) = futures::join!(join_all(batches), join_all(single));
+    let (batches, single) = futures::join!(join_all(batches), write_singles(shared, single));
     batches.into_iter().chain(single).flatten().collect()
+}
+
+/// Each by itself, and as many beside one another as are quickly sent.
+async fn write_singles(shared: &Shared, singles: Vec<Settlement>) -> Vec<Vec<Settlement>> {
+    let mut kept = Vec::new();
+    let mut singles = singles.into_iter().peekable();
+    while singles.peek().is_some() {
+        let mut bytes = 0;
+        let mut fits = |settlement: &Settlement| {
+            let more = settlement.outcome.bytes();
+            bytes += more;
+            bytes <= BYTES_PER_WRITE || bytes == more
+        };
+        let chunk = std::iter::from_fn(|| singles.next_if(|settlement| fits(settlement)));
+        kept.extend(join_all(chunk.map(|settlement| write_single(shared, settlement))).await);
+    }
+    kept
 }
 
 /// Writes acks of one queue, or requeues of one queue.

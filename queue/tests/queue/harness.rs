@@ -4,9 +4,7 @@
 pub(crate) mod peer;
 
 use futures::future::BoxFuture;
-use queue::{
-    Client, Connection, Handler, Inspector, Job, QueuePriority, QueueState, RetryPolicy, Server, Settings, TaskError,
-};
+use queue::{Client, Connection, Handler, Inspector, Job, QueuePriority, QueueState, Server, Settings, TaskError};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -90,7 +88,7 @@ pub(crate) async fn nothing_left(fixture: &Fixture) {
 /// Settings for one queue named `default`.
 pub(crate) fn settings() -> Settings {
     let queue = QueuePriority { name: "default".to_owned(), priority: 1, paused: false };
-    Settings { queues: vec![queue], strict_priority: false, concurrency: 4, retry: RetryPolicy::default() }
+    Settings { queues: vec![queue], concurrency: 4, ..Settings::default() }
 }
 
 impl Fixture {

@@ -5,7 +5,7 @@
 //!
 //! - `server`: what runs, when, how often and how it ends; `span`: what a subscriber sees of it
 //! - `crash`, `faults`, `outage`, `broken_queue`: dead workers, a Redis in trouble, one that is away, keys of a wrong
-//!   type
+//!   type; `too_long`: tasks that are too long to be read
 //! - `wire_compat`: both directions with Go; `tls`: the same Redis behind TLS
 //! - `examples`: the programs in `queue/examples`
 //! - `harness`: what all of them start with
@@ -21,4 +21,5 @@ mod outage;
 mod server;
 mod span;
 mod tls;
+mod too_long;
 mod wire_compat;

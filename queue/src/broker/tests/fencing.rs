@@ -6,6 +6,7 @@ use crate::{
     broker::{Guard, Settled, Taken},
     clock::Now,
     keys::QueueKeys,
+    settings::MAX_PAYLOAD_BYTES,
 };
 use std::time::Duration;
 
@@ -49,9 +50,9 @@ async fn assert_fenced_off(fixture: &Fixture, taken: &Taken) {
 }
 
 async fn recover(fixture: &Fixture) {
-    let (expired, _) = fixture.broker.list_expired(&fixture.keys, LATER).await.unwrap();
-    let message =
-        stored(&Taken { id: "T1".to_owned(), message: expired[0].message.clone() }).failed("expired", LATER, true);
+    let (expired, _) = fixture.broker.list_expired(&fixture.keys, LATER, MAX_PAYLOAD_BYTES).await.unwrap();
+    let message = stored(&Taken { id: "T1".to_owned(), message: expired[0].message.clone(), unread_bytes: None })
+        .failed("expired", LATER, true);
     let guard = Guard::ExpiredLease(expired[0].expiry);
     let settled = fixture
         .broker
@@ -117,7 +118,7 @@ async fn a_holder_keeps_its_task_through_extensions() {
 #[tokio::test]
 async fn a_recoverer_is_refused_when_the_lease_was_extended_after_it_looked() {
     let (fixture, taken) = Fixture::with_active().await;
-    let (expired, next) = fixture.broker.list_expired(&fixture.keys, LATER).await.unwrap();
+    let (expired, next) = fixture.broker.list_expired(&fixture.keys, LATER, MAX_PAYLOAD_BYTES).await.unwrap();
     assert_eq!((expired[0].id.as_str(), expired[0].expiry, next), ("T1", 1_700_000_030, None));
     fixture.broker.extend_leases(&fixture.keys, &[lease("T1", "A")], LATER).await.unwrap();
     let message = stored(&taken).failed("expired", LATER, true);

@@ -7,6 +7,7 @@ use crate::{
     broker::{Dequeue, Guard, maintain::Forwarded},
     clock::Now,
     keys::QueueKeys,
+    settings::MAX_PAYLOAD_BYTES,
 };
 use std::time::Duration;
 
@@ -75,11 +76,17 @@ async fn the_tasks_of_a_dequeue_whose_reply_was_lost_are_found_by_its_token() {
     fixture.broker.enqueue_many(&[with_id("a"), with_id("b"), with_id("c")], NOW).await.unwrap();
     fixture.dequeue("A", 2, NOW).await;
     fixture.dequeue("B", 1, NOW).await;
-    let mut ids: Vec<String> =
-        fixture.broker.reclaim(&fixture.keys, "A").await.unwrap().into_iter().map(|taken| taken.id).collect();
+    let mut ids: Vec<String> = fixture
+        .broker
+        .reclaim(&fixture.keys, "A", MAX_PAYLOAD_BYTES)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|taken| taken.id)
+        .collect();
     ids.sort();
     assert_eq!(ids, ["a", "b"]);
-    assert!(fixture.broker.reclaim(&fixture.keys, "C").await.unwrap().is_empty());
+    assert!(fixture.broker.reclaim(&fixture.keys, "C", MAX_PAYLOAD_BYTES).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -87,7 +94,7 @@ async fn the_tasks_of_a_lost_reply_are_found_behind_ten_thousand_older_leases() 
     let (fixture, _) = Fixture::with_active().await;
     let script = "for n = 1, 10000 do redis.call('ZADD', KEYS[1], 1700000029, 'old' .. n) end";
     fixture.redis(&["EVAL", script, "1", "asynq:{q}:lease"]).await;
-    assert_eq!(fixture.broker.reclaim(&fixture.keys, "A").await.unwrap().len(), 1);
+    assert_eq!(fixture.broker.reclaim(&fixture.keys, "A", MAX_PAYLOAD_BYTES).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -101,7 +108,7 @@ async fn an_id_without_a_hash_is_dropped_wherever_it_is_met() {
     fixture.broker.forward(&[&fixture.keys], NOW).await.unwrap();
     fixture.redis(&["RPUSH", "asynq:{q}:active", "ghost"]).await;
     fixture.redis(&["ZADD", "asynq:{q}:lease", "1", "ghost"]).await;
-    let (expired, _) = fixture.broker.list_expired(&fixture.keys, NOW).await.unwrap();
+    let (expired, _) = fixture.broker.list_expired(&fixture.keys, NOW, MAX_PAYLOAD_BYTES).await.unwrap();
     assert!(expired.is_empty());
     assert!(fixture.dump().await.is_empty(), "{:?}", fixture.dump().await);
 }
@@ -128,7 +135,12 @@ async fn a_dequeue_that_redis_refuses_in_the_middle_leaves_the_tasks_where_they_
         let forbid = format!("-{command}");
         fixture.redis(&["ACL", "SETUSER", &user, "on", "nopass", "~*", "&*", "+@all", &forbid]).await;
         let stand_in = fixture.as_user(&user);
-        let request = Dequeue { keys: QueueKeys::new("q").into(), token: "A".into(), count: 2 };
+        let request = Dequeue {
+            keys: QueueKeys::new("q").into(),
+            token: "A".into(),
+            count: 2,
+            max_payload_bytes: MAX_PAYLOAD_BYTES,
+        };
         assert!(stand_in.dequeue(&[request], NOW).await.unwrap().remove(0).is_err(), "without {command}");
         fixture.redis(&["ACL", "DELUSER", &user]).await;
         let ids = fixture.dequeue("B", 2, NOW).await.into_iter().map(|taken| taken.id).collect::<Vec<_>>();

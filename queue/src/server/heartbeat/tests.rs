@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    Connection, RetryPolicy, Settings,
+    Connection, Settings,
     broker::{Broker, Taken},
     server::held::Held,
 };
@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 #[tokio::test]
 async fn a_lost_lease_cancels_a_running_attempt_and_none_whose_settlement_is_being_written() {
     let broker = Broker::new(Connection::open(&servers::redis().fresh_database(), None).expect("a good URI"));
-    let settings =
-        Settings { queues: Vec::new(), strict_priority: false, concurrency: 0, retry: RetryPolicy::default() };
+    let settings = Settings { queues: Vec::new(), concurrency: 0, ..Settings::default() };
     let (sender, _settlements) = tokio::sync::mpsc::unbounded_channel();
     let shared = Shared::new(broker, tokio::sync::watch::channel(settings).1, sender);
     let handler = tokio::spawn(std::future::pending::<()>());
@@ -20,7 +19,7 @@ async fn a_lost_lease_cancels_a_running_attempt_and_none_whose_settlement_is_bei
         let held = Held {
             number,
             queue: shared.queues.get("default"),
-            taken: Taken { id: "a".to_owned(), message: Vec::new() },
+            taken: Taken { id: "a".to_owned(), message: Vec::new(), unread_bytes: None },
             token: "A".into(),
         };
         let attempt = Attempt {

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    Connection, Job, QueuePriority, RetryPolicy, Task, TaskError,
+    Connection, Job, QueuePriority, Task, TaskError,
     broker::Broker,
     clock::Now,
     server::settler::{Outcome, Settlement},
@@ -27,14 +27,14 @@ async fn with_lost_reply(
     let task = Task::new("mail:send", "{}");
     broker.enqueue(&task, broker.now()).await.expect("enqueued");
     let queue = QueuePriority { name: task.queue, priority: 1, paused: false };
-    let settings =
-        Settings { queues: vec![queue], strict_priority: false, concurrency: 1, retry: RetryPolicy::default() };
+    let settings = Settings { queues: vec![queue], concurrency: 1, ..Settings::default() };
     let (sender, settled) = mpsc::unbounded_channel();
     let settings = watch::channel(settings).1;
     let shared = Arc::new(Shared::new(broker.clone(), settings.clone(), sender));
     let queue = shared.queues.get("default");
     let token = Arc::<str>::from("A");
-    let request = Dequeue { keys: Arc::clone(&queue.keys), token: Arc::clone(&token), count: 1 };
+    let request =
+        Dequeue { keys: Arc::clone(&queue.keys), token: Arc::clone(&token), count: 1, max_payload_bytes: 1_000 };
     let then = Now(broker.now().0 - age.as_nanos() as i64);
     broker.dequeue(&[request], then).await.expect("dequeued");
     let dispatcher = Dispatcher {
@@ -57,7 +57,7 @@ async fn tasks_of_a_reply_lost_long_ago_start_under_a_fresh_lease() {
     let broker = &shared.broker;
     let in_ten_seconds = broker.now().plus(Duration::from_secs(10));
     let (expired, ends) =
-        broker.list_expired(&shared.queues.get("default").keys, in_ten_seconds).await.expect("Redis answers");
+        broker.list_expired(&shared.queues.get("default").keys, in_ten_seconds, 1_000).await.expect("Redis answers");
     assert!(expired.is_empty() && ends.is_some(), "{expired:?}");
 }
 

@@ -1,13 +1,12 @@
 //! Which settlements are given up, by the error that Redis answers with.
 
 use super::*;
-use crate::{Connection, RetryPolicy, Settings, broker::Taken};
+use crate::{Connection, Settings, broker::Taken};
 
 #[tokio::test]
 async fn only_a_settlement_that_the_data_stands_against_is_ever_given_up() {
     let connection = Connection::open(&servers::redis().fresh_database(), None).expect("a good URI");
-    let settings =
-        Settings { queues: Vec::new(), strict_priority: false, concurrency: 0, retry: RetryPolicy::default() };
+    let settings = Settings { queues: Vec::new(), concurrency: 0, ..Settings::default() };
     let (sender, _settlements) = mpsc::unbounded_channel();
     let broker = crate::broker::Broker::new(connection.clone());
     let shared = Shared::new(broker, tokio::sync::watch::channel(settings).1, sender);
@@ -17,7 +16,7 @@ async fn only_a_settlement_that_the_data_stands_against_is_ever_given_up() {
         let held = Held {
             number: 1,
             queue: shared.queues.get("default"),
-            taken: Taken { id: "a".to_owned(), message: Vec::new() },
+            taken: Taken { id: "a".to_owned(), message: Vec::new(), unread_bytes: None },
             token: "A".into(),
         };
         let long_refused = Settlement {

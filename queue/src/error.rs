@@ -2,7 +2,7 @@
 //! read-only replica, an unreachable server, a refused command, a task that cannot be stored. Never carries payloads or
 //! URIs.
 
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+use redis::RedisError;
 
 /// Failure of one call to the queue.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -54,7 +54,7 @@ impl Error {
     /// are repaired.
     pub(crate) fn needs_repair(&self) -> bool {
         match self {
-            Self::Refused(error) => says(error, "WRONGTYPE") || says(error, "NOPERM"),
+            Self::Refused(error) => matches!(code(error), Some("WRONGTYPE" | "NOPERM")),
             Self::UnexpectedReply { .. } => true,
             _ => false,
         }
@@ -63,10 +63,10 @@ impl Error {
 
 impl From<RedisError> for Error {
     fn from(error: RedisError) -> Self {
-        match error.kind() {
-            ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown) => Self::Unreachable(error),
-            _ if says(&error, "READONLY") => Self::ReadOnly(error),
-            _ if says(&error, "OOM") => Self::OutOfMemory(error),
+        match code(&error) {
+            Some("LOADING" | "MASTERDOWN") => Self::Unreachable(error),
+            Some("READONLY") => Self::ReadOnly(error),
+            Some("OOM") => Self::OutOfMemory(error),
             _ if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() => Self::Unreachable(error),
             _ if error.is_unrecoverable_error() => Self::Unreachable(error),
             _ => Self::Refused(error),
@@ -74,14 +74,24 @@ impl From<RedisError> for Error {
     }
 }
 
-/// True for a reply with this code: directly, or as the cause of a script's error, which Redis 6.2 words
-/// `ERR Error running script (call to f_...): @user_script:1: -READONLY You can't write ...`.
-fn says(error: &RedisError, code: &str) -> bool {
-    let is_cause = |detail: &str| {
-        detail.split_ascii_whitespace().any(|word| word.strip_prefix('-').is_some_and(|word| word == code))
-            || detail.contains(&format!("{code} command not allowed"))
-    };
-    error.code() == Some(code) || error.detail().is_some_and(is_cause)
+/// The code of a reply that is an error; of a script's error the code of what failed in it.
+fn code(error: &RedisError) -> Option<&str> {
+    error.detail().and_then(cause_in_script).or(error.code())
+}
+
+/// The code inside a script's error. Where Redis 7 and Valkey begin with that code, Redis 6.2 words
+/// `ERR Error running script (call to f_...): @user_script:7: WRONGTYPE Operation against ...`, with a `-` before the
+/// code and the line twice where the command was not even tried: `@user_script:7: @user_script: 7: -READONLY You ...`.
+/// A command that the access list forbids has a sentence instead of a code before Redis 7.2.
+fn cause_in_script(detail: &str) -> Option<&str> {
+    if detail.contains("The user executing the script can't") || detail.contains("ACL failure in script") {
+        return Some("NOPERM");
+    }
+    let (_, place) = detail.rsplit_once("@user_script:")?;
+    let (line, cause) = place.trim_start().split_once(": ")?;
+    let word = cause.strip_prefix('-').unwrap_or(cause).split(' ').next()?;
+    let is_code = word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase());
+    (is_code && line.bytes().all(|byte| byte.is_ascii_digit())).then_some(word)
 }
 
 #[cfg(test)]
@@ -96,15 +106,59 @@ mod tests {
         connection.command(redis::cmd("EVAL").arg(script).arg(0).arg(reply)).await.expect_err("an error reply")
     }
 
+    fn worded_by_redis_6_2(cause: &str) -> String {
+        format!("ERR Error running script (call to f_0a1b): @user_script:7: {cause}")
+    }
+
     #[tokio::test]
     async fn the_cause_of_a_script_s_error_counts_as_redis_6_2_words_it() {
-        let worded =
-            |cause| format!("ERR Error running script (call to f_0a1b): @user_script:7: @user_script: 7: {cause}");
-        let replica = answered(&worded("-READONLY You can't write against a read only replica.")).await;
-        assert!(matches!(replica, Error::ReadOnly(_)), "{replica:?}");
-        let full = answered(&worded("-OOM command not allowed when used memory > 'maxmemory'.")).await;
-        assert!(matches!(full, Error::OutOfMemory(_)), "{full:?}");
-        let wrong = answered(&worded("-WRONGTYPE Operation against a key holding the wrong kind of value")).await;
-        assert!(matches!(wrong, Error::Refused(_)), "{wrong:?}");
+        for (cause, expected) in [
+            ("@user_script: 7: -READONLY You can't write against a read only replica.", "ReadOnly"),
+            ("READONLY You can't write against a read only replica.", "ReadOnly"),
+            ("@user_script: 7: -OOM command not allowed when used memory > 'maxmemory'.", "OutOfMemory"),
+            ("OOM command not allowed when used memory > 'maxmemory'.", "OutOfMemory"),
+            ("LOADING Redis is loading the dataset in memory", "Unreachable"),
+            ("-MASTERDOWN Link with MASTER is down", "Unreachable"),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", "needs repair"),
+            ("-WRONGTYPE Operation against a key holding the wrong kind of value", "needs repair"),
+            ("@user_script: 7: The user executing the script can't run this command or subcommand", "needs repair"),
+            ("-MISCONF Redis is configured to save RDB snapshots", "Refused"),
+            ("NOREPLICAS Not enough good replicas to write.", "Refused"),
+            ("bad argument #1 to 'unpack' (table expected, got nil)", "Refused"),
+        ] {
+            let found = match answered(&worded_by_redis_6_2(cause)).await {
+                error if error.needs_repair() => "needs repair",
+                Error::ReadOnly(_) => "ReadOnly",
+                Error::OutOfMemory(_) => "OutOfMemory",
+                Error::Unreachable(_) => "Unreachable",
+                _ => "Refused",
+            };
+            assert_eq!(found, expected, "{cause}");
+        }
+    }
+
+    /// A user who may do nothing but run scripts that read.
+    async fn reader(connection: &Connection, uri: &str) -> Connection {
+        let user = uuid::Uuid::new_v4().to_string();
+        let mut make = redis::cmd("ACL");
+        make.arg(&["SETUSER", &user, "on", "nopass", "~*", "&*", "+@all", "-set"]);
+        connection.command(&make).await.expect("a user");
+        let address = uri.rsplit_once('@').expect("a password").1;
+        Connection::open(&format!("redis://{user}:none@{address}"), None).expect("a good URI")
+    }
+
+    #[tokio::test]
+    async fn what_this_redis_says_of_a_command_in_a_script_is_understood() {
+        let uri = servers::redis().fresh_database();
+        let connection = Connection::open(&uri, None).expect("a good URI");
+        let script = |code: &str| redis::cmd("EVAL").arg(code).arg(1).arg("key").to_owned();
+        connection.command(&script("return redis.call('SET', KEYS[1], 'text')")).await.expect("written");
+        let pushed = connection.command(&script("return redis.call('LPUSH', KEYS[1], 'x')")).await;
+        let wrong = pushed.expect_err("the key holds text");
+        assert!(wrong.needs_repair(), "{wrong:?}");
+        let reader = reader(&connection, &uri).await;
+        let set = reader.command(&script("return redis.call('SET', KEYS[1], 'x')")).await;
+        let forbidden = set.expect_err("this user may not");
+        assert!(forbidden.needs_repair(), "{forbidden:?}");
     }
 }

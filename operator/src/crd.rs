@@ -142,6 +142,7 @@ pub struct SignupPipelineSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub image_pull_secrets: Vec<LocalReference>,
     /// Policy of the verification mails. It is copied into each mail at signup: an edit changes new signups only.
+    /// `backoff` alone follows at once.
     #[serde(default)]
     pub task: Task,
     /// The queues that workers take tasks from, with their priorities. Applied to running workers without a restart.

@@ -39,7 +39,8 @@ pub struct Document {
     pub observability: Observability,
 }
 
-/// What happens to a verification mail; copied into the intent at signup, so an edit changes new signups only.
+/// What happens to a verification mail; copied into the intent at signup, so an edit changes new signups only;
+/// the back-off alone is read live.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Task {

@@ -15,6 +15,14 @@ fn a_document_survives_printing_and_parsing() {
     assert_eq!(Document::parse(&printed).expect("valid").to_yaml().expect("printable"), printed);
 }
 
+/// Pods of an older image refuse a key that they do not know.
+#[test]
+fn what_is_not_set_is_not_written() {
+    let printed = Document::sample().to_yaml().expect("printable");
+    let empty = printed.lines().find(|line| line.ends_with(": null") || line.ends_with(": []") || line.ends_with("{}"));
+    assert_eq!(empty, None);
+}
+
 #[test]
 fn mail_servers_are_greeted_with_a_name_that_has_a_dot() {
     for (public_url, from, set, expected) in [

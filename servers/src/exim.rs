@@ -71,49 +71,17 @@ fn configuration(security: Security<'_>, port: u16, options: &[&str], rcpt_acl: 
     let login =
         if security.wants_login() { "deny message = authentication required\n  !authenticated = *" } else { "" };
     let (options, rcpt_acl) = (options.join("\n"), rcpt_acl.join("\n"));
-    format!(
-        "primary_hostname = exim.example.com
-{options}
-.ifndef KNOWN
-KNOWN = *
-.endif
-local_interfaces = 127.0.0.1
-daemon_smtp_ports = {port}
-log_file_path = /srv/logs/%s
-host_lookup =
-keep_environment =
-{tls}
-acl_smtp_rcpt = rcpt
-domainlist local_domains = {DOMAIN}
-begin acl
-rcpt:
-{rcpt_acl}
-  {login}
-  require message = relay not permitted
-    domains = +local_domains
-  require verify = recipient
-  accept
-begin routers
-known:
-  driver = accept
-  domains = +local_domains
-  local_parts = KNOWN
-  transport = discard
-begin transports
-discard:
-  driver = appendfile
-  file = /dev/null
-  user = nobody
-begin authenticators
-plain:
-  driver = plaintext
-  public_name = PLAIN
-  server_prompts = :
-  server_advertise_condition = ${{if def:tls_in_cipher}}
-  server_condition = ${{if and{{{{eq{{$auth2}}{{{user}}}}}{{eq{{$auth3}}{{{password}}}}}}}}}
-  server_set_id = $auth2
-"
-    )
+    let values = [
+        ("@OPTIONS@", options.as_str()),
+        ("@PORT@", &port.to_string()),
+        ("@TLS@", tls),
+        ("@DOMAIN@", DOMAIN),
+        ("@RCPT_ACL@", &rcpt_acl),
+        ("@LOGIN@", login),
+        ("@USER@", user),
+        ("@PASSWORD@", password),
+    ];
+    values.iter().fold(include_str!("exim.conf").to_owned(), |text, (name, value)| text.replace(name, value))
 }
 
 /// Lines `date time id <= sender ... id=Message-ID ...`, one a mail.

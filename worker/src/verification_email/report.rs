@@ -13,6 +13,22 @@ const UNKNOWN_USER: &str = "unknown_user";
 
 /// Describes the metrics and makes them visible before the first mail: a rate needs its zero.
 pub(crate) fn begin() {
+    describe_mails();
+    describe_server();
+    metrics::counter!("signup_mail_sent_total").increment(0);
+    metrics::counter!("signup_mail_links_remade_total").increment(0);
+    for why in PutOff::ALL {
+        metrics::counter!("signup_mail_put_off_total", "reason" => why.label()).increment(0);
+    }
+    metrics::counter!("signup_mail_taken_back_total").increment(0);
+    metrics::gauge!("signup_mail_breaker_open").set(0.0);
+    metrics::gauge!("signup_mail_connections_allowed").set(f64::INFINITY);
+    for class in Class::ALL.map(Class::label).into_iter().chain([UNKNOWN_USER]) {
+        metrics::counter!("signup_mail_outcomes_total", "class" => class).increment(0);
+    }
+}
+
+fn describe_mails() {
     metrics::describe_counter!(
         "signup_mail_sent_total",
         "Mails that the mail server accepted and PostgreSQL recorded."
@@ -27,6 +43,9 @@ pub(crate) fn begin() {
         "signup_mail_taken_back_total",
         "Permanent verdicts taken back, because the mail server refuses everybody."
     );
+}
+
+fn describe_server() {
     metrics::describe_gauge!("signup_mail_breaker_open", "1 while no tasks are taken because the mail server is down.");
     metrics::describe_gauge!("signup_mail_reachable", "1 when the last dialogue found a working mail server, else 0.");
     metrics::describe_gauge!(
@@ -46,17 +65,6 @@ pub(crate) fn begin() {
         metrics::Unit::Seconds,
         "Time of each step of a dialogue, by phase."
     );
-    metrics::counter!("signup_mail_sent_total").increment(0);
-    metrics::counter!("signup_mail_links_remade_total").increment(0);
-    for why in PutOff::ALL {
-        metrics::counter!("signup_mail_put_off_total", "reason" => why.label()).increment(0);
-    }
-    metrics::counter!("signup_mail_taken_back_total").increment(0);
-    metrics::gauge!("signup_mail_breaker_open").set(0.0);
-    metrics::gauge!("signup_mail_connections_allowed").set(f64::INFINITY);
-    for class in Class::ALL.map(Class::label).into_iter().chain([UNKNOWN_USER]) {
-        metrics::counter!("signup_mail_outcomes_total", "class" => class).increment(0);
-    }
 }
 
 pub(super) fn report(outcome: &Outcome, payload: &Payload, job: &Job, show_personal_data: bool) {
@@ -78,31 +86,26 @@ pub(super) fn report(outcome: &Outcome, payload: &Payload, job: &Job, show_perso
             }
         }
         Outcome::Again { class, is_counted, cause, .. } => {
-            let class = class.map_or(UNKNOWN_USER, Class::label);
-            count(class);
-            tracing::error!(
-                error = cause,
-                "type" = KIND,
-                payload,
-                task.id = id,
-                class,
-                counted = is_counted,
-                "process task failed"
-            );
+            failed(payload, id, class.map_or(UNKNOWN_USER, Class::label), cause, Some(*is_counted));
         }
-        Outcome::Over { class, cause } => {
-            count(class.label());
-            tracing::error!(
-                error = cause,
-                "type" = KIND,
-                payload,
-                task.id = id,
-                class = class.label(),
-                given_up = true,
-                "process task failed"
-            );
-        }
+        Outcome::Over { class, cause } => failed(payload, id, class.label(), cause, None),
     }
+}
+
+/// `is_counted`: whether the attempt used up a retry; `None`: the mail is given up.
+fn failed(payload: String, id: &str, class: &'static str, cause: &str, is_counted: Option<bool>) {
+    metrics::counter!("signup_mail_outcomes_total", "class" => class).increment(1);
+    let given_up = is_counted.is_none().then_some(true);
+    tracing::error!(
+        error = cause,
+        "type" = KIND,
+        payload,
+        task.id = id,
+        class,
+        counted = is_counted,
+        given_up,
+        "process task failed"
+    );
 }
 
 /// A verdict, and those of `others` before it, is the server's state and no news about mailboxes.
@@ -111,8 +114,4 @@ pub(super) fn taken_back(others: u64) {
     if others > 0 {
         tracing::warn!(others, "the mail server refuses everybody; what it refused is owed again");
     }
-}
-
-fn count(class: &'static str) {
-    metrics::counter!("signup_mail_outcomes_total", "class" => class).increment(1);
 }

@@ -89,7 +89,8 @@ impl Mailer {
 
     /// What the last dialogues found; `None` before the first one.
     pub fn report(&self) -> Option<Report> {
-        self.standing.report()
+        let connections = self.pools.known();
+        self.standing.report().map(|report| Report { connections, ..report })
     }
 
     /// Says whether the fleet takes permanent verdicts for the server's state.

@@ -9,6 +9,7 @@ pub(crate) mod events;
 pub mod exposure;
 pub mod facts;
 mod figures;
+mod mail;
 mod reachability;
 mod readiness;
 pub mod report;
@@ -23,7 +24,7 @@ use self::{
     exposure::exposure,
     facts::Facts,
     figures::{autoscaling, queue_status, scaling_active, sum},
-    reachability::{database, mail, redis},
+    reachability::{database, redis},
     readiness::Readiness,
 };
 use super::reason::{self, Finding, condition as kind};
@@ -76,7 +77,7 @@ impl Conditions {
             database,
             migrations,
             redis: redis(facts),
-            mail: mail(facts),
+            mail: mail::reachable(facts),
             config_applied: config_applied(facts),
             scaling_active: scaling_active(facts),
             exposed,

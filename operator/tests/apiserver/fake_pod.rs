@@ -23,17 +23,19 @@ pub(crate) struct FakePod {
     answers: Arc<Mutex<Answers>>,
 }
 
-/// Hash of the configuration, what `/readyz` misses, and the metrics.
+/// Hash of the configuration, what `/readyz` misses, the metrics, and what `/mail` says.
 struct Answers {
     hash: String,
     missing: Option<String>,
     metrics: String,
+    mail: String,
 }
 
 impl Answers {
     fn answer(&self, request: &str) -> (&'static str, String) {
         match (request.split(' ').nth(1), &self.missing) {
             (Some("/metrics"), _) => ("200 OK", self.metrics.clone()),
+            (Some("/mail"), _) => ("200 OK", self.mail.clone()),
             (Some("/readyz"), Some(missing)) => ("503 Service Unavailable", format!("not ready: {missing}\n")),
             (Some("/readyz"), None) => ("200 OK", "ok\n".to_owned()),
             _ => ("200 OK", format!("{{\"hash\":\"{}\"}}", self.hash)),
@@ -47,7 +49,7 @@ impl FakePod {
         let [.., process_high, process_low] = std::process::id().to_be_bytes();
         let address = IpAddr::from([127, process_high, process_low, ADDRESSES.fetch_add(1, Ordering::Relaxed)]);
         let listener = TcpListener::bind(SocketAddr::new(address, 8081)).await.expect("the address is free");
-        let answers = Answers { hash: "0".to_owned(), missing: None, metrics: String::new() };
+        let answers = Answers { hash: "0".to_owned(), missing: None, metrics: String::new(), mail: "null".to_owned() };
         let answers = Arc::new(Mutex::new(answers));
         let shared = Arc::clone(&answers);
         tokio::spawn(async move {
@@ -85,5 +87,10 @@ impl FakePod {
     /// Shows these metrics from now on.
     pub(crate) fn measures(&self, metrics: &str) {
         self.change(|answers| metrics.clone_into(&mut answers.metrics));
+    }
+
+    /// Tells this of its last dialogue with the mail server from now on, in JSON.
+    pub(crate) fn tells_of_mail(&self, report: &str) {
+        self.change(|answers| report.clone_into(&mut answers.mail));
     }
 }

@@ -73,8 +73,13 @@ async fn each_trouble_with_the_mail_server_has_its_reason_and_its_fix() {
         assert_eq!(condition.reason, reason, "{}", condition.message);
         assert!(condition.message.contains("smtp.example.com:587"), "{}", condition.message);
     }
+    worker
+        .tells_of_mail(r#"{"works":false,"phase":"connect","said":"504 5.5.2 Helo command rejected","fault":"helo"}"#);
+    run.condition_saying("MailReachable", "False", "rejected); signups go on, mails are kept").await;
+    run.condition_saying("MailReachable", "False", "Fix: set spec.mail.smtp.helloName").await;
     worker.measures("signup_mail_reachable 1\n");
-    run.condition("MailReachable", "True", "Answers").await;
+    worker.tells_of_mail(r#"{"works":true,"connections":3}"#);
+    run.condition_saying("MailReachable", "True", "the mail server takes mails, 3 connections at once").await;
 }
 
 /// A server with a plain port and one with TLS, and the URIs of both.

@@ -34,6 +34,7 @@
 //! SMTPUTF8); elsewhere it is a setting. A full mailbox has no row of its own: its 5xx are no evidence that it is gone.
 
 pub(super) mod evidence;
+mod fault;
 
 use super::reply::{Cause, Failure, Phase};
 use evidence::{About, about};
@@ -113,6 +114,14 @@ impl Failure {
     /// True: a permanent verdict with a code of its own for the mailbox.
     pub fn names_the_mailbox(&self) -> bool {
         matches!(&self.cause, Cause::Reply(reply) if about(reply) == About::Mailbox)
+    }
+
+    /// What it has against us, in a word for the operator; `None` where it says no more than the class does.
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        match &self.cause {
+            Cause::Reply(reply) if matches!(self.class(), Class::Misconfigured | Class::Limited) => fault::fault(reply),
+            _ => None,
+        }
     }
 
     /// True: the server said in so many words that it takes no more from us now.

@@ -49,6 +49,11 @@ impl Pools {
         current.pool.set_max(max);
     }
 
+    /// As many connections as the server takes; `None`: no limit was met.
+    pub(super) fn known(&self) -> Option<usize> {
+        self.lock().pool.known()
+    }
+
     /// Follows how many connections the server takes, or may be given; `None`: no limit is known.
     pub(super) fn allowed(&self) -> watch::Receiver<Option<usize>> {
         self.allowed.subscribe()

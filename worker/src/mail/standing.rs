@@ -40,6 +40,12 @@ pub struct Report {
     /// Code, enhanced code and text without addresses and names, or what happened; absent when it works.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub said: Option<String>,
+    /// What the server has against us, where its reply tells: `helo`, `sender`, `relay`, ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<&'static str>,
+    /// As many connections as the server takes from this process at once; absent when it has refused none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<usize>,
 }
 
 /// A failure as it may be shown.
@@ -47,6 +53,7 @@ pub struct Report {
 struct Trouble {
     phase: Phase,
     said: String,
+    fault: Option<&'static str>,
 }
 
 #[derive(Debug, Default)]
@@ -108,7 +115,8 @@ impl Standing {
                 Sent::Interrupted(_) | Sent::Withheld | Sent::Crowded => return,
             }
         };
-        let trouble = failure.map(|failure| Trouble { phase: failure.phase, said: said(failure) });
+        let trouble =
+            failure.map(|failure| Trouble { phase: failure.phase, said: said(failure), fault: failure.fault() });
         if failure.is_some_and(|failure| failure.class() == Class::Permanent) {
             self.known.lock().refusal.clone_from(&trouble);
         }
@@ -162,6 +170,8 @@ impl Standing {
             works: trouble.is_none(),
             phase: trouble.map(|trouble| trouble.phase.label()),
             said: trouble.map(|trouble| trouble.said.clone()),
+            fault: trouble.and_then(|trouble| trouble.fault),
+            connections: None,
         });
     }
 }

@@ -11,7 +11,14 @@ use signup::Created;
 use worker::process::{Options, Worker};
 
 /// Sends the mails of `mails` signups with `workers` workers.
-async fn all_at_the_first_attempt(fixture: &Fixture, mails: usize, workers: usize, accepted: impl Fn() -> Accepted) {
+///
+/// Gives as many connections as the workers report that the server takes, all together.
+async fn all_at_the_first_attempt(
+    fixture: &Fixture,
+    mails: usize,
+    workers: usize,
+    accepted: impl Fn() -> Accepted,
+) -> usize {
     let mut all: Vec<Created> = Vec::new();
     for number in 0..mails {
         all.push(fixture.sign_up(&format!("user{number}")).await);
@@ -29,9 +36,12 @@ async fn all_at_the_first_attempt(fixture: &Fixture, mails: usize, workers: usiz
     let at_first = "state = 'sent' AND attempts = 1 AND failures = 0";
     assert_eq!(total(fixture, at_first).await, mails as i64);
     each_is_taken_once(fixture, &all, accepted).await;
+    let reports = running.iter().filter_map(|worker| worker.mail_report()());
+    let connections = reports.filter_map(|report| report.connections).sum();
     for worker in running {
         worker.shutdown().await;
     }
+    connections
 }
 
 async fn total(fixture: &Fixture, condition: &str) -> i64 {
@@ -44,7 +54,7 @@ async fn three_connections_at_once() {
     let parameters = ["smtpd_client_connection_count_limit = 3"];
     let Some(postfix) = servers::postfix(Security::Plain, &parameters) else { return };
     let fixture = in_clear(postfix.port()).await;
-    all_at_the_first_attempt(&fixture, 100, 1, || postfix.accepted()).await;
+    assert_eq!(all_at_the_first_attempt(&fixture, 100, 1, || postfix.accepted()).await, 3);
 }
 
 #[tokio::test]
@@ -76,7 +86,8 @@ async fn a_hundred_mails_in_one_session() {
     let Some(opensmtpd) = servers::opensmtpd(&[], &[]) else { return };
     let fixture = in_clear(opensmtpd.port()).await;
     fixture.edit("concurrency: 16", "concurrency: 1").await;
-    all_at_the_first_attempt(&fixture, 120, 1, || opensmtpd.accepted()).await;
+    let connections = all_at_the_first_attempt(&fixture, 120, 1, || opensmtpd.accepted()).await;
+    assert_eq!(connections, 0, "no limit was met");
 }
 
 #[tokio::test]

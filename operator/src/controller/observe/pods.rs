@@ -45,13 +45,18 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mail {
     /// The server works.
-    Works,
+    Works {
+        /// As many connections as it takes from this worker at once; `None` where no limit was met.
+        connections: Option<u32>,
+    },
     /// It does not.
     Fails {
         /// The step that ended the dialogue: `connect`, `greeting`, `tls`, `auth`, `mail`, ...; empty when unknown.
         phase: String,
         /// What the server said, without addresses and names, or what happened; `None` from a worker that is too old.
         said: Option<String>,
+        /// The worker's word for what the server has against us: `helo`, `sender`, ...; `None` where it has none.
+        fault: Option<String>,
     },
 }
 
@@ -59,6 +64,8 @@ pub enum Mail {
 #[derive(Debug, Default, Deserialize)]
 struct MailReport {
     said: Option<String>,
+    fault: Option<String>,
+    connections: Option<u32>,
 }
 
 /// Asks pods on their admin ports.
@@ -107,8 +114,12 @@ impl Pods {
         if let Some(response) = metrics {
             report.mail = mail(&response.text().await.unwrap_or_default());
         }
-        if let (Some(Mail::Fails { said, .. }), Some(response)) = (&mut report.mail, said) {
-            *said = response.json::<Option<MailReport>>().await.ok().flatten().and_then(|report| report.said);
+        if let (Some(mail), Some(response)) = (&mut report.mail, said) {
+            let told = response.json::<Option<MailReport>>().await.ok().flatten().unwrap_or_default();
+            match mail {
+                Mail::Works { connections } => *connections = told.connections,
+                Mail::Fails { said, fault, .. } => (*said, *fault) = (told.said, told.fault),
+            }
         }
         report
     }
@@ -117,12 +128,12 @@ impl Pods {
 fn mail(metrics: &str) -> Option<Mail> {
     let value = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
     if value("signup_mail_reachable ")? > 0.0 {
-        return Some(Mail::Works);
+        return Some(Mail::Works { connections: None });
     }
     let phases =
         metrics.lines().filter_map(|line| line.strip_prefix("signup_mail_failing{phase=\"")?.split_once("\"} "));
     let failing = phases.into_iter().find(|(_, value)| value.trim().parse::<f64>().is_ok_and(|value| value > 0.0));
-    Some(Mail::Fails { phase: failing.map(|(phase, _)| phase.to_owned()).unwrap_or_default(), said: None })
+    Some(Mail::Fails { phase: failing.map(|(phase, _)| phase.to_owned()).unwrap_or_default(), said: None, fault: None })
 }
 
 /// Whether a pod has neither ended nor been deleted.
@@ -157,10 +168,13 @@ mod tests {
     #[test]
     fn the_metrics_of_a_worker_tell_whether_the_mail_server_works_and_at_which_step_it_fails() {
         assert_eq!(mail("signup_mail_sent_total 0\n"), None);
-        assert_eq!(mail("signup_mail_reachable 1\nsignup_mail_failing{phase=\"tls\"} 0\n"), Some(Mail::Works));
+        assert_eq!(
+            mail("signup_mail_reachable 1\nsignup_mail_failing{phase=\"tls\"} 0\n"),
+            Some(Mail::Works { connections: None })
+        );
         let failing =
             "signup_mail_reachable 0\nsignup_mail_failing{phase=\"auth\"} 0\nsignup_mail_failing{phase=\"tls\"} 1\n";
-        let fails = |phase: &str| Some(Mail::Fails { phase: phase.to_owned(), said: None });
+        let fails = |phase: &str| Some(Mail::Fails { phase: phase.to_owned(), said: None, fault: None });
         assert_eq!(mail(failing), fails("tls"));
         assert_eq!(mail("signup_mail_reachable 0\n"), fails(""), "an older worker");
     }
@@ -178,7 +192,9 @@ mod tests {
             let body = match request.split(' ').nth(1) {
                 Some("/config") => "{\"hash\":\"1\"}",
                 Some("/metrics") => "signup_mail_reachable 0\nsignup_mail_failing{phase=\"rcpt\"} 1\n",
-                Some("/mail") => "{\"works\":false,\"phase\":\"rcpt\",\"said\":\"550 relay not permitted\"}",
+                Some("/mail") => {
+                    "{\"works\":false,\"phase\":\"rcpt\",\"said\":\"550 relay not permitted\",\"fault\":\"relay\"}"
+                }
                 _ => "ok\n",
             };
             let answer =
@@ -204,7 +220,11 @@ mod tests {
             hash: Some("1".to_owned()),
             refused: None,
             ready: Some(Ok(())),
-            mail: Some(Mail::Fails { phase: "rcpt".to_owned(), said: Some("550 relay not permitted".to_owned()) }),
+            mail: Some(Mail::Fails {
+                phase: "rcpt".to_owned(),
+                said: Some("550 relay not permitted".to_owned()),
+                fault: Some("relay".to_owned()),
+            }),
         };
         assert_eq!(reports, [expected]);
     }

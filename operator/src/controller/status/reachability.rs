@@ -1,4 +1,4 @@
-//! Are PostgreSQL, Redis and the mail server reached?
+//! Are PostgreSQL and Redis reached?
 //!
 //! Takes: what the pods report on their admin ports, and the result of the operator's own poll of Redis. Gives: the
 //! conditions. Pure. Does not: connect to anything.
@@ -12,11 +12,8 @@ use super::{
 };
 use crate::{
     build::names::Component,
-    controller::{
-        observe::pods::Mail,
-        reason::{self, Finding, condition as kind},
-    },
-    crd::{mail::Smtp, stores::Database},
+    controller::reason::{self, Finding, condition as kind},
+    crd::stores::Database,
 };
 use pipeline::Unready;
 
@@ -114,96 +111,5 @@ pub(super) fn redis(facts: &Facts<'_>) -> UntimedCondition {
             UntimedCondition::new(kind::REDIS_REACHABLE, Unknown, reason::NOT_KNOWN, "nobody could look yet")
         }
         Err(finding) => UntimedCondition::from_finding(kind::REDIS_REACHABLE, False, finding),
-    }
-}
-
-/// Whether the workers' last dialogues found a working mail server.
-pub(super) fn mail(facts: &Facts<'_>) -> UntimedCondition {
-    let told: Vec<&Mail> = facts.reports.iter().filter_map(|report| report.mail.as_ref()).collect();
-    let failing = told.iter().find_map(|mail| match mail {
-        Mail::Works => None,
-        Mail::Fails { phase, said } => Some((phase, said.as_deref())),
-    });
-    match failing {
-        None if told.is_empty() => {
-            UntimedCondition::new(kind::MAIL_REACHABLE, Unknown, reason::NOT_KNOWN, "no worker has sent a mail yet")
-        }
-        Some((phase, said)) if !told.contains(&&Mail::Works) => {
-            let finding = mail_trouble(phase, said, &facts.pipeline.spec.mail.smtp);
-            UntimedCondition::from_finding(kind::MAIL_REACHABLE, False, &finding)
-        }
-        _ => UntimedCondition::new(kind::MAIL_REACHABLE, True, reason::ANSWERS, "the mail server takes mails"),
-    }
-}
-
-/// By the step at which dialogues end (the worker's words), and with what the server said there.
-fn mail_trouble(phase: &str, said: Option<&str>, smtp: &Smtp) -> Finding {
-    let Smtp { host, port, tls, .. } = smtp;
-    let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
-    let effect = format!("{said}; signups go on, mails are kept and tried again");
-    let secret = smtp.auth_secret_ref.as_ref().map(|secret| format!("Secret {}", secret.name));
-    match phase {
-        "tls" => Finding::new(
-            reason::TLS_MISMATCH,
-            format!("no TLS connection to the mail server {host}:{port} can be made with tls {tls:?}{effect}"),
-            "set spec.mail.smtp.tls to what that port speaks (StartTLS at 587, Implicit at 465), and name the \
-                authority that signed its certificate in spec.mail.smtp.caSecretRef",
-        ),
-        "greeting" => Finding::new(
-            reason::NO_ANSWER,
-            format!("the mail server {host}:{port} does not greet{effect}"),
-            "set spec.mail.smtp.tls to Implicit when that port speaks TLS from the first byte (465), or see that it \
-                is a mail server and takes connections from here",
-        ),
-        "auth" => Finding::new(
-            reason::CREDENTIALS_REFUSED,
-            format!("the mail server {host}:{port} refuses the user or the password{effect}"),
-            format!("correct username and password in {}", secret.as_deref().unwrap_or("spec.mail.smtp.authSecretRef")),
-        ),
-        "mail" => Finding::with_default_fix(
-            reason::SENDER_REFUSED,
-            format!("the mail server {host}:{port} refuses the sender, or wants credentials{effect}"),
-        ),
-        "rcpt" | "data" | "dot" => Finding::new(
-            reason::SENDER_REFUSED,
-            format!("the mail server {host}:{port} does not take our mails{effect}"),
-            "mend what the reply names: spec.mail.from and spec.mail.smtp.authSecretRef, the right to relay, the \
-                records of our domain (SPF, DKIM, DMARC), or the quota of the account",
-        ),
-        _ => Finding::new(
-            reason::NO_ANSWER,
-            format!("the mail server {host}:{port} takes no mails{effect}"),
-            "check that it runs, that spec.mail.smtp names its host and port, and that network policies let workers \
-                reach it; the workers' log has the server's reply",
-        ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::controller::{
-        observe::pods::Report,
-        status::fixture::{Fixture, report},
-    };
-
-    #[test]
-    fn the_condition_says_what_the_mail_server_said() {
-        let mut fixture = Fixture::healthy();
-        for (phase, said, shown) in [
-            (
-                "rcpt",
-                Some("504 5.5.2 <\u{2026}>: Helo command rejected"),
-                "(504 5.5.2 <\u{2026}>: Helo command rejected)",
-            ),
-            ("dot", Some("550 5.4.5 quota exceeded"), "(550 5.4.5 quota exceeded)"),
-            ("rcpt", None, "does not take our mails; signups go on"),
-        ] {
-            let fails = Mail::Fails { phase: phase.to_owned(), said: said.map(str::to_owned) };
-            fixture.reports = vec![Report { mail: Some(fails), ..report(Component::Worker, Ok(())) }];
-            let condition = mail(&fixture.facts());
-            assert_eq!((condition.status, condition.reason), (False, reason::SENDER_REFUSED));
-            assert!(condition.message.contains(shown), "{}", condition.message);
-        }
     }
 }

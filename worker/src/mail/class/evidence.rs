@@ -64,16 +64,40 @@ pub(in crate::mail) fn about(reply: &Reply) -> About {
 }
 
 pub(super) fn about_by(evidence: &[Row], reply: &Reply) -> About {
-    let (code, words) = (reply.code.to_string(), Words::of(reply.text()));
-    let enhanced = reply.enhanced().or_else(|| bracketed(reply.text()));
+    let said = Said::of(reply);
     let fits = |(about, codes, phrases): &Row| {
-        let is_named = |pattern: &str| is_code(pattern, &code) || enhanced.is_some_and(|it| is_code(pattern, it));
-        let by_code = codes.split_whitespace().any(is_named);
         // A code that names something else is not overruled by words about the mailbox.
-        let may_be_words = *about != About::MailboxInWords || enhanced.is_none_or(|code| code.ends_with(".0"));
-        by_code || may_be_words && phrases.split(", ").any(|phrase| words.has(phrase))
+        let may_be_words = *about != About::MailboxInWords || said.enhanced.is_none_or(|code| code.ends_with(".0"));
+        said.has_code(codes) || may_be_words && said.has_phrase(phrases)
     };
     evidence.iter().find(|row| fits(row)).map_or(About::Nobody, |(about, ..)| *about)
+}
+
+/// What tables of codes and phrases are compared with.
+pub(super) struct Said<'a> {
+    code: String,
+    enhanced: Option<&'a str>,
+    words: Words,
+}
+
+impl<'a> Said<'a> {
+    pub(super) fn of(reply: &'a Reply) -> Self {
+        let enhanced = reply.enhanced().or_else(|| bracketed(reply.text()));
+        Self { code: reply.code.to_string(), enhanced, words: Words::of(reply.text()) }
+    }
+
+    /// `codes` as in a [`Row`].
+    pub(super) fn has_code(&self, codes: &str) -> bool {
+        let is_named = |pattern: &str| {
+            is_code(pattern, &self.code) || self.enhanced.is_some_and(|enhanced| is_code(pattern, enhanced))
+        };
+        codes.split_whitespace().any(is_named)
+    }
+
+    /// `phrases` as in a [`Row`].
+    pub(super) fn has_phrase(&self, phrases: &str) -> bool {
+        phrases.split(", ").any(|phrase| self.words.has(phrase))
+    }
 }
 
 /// The enhanced code as qmail writes it: `(#5.1.1)` after the text.

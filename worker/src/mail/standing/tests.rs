@@ -26,6 +26,10 @@ impl Standing {
     }
 }
 
+fn report(phase: Option<&'static str>, said: Option<String>, fault: Option<&'static str>) -> Report {
+    Report { works: phase.is_none(), phase, said, fault, connections: None }
+}
+
 const HELO: (u16, &str) = (504, "5.5.2 <worker>: Helo command rejected");
 const UNKNOWN: (u16, &str) = (550, "5.1.1 unknown");
 const NO_SUCH_USER: (u16, &str) = (550, "no such user");
@@ -36,9 +40,10 @@ fn the_operator_is_told_where_it_fails_and_what_the_server_said() {
     assert_eq!(standing.report(), None);
     standing.hear(Phase::Rcpt, HELO, "one.example", ALONE);
     let said = "504 5.5.2 <\u{2026}>: Helo command rejected".to_owned();
-    assert_eq!(standing.report(), Some(Report { works: false, phase: Some("rcpt"), said: Some(said) }));
+    let fails = report(Some("rcpt"), Some(said), Some("helo"));
+    assert_eq!(standing.report(), Some(fails));
     standing.accept("one.example");
-    assert_eq!(standing.report(), Some(Report { works: true, phase: None, said: None }));
+    assert_eq!(standing.report(), Some(report(None, None, None)));
 }
 
 #[test]
@@ -161,7 +166,7 @@ fn a_refused_mailbox_shows_a_server_that_works_unless_it_refuses_everybody() {
     standing.hear(Phase::Rcpt, NO_SUCH_USER, "two.example", ALONE);
     standing.refuses_everybody(true);
     let said = Some("550 no such user".to_owned());
-    let report = Some(Report { works: false, phase: Some("rcpt"), said });
+    let report = Some(report(Some("rcpt"), said, None));
     assert_eq!(standing.report(), report);
     standing.hear(Phase::Rcpt, NO_SUCH_USER, "three.example", ALONE);
     assert_eq!(standing.report(), report);

@@ -68,10 +68,10 @@ fn a_postgresql_that_is_down_comes_before_redis() {
 #[test]
 fn a_mail_server_that_takes_nothing_ends_ready_and_is_what_is_wrong() {
     let mut fixture = Fixture::healthy();
-    fixture.reports[1].mail = Some(Mail::Fails { phase: "auth".to_owned(), said: None });
+    fixture.reports[1].mail = Some(Mail::Fails { phase: "auth".to_owned(), said: None, fault: None });
     assert_eq!(fixture.ready(), (False, reason::CREDENTIALS_REFUSED));
     assert_eq!(fixture.reported(MINUTE).1, Some(reason::CREDENTIALS_REFUSED));
-    fixture.reports.push(Report { mail: Some(Mail::Works), ..report(Component::Worker, Ok(())) });
+    fixture.reports.push(Report { mail: Some(Mail::Works { connections: None }), ..report(Component::Worker, Ok(())) });
     assert_eq!((fixture.ready(), fixture.reported(MINUTE).1), (READY, None), "another worker's mails are taken");
 }
 

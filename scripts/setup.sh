@@ -4,14 +4,16 @@
 #   scripts/setup.sh run     what `make run` needs: a C compiler, PostgreSQL, Redis
 #   scripts/setup.sh quick   what `make quick` needs: a C compiler, Python
 #   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library, Kubernetes), Python with gRPC
-#                            (a foreign client), mail servers (Postfix, Exim, OpenSMTPD: 12 MB in target/, 1 minute)
+#                            (a foreign client), nginx and HAProxy, mail servers (Postfix, Exim, OpenSMTPD: 12 MB in
+#                            target/, 1 minute)
 #   scripts/setup.sh check   what `test` needs but mail servers, cargo-deny and cargo-machete
 #   scripts/setup.sh image   what building the image needs: a C compiler, buildah
 #   scripts/setup.sh cluster what `run` needs, Go, and a container runtime with its network: what tests/cluster builds
 #                            and starts
 #
 # Gives: nothing to do, or the packages installed. Does not: touch or remove packages that are there, nor start any
-# service now (Debian enables PostgreSQL and Redis for the next boot: systemctl disable postgresql redis-server).
+# service now (Debian enables PostgreSQL and Redis for the next boot: systemctl disable postgresql redis-server; a proxy
+# that is installed here is not enabled).
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -45,7 +47,8 @@ install_packages() {
 }
 
 # What runs as root. A policy-rc.d keeps the packages from starting services, for the project starts its own servers, in
-# temporary folders; one that is there is left alone. Nothing that is installed is removed: apt fails instead.
+# temporary folders; one that is there is left alone. Proxies would take port 80 at the next boot, so they are disabled.
+# Nothing that is installed is removed: apt fails instead.
 # shellcheck disable=SC2016 # expanded by the sh that runs it
 apt_script='
   policy=/usr/sbin/policy-rc.d ours= log=$(mktemp)
@@ -57,7 +60,10 @@ apt_script='
     printf "#!/bin/sh\nexit 101\n" >$policy && chmod 755 $policy || exit
   fi
   { apt-get -q update && apt-get -qy install --no-remove --no-install-recommends "$@"; } >"$log" 2>&1 ||
-    { cat "$log"; exit 1; }'
+    { cat "$log"; exit 1; }
+  for package; do
+    case $package in nginx | haproxy) ! command -v systemctl >/dev/null || systemctl -q disable "$package" || : ;; esac
+  done'
 
 require_cargo() {
   command -v cargo >/dev/null || {
@@ -146,7 +152,7 @@ if [ "$need" = cluster ]; then
   install_go
   exit
 fi
-install_packages curl openssl python3-grpcio python3-grpc-tools python3-protobuf
+install_packages curl openssl nginx haproxy python3-grpcio python3-grpc-tools python3-protobuf
 install_go
 if [ "$need" = test ]; then
   install_mail_servers

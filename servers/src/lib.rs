@@ -1,4 +1,5 @@
-//! Real servers from Debian's packages (PostgreSQL, Redis, mail servers), started for one run and removed after it.
+//! Real servers from Debian's packages (PostgreSQL, Redis, proxies, mail servers), started for one run and removed
+//! after it.
 //!
 //! Takes: what `scripts/setup.sh` installs; mail servers also need root. Gives: running servers on free ports of
 //! 127.0.0.1, each in a temporary folder, databases with random passwords; PostgreSQL runs as an unprivileged user when
@@ -8,9 +9,11 @@
 //! # Layout
 //!
 //! - `postgres`, `redis`: one server each, with the levers tests need (stop, kill, pause, start again)
+//! - `nginx`, `haproxy`: one proxy each
 //! - `postfix`, `exim`, `opensmtpd`: one mail server each; `mail`: what they have in common
 //! - `smtp_source`: a load generator, as a baseline
 //! - `private_root`: where these run, for their packages exclude each other and whatever mail server the machine has
+//! - `distance`: a server that is far away
 //! - `authority`: certificates, for servers with TLS
 //! - `port`: a free port, for a server that has to be told one
 //! - `process`: a server process and the guard that outlives us to clean up
@@ -18,8 +21,11 @@
 //! - `until`: waiting for what a test expects
 
 mod authority;
+mod distance;
 mod exim;
+mod haproxy;
 mod mail;
+mod nginx;
 mod opensmtpd;
 mod port;
 mod postfix;
@@ -32,8 +38,11 @@ mod smtp_source;
 mod until;
 
 pub use authority::Authority;
+pub use distance::Distance;
 pub use exim::Exim;
+pub use haproxy::Haproxy;
 pub use mail::{Accepted, LOGIN, Security, exim, opensmtpd, postfix};
+pub use nginx::Nginx;
 pub use opensmtpd::OpenSmtpd;
 pub use port::free_port;
 pub use postfix::Postfix;

@@ -40,6 +40,11 @@ pub fn free_port() -> Result<u16, ServerError> {
     any.map(|address| address.port()).map_err(|source| ServerError::Io { action: "find a free port", source })
 }
 
+/// Whether somebody listens there by now.
+pub(crate) fn answers(port: u16) -> bool {
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
 /// Asks without binding the port: until its `exec`, a child that another thread starts holds whatever we have bound.
 fn nobody_listens(port: u16) -> bool {
     let connected = TcpStream::connect((Ipv4Addr::LOCALHOST, port));

@@ -128,6 +128,16 @@ impl Process {
         self.spawn_with(command, Stdio::null())
     }
 
+    /// As [`Self::spawn`], and a program that is not there is [`ServerError::Missing`].
+    pub(crate) fn spawn_program(&mut self, program: &'static str, command: Command) -> Result<(), ServerError> {
+        self.spawn(command).map_err(|error| match error {
+            ServerError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                ServerError::Missing { program }
+            }
+            other => other,
+        })
+    }
+
     /// As [`Self::spawn`], for a program that ends with its standard input.
     pub(crate) fn spawn_with_input(&mut self, command: Command) -> Result<Option<ChildStdin>, ServerError> {
         self.spawn_with(command, Stdio::piped())?;
@@ -205,6 +215,12 @@ pub(crate) fn random_hex() -> Result<String, ServerError> {
     getrandom::fill(&mut bytes)
         .map_err(|error| ServerError::Io { action: "get random bytes", source: std::io::Error::other(error) })?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A command for a daemon, which Debian puts where the `PATH` of people does not lead.
+pub(crate) fn daemon(name: &str) -> Command {
+    let debian = Path::new("/usr/sbin").join(name);
+    if debian.exists() { Command::new(debian) } else { Command::new(name) }
 }
 
 /// Runs a helper program to its end.

@@ -96,12 +96,7 @@ impl Redis {
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--requirepass", &self.password]);
         command.args(["--databases", &DATABASES.to_string(), "--save", "", "--appendonly", "no"]);
         command.args(["--maxmemory-policy", "noeviction"]).args(&self.arguments);
-        self.process.spawn(command).map_err(|error| match error {
-            ServerError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                ServerError::Missing { program: "redis-server" }
-            }
-            other => other,
-        })?;
+        self.process.spawn_program("redis-server", command)?;
         let (port, password) = (self.port, self.password.clone());
         self.process.wait_until("redis-server", || is_ready(port, &password))
     }

@@ -1,7 +1,11 @@
 //! The servers start, can be hurt, and leave nothing behind.
 
-use servers::{Postgres, Redis};
-use std::{net::TcpStream, process::Command};
+use servers::{Haproxy, Nginx, Postgres, Redis, free_port};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    process::Command,
+};
 
 fn answers(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
@@ -35,6 +39,38 @@ fn redis_starts_again_empty_on_its_port_and_leaves_nothing_behind() {
     assert!(answers(port));
     drop(server);
     assert!(!answers(port));
+}
+
+/// The status line of `GET /`.
+fn status(port: u16) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn proxies_do_what_their_configuration_says_and_leave_nothing_behind() {
+    let (behind, before) = (free_port().expect("a port"), free_port().expect("another"));
+    let nginx = format!("server {{ listen 127.0.0.1:{behind}; return 204; }}");
+    let nginx = Nginx::start(behind, &nginx).expect("nginx starts");
+    let haproxy = format!(
+        "defaults\n  mode http\n  timeout connect 5s\n  timeout client 5s\n  timeout server 5s\n\
+         listen all\n  bind 127.0.0.1:{before}\n  server nginx 127.0.0.1:{behind}\n"
+    );
+    let haproxy = Haproxy::start(before, &haproxy).expect("HAProxy starts");
+    assert_eq!(status(before), "HTTP/1.1 204 No Content");
+    drop((nginx, haproxy));
+    assert!(!answers(behind) && !answers(before));
+}
+
+#[test]
+fn a_wrong_configuration_is_told() {
+    let error = Nginx::start(free_port().expect("a port"), "nonsense;").expect_err("it is wrong");
+    assert!(error.to_string().contains("nonsense"), "{error}");
+    let error = Haproxy::start(free_port().expect("a port"), "nonsense\n").expect_err("it is wrong");
+    assert!(error.to_string().contains("nonsense"), "{error}");
 }
 
 #[test]

@@ -6,7 +6,6 @@
 //! a limit cost: openings of the circuit breaker and second attempts are rows of their own.
 
 mod case;
-mod distance;
 
 use super::{Round, owed};
 use crate::{
@@ -16,8 +15,7 @@ use crate::{
 };
 use anyhow::{Context, ensure};
 use case::{CASES, Case, Running};
-use distance::Distance;
-use servers::SmtpSource;
+use servers::{Distance, SmtpSource};
 use std::{path::Path, time::Duration};
 
 const fn rate(key: &'static str, work: &'static str, target: Target) -> Goal {
@@ -79,7 +77,7 @@ async fn one(case: &Case, programs: &Path, round: Round) -> anyhow::Result<Outco
         Some(round_trip) => Some(Distance::to(server.port(), round_trip).await?),
         None => None,
     };
-    let port = far.as_ref().map_or(server.port(), |far| far.port);
+    let port = far.as_ref().map_or(server.port(), Distance::port);
     if round.baseline_first() {
         let baseline = smtp_source(case, port).await?;
         return Ok(Outcome { ours: ours(case, programs, port).await?, baseline });

@@ -1,9 +1,9 @@
-//! A mail server that is far away: a proxy in this process that keeps every byte for half a round trip.
+//! A server that is far away: a proxy in this process that keeps every byte for half a round trip.
 //!
 //! Takes: the server's port and the time there and back. Gives: a port of 127.0.0.1. Does not: delay the handshake of
-//! TCP (the greeting comes half a round trip after it), lose or reorder anything, or narrow the line.
+//! TCP (a greeting comes half a round trip after it), lose or reorder anything, or narrow the line.
 
-use anyhow::Context;
+use crate::process::ServerError;
 use std::{net::Ipv4Addr, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -20,21 +20,32 @@ const CHUNKS: usize = 256;
 
 /// A running proxy; dropped, it takes no more connections.
 #[derive(Debug)]
-pub(super) struct Distance {
-    pub(super) port: u16,
+pub struct Distance {
+    port: u16,
     accepting: JoinHandle<()>,
 }
 
 impl Distance {
-    pub(super) async fn to(server: u16, round_trip: Duration) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("failed to find a port")?;
-        let port = listener.local_addr()?.port();
+    /// Before the server at `server` of 127.0.0.1. Needs a Tokio runtime, whose threads must not be blocked.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Io`] when there is no port.
+    pub async fn to(server: u16, round_trip: Duration) -> Result<Self, ServerError> {
+        let io = |source| ServerError::Io { action: "find a free port", source };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(io)?;
+        let port = listener.local_addr().map_err(io)?.port();
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(connect(client, server, round_trip / 2));
             }
         });
         Ok(Self { port, accepting })
+    }
+
+    /// TCP port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 }
 
@@ -61,11 +72,9 @@ async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin
     let departing = async move {
         loop {
             let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-            match from.read_buf(&mut chunk).await {
-                Ok(length) if length > 0 => {}
-                Ok(_) | Err(_) => return,
-            }
-            if departures.send((Instant::now() + delay, chunk)).await.is_err() {
+            let length = from.read_buf(&mut chunk).await.unwrap_or(0);
+            // The end takes as long as everything else.
+            if departures.send((Instant::now() + delay, chunk)).await.is_err() || length == 0 {
                 return;
             }
         }

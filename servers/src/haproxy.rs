@@ -1,0 +1,43 @@
+//! One HAProxy, as a proxy before what is tested.
+//!
+//! Takes: its configuration (HAProxy's configuration manual, 2.6), and `haproxy`, which Debian's package brings. Gives: a
+//! running server, and its log where the configuration says `log stdout format raw local0`. Does not: choose ports: the
+//! configuration names them.
+
+use crate::{
+    port::answers,
+    process::{Process, ServerError, daemon},
+};
+use rustix::process::Signal;
+use std::fs;
+
+/// A running HAProxy; dropped, it ends.
+#[derive(Debug)]
+pub struct Haproxy {
+    process: Process,
+}
+
+impl Haproxy {
+    /// Starts a server and blocks until it listens on `port` of 127.0.0.1, as the configuration has to say.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Missing`] when the package is not installed, [`ServerError::NotReady`] with what HAProxy says of a
+    /// wrong configuration, else what went wrong.
+    pub fn start(port: u16, configuration: &str) -> Result<Self, ServerError> {
+        let mut process = Process::new("haproxy", Signal::TERM)?;
+        let file = process.folder().join("haproxy.cfg");
+        let written = fs::write(&file, configuration);
+        written.map_err(|source| ServerError::Io { action: "write a configuration", source })?;
+        let mut command = daemon("haproxy");
+        command.arg("-db").arg("-f").arg(&file);
+        process.spawn_program("haproxy", command)?;
+        process.wait_until("haproxy", || answers(port))?;
+        Ok(Self { process })
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.process.folder().join("log")).unwrap_or_default()
+    }
+}

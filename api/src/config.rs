@@ -25,8 +25,8 @@ pub struct Config {
     #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8081")]
     pub admin: SocketAddr,
 
-    /// Open connections per interface; further clients wait in the kernel's backlog. Also the gRPC calls that are read
-    /// at once. Keep it below `ulimit -n`.
+    /// Open connections per interface; for a further client the longest idle one goes, and where none idles the client
+    /// waits. Also the gRPC calls that are read at once. Keep it below `ulimit -n`.
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "N", default_value_t = 800,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_connections: u32,

@@ -1,8 +1,8 @@
 //! The gRPC interface.
 //!
-//! Takes: the [`Service`]. Gives: `pb.SimpleBank`, reflection (v1 and v1alpha, for Evans and grpcurl) and
-//! `grpc.health.v1`, whose answer follows the readiness of the process. Calls that are not listed in the proto file are
-//! answered UNIMPLEMENTED. Does not: have rules of its own.
+//! Takes: the [`Service`]. Gives: `pb.SimpleBank`, `grpc.health.v1`, whose answer follows the readiness of the process,
+//! and where the configuration says so reflection (v1 and v1alpha, for Evans and grpcurl). Calls that are not listed in
+//! the proto file are answered UNIMPLEMENTED. Does not: have rules of its own.
 
 use crate::{access_log, error::ApiError, grpc_methods::DESCRIPTOR, pb, peer::Peer, request_body, service::Service};
 use axum::{
@@ -12,6 +12,7 @@ use axum::{
     response::Response as HttpResponse,
 };
 use pb::simple_bank_server::{SimpleBank, SimpleBankServer};
+use pipeline::Live;
 use std::{any::Any, net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tonic::{Code, Request, Response, Status, body::Body, service::Routes};
@@ -48,12 +49,14 @@ pub(crate) fn routes(service: Arc<Service>, calls: usize) -> Result<(Router, Hea
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let (reporter, health) = tonic_health::server::health_reporter();
+    let live = service.live.clone();
     let routes = Routes::new(SimpleBankServer::new(Calls(service)).max_decoding_message_size(request_body::LIMIT))
         .add_service(health.max_decoding_message_size(NAME_LIMIT))
         .add_service(reflection().build_v1()?.max_decoding_message_size(NAME_LIMIT))
         .add_service(reflection().build_v1alpha()?.max_decoding_message_size(NAME_LIMIT))
         .into_axum_router()
         .layer(middleware::from_fn_with_state(Arc::new(Semaphore::new(calls)), bounded))
+        .layer(middleware::from_fn_with_state(live, hide_reflection))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(access_log::grpc));
     Ok((routes, reporter))
@@ -88,6 +91,15 @@ impl SimpleBank for Calls {
 /// The accept loop names the peer of every request; without it all clients would share one limit.
 fn peer<T>(request: &Request<T>) -> Peer {
     request.extensions().get().copied().unwrap_or_else(|| Peer::new(Ipv4Addr::UNSPECIFIED.into()))
+}
+
+/// Without reflection its methods are as unknown as any other.
+async fn hide_reflection(State(live): State<Live>, request: HttpRequest, next: Next) -> HttpResponse {
+    let is_reflection = request.uri().path().starts_with("/grpc.reflection.");
+    if is_reflection && !live.document().api.grpc.reflection {
+        return Status::unimplemented("").into_http();
+    }
+    next.run(request).await
 }
 
 async fn bounded(State(permits): State<Arc<Semaphore>>, request: HttpRequest, next: Next) -> HttpResponse {

@@ -7,7 +7,7 @@
 //! signups may still be handed over; the admin port goes last, so probes see the whole stop.
 
 use crate::{
-    accept::{self, MAX_AGE, Protocol},
+    accept::{self, Interface, MAX_AGE, Protocol},
     config::Config,
     grpc,
     keyring::Keyring,
@@ -46,6 +46,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let service = Arc::new(service(&parts, Arc::clone(&relay), schema_ready.clone()));
     let http_routes = router::routes(Arc::clone(&service));
     let (grpc_routes, health) = grpc::routes(service, config.max_connections as usize)?;
+    let over = interfaces(&parts.live, config.max_connections);
     grpc::report(&health, false).await;
 
     let Parts { live, logs, metrics, shutdown, listeners, store, client, keyring, .. } = parts;
@@ -58,10 +59,9 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let background = TaskTracker::new();
     background.spawn(prepare_and_relay(store, client, relay, migrations, schema_sender, background_stop.clone()));
 
-    let connections = config.max_connections;
     tokio::join!(
-        interface("HTTP gateway", Protocol::Http1, listeners.http, http_routes, connections, shutdown.clone()),
-        interface("gRPC", Protocol::Http2 { max_age: MAX_AGE }, listeners.grpc, grpc_routes, connections, shutdown),
+        interface("HTTP gateway", over(Protocol::Http1), listeners.http, http_routes, shutdown.clone()),
+        interface("gRPC", over(Protocol::Http2), listeners.grpc, grpc_routes, shutdown),
     );
     background.close();
     background_stop.cancel();
@@ -70,6 +70,16 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     }
     admin_stop.cancel();
     Ok(())
+}
+
+/// What each interface is, by what it speaks.
+fn interfaces(live: &Live, max_connections: u32) -> impl Fn(Protocol) -> Interface + use<> {
+    let live = live.clone();
+    let idle_timeout = Arc::new(move || live.document().api.http.idle_timeout);
+    move |protocol| {
+        let idle_timeout = Arc::clone(&idle_timeout);
+        Interface { protocol, max_connections, max_age: MAX_AGE, idle_timeout }
+    }
 }
 
 fn service(parts: &Parts, relay: Arc<Relay>, schema_ready: watch::Receiver<SchemaState>) -> Service {
@@ -114,20 +124,13 @@ async fn prepare_and_relay(
 }
 
 /// One interface, from its start line to its stop lines, in the Go program's words.
-async fn interface(
-    name: &str,
-    protocol: Protocol,
-    listener: TcpListener,
-    routes: Router,
-    max_connections: u32,
-    shutdown: Shutdown,
-) {
+async fn interface(name: &str, over: Interface, listener: TcpListener, routes: Router, shutdown: Shutdown) {
     tracing::info!("start {name} server at {}", bound(&listener));
     let stopping = async {
         shutdown.soft().cancelled().await;
         tracing::info!("graceful shutdown {name} server");
     };
-    tokio::join!(stopping, accept::serve(listener, protocol, routes, max_connections, shutdown.clone()));
+    tokio::join!(stopping, accept::serve(listener, over, routes, shutdown.clone()));
     tracing::info!("{name} server is stopped");
 }
 

@@ -16,6 +16,10 @@ type Checked = Result<(), InvalidDocument>;
 /// The longest `task.delay`.
 const MAX_DELAY: Duration = Duration::from_secs(24 * 3600);
 
+/// The bounds of `api.http.idleTimeout`.
+const SHORTEST_IDLE: Duration = Duration::from_secs(1);
+const LONGEST_IDLE: Duration = Duration::from_secs(24 * 3600);
+
 /// Checks every part.
 ///
 /// # Errors
@@ -74,7 +78,10 @@ fn signup(Document { signup, verification, .. }: &Document) -> Checked {
     demand(is_web, "verification.publicURL", url, "must begin with https:// or http://")
 }
 
-fn processes(Document { database, mail, worker, .. }: &Document) -> Checked {
+fn processes(Document { database, mail, api, worker, .. }: &Document) -> Checked {
+    let (idle, problem) = (api.http.idle_timeout, "must be 1s to 24h, longer than a proxy before it keeps connections");
+    let is_possible = (SHORTEST_IDLE..=LONGEST_IDLE).contains(&idle);
+    demand(is_possible, "api.http.idleTimeout", crate::duration::format(idle), problem)?;
     let connections = database.max_connections_per_pod;
     demand(connections > 1, "database.maxConnectionsPerPod", connections, "must be 2 or more")?;
     let in_clear = mail.smtp.auth_dir.is_some() && mail.smtp.tls == SmtpTls::None;

@@ -33,6 +33,9 @@ pub struct Document {
     pub verification: Verification,
     /// Rules of the signup form.
     pub signup: Signup,
+    /// Settings of each api process.
+    #[serde(default, skip_serializing_if = "Api::is_default")]
+    pub api: Api,
     /// Settings of each worker process.
     pub worker: Worker,
     /// Logs.
@@ -145,6 +148,47 @@ impl ReservedUsernames {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// Settings of each api process. Not written where they are the defaults, so that processes of an older version read
+/// what a newer operator writes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Api {
+    /// The HTTP interface.
+    pub http: Http,
+    /// The gRPC interface.
+    pub grpc: Grpc,
+}
+
+impl Api {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The HTTP interface.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Http {
+    /// How long a connection may wait for a next request: longer than proxies keep theirs. gRPC connections too.
+    #[serde(with = "duration")]
+    pub idle_timeout: Duration,
+}
+
+impl Default for Http {
+    /// Longer than the 600 s of Google's load balancers, the longest that is known.
+    fn default() -> Self {
+        Self { idle_timeout: Duration::from_secs(620) }
+    }
+}
+
+/// The gRPC interface.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Grpc {
+    /// True: it describes its methods to anybody who asks.
+    pub reflection: bool,
 }
 
 /// Settings of each worker process.

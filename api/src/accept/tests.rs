@@ -42,7 +42,9 @@ async fn serving(max_age: Duration, answer: Arc<Notify>) -> (TcpStream, Shutdown
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let shutdown = Shutdown::default();
-    tokio::spawn(serve(listener, Protocol::Http2 { max_age }, routes, 10, shutdown.clone()));
+    let idle_timeout = Arc::new(|| PATIENCE);
+    let interface = Interface { protocol: Protocol::Http2, max_connections: 10, max_age, idle_timeout };
+    tokio::spawn(serve(listener, interface, routes, shutdown.clone()));
     let mut client = TcpStream::connect(address).await.expect("a connection");
     client.write_all(REQUEST).await.expect("sent");
     (client, shutdown)

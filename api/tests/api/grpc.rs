@@ -96,8 +96,8 @@ async fn what_cannot_be_answered_gets_a_code_and_the_server_lives_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reflection_and_health_answer() {
-    let api = TestApi::spawn().await;
+async fn health_answers_and_reflection_where_it_is_switched_on() {
+    let mut api = TestApi::spawn().await;
     let healthy = || call(&api, &[json!({"call": "health", "service": ""})])[0].clone();
     api.until("healthy", async || healthy() == json!({"code": 0, "response": {"status": 1}})).await;
     let answers = call(
@@ -105,12 +105,16 @@ async fn reflection_and_health_answer() {
         &[
             json!({"call": "health", "service": "pb.SimpleBank"}),
             json!({"call": "health", "service": "no.such.Service"}),
-            json!({"call": "reflect", "version": "v1"}),
-            json!({"call": "reflect", "version": "v1alpha"}),
         ],
     );
     assert_eq!((&answers[0]["response"]["status"], &answers[1]["code"]), (&json!(1), &json!(5)));
-    for answer in &answers[2..] {
+
+    let reflections = ["v1", "v1alpha"].map(|version| json!({"call": "reflect", "version": version}));
+    for answer in call(&api, &reflections) {
+        assert_eq!(answer["code"], 12, "UNIMPLEMENTED: {answer}");
+    }
+    api.edit(|document| document.api.grpc.reflection = true).await;
+    for answer in call(&api, &reflections) {
         let services = answer["response"]["list_services_response"]["service"].to_string();
         assert!(services.contains("pb.SimpleBank") && services.contains("grpc.health.v1.Health"), "{answer}");
     }

@@ -10,7 +10,7 @@ use crate::crd::{
     mail::{Mail, ReservedUsernames, Signup, SmtpTls, Verification},
     stores::{Database, Migrations},
     task::{Backoff, BackoffFormula, Queue, Task},
-    workload::Worker,
+    workload::{Api, Worker},
 };
 use pipeline::{Document, document};
 use std::path::PathBuf;
@@ -48,6 +48,7 @@ pub fn document(name: &str, namespace: &str, spec: &SignupPipelineSpec, paths: &
         mail: mail(&spec.mail, paths),
         verification: verification(spec, paths),
         signup: signup(&spec.signup, spec.expose.is_some()),
+        api: api(&spec.api),
         worker: worker(&spec.worker),
         observability: observability(&spec.observability),
     }
@@ -138,6 +139,13 @@ fn signup(signup: &Signup, behind_proxy: bool) -> document::Signup {
         hide_existing_accounts: *hide_existing_accounts,
         per_minute_per_ip: per_minute_per_ip.unsigned_abs(),
         behind_proxy,
+    }
+}
+
+fn api(api: &Api) -> document::Api {
+    document::Api {
+        http: document::Http { idle_timeout: api.http.idle_timeout.get() },
+        grpc: document::Grpc { reflection: api.grpc.reflection },
     }
 }
 

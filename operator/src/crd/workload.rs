@@ -22,12 +22,41 @@ pub struct Api {
     pub resources: Option<Resources>,
     /// Labels, placement and priority of the pods. No effect in `operator local`.
     pub pod: Pod,
+    /// Connections of HTTP.
+    pub http: Http,
+    /// The gRPC interface.
+    pub grpc: Grpc,
 }
 
 impl Default for Api {
     fn default() -> Self {
-        Self { replicas: 2, resources: None, pod: Pod::default() }
+        Self { replicas: 2, resources: None, pod: Pod::default(), http: Http::default(), grpc: Grpc::default() }
     }
+}
+
+/// Connections of HTTP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Http {
+    /// How long a connection may wait for its next request; 1s to 24h, and longer than the proxy before `api` keeps its
+    /// own (nginx and AWS 60s, Google 600s), or that proxy now and then answers 502. gRPC connections too. Applied
+    /// without a restart.
+    pub idle_timeout: TimeSpan<1, 86_400>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { idle_timeout: TimeSpan::from_secs(620) }
+    }
+}
+
+/// The gRPC interface.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Grpc {
+    /// True: it describes its methods to anybody who asks, as grpcurl and Evans do where they are given no proto file.
+    /// Applied without a restart.
+    pub reflection: bool,
 }
 
 /// The processes that send the mails.

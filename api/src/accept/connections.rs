@@ -1,0 +1,95 @@
+//! The open connections of one interface, and who goes when there are too many.
+//!
+//! Takes: how many there may be. Gives: a place for a new one, for which the longest idle one goes when all are taken;
+//! where none idles, the new one waits. Does not: end one amid a request.
+
+use super::{
+    Protocol,
+    activity::{Activity, End},
+};
+use parking_lot::Mutex;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long a connection that was asked for its place may take to give it up before the next is asked.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// All of an interface.
+#[derive(Debug)]
+pub(super) struct Connections {
+    protocol: Protocol,
+    places: Arc<Semaphore>,
+    open: Mutex<(u64, HashMap<u64, Arc<Activity>>)>,
+}
+
+/// A connection in its place, which is free when this is dropped.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub(super) activity: Arc<Activity>,
+    connections: Arc<Connections>,
+    id: u64,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connections {
+    pub(super) fn new(protocol: Protocol, most: u32) -> Arc<Self> {
+        let places = Arc::new(Semaphore::new(most as usize));
+        Arc::new(Self { protocol, places, open: Mutex::default() })
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.open.lock().1.len()
+    }
+
+    /// A place, once there is one.
+    pub(super) async fn place(self: &Arc<Self>) -> Placed {
+        loop {
+            let place = Arc::clone(&self.places).acquire_owned();
+            tokio::select! {
+                biased;
+                // The semaphore is never closed.
+                Ok(place) = place => return self.placed(place),
+                () = self.end_the_longest_idle() => {}
+            }
+        }
+    }
+
+    fn placed(self: &Arc<Self>, place: OwnedSemaphorePermit) -> Placed {
+        let activity = Arc::new(Activity::new(self.protocol));
+        let mut open = self.open.lock();
+        let id = open.0;
+        open.0 += 1;
+        open.1.insert(id, Arc::clone(&activity));
+        drop(open);
+        Placed { activity, connections: Arc::clone(self), id, _place: place }
+    }
+
+    async fn end_the_longest_idle(&self) {
+        let idle = |activity: &&Arc<Activity>| activity.idle_since();
+        let longest = {
+            let open = self.open.lock();
+            open.1.values().filter(|activity| idle(activity).is_some()).min_by_key(idle).cloned()
+        };
+        if let Some(activity) = longest {
+            activity.end(End::Crowded);
+        }
+        tokio::time::sleep(PATIENCE).await;
+    }
+
+    /// Asks the connection to end that holds the most requests waiting for its client, and says how many requests it
+    /// had; 0: there is none.
+    pub(super) fn end_the_greatest_holder(&self) -> usize {
+        let open = self.open.lock();
+        let greatest = open.1.values().max_by_key(|activity| activity.held());
+        let Some(activity) = greatest.filter(|activity| activity.held() > 0) else { return 0 };
+        activity.end(End::Overrun);
+        activity.open()
+    }
+}
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        self.connections.open.lock().1.remove(&self.id);
+    }
+}

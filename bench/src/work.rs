@@ -12,6 +12,7 @@ mod mails;
 mod memory;
 mod owed;
 mod processing;
+mod proxy;
 mod recovery;
 mod signups;
 
@@ -40,6 +41,8 @@ pub(crate) enum Work {
     Mails,
     /// Mails per second to real mail servers with limits, against Postfix' smtp-source.
     MailServers,
+    /// Failures behind nginx and HAProxy, and what clients of gRPC can hold.
+    Proxy,
     /// Resident memory of api and worker.
     Memory,
 }
@@ -79,6 +82,7 @@ impl Work {
             Self::Signups => &signups::GOALS,
             Self::Mails => &mails::GOALS,
             Self::MailServers => &mail_servers::GOALS,
+            Self::Proxy => &proxy::GOALS,
             Self::Memory => &memory::GOALS,
         }
     }
@@ -97,6 +101,7 @@ impl Work {
             Self::Signups => signups::measure(&programs.folder).await,
             Self::Mails => mails::measure(&programs.folder, round).await,
             Self::MailServers => mail_servers::measure(&programs.folder, round).await,
+            Self::Proxy => proxy::measure(&programs.folder, round).await,
             Self::Memory => memory::measure(&programs.folder).await,
         }
     }

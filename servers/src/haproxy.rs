@@ -1,8 +1,8 @@
 //! One HAProxy, as a proxy before what is tested.
 //!
-//! Takes: its configuration (HAProxy's configuration manual, 2.6), and `haproxy`, which Debian's package brings. Gives: a
-//! running server, and its log where the configuration says `log stdout format raw local0`. Does not: choose ports: the
-//! configuration names them.
+//! Takes: its configuration (HAProxy's configuration manual, 2.6), and `haproxy`, which Debian's package brings. Gives:
+//! a running server, and its log where the configuration says `log stdout format raw local0`. Does not: choose ports:
+//! the configuration names them.
 
 use crate::{
     port::answers,
@@ -22,8 +22,8 @@ impl Haproxy {
     ///
     /// # Errors
     ///
-    /// [`ServerError::Missing`] when the package is not installed, [`ServerError::NotReady`] with what HAProxy says of a
-    /// wrong configuration, else what went wrong.
+    /// [`ServerError::Missing`] when the package is not installed, [`ServerError::NotReady`] with what HAProxy says of
+    /// a wrong configuration, else what went wrong.
     pub fn start(port: u16, configuration: &str) -> Result<Self, ServerError> {
         let mut process = Process::new("haproxy", Signal::TERM)?;
         let file = process.folder().join("haproxy.cfg");

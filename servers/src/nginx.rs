@@ -1,7 +1,7 @@
 //! One nginx, as a proxy before what is tested.
 //!
-//! Takes: the content of its block `http` (nginx' documentation, ngx_http_core_module), and `nginx`, which Debian's package
-//! brings. Gives: a running server, and its log of errors. Does not: choose ports: the configuration names them.
+//! Takes: the content of its block `http` (nginx' documentation, ngx_http_core_module), and `nginx`, which Debian's
+//! package brings. Gives: a running server, and its log of errors. Does not: choose ports; the configuration has them.
 
 use crate::{
     port::answers,
@@ -10,7 +10,8 @@ use crate::{
 use rustix::process::Signal;
 use std::fs;
 
-/// Everything in its own folder, in the foreground; as root its processes stay root, for others may not enter the folder.
+/// Everything in its own folder, in the foreground; as root its processes stay root, for others may not enter the
+/// folder.
 const FRAME: &str = "daemon off;
 user root;
 worker_processes 2;

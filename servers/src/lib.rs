@@ -9,6 +9,7 @@
 //! # Layout
 //!
 //! - `postgres`, `redis`: one server each, with the levers tests need (stop, kill, pause, start again)
+//! - `redis_sentinel`, `redis_cluster`: several that stand in for each other, or share the keys
 //! - `nginx`, `haproxy`: one proxy each
 //! - `postfix`, `exim`, `opensmtpd`: one mail server each; `mail`: what they have in common
 //! - `smtp_source`: a load generator, as a baseline
@@ -33,6 +34,8 @@ mod postgres;
 mod private_root;
 mod process;
 mod redis;
+mod redis_cluster;
+mod redis_sentinel;
 mod shared;
 mod smtp_source;
 mod until;
@@ -49,6 +52,8 @@ pub use postfix::Postfix;
 pub use postgres::Postgres;
 pub use process::{Process, ServerError};
 pub use redis::Redis;
+pub use redis_cluster::{Move, RedisCluster};
+pub use redis_sentinel::RedisSentinel;
 pub use shared::{postgres, redis};
 pub use smtp_source::SmtpSource;
 pub use until::{until, until_blocking};

@@ -45,6 +45,18 @@ pub(crate) fn answers(port: u16) -> bool {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
+/// Finds a port so that the one `distance` above it is free as well, and below those of clients.
+pub(crate) fn free_pair(distance: u16) -> Result<u16, ServerError> {
+    for _ in 0..TRIES {
+        let port = free_port()?;
+        if port.saturating_add(distance) < first_of_clients() && nobody_listens(port + distance) {
+            return Ok(port);
+        }
+    }
+    let source = io::Error::from(ErrorKind::AddrInUse);
+    Err(ServerError::Io { action: "find two free ports", source })
+}
+
 /// Asks without binding the port: until its `exec`, a child that another thread starts holds whatever we have bound.
 fn nobody_listens(port: u16) -> bool {
     let connected = TcpStream::connect((Ipv4Addr::LOCALHOST, port));

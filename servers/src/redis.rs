@@ -5,12 +5,13 @@
 
 use crate::{
     port::free_port,
-    process::{Process, ServerError, random_hex},
+    process::{Process, ServerError, random_hex, run},
 };
 use rustix::process::Signal;
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::PathBuf,
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -18,6 +19,9 @@ use std::{
 
 /// Enough for one database a test.
 const DATABASES: u32 = 1024;
+
+/// How long servers may take to agree: far above the 2 s measured.
+const UNTIL_LIMIT: Duration = Duration::from_secs(60);
 
 /// A running Redis server; dropped, it ends and its folder goes.
 #[derive(Debug)]
@@ -45,8 +49,21 @@ impl Redis {
     ///
     /// As [`Self::start`].
     pub fn start_with(arguments: &[&str]) -> Result<Self, ServerError> {
+        Self::start_as(free_port()?, random_hex()?, arguments)
+    }
+
+    /// Starts a replica of this server, with the same password, so that either can be the other's master.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_replica(&self) -> Result<Self, ServerError> {
+        Self::start_as(free_port()?, self.password.clone(), &["--replicaof", "127.0.0.1", &self.port.to_string()])
+    }
+
+    /// Several servers of one password know each other.
+    pub(crate) fn start_as(port: u16, password: String, arguments: &[&str]) -> Result<Self, ServerError> {
         let process = Process::new("redis", Signal::KILL)?;
-        let (port, password) = (free_port()?, random_hex()?);
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let mut server = Self { process, port, password, arguments, databases: AtomicU32::new(0) };
         server.start_again()?;
@@ -75,6 +92,24 @@ impl Redis {
         self.process.ended().is_some()
     }
 
+    pub(crate) fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// What the server answers to a command, as `redis-cli` prints it where nobody reads along.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Failed`] when it answers with an error.
+    pub fn command(&self, command: &[&str]) -> Result<String, ServerError> {
+        command_at(self.port, &self.password, command)
+    }
+
+    /// The file of the unix socket, for a server started with `--unixsocket redis.sock`.
+    pub fn socket(&self) -> PathBuf {
+        self.process.folder().join("redis.sock")
+    }
+
     /// TCP port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
@@ -95,10 +130,23 @@ impl Redis {
         command.current_dir(self.process.folder());
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--requirepass", &self.password]);
         command.args(["--databases", &DATABASES.to_string(), "--save", "", "--appendonly", "no"]);
-        command.args(["--maxmemory-policy", "noeviction"]).args(&self.arguments);
+        command.args(["--maxmemory-policy", "noeviction", "--masterauth", &self.password]);
+        command.args(["--repl-diskless-sync-delay", "0"]).args(&self.arguments);
         self.process.spawn_program("redis-server", command)?;
         let (port, password) = (self.port, self.password.clone());
         self.process.wait_until("redis-server", || is_ready(port, &password))
+    }
+
+    /// Waits until `ready` says so.
+    pub(crate) fn until(&mut self, ready: impl Fn(&Self) -> bool) -> Result<(), ServerError> {
+        let start = std::time::Instant::now();
+        while !ready(self) {
+            if start.elapsed() > UNTIL_LIMIT {
+                return Err(ServerError::Failed { program: "redis-server", output: "not ready in time".to_owned() });
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Stops the server's clock (SIGSTOP): connections stay open and nothing is answered.
@@ -110,6 +158,13 @@ impl Redis {
     pub fn resume(&self) {
         self.process.signal(Signal::CONT);
     }
+}
+
+/// Runs one command with Redis' own client.
+pub(crate) fn command_at(port: u16, password: &str, command: &[&str]) -> Result<String, ServerError> {
+    let mut client = Command::new("redis-cli");
+    client.env("REDISCLI_AUTH", password).args(["-e", "-p", &port.to_string()]).args(command);
+    run("redis-cli", &mut client)
 }
 
 /// Asks in Redis' inline form, which needs no client library.

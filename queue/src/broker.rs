@@ -87,7 +87,7 @@ impl Broker {
             scripts.push(call.script);
             pipeline.add_command(call.command);
         }
-        let mut replies = to_results(self.connection.pipeline(&pipeline).await?);
+        let mut replies = self.connection.pipeline(&pipeline).await?;
         let is_unknown =
             |reply: &Result<Value, Error>| matches!(reply, Err(Error::Refused(error)) if is_unknown_script(error));
         let unknown: Vec<usize> = (0..replies.len()).filter(|&at| is_unknown(&replies[at])).collect();
@@ -98,7 +98,7 @@ impl Broker {
         for (at, command) in pipeline.cmd_iter().enumerate().filter(|(at, _)| unknown.binary_search(at).is_ok()) {
             again.add_command(with_text(scripts[at], command));
         }
-        for (at, reply) in unknown.into_iter().zip(to_results(self.connection.pipeline(&again).await?)) {
+        for (at, reply) in unknown.into_iter().zip(self.connection.pipeline(&again).await?) {
             replies[at] = reply;
         }
         Ok(replies)
@@ -120,10 +120,6 @@ fn with_text(script: &Script, command: &Cmd) -> Cmd {
 
 fn is_unknown_script(error: &redis::RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
-}
-
-fn to_results(replies: Vec<Value>) -> Vec<Result<Value, Error>> {
-    replies.into_iter().map(|reply| reply.extract_error().map_err(Error::from)).collect()
 }
 
 fn parse<T: FromRedisValue>(script: &'static str, reply: Value) -> Result<T, Error> {

@@ -1,47 +1,50 @@
-//! One multiplexed connection to Redis, shared by all clones, opened at the first use and again after every loss. Gives
-//! raw replies in order. Does not repeat commands: whether that is safe is for the caller to know.
+//! What all of a process share to speak with Redis: one multiplexed connection to a server or to the master that
+//! sentinels name, or one to each node of a cluster. Opened at the first use and again after every loss. Gives raw
+//! replies in order. Does not repeat commands: whether that is safe is for the caller to know.
+//!
+//! # Layout
+//!
+//! - `dial`: opens one connection; `link`: keeps one
+//! - `sentinel`: finds the master; `cluster`: finds the node of a key; `first_answers`: how both ask
 
-use crate::{clock::Clock, error::Error};
-use parking_lot::RwLock;
-use redis::{
-    AsyncConnectionConfig, Cmd, IntoConnectionInfo, Pipeline, ProtocolVersion, PushKind, RedisError, TlsCertificates,
-    Value,
-    aio::MultiplexedConnection,
-    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+mod cluster;
+mod dial;
+mod first_answers;
+mod link;
+mod sentinel;
+
+use crate::{
+    clock::Clock,
+    error::Error,
+    uri::{Host, Place, RedisUri},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
-use tokio::sync::Mutex;
+use cluster::Cluster;
+use dial::{Dialer, RESPONSE_TIMEOUT, Target, timed_out};
+use link::{Link, Live, Origin};
+use redis::{Cmd, Pipeline, Value};
+use sentinel::Sentinels;
+use std::sync::{Arc, OnceLock};
 
-/// An answer that takes longer is given up; the connection is then replaced.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// The kernel drops a connection whose data is not acknowledged for this long, so a vanished server is noticed.
-const USER_TIMEOUT: Duration = Duration::from_secs(5);
-/// After a failed attempt to connect, callers get that error at once for this long instead of queueing up attempts.
-const FAILED_ATTEMPT_MAX_AGE: Duration = Duration::from_millis(50);
-/// At most this many commands wait for the socket before callers are held back.
-const MAX_WAITING_COMMANDS: usize = 1024;
-
-/// A cheap handle: clones share the socket.
+/// A cheap handle: clones share the sockets.
 #[derive(Clone)]
 pub struct Connection {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    client: redis::Client,
-    live: Arc<RwLock<Option<Live>>>,
-    /// Serialises attempts to connect; holds the last failure.
-    attempt: Mutex<Option<(Instant, RedisError)>>,
-    clock: Clock,
+    dialer: Arc<Dialer>,
+    link: Link,
+    /// The nodes of the URI; empty where it names a socket or sentinels.
+    hosts: Vec<Host>,
+    /// Set by the URI, or when the server says that it is part of one.
+    cluster: OnceLock<Cluster>,
+    clock: Arc<Clock>,
 }
 
-#[derive(Clone)]
-struct Live {
-    number: u64,
-    connection: MultiplexedConnection,
+/// Where commands go.
+enum Route<'a> {
+    One(Live),
+    Nodes(&'a Cluster),
 }
 
 impl std::fmt::Debug for Connection {
@@ -51,31 +54,34 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Prepares a connection to `uri` (`redis://` or, over TLS, `rediss://`); `ca_pem` replaces the built-in roots.
-    /// Succeeds with Redis down, since nothing is sent yet.
+    /// Prepares a connection to what `uri` names, in any form of [`RedisUri`]; `ca_pem` replaces the built-in roots.
+    /// Succeeds with Redis down, since nothing is sent yet. That a server is part of a cluster is found out by itself.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidUri`] when the URI or the certificate cannot be used.
+    /// [`Error::InvalidUri`], [`Error::InvalidCertificate`].
     pub fn open(uri: &str, ca_pem: Option<&[u8]>) -> Result<Self, Error> {
-        let info = uri.into_connection_info().map_err(Error::InvalidUri)?;
-        let redis_settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let info = info.set_redis_settings(redis_settings).set_tcp_settings(tcp_settings());
-        let client = match ca_pem {
-            None => redis::Client::open(info),
-            Some(pem) => {
-                let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.to_vec()) };
-                redis::Client::build_with_tls(info, certificates)
-            }
+        let uri = RedisUri::parse(uri)?;
+        let dialer = Arc::new(Dialer::new(&uri, ca_pem)?);
+        let clock = Arc::new(Clock::default());
+        let (origin, hosts) = match &uri.place {
+            Place::Socket(path) => (Origin::Server(Target::Socket(path.clone())), Vec::new()),
+            Place::Sentinels(hosts) => (Origin::Sentinels(Sentinels::new(&uri, hosts, ca_pem)), Vec::new()),
+            Place::Server(host) => (Origin::Server(Target::Tcp(host.clone())), vec![host.clone()]),
+            // The link stays unused.
+            Place::Cluster(hosts) => (Origin::Server(Target::Tcp(hosts[0].clone())), hosts.clone()),
         };
-        let client = client.map_err(Error::InvalidUri)?;
-        let shared = Shared { client, live: Arc::default(), attempt: Mutex::default(), clock: Clock::default() };
+        let link = Link::new(Arc::clone(&dialer), origin, Some(Arc::clone(&clock)));
+        let shared = Shared { dialer, link, hosts, cluster: OnceLock::new(), clock };
+        if matches!(uri.place, Place::Cluster(_)) {
+            shared.cluster();
+        }
         Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The database index of the URI. Pub/sub ignores it, so our channel names contain it.
     pub(crate) fn database(&self) -> i64 {
-        self.shared.client.get_connection_info().redis_settings().db()
+        self.shared.dialer.database()
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -84,128 +90,70 @@ impl Connection {
 
     /// Which connection stands, if any: another number means that Redis may have lost its data in between.
     pub(crate) fn number(&self) -> Option<u64> {
-        self.shared.live.read().as_ref().map(|live| live.number)
+        match self.shared.cluster.get() {
+            None => self.shared.link.number(),
+            Some(cluster) => cluster.number(),
+        }
+    }
+
+    /// True when queues are on several nodes, of which one may be away and others not.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.shared.cluster.get().is_some()
     }
 
     /// Runs one command. A reply that is an error is an error here.
     pub(crate) async fn command(&self, command: &Cmd) -> Result<Value, Error> {
-        let mut live = self.live().await?;
-        let reply = live.connection.send_packed_command(command).await.and_then(Value::extract_error);
-        reply.map_err(|error| self.note_failure(live.number, error))
+        match self.route().await? {
+            Route::One(live) => self.shared.link.command(live, command).await,
+            Route::Nodes(cluster) => cluster.command(command).await,
+        }
     }
 
-    /// Runs a pipeline in one round trip. Replies that are errors keep their positions.
-    pub(crate) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Error> {
-        let mut live = self.live().await?;
-        let replies = live.connection.send_packed_commands(pipeline, 0, pipeline.len()).await;
-        let replies = replies.map_err(|error| self.note_failure(live.number, error))?;
-        for reply in &replies {
-            if let Value::ServerError(error) = reply {
-                self.note_failure(live.number, error.clone().into());
-            }
+    /// Runs a pipeline in one round trip, on a cluster in one for each node. Replies that are errors keep their
+    /// positions; so do those of nodes that did not answer while others did.
+    pub(crate) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Vec<Result<Value, Error>>, Error> {
+        match self.route().await? {
+            Route::One(live) => self.shared.link.pipeline(live, pipeline).await,
+            Route::Nodes(cluster) => cluster.pipeline(pipeline).await,
         }
-        Ok(replies)
     }
 
     /// A connection of its own for subscriptions.
     pub(crate) async fn subscriber(&self) -> Result<redis::aio::PubSub, Error> {
-        let opening = tokio::time::timeout(RESPONSE_TIMEOUT, self.shared.client.get_async_pubsub());
-        match opening.await {
+        let client = match self.route().await? {
+            Route::One(_) => self.shared.link.client().await?,
+            Route::Nodes(cluster) => cluster.client().await?,
+        };
+        match tokio::time::timeout(RESPONSE_TIMEOUT, client.get_async_pubsub()).await {
             Ok(opened) => Ok(opened?),
-            Err(_) => Err(Error::Unreachable(std::io::Error::from(std::io::ErrorKind::TimedOut).into())),
+            Err(_) => Err(timed_out()),
         }
     }
 
     /// Measures how far the local clock is from that of Redis.
     pub(crate) async fn measure_clock(&self) -> Result<(), Error> {
-        let live = self.live().await?;
-        measure(&self.shared.clock, live.connection).await.map_err(|error| self.note_failure(live.number, error))
-    }
-
-    fn current(&self) -> Option<Live> {
-        self.shared.live.read().clone()
-    }
-
-    async fn live(&self) -> Result<Live, Error> {
-        if let Some(live) = self.current() {
-            return Ok(live);
-        }
-        let mut attempt = self.shared.attempt.lock().await;
-        if let Some(live) = self.current() {
-            return Ok(live);
-        }
-        if let Some((at, error)) = attempt.as_ref()
-            && at.elapsed() < FAILED_ATTEMPT_MAX_AGE
-        {
-            return Err(Error::from(error.clone()));
-        }
-        match self.connect().await {
-            Ok(live) => {
-                *attempt = None;
-                Ok(live)
-            }
-            Err(error) => {
-                *attempt = Some((Instant::now(), error.clone()));
-                Err(Error::from(error))
-            }
+        match self.route().await? {
+            Route::One(live) => self.shared.link.measure(live, &self.shared.clock).await,
+            Route::Nodes(cluster) => cluster.measure().await,
         }
     }
 
-    async fn connect(&self) -> Result<Live, RedisError> {
-        let number = connection_number();
-        let slot = Arc::downgrade(&self.shared.live);
-        let on_push = move |push: redis::PushInfo| {
-            if push.kind == PushKind::Disconnection
-                && let Some(slot) = slot.upgrade()
-            {
-                forget(&slot, number);
-            }
-            Ok::<(), redis::aio::SendError>(())
-        };
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_pipeline_buffer_size(MAX_WAITING_COMMANDS)
-            .set_push_sender(on_push);
-        let connection = self.shared.client.get_multiplexed_async_connection_with_config(&config).await?;
-        measure(&self.shared.clock, connection.clone()).await?;
-        let live = Live { number, connection };
-        *self.shared.live.write() = Some(live.clone());
-        Ok(live)
-    }
-
-    /// Gives up the connection after an error that another connection may not have: lost, silent, or demoted to
-    /// replica.
-    fn note_failure(&self, number: u64, error: RedisError) -> Error {
-        let error = Error::from(error);
-        if matches!(error, Error::Unreachable(_) | Error::ReadOnly(_)) {
-            forget(&self.shared.live, number);
+    async fn route(&self) -> Result<Route<'_>, Error> {
+        if let Some(cluster) = self.shared.cluster.get() {
+            return Ok(Route::Nodes(cluster));
         }
-        error
+        let live = self.shared.link.live().await?;
+        // Sentinels and sockets lead to one server, whatever it says of itself.
+        if live.is_cluster && !self.shared.hosts.is_empty() {
+            return Ok(Route::Nodes(self.shared.cluster()));
+        }
+        Ok(Route::One(live))
     }
 }
 
-fn forget(slot: &RwLock<Option<Live>>, number: u64) {
-    let mut live = slot.write();
-    if live.as_ref().is_some_and(|live| live.number == number) {
-        *live = None;
+impl Shared {
+    fn cluster(&self) -> &Cluster {
+        let new = || Cluster::new(Arc::clone(&self.dialer), self.hosts.clone(), Arc::clone(&self.clock));
+        self.cluster.get_or_init(new)
     }
-}
-
-/// Distinguishes connections, so that the late failure of an old one does not drop its successor.
-fn connection_number() -> u64 {
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-}
-
-fn tcp_settings() -> TcpSettings {
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5));
-    TcpSettings::default().set_nodelay(true).set_keepalive(keepalive).set_user_timeout(USER_TIMEOUT)
-}
-
-async fn measure(clock: &Clock, mut connection: MultiplexedConnection) -> Result<(), RedisError> {
-    let sent = Instant::now();
-    let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut connection).await?;
-    clock.measured(seconds * 1_000_000 + micros, SystemTime::now(), sent.elapsed());
-    Ok(())
 }

@@ -2,20 +2,31 @@
 //! read-only replica, an unreachable server, a refused command, a task that cannot be stored. Never carries payloads or
 //! URIs.
 
+use crate::uri::UriError;
 use redis::RedisError;
 
 /// Failure of one call to the queue.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The connection URI or CA certificate cannot be used. Never contains the URI, which may hold a password.
-    #[error(
-        "failed to understand the Redis URI or CA certificate. Fix: use redis[s]://[user:password@]host:port/index"
-    )]
-    InvalidUri(#[source] RedisError),
+    /// The connection URI cannot be used, by itself or with what the server is. Never contains a user or password.
+    #[error("the Redis URI cannot be used: {0}")]
+    InvalidUri(#[from] UriError),
+    /// The CA certificate cannot be used.
+    #[error("failed to understand the CA certificate for Redis. Fix: give certificates in PEM form")]
+    InvalidCertificate(#[source] RedisError),
     /// No answer: connection refused, dropped or timed out. The write may or may not have happened; repeating it is
     /// safe.
     #[error("failed to reach Redis")]
     Unreachable(#[source] RedisError),
+    /// The sentinels that answered watch no master of that name.
+    #[error("no sentinel knows the master {master}. Fix: name it in the URI as `sentinel monitor` names it")]
+    NoMaster {
+        /// Its name in the URI.
+        master: String,
+    },
+    /// A sentinel answered with an error, for example `NOAUTH`.
+    #[error("a sentinel refuses to be asked. Fix: give its password in the URI, as ?sentinelPassword=")]
+    Sentinel(#[source] RedisError),
     /// Redis is over its memory limit and refuses writes (reply `OOM`).
     #[error("failed to write: Redis is out of memory. Fix: raise maxmemory, with maxmemory-policy noeviction")]
     OutOfMemory(#[source] RedisError),
@@ -47,7 +58,15 @@ pub enum Error {
 impl Error {
     /// True when no answer came at all, so that waiting and trying again is the only cure.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
+        matches!(self, Self::Unreachable(_) | Self::NoMaster { .. } | Self::Sentinel(_))
+    }
+
+    /// Of a sentinel.
+    pub(crate) fn sentinel(error: RedisError) -> Self {
+        match Self::from(error) {
+            Self::Refused(error) => Self::Sentinel(error),
+            other => other,
+        }
     }
 
     /// True when the keys or the access list are wrong, and not the state of Redis: repeating is of no use before they
@@ -64,7 +83,7 @@ impl Error {
 impl From<RedisError> for Error {
     fn from(error: RedisError) -> Self {
         match code(&error) {
-            Some("LOADING" | "MASTERDOWN") => Self::Unreachable(error),
+            Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN") => Self::Unreachable(error),
             Some("READONLY") => Self::ReadOnly(error),
             Some("OOM") => Self::OutOfMemory(error),
             _ if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() => Self::Unreachable(error),

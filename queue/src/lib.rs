@@ -60,13 +60,14 @@
 //!
 //! # Not implemented
 //!
-//! Groups (a due task of a group is handed to Go's aggregator), the periodic scheduler, results, workflows. Redis
-//! Cluster and Sentinel are not connected to, though the keys keep Cluster's rules. Needs Redis 6.2 or newer.
+//! Groups (a due task of a group is handed to Go's aggregator), the periodic scheduler, results, workflows. Needs Redis
+//! 6.2 or newer: one server, a master that sentinels name, or a cluster, of which a queue uses one slot.
 //!
 //! # Layout
 //!
 //! - [`Task`], [`Handler`], [`Settings`], [`RetryPolicy`], [`QueueState`], [`Error`]: the words of the interface
-//! - [`Client`] puts tasks in, [`Server`] runs them, [`Inspector`] reads, [`Connection`] is what all three share
+//! - [`Client`] puts tasks in, [`Server`] runs them, [`Inspector`] reads, [`Connection`] is what all three share,
+//!   and [`RedisUri`] where it leads
 //! - `message` and `keys`: the wire format; `scripts`: one Lua file per transition; `broker`: runs them
 //! - `backoff`: the time between attempts; `active_wait`: how a caller waits for one task to be written; `batch`: how
 //!   several share a round trip
@@ -95,6 +96,7 @@ mod scripts;
 mod server;
 mod settings;
 mod task;
+mod uri;
 
 pub use backoff::RetryPolicy;
 pub use client::Client;
@@ -106,3 +108,4 @@ pub use queue_state::QueueState;
 pub use server::{Server, ShutdownReport};
 pub use settings::{MAX_PAYLOAD_BYTES, QueuePriority, Settings};
 pub use task::{Enqueued, Task};
+pub use uri::{RedisUri, UriError};

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/hibiken/asynq"
 )
@@ -43,8 +44,13 @@ func flags(name string) (set *flag.FlagSet, redis, queue *string) {
 	return set, redis, queue
 }
 
-// server turns the URI into asynq's connection options.
+// server turns the URI into asynq's connection options. asynq has no form for a cluster; ours is read here.
 func server(uri string) (asynq.RedisConnOpt, error) {
+	if rest, isCluster := strings.CutPrefix(uri, "redis+cluster://"); isCluster {
+		login, hosts, _ := strings.Cut(rest, "@")
+		username, password, _ := strings.Cut(login, ":")
+		return asynq.RedisClusterClientOpt{Addrs: strings.Split(hosts, ","), Username: username, Password: password}, nil
+	}
 	return asynq.ParseRedisURI(uri)
 }
 

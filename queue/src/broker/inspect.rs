@@ -64,7 +64,7 @@ impl Broker {
         }
         let replies = self.connection.pipeline(&pipeline).await?;
         let decode = |reply| match reply {
-            Value::BulkString(bytes) => wire::ServerInfo::decode(&*bytes).ok(),
+            Ok(Value::BulkString(bytes)) => wire::ServerInfo::decode(&*bytes).ok(),
             _ => None,
         };
         Ok(replies.into_iter().filter_map(decode).collect())

@@ -1,6 +1,8 @@
 //! Takes tasks as slots are free and starts attempts. One dequeue asks all chosen queues in one round trip; while it is
 //! under way more slots become free for the next, so batches grow with the load.
 
+mod lost;
+
 use super::{
     Shared, attempt, changed,
     choice::{Share, shares},
@@ -14,6 +16,7 @@ use crate::{
     random::Random,
     settings::Settings,
 };
+use lost::{Away, Lost};
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
@@ -22,8 +25,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// First pause after Redis failed; it doubles up to [`MAX_BACK_OFF`].
 const MIN_BACK_OFF: Duration = Duration::from_millis(50);
 const MAX_BACK_OFF: Duration = Duration::from_secs(1);
-/// The tasks of a dequeue without a reply are reclaimed at most this often, a poll interval apart.
-const MAX_RECLAIMS: u32 = 10;
 /// No more tasks are taken while this many settlements wait to be written.
 const MAX_UNSETTLED: usize = 10_000;
 
@@ -73,21 +74,6 @@ async fn dispatch<H: Handler>(mut dispatcher: Dispatcher<H>, mut settings: watch
     }
 }
 
-/// A dequeue that got no reply. Its tasks are ours, but unknown to us; and it may reach Redis even after the first
-/// reclaim, with the last bytes of the old connection. What happens to it:
-///
-/// 1. No reply: it is put into `Dispatcher::lost`, to be reclaimed before the next dequeue.
-/// 2. The reclaim finds tasks: they start under leases extended just now, and it leaves `lost`.
-/// 3. The reclaim finds none or is refused: reclaimed again a poll interval later, [`MAX_RECLAIMS`] times in all.
-/// 4. The reclaim gets no answer: it stays as it is, and nothing is dequeued, because Redis is away.
-/// 5. The server stops: reclaimed a last time at once; `attempt::start` hands the tasks back.
-struct Lost {
-    queue: Arc<Queue>,
-    token: Arc<str>,
-    next_reclaim: Instant,
-    reclaims_left: u32,
-}
-
 /// A queue and how many tasks a dequeue asks of it.
 struct Asked {
     queue: Arc<Queue>,
@@ -114,7 +100,7 @@ struct Dispatcher<H> {
 impl<H: Handler> Dispatcher<H> {
     /// One dequeue. False when there is no free slot or nothing to ask.
     async fn step(&mut self, settings: &Settings) -> Result<bool, Error> {
-        self.take_lost().await?;
+        let away = self.take_lost().await?;
         let woken = self.shared.wake.take_woken();
         if woken.all {
             self.empty.clear();
@@ -122,9 +108,10 @@ impl<H: Handler> Dispatcher<H> {
         self.empty.retain(|queue| !woken.queues.contains(queue));
         let slots = settings.concurrency.saturating_sub(self.shared.running_handlers());
         let free = slots.min(MAX_UNSETTLED.saturating_sub(self.shared.running.len())).min(MAX_TASKS_PER_DEQUEUE);
-        let shares = shares(settings, free, |queue| !self.empty.contains(queue), &mut self.random);
+        let is_asked = |queue: &str| !self.empty.contains(queue) && !away.queues.contains(queue);
+        let shares = shares(settings, free, is_asked, &mut self.random);
         if shares.is_empty() {
-            return Ok(false);
+            return away.failure.map_or(Ok(false), Err);
         }
         self.dequeue(shares, settings.max_payload_bytes).await?;
         Ok(true)
@@ -146,12 +133,7 @@ impl<H: Handler> Dispatcher<H> {
         match self.shared.broker.dequeue(&requests, self.shared.broker.now()).await {
             Ok(replies) => self.start_taken(asked, &token, lease_until, replies),
             Err(error) => {
-                self.lost.extend(asked.into_iter().map(|asked| Lost {
-                    queue: asked.queue,
-                    token: Arc::clone(&token),
-                    next_reclaim: Instant::now(),
-                    reclaims_left: MAX_RECLAIMS,
-                }));
+                self.lost.extend(asked.into_iter().map(|asked| Lost::new(asked.queue, &token)));
                 Err(error)
             }
         }
@@ -175,7 +157,12 @@ impl<H: Handler> Dispatcher<H> {
             }
             match reply {
                 Ok(dequeued) => self.start(&asked.queue, token, lease_until, dequeued.taken),
-                Err(error) => failed.push(error),
+                Err(error) => {
+                    if error.is_unreachable() {
+                        self.lost.push(Lost::new(asked.queue, token));
+                    }
+                    failed.push(error);
+                }
             }
         }
         let all_failed = failed.len() == queues;
@@ -187,17 +174,24 @@ impl<H: Handler> Dispatcher<H> {
         Ok(())
     }
 
-    /// Starts what dequeues took whose reply never came; see [`Lost`].
-    async fn take_lost(&mut self) -> Result<(), Error> {
-        let mut waiting = Vec::new();
+    /// Starts what dequeues took whose reply never came; see [`Lost`]. Gives the queues whose node is away.
+    async fn take_lost(&mut self) -> Result<Away, Error> {
+        let (mut waiting, mut away) = (Vec::new(), Away::default());
         while let Some(mut lost) = self.lost.pop() {
             if lost.next_reclaim > Instant::now() {
+                away.queues.extend(lost.is_away.then(|| lost.queue.keys.name.clone()));
                 waiting.push(lost);
                 continue;
             }
             match self.reclaim(&lost).await {
                 Ok(reclaimed) if !reclaimed.taken.is_empty() => {
                     self.start(&lost.queue, &lost.token, reclaimed.lease_until, reclaimed.taken);
+                }
+                Err(error) if error.is_unreachable() && self.shared.broker.connection().is_cluster() => {
+                    away.queues.insert(lost.queue.keys.name.clone());
+                    away.failure = Some(error);
+                    (lost.is_away, lost.next_reclaim) = (true, Instant::now() + POLL_INTERVAL);
+                    waiting.push(lost);
                 }
                 Err(error) if error.is_unreachable() => {
                     self.lost.push(lost);
@@ -208,14 +202,14 @@ impl<H: Handler> Dispatcher<H> {
                     if let Err(error) = nothing {
                         self.shared.log_failure("failed to look for the tasks of a lost reply", &error);
                     }
-                    lost.reclaims_left -= 1;
+                    (lost.is_away, lost.reclaims_left) = (false, lost.reclaims_left - 1);
                     lost.next_reclaim = Instant::now() + POLL_INTERVAL;
                     waiting.extend((lost.reclaims_left > 0).then_some(lost));
                 }
             }
         }
         self.lost = waiting;
-        Ok(())
+        Ok(away)
     }
 
     /// The tasks of a lost reply that are still ours, under leases extended now: the outage may have used up most of

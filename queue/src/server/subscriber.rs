@@ -7,6 +7,8 @@ use std::{sync::Arc, time::Duration};
 
 /// Pause before a lost connection is opened again; the polls of the other loops cover the time.
 const RECONNECT_DELAY: Duration = Duration::from_millis(200);
+/// Pause after a refusal: some proxies have no subscriptions, and will not get them soon.
+const REFUSED_DELAY: Duration = Duration::from_secs(10);
 /// A connection on which the subscription takes longer is given up.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often to check whether the server's other connection is a new one. This one only listens, so it would not notice
@@ -16,15 +18,19 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Runs until the server's loops end.
 pub(crate) async fn run(shared: Arc<Shared>) {
     loop {
+        let mut delay = RECONNECT_DELAY;
         tokio::select! {
             () = shared.quit.cancelled() => return,
             ended = listen(&shared) => if let Err(error) = ended {
                 shared.log_failure("failed to listen for wake-ups", &error);
+                if !error.is_unreachable() {
+                    delay = REFUSED_DELAY;
+                }
             },
         }
         tokio::select! {
             () = shared.quit.cancelled() => return,
-            () = tokio::time::sleep(RECONNECT_DELAY) => {}
+            () = tokio::time::sleep(delay) => {}
         }
     }
 }

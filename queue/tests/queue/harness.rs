@@ -16,7 +16,6 @@ pub(crate) struct Fixture {
 
     pub(crate) client: Client,
     pub(crate) inspector: Inspector,
-    pub(crate) raw: redis::Client,
 }
 
 pub(crate) type Answer = Arc<dyn Fn(Job) -> BoxFuture<'static, Result<(), TaskError>> + Send + Sync>;
@@ -101,8 +100,7 @@ impl Fixture {
         let connection = Connection::open(&uri, None).unwrap();
         let client = Client::new(connection.clone());
         let inspector = Inspector::new(connection);
-        let raw = redis::Client::open(&*uri).unwrap();
-        Self { uri, client, inspector, raw }
+        Self { uri, client, inspector }
     }
 
     /// A server on a connection of its own.
@@ -132,9 +130,14 @@ impl Fixture {
         servers::until(what, DEADLINE, async || condition(self).await.then_some(()).ok_or_else(String::new)).await;
     }
 
+    /// The client library alone; it reads the URI of one server only.
+    pub(crate) fn raw(&self) -> redis::Client {
+        redis::Client::open(&*self.uri).unwrap()
+    }
+
     /// Runs one command.
     pub(crate) async fn redis<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
-        let mut connection = self.raw.get_multiplexed_async_connection().await.unwrap();
+        let mut connection = self.raw().get_multiplexed_async_connection().await.unwrap();
         redis::cmd(command[0]).arg(&command[1..]).query_async(&mut connection).await.unwrap()
     }
 

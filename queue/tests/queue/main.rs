@@ -6,6 +6,7 @@
 //! - `server`: what runs, when, how often and how it ends; `span`: what a subscriber sees of it
 //! - `crash`, `faults`, `outage`, `broken_queue`: dead workers, a Redis in trouble, one that is away, keys of a wrong
 //!   type; `too_long`: tasks that are too long to be read
+//! - `places`: the same on everything that a URI can name; `cluster`, `sentinel`: slots that move, masters that change
 //! - `wire_compat`: both directions with Go; `tls`: the same Redis behind TLS
 //! - `examples`: the programs in `queue/examples`
 //! - `harness`: what all of them start with
@@ -13,11 +14,14 @@
 #![allow(clippy::unwrap_used, reason = "a failed set-up fails the test")]
 
 mod broken_queue;
+mod cluster;
 mod crash;
 mod examples;
 mod faults;
 mod harness;
 mod outage;
+mod places;
+mod sentinel;
 mod server;
 mod span;
 mod tls;

@@ -14,7 +14,7 @@ fn task(id: &str, payload_bytes: usize) -> Task {
 
 /// Puts a message of so many bytes, which nobody is to read, into the place of a task's.
 async fn grow(fixture: &Fixture, id: &str, bytes: usize) {
-    let mut connection = fixture.raw.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = fixture.raw().get_multiplexed_async_connection().await.unwrap();
     connection.set_response_timeout(crate::harness::DEADLINE);
     let mut write = redis::cmd("HSET");
     write.arg(format!("asynq:{{default}}:t:{id}")).arg("msg").arg(vec![b'x'; bytes]);

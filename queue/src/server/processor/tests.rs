@@ -41,7 +41,7 @@ async fn with_lost_reply(
         shared,
         handler: Arc::new(Never),
         empty: HashSet::new(),
-        lost: vec![Lost { queue, token, next_reclaim: Instant::now(), reclaims_left: 1 }],
+        lost: vec![Lost { queue, token, next_reclaim: Instant::now(), reclaims_left: 1, is_away: false }],
         random: Random::from_seed(1),
         dequeues: 0,
     };

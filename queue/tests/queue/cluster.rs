@@ -1,0 +1,101 @@
+//! A cluster under tasks: slots move, nodes die, and asynq's Go library shares it.
+
+use crate::harness::{
+    Fixture, ok,
+    peer::{self, Worker},
+};
+use queue::{QueuePriority, Task};
+use servers::RedisCluster;
+use std::{collections::BTreeSet, time::Duration};
+
+fn task(queue: &str, id: &str) -> Task {
+    Task { id: id.to_owned(), queue: queue.to_owned(), ..Task::new("mail:send", r#"{"username":"alice"}"#) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asynq_and_we_run_each_others_tasks_on_a_cluster() {
+    let cluster = RedisCluster::start(0).unwrap();
+    let fixture = Fixture::at(cluster.uri());
+    let (server, mut jobs) = fixture.server(|_| {}, ok());
+    let enqueue = ["enqueue", "-type", "mail:send", "-payload", r#"{"username":"alice"}"#, "-id", "theirs"];
+    peer::run(&fixture.uri, &enqueue).await.unwrap();
+    assert_eq!(jobs.next().await.task.id, "theirs");
+    server.shutdown().await;
+    let mut worker = Worker::start(&fixture.uri, &["-queues", "low=1"]).await;
+    fixture.client.enqueue(&task("low", "ours")).await.unwrap();
+    let ran = worker.next().await;
+    assert_eq!((&ran["id"], &ran["payload"]), (&"ours".into(), &r#"{"username":"alice"}"#.into()));
+    fixture.until("acked", async |fixture| fixture.state("low").await.processed == 1).await;
+    let servers = fixture.inspector.servers().await.unwrap();
+    assert_eq!(servers.len(), 1, "Go's is listed: {servers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_moves_under_load_takes_its_tasks_along() {
+    let cluster = RedisCluster::start(0).unwrap();
+    let fixture = Fixture::at(cluster.uri());
+    let (server, mut jobs) = fixture.server(|_| {}, ok());
+    let key = "asynq:{default}:pending";
+    let before = cluster.owner(key).unwrap();
+    let mut waiting = BTreeSet::new();
+    for round in 0..3 {
+        let moving = cluster.begin_move(key).unwrap();
+        // While keys are on both nodes, a new task may be refused; it is brought again, as the relay does.
+        let mut moving = Some(moving);
+        for number in 0..50 {
+            let task = task("default", &format!("{round}-{number}"));
+            waiting.insert(task.id.clone());
+            while fixture.client.enqueue(&task).await.is_err() {
+                if let Some(moving) = moving.take() {
+                    moving.end().unwrap();
+                }
+            }
+        }
+        if let Some(moving) = moving {
+            moving.end().unwrap();
+        }
+    }
+    assert_eq!(cluster.owner(key).unwrap(), before, "it has been at each of the three");
+    while !waiting.is_empty() {
+        waiting.remove(&jobs.next().await.task.id);
+    }
+    fixture.until("acked", async |fixture| fixture.state("default").await.processed == 150).await;
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_takes_over_and_the_queues_of_the_other_nodes_do_not_wait_for_it() {
+    let mut cluster = RedisCluster::start(1).unwrap();
+    let fixture = Fixture::at(cluster.uri());
+    let queues = ["critical", "default", "low"];
+    let (server, mut jobs) = fixture.server(
+        |settings| {
+            let priority = |name: &str| QueuePriority { name: name.to_owned(), priority: 1, paused: false };
+            settings.queues = queues.iter().map(|name| priority(name)).collect();
+        },
+        ok(),
+    );
+    for queue in queues {
+        fixture.client.enqueue(&task(queue, "before")).await.unwrap();
+        jobs.next().await;
+    }
+    let dead = cluster.owner("asynq:{low}:pending").unwrap();
+    cluster.nodes()[dead].kill();
+    let mut went_on = 0;
+    for number in 0.. {
+        if fixture.client.enqueue(&task("low", &format!("low-{number}"))).await.is_ok() {
+            break;
+        }
+        let other = fixture.client.enqueue(&task("critical", &format!("critical-{number}"))).await;
+        went_on += usize::from(other.is_ok());
+    }
+    assert!(went_on > 0, "the other nodes take tasks meanwhile");
+    loop {
+        let job = tokio::time::timeout(Duration::from_secs(60), jobs.next()).await.unwrap();
+        if job.task.queue == "low" {
+            break;
+        }
+    }
+    fixture.until("acked", async |fixture| fixture.state("low").await.processed >= 2).await;
+    server.shutdown().await;
+}

@@ -12,6 +12,7 @@ pub struct Options {
     pub(crate) apis: usize,
     pub(crate) workers: usize,
     pub(crate) own_postgres: bool,
+    pub(crate) redis_uri: Option<String>,
 }
 
 impl Default for Options {
@@ -24,7 +25,7 @@ impl Options {
     /// One api, one worker, a database on the PostgreSQL of this test process; mails due after 1 s, waits of 1 s at
     /// most.
     pub fn new() -> Self {
-        Self { document: usual(), apis: 1, workers: 1, own_postgres: false }
+        Self { document: usual(), apis: 1, workers: 1, own_postgres: false, redis_uri: None }
     }
 
     /// With a change of the document. Files and the mail server's port are filled in later.
@@ -44,6 +45,12 @@ impl Options {
     #[must_use]
     pub fn workers(self, workers: usize) -> Self {
         Self { workers, ..self }
+    }
+
+    /// With the programs on a Redis of the test's own, which may be several servers.
+    #[must_use]
+    pub fn redis_at(self, uri: String) -> Self {
+        Self { redis_uri: Some(uri), ..self }
     }
 
     /// With a PostgreSQL server that no other test uses, so that it can be stopped.

@@ -25,13 +25,14 @@ pub struct Pipeline {
     pub workers: Vec<Program>,
     /// The mail server.
     pub inbox: Inbox,
-    /// The Redis server of this pipeline alone.
+    /// A Redis server of this pipeline alone, which the programs use unless the test brings another.
     pub redis: Redis,
     /// The PostgreSQL server, when it is this pipeline's alone.
     pub postgres: Option<Postgres>,
     pub(crate) files: Files,
     pub(crate) database: Database,
     pub(crate) database_uri: String,
+    pub(crate) redis_uri: String,
     pub(crate) signups: Arc<Signups>,
 }
 
@@ -53,10 +54,11 @@ impl Pipeline {
     }
 
     async fn prepare(options: Options) -> Result<Self> {
-        let Options { mut document, apis, workers, own_postgres } = options;
+        let Options { mut document, apis, workers, own_postgres, redis_uri } = options;
         let postgres = if own_postgres { Some(Postgres::start()?) } else { None };
         let database_uri = postgres.as_ref().unwrap_or_else(|| servers::postgres()).create_database()?;
         let redis = Redis::start()?;
+        let redis_uri = redis_uri.unwrap_or_else(|| redis.uri(0));
         let journal = tempfile::Builder::new().prefix("journal-").tempdir()?;
         let inbox = Inbox::start(Settings {
             tls: Tls::StartTls(Certificates::generate()?),
@@ -66,11 +68,11 @@ impl Pipeline {
         })?;
         document.mail.smtp.port = inbox.smtp_addr().port();
         let ca_pem = inbox.ca_pem().context("the inbox speaks TLS")?;
-        let files = Files::new(document, &database_uri, &redis.uri(0), ca_pem, journal)?;
+        let files = Files::new(document, &database_uri, &redis_uri, ca_pem, journal)?;
         let apis = (0..apis).map(|_| Program::api(files.path())).collect::<Result<_>>()?;
         let workers = (0..workers).map(|_| Program::worker(files.path())).collect::<Result<_>>()?;
         let (database, signups) = (Database::new(&database_uri)?, Arc::new(Signups::new(Vec::new())?));
-        Ok(Self { apis, workers, inbox, redis, postgres, files, database, database_uri, signups })
+        Ok(Self { apis, workers, inbox, redis, postgres, files, database, database_uri, redis_uri, signups })
     }
 
     /// Waits until every program that runs says that it is ready.

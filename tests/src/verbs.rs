@@ -136,7 +136,7 @@ impl Pipeline {
 
     /// The queue `critical` as it is; `None` while Redis is down.
     pub async fn queue(&self) -> Option<QueueState> {
-        let connection = Connection::open(&self.redis.uri(0), None).expect("a valid URI");
+        let connection = Connection::open(&self.redis_uri, None).expect("a valid URI");
         Inspector::new(connection).queue("critical", Duration::ZERO).await.ok()
     }
 
@@ -177,7 +177,7 @@ impl Pipeline {
 
     /// Lines of logs, metrics and the other admin pages that show a secret.
     async fn leaks(&self) -> Vec<String> {
-        let uris = [self.database_uri.clone(), self.redis.uri(0)];
+        let uris = [&self.database_uri, &self.redis_uri];
         let passwords = uris.iter().filter_map(|uri| canary::password(uri));
         let secrets: Vec<String> = passwords.chain([files::SMTP_PASSWORD.to_owned(), files::KEY.to_owned()]).collect();
         let mails = self.inbox.messages();

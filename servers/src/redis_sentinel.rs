@@ -1,7 +1,8 @@
 //! A Redis master, its replica, and three sentinels that watch them.
 //!
 //! Takes: `redis-server` on `PATH`, which is also the sentinel. Gives: a master that can be killed or deposed, and is
-//! replaced within seconds. The sentinels have a password of their own. Does not: keep anything but what the replica has.
+//! replaced within seconds. The sentinels have a password of their own. Does not: keep anything but what the replica
+//! has.
 
 use crate::{
     port::free_port,

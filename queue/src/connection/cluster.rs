@@ -1,9 +1,9 @@
 //! The nodes of a Redis Cluster: one connection each, and which of them holds which slot.
 //!
-//! Takes: commands whose keys share a slot. Gives: raw replies, in the order of the commands. Does not: repeat a command
-//! that may have been carried out: a redirection (MOVED, ASK) says that it was not, anything else is the caller's to
-//! judge. That is why it is not the client library's cluster connection, which sends a whole pipeline again when one
-//! reply of it is an error, and the commands of a lost connection to another node.
+//! Takes: commands whose keys share a slot. Gives: raw replies, in the order of the commands. Does not: repeat a
+//! command that may have been carried out: a redirection (MOVED, ASK) says that it was not, anything else is the
+//! caller's to judge. That is why it is not the client library's cluster connection, which sends a whole pipeline again
+//! when one reply of it is an error, and the commands of a lost connection to another node.
 //!
 //! What has no key goes to one node, that of `asynq:queues`, so that all processes follow the same clock. A message
 //! published on one node reaches subscribers on all.

@@ -1,10 +1,10 @@
 //! Opens a connection to one server: TLS, login, database, and what is learnt of the server while it is opened.
 //!
-//! Takes: a URI's login and a place. Gives: a multiplexed connection and [`Facts`]. Does not: choose the place, keep the
-//! connection, or repeat a command.
+//! Takes: a URI's login and a place. Gives: a multiplexed connection and [`Facts`]. Does not: choose the place, keep
+//! the connection, or repeat a command.
 //!
-//! RESP3 is spoken where the server knows HELLO. Redis before 6 and proxies answer that they do not know it, or hang up;
-//! then RESP2 is spoken, and what is lost by that is logged once.
+//! RESP3 is spoken where the server knows HELLO. Redis before 6 and proxies answer that they do not know it, or hang
+//! up; then RESP2 is spoken, and what is lost by that is logged once.
 
 use crate::{
     clock::Clock,

@@ -1,8 +1,8 @@
 //! Finds the master that sentinels watch, and hears of the next one at once.
 //!
-//! Takes: the sentinels' addresses and the master's name. Gives: a connection to the server that is the master now. Does
-//! not: trust one sentinel: all are asked at the same time, and the youngest configuration counts, since one that was
-//! cut off still names the old master.
+//! Takes: the sentinels' addresses and the master's name. Gives: a connection to the server that is the master now.
+//! Does not: trust one sentinel: all are asked at the same time, and the youngest configuration counts, since one that
+//! was cut off still names the old master.
 //!
 //! After a failover by hand the old master takes writes until it is told to be a replica, and those are lost. So each
 //! sentinel is listened to, and the connection is left at the first `+switch-master`.

@@ -1,7 +1,7 @@
 //! The forms of a URI: which scheme asks for which, and what each makes of host, path and index.
 //!
-//! Takes: pieces of a URI. Gives: a place, or what is wrong. Does not: repeat what may be secret: a scheme is shown only
-//! when it is a known one.
+//! Takes: pieces of a URI. Gives: a place, or what is wrong. Does not: repeat what may be secret: a scheme is shown
+//! only when it is a known one.
 
 use super::{
     Host, Place, UriError,

@@ -1,5 +1,5 @@
-//! The same tasks go the same ways on everything that a URI can name: a server that speaks RESP2, one that does not know
-//! HELLO, a unix socket, a cluster, whether named or found out, and a master that sentinels name.
+//! The same tasks go the same ways on everything that a URI can name: a server that speaks RESP2, one that does not
+//! know HELLO, a unix socket, a cluster, whether named or found out, and a master that sentinels name.
 
 use crate::harness::{DEADLINE, Fixture, Jobs, answer};
 use queue::{Connection, Enqueued, Error, Job, QueuePriority, Server, Task, TaskError};
@@ -86,7 +86,8 @@ async fn all_of_it(uri: String) {
         .await;
     for queue in QUEUES {
         let state = fixture.state(queue).await;
-        // Those that succeeded (once, twice, soon, kept, unique, ensured), and what failed at first, for now and for good.
+        // Those that succeeded (once, twice, soon, kept, unique, ensured), and what failed at first, for now and for
+        // good.
         assert_eq!(
             (state.archived, state.completed, state.processed, state.failed),
             (2, 1, 10, 4),

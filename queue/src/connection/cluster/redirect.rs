@@ -1,6 +1,7 @@
 //! A node's answer that another is the one to ask.
 //!
-//! Takes: an error. Gives: the other node. Does not: ask it. (Redis Cluster specification, "Redirection and resharding".)
+//! Takes: an error. Gives: the other node. Does not: ask it. (Redis Cluster specification, "Redirection and
+//! resharding".)
 
 use crate::{error::Error, uri::Host};
 use redis::{ErrorKind, RedisError, ServerErrorKind};

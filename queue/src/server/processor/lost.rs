@@ -1,6 +1,7 @@
 //! Dequeues whose reply never came.
 //!
-//! Takes: the queue and token of such a dequeue. Gives: what the dispatcher remembers of it. Does not: reclaim anything.
+//! Takes: the queue and token of such a dequeue. Gives: what the dispatcher remembers of it. Does not: reclaim
+//! anything.
 
 use crate::{error::Error, server::queues::Queue};
 use std::{collections::HashSet, sync::Arc};

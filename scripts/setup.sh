@@ -4,8 +4,8 @@
 #   scripts/setup.sh run     what `make run` needs: a C compiler, PostgreSQL, Redis
 #   scripts/setup.sh quick   what `make quick` needs: a C compiler, Python
 #   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library, Kubernetes), Python with gRPC
-#                            (a foreign client), nginx and HAProxy, mail servers (Postfix, Exim, OpenSMTPD: 12 MB in
-#                            target/, 1 minute)
+#                            (a foreign client) and with libpq, nginx and HAProxy, mail servers (Postfix, Exim,
+#                            OpenSMTPD: 12 MB in target/, 1 minute)
 #   scripts/setup.sh check   what `test` needs but mail servers, cargo-deny and cargo-machete
 #   scripts/setup.sh image   what building the image needs: a C compiler, buildah
 #   scripts/setup.sh cluster what `run` needs, Go, and a container runtime with its network: what tests/cluster builds
@@ -152,7 +152,7 @@ if [ "$need" = cluster ]; then
   install_go
   exit
 fi
-install_packages curl openssl nginx haproxy python3-grpcio python3-grpc-tools python3-protobuf
+install_packages curl openssl nginx haproxy python3-grpcio python3-grpc-tools python3-protobuf python3-psycopg2
 install_go
 if [ "$need" = test ]; then
   install_mail_servers

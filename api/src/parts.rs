@@ -70,8 +70,8 @@ impl Parts {
         let live = Live::open(&config.config)?;
         let document = live.document();
         let logs = logs::start(&document.observability.log_level, document.observability.log_format)?;
-        let (redis_uri, redis_ca) = document.redis.read()?;
-        let redis = queue::Connection::open(redis_uri.expose_secret(), redis_ca.as_deref())?;
+        let redis = document.redis.read()?;
+        let redis = queue::Connection::open(redis.uri.expose_secret(), redis.authority.as_deref())?;
         Ok(Self {
             metrics: admin::record_metrics()?,
             shutdown: Shutdown::on_signals().map_err(StartError::Signals)?,

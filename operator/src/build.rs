@@ -44,10 +44,14 @@ pub struct Inputs {
     pub image: String,
     /// Checksums of the Secrets that processes read at start only.
     pub checksums: Checksums,
-    /// TCP ports of PostgreSQL, from its URI.
+    /// TCP ports of PostgreSQL, from its Secret.
     pub database_ports: Vec<u16>,
-    /// TCP ports of Redis, from its URI.
+    /// TCP ports of Redis, from its Secret.
     pub redis_ports: Vec<u16>,
+    /// Keys of PostgreSQL's Secret and the files that pods see them as; empty: the key of `secretRef` as `uri`.
+    pub database_files: Vec<(String, &'static str)>,
+    /// The same of Redis' Secret.
+    pub redis_files: Vec<(String, &'static str)>,
 }
 
 /// The pipeline that children are built for.

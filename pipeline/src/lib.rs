@@ -10,6 +10,8 @@
 //! - `check`: what types cannot say
 //! - [`duration`]: `10s`, `15m`, `72h`: parse and print
 //! - [`secret`]: values that live in files and never in logs
+//! - [`postgres_uri`]: where PostgreSQL is, as libpq reads it; [`store_secret`]: the keys of a Secret that say where
+//!   PostgreSQL or Redis is; `percent`: special characters in a URI
 //! - [`mailbox`]: e-mail addresses, and senders with a name
 //! - [`live`]: load, watch, and say which version is in force
 //! - [`unready`]: what `api` says on its readiness when it cannot work, and the operator reads
@@ -24,8 +26,11 @@ pub mod duration;
 mod hash;
 pub mod live;
 pub mod mailbox;
+mod percent;
+pub mod postgres_uri;
 pub mod sample;
 pub mod secret;
+pub mod store_secret;
 pub mod unready;
 
 pub use chain::chain;
@@ -33,4 +38,5 @@ pub use document::Document;
 pub use hash::hash;
 pub use live::{Live, Loaded};
 pub use mailbox::{Address, Mailbox};
+pub use postgres_uri::PostgresUri;
 pub use unready::{ForeignTable, Unready};

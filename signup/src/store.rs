@@ -43,12 +43,16 @@ pub use relay::Claim;
 pub use users::{CreateError, Created, NewUser, User};
 pub use verify::VerifyError;
 
-use pipeline::{document::Database, secret};
+use pipeline::{
+    document::Database,
+    postgres_uri::{PostgresUri, PostgresUriError},
+    secret,
+};
 use secrecy::ExposeSecret as _;
 use sqlx::{
     Connection, PgConnection, PgPool,
     migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
+    postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::{path::Path, time::Duration};
 
@@ -87,8 +91,11 @@ pub struct Store {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The URI is not one of PostgreSQL's. The cause never repeats it, for it may hold a password.
-    #[error("the database URI is invalid; write it like postgres://user:password@host:5432/database")]
-    InvalidUri,
+    #[error("the database URI is invalid")]
+    InvalidUri(#[from] PostgresUriError),
+    /// The driver does not take what the URI says.
+    #[error("the database URI cannot be used")]
+    UnusableUri(#[source] sqlx::Error),
     /// The file with the URI cannot be read.
     #[error("failed to read the database URI")]
     Secret(#[from] secret::SecretError),
@@ -111,10 +118,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Secret`], [`StoreError::InvalidUri`].
+    /// [`StoreError::Secret`], [`StoreError::UnusableUri`].
     pub fn open(database: &Database) -> Result<Self, StoreError> {
-        let uri = secret::read(&database.uri_file)?;
-        Self::connect(uri.expose_secret(), database.ca_file.as_deref(), database.max_connections_per_pod)
+        Self::connect_to(&database.read()?, database.max_connections_per_pod)
     }
 
     /// Prepares at most `max_connections`, which is 2 or more, one of them for [`ping`](Self::ping); the first use
@@ -123,15 +129,15 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::InvalidUri`].
+    /// [`StoreError::InvalidUri`], [`StoreError::UnusableUri`].
     pub fn connect(uri: &str, ca_file: Option<&Path>, max_connections: u32) -> Result<Self, StoreError> {
-        let mut options: PgConnectOptions = uri.parse().map_err(|_| StoreError::InvalidUri)?;
-        if let Some(ca_file) = ca_file {
-            options = options.ssl_root_cert(ca_file);
-            if !uri.contains("sslmode=") {
-                options = options.ssl_mode(PgSslMode::VerifyFull);
-            }
-        }
+        let uri = PostgresUri::parse(uri)?;
+        Self::connect_to(&ca_file.map_or_else(|| uri.clone(), |file| uri.clone().with_authority(file)), max_connections)
+    }
+
+    fn connect_to(uri: &PostgresUri, max_connections: u32) -> Result<Self, StoreError> {
+        let first = uri.hosts().first().map(|host| uri.uri_of(host)).unwrap_or_default();
+        let options: PgConnectOptions = first.expose_secret().parse().map_err(StoreError::UnusableUri)?;
         let others = max_connections.saturating_sub(1).max(1);
         Ok(Self { pool: pool(others, options.clone()), probe: pool(1, options) })
     }

@@ -75,8 +75,8 @@ impl Worker {
         report::begin();
         let document = live.document();
         let store = Store::open(&document.database)?;
-        let (redis_uri, redis_ca) = document.redis.read()?;
-        let redis = Connection::open(redis_uri.expose_secret(), redis_ca.as_deref())?;
+        let redis = document.redis.read()?;
+        let redis = Connection::open(redis.uri.expose_secret(), redis.authority.as_deref())?;
         let mailer = Arc::new(Mailer::new(Breaker::new(options.probe_wait)));
         let draining = CancellationToken::new();
         let (timing, store_too) = (options.timing, store.clone());

@@ -1,10 +1,14 @@
 //! Where the pods see the ConfigMap and the Secrets.
 //!
-//! Takes: what the resource names. Gives: paths for `pipeline.yaml`, and the volumes that make them true. Secrets are
-//! files, never variables. Does not: read them.
+//! Takes: what the resource names, and which keys the Secrets of PostgreSQL and Redis have. Gives: paths for
+//! `pipeline.yaml`, and the volumes that make them true. Secrets are files, never variables. Does not: read them.
 
-use super::{document::MountedPaths, names, names::Component};
-use crate::crd::SignupPipelineSpec;
+use super::{Inputs, Subject, document::MountedPaths, names, names::Component};
+use crate::crd::{
+    SignupPipelineSpec,
+    stores::{CaSecret, UriSecret},
+};
+use pipeline::store_secret;
 use serde_json::{Value, json};
 
 /// Folder of `pipeline.yaml`.
@@ -41,9 +45,9 @@ pub fn key_secret(pipeline: &str, spec: &SignupPipelineSpec) -> String {
 }
 
 /// Volumes and mounts of a component's pods: `api` never sees the mail server's credentials.
-pub(super) fn volumes(pipeline: &str, spec: &SignupPipelineSpec, component: Component) -> (Vec<Value>, Vec<Value>) {
+pub(super) fn volumes(subject: &Subject<'_>, inputs: &Inputs, component: Component) -> (Vec<Value>, Vec<Value>) {
     let mounts =
-        mounts(pipeline, spec).into_iter().filter(|mount| component == Component::Worker || !mount.worker_only);
+        mounts(subject, inputs).into_iter().filter(|mount| component == Component::Worker || !mount.worker_only);
     mounts
         .map(|Mount { name, path, source, worker_only: _ }| {
             let mut volume = source;
@@ -53,8 +57,8 @@ pub(super) fn volumes(pipeline: &str, spec: &SignupPipelineSpec, component: Comp
         .unzip()
 }
 
-fn mounts(pipeline: &str, spec: &SignupPipelineSpec) -> Vec<Mount> {
-    let uri = |name, secret: &str, key: &str| item(name, secret, key, "uri", false);
+fn mounts(subject: &Subject<'_>, inputs: &Inputs) -> Vec<Mount> {
+    let (pipeline, spec) = (subject.name, subject.spec);
     let (database, redis, smtp) = (&spec.database, &spec.redis, &spec.mail.smtp);
     let config_map = |name: &str| json!({"configMap": {"name": name, "defaultMode": 0o444}});
     let config = Mount {
@@ -63,11 +67,13 @@ fn mounts(pipeline: &str, spec: &SignupPipelineSpec) -> Vec<Mount> {
         source: config_map(&names::config_map(pipeline)),
         worker_only: false,
     };
-    let mut mounts = vec![config, uri("database", &database.secret_ref.name, &database.secret_ref.key)];
-    let authority =
-        |name, ca: &crate::crd::stores::CaSecret, worker_only| item(name, &ca.name, &ca.key, "ca.crt", worker_only);
+    let mut mounts = vec![config, store("database", &database.secret_ref, &inputs.database_files)];
+    let authority = |name, ca: &CaSecret, worker_only| {
+        let item = [(ca.key.clone(), "ca.crt")];
+        items(name, &ca.name, &item, worker_only)
+    };
     mounts.extend(database.ca_secret_ref.as_ref().map(|ca| authority("database-ca", ca, false)));
-    mounts.push(uri("redis", &redis.secret_ref.name, &redis.secret_ref.key));
+    mounts.push(store("redis", &redis.secret_ref, &inputs.redis_files));
     mounts.extend(redis.ca_secret_ref.as_ref().map(|ca| authority("redis-ca", ca, false)));
     mounts.push(whole("keys", &key_secret(pipeline, spec), false));
     mounts.extend(smtp.auth_secret_ref.as_ref().map(|auth| whole("smtp", &auth.name, true)));
@@ -87,9 +93,16 @@ fn whole(name: &'static str, secret: &str, worker_only: bool) -> Mount {
     Mount { name, path: format!("/run/secrets/{name}"), source, worker_only }
 }
 
-/// One key of a Secret as the file `file` of a folder.
-fn item(name: &'static str, secret: &str, key: &str, file: &str, worker_only: bool) -> Mount {
+/// The keys of a server's Secret that say where it is.
+fn store(name: &'static str, secret: &UriSecret, files: &[(String, &'static str)]) -> Mount {
+    let uri = [(secret.key.clone(), store_secret::URI)];
+    items(name, &secret.name, if files.is_empty() { &uri } else { files }, false)
+}
+
+/// Some keys of a Secret as files of a folder.
+fn items(name: &'static str, secret: &str, files: &[(String, &'static str)], worker_only: bool) -> Mount {
     let mut mount = whole(name, secret, worker_only);
-    mount.source["secret"]["items"] = json!([{"key": key, "path": file}]);
+    let items: Vec<Value> = files.iter().map(|(key, file)| json!({"key": key, "path": file})).collect();
+    mount.source["secret"]["items"] = items.into();
     mount
 }

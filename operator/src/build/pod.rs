@@ -45,7 +45,7 @@ fn labels(subject: &Subject<'_>, pod: &Pod, component: Component) -> Value {
 
 fn pod_spec(subject: &Subject<'_>, inputs: &Inputs, pod: &Pod, component: Component) -> Value {
     let spec = subject.spec;
-    let (volumes, volume_mounts) = mounts::volumes(subject.name, spec, component);
+    let (volumes, volume_mounts) = mounts::volumes(subject, inputs, component);
     let grace = match component {
         Component::Api => ENDPOINT_DELAY_S + STOP_S,
         Component::Worker => spec.worker.shutdown_grace_period.get().as_secs() + RECORD_S,

@@ -7,12 +7,15 @@ use super::line::{Level, Line};
 use crate::{
     controller::{
         reason::{self, Finding},
+        store_secret::StoreSecret,
         validate::{Reference, Resolved, Source, references, validate},
     },
     crd::SignupPipeline,
     manifest::objects::Content,
 };
+use pipeline::{PostgresUri, postgres_uri::TargetSessionAttrs, store_secret::StoreKind};
 use queue::Connection;
+use secrecy::ExposeSecret as _;
 
 /// Bytes that a key that signs links needs; the processes refuse a shorter one (`signup::verification`).
 const KEY_BYTES: usize = 32;
@@ -61,8 +64,16 @@ fn judge_one(pipeline: &SignupPipeline, reference: &Reference, resolved: &Resolv
     }
     match unusable(pipeline, reference, content) {
         Some(line) => Line { subject, ..line },
-        None => Line::ok(subject, format!("has {keys}")),
+        None => Line::ok(subject, format!("has {}", used(reference, content))),
     }
+}
+
+/// The keys that are used; of a server's Secret those that its connection is put together from.
+fn used(reference: &Reference, content: &Content) -> String {
+    let Some(store) = reference.store() else { return reference.keys.join(", ") };
+    let key = reference.keys.first().cloned().unwrap_or_default();
+    let files = store.files(&key, |key| content.get(key).is_some_and(|value| !value.trim_ascii().is_empty()));
+    files.into_iter().map(|(key, _)| key).collect::<Vec<_>>().join(", ")
 }
 
 fn kind(source: Source) -> &'static str {
@@ -77,59 +88,72 @@ fn is_generated(pipeline: &SignupPipeline, reference: &Reference) -> bool {
     reference.field == "spec.verification.keySecretRef" && pipeline.spec.verification.key_secret_ref.is_none()
 }
 
-/// What is there and cannot work.
+/// What is there and cannot work, or not as it was meant.
 fn unusable(pipeline: &SignupPipeline, reference: &Reference, content: &Content) -> Option<Line> {
-    let value = content.get(reference.keys.first()?)?;
-    let text = String::from_utf8_lossy(value);
-    let (name, text) = (&reference.name, text.trim());
-    match reference.field {
-        "spec.database.secretRef" => {
-            let why = database_uri(text).err()?;
-            let problem = format!("the PostgreSQL URI in Secret {name} cannot be used: {why}");
-            let fix = "write it like postgres://user:password@host:5432/database, special characters percent-encoded";
-            Some(Line::of(Level::Error, "", &Finding::new(reason::URI_INVALID, problem, fix)))
+    let spec = &pipeline.spec;
+    match reference.store() {
+        Some(StoreKind::Postgres) => {
+            let secret = StoreSecret::of(StoreKind::Postgres, &spec.database.secret_ref, Some(content), false);
+            return doubtful(&secret.postgres_uri().ok()?);
         }
-        "spec.redis.secretRef" => Connection::open(text, None).err().map(|_| {
-            let problem = format!("the Redis URI in Secret {name} cannot be used");
-            let fix = "write it like redis://:password@host:6379/0 (rediss:// for TLS)";
-            Line::of(Level::Error, "", &Finding::new(reason::URI_INVALID, problem, fix))
-        }),
+        Some(StoreKind::Redis) => {
+            let has_authority = spec.redis.ca_secret_ref.is_some();
+            let secret = StoreSecret::of(StoreKind::Redis, &spec.redis.secret_ref, Some(content), has_authority);
+            return redis(pipeline, reference, secret.redis_uri().ok()?.expose_secret());
+        }
+        None => {}
+    }
+    let value = content.get(reference.keys.first()?)?;
+    match reference.field {
         "spec.verification.keySecretRef" if value.trim_ascii_end().len() < KEY_BYTES => {
             let bytes = value.trim_ascii_end().len();
             let problem = format!("the key `current` has {bytes} bytes, and {KEY_BYTES} are needed");
             Some(Line::error("", problem, "make one with `openssl rand -hex 32`"))
         }
-        field if field.ends_with("caSecretRef") && !text.contains("-----BEGIN CERTIFICATE-----") => {
+        field if field.ends_with("caSecretRef") && !String::from_utf8_lossy(value).contains(PEM) => {
             let problem = format!("{} holds no PEM certificate", reference.keys.join(", "));
             Some(Line::error("", problem, format!("store the authority's certificate as PEM there, or remove {field}")))
         }
         _ => None,
     }
-    .or_else(|| unused_authority(pipeline, reference, text))
 }
 
-/// An authority is used for `rediss://` alone.
-fn unused_authority(pipeline: &SignupPipeline, reference: &Reference, uri: &str) -> Option<Line> {
-    let is_plain = reference.field == "spec.redis.secretRef" && uri.starts_with("redis://");
-    (is_plain && pipeline.spec.redis.ca_secret_ref.is_some()).then(|| {
+const PEM: &str = "-----BEGIN CERTIFICATE-----";
+
+fn redis(pipeline: &SignupPipeline, reference: &Reference, uri: &str) -> Option<Line> {
+    if Connection::open(uri, None).is_err() {
+        let problem = format!("the Redis URI in Secret {} cannot be used", reference.name);
+        let fix = "write it like redis://:password@host:6379/0 (rediss:// for TLS)";
+        return Some(Line::of(Level::Error, "", &Finding::new(reason::URI_INVALID, problem, fix)));
+    }
+    // An authority is used for `rediss://` alone.
+    (uri.starts_with("redis://") && pipeline.spec.redis.ca_secret_ref.is_some()).then(|| {
         let message = "spec.redis.caSecretRef has no effect: the URI says redis://, which is without TLS";
         Line::warning("", message, "write rediss://, or remove spec.redis.caSecretRef")
     })
 }
 
-/// Whether a URI can be one of PostgreSQL, without repeating any of it.
-fn database_uri(text: &str) -> Result<(), &'static str> {
-    let uri = reqwest::Url::parse(text).map_err(|_| "it is no URI")?;
-    if !matches!(uri.scheme(), "postgres" | "postgresql") {
-        return Err("it does not begin with postgres://");
-    }
-    if uri.host_str().is_none_or(str::is_empty) {
-        return Err("it names no host");
-    }
-    if uri.path().trim_matches('/').is_empty() {
-        return Err("it names no database");
-    }
-    Ok(())
+/// What PostgreSQL takes and people seldom mean.
+fn doubtful(uri: &PostgresUri) -> Option<Line> {
+    use TargetSessionAttrs::{Any, PreferStandby, ReadOnly, Standby};
+    let (message, fix) = if !uri.names_user() {
+        ("the PostgreSQL URI names no user", "write the user before the host: postgres://user:password@host/database")
+    } else if !uri.names_database() {
+        ("the PostgreSQL URI names no database, so that with the user's name is used", "write /database at its end")
+    } else {
+        match uri.target_session_attrs() {
+            Any if uri.hosts().len() > 1 => (
+                "the PostgreSQL URI names several hosts, and the first that answers is used, standby or not",
+                "add target_session_attrs=read-write to its parameters",
+            ),
+            ReadOnly | Standby | PreferStandby => (
+                "the PostgreSQL URI asks for a server that cannot be written to, and each signup is written",
+                "write target_session_attrs=read-write",
+            ),
+            _ => return None,
+        }
+    };
+    Some(Line::warning("", message, fix))
 }
 
 #[cfg(test)]
@@ -154,7 +178,14 @@ mod tests {
             ("postgres://app:canary@db/app", "has uri"),
             ("postgresql://app:canary@[2001:db8::1]:5432/app?sslmode=require", "has uri"),
             ("app:canary@db/app", "begin with postgres://"),
-            ("postgres://app:can ary@/app", "no URI"),
+            ("postgres://app:can ary@/app", "names no host"),
+            ("jdbc:postgresql://db/app?user=app&password=canary", "begins with jdbc:"),
+            ("postgresql+asyncpg://app:canary@db/app", "only SQLAlchemy reads"),
+            ("postgres://app:canary@db/app?service=main", "parameter service is not supported"),
+            ("postgres://app:canary@db/app?sslmod=require", "parameter sslmod is none of PostgreSQL's"),
+            ("postgres://app:canary/canary@db/app", "a port in it is no number"),
+            ("postgres://app:canary@one,two/app", "several hosts"),
+            ("postgres://app:canary@one,two/app?target_session_attrs=read-write", "has uri"),
             ("mysql://app:canary@db/app", "begin with postgres://"),
             ("postgres://app:canary@db", "names no database"),
             ("canary", "no URI"),

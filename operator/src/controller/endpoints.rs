@@ -3,16 +3,14 @@
 //! Takes: the resource and Secrets by name. Gives: the [`Inputs`] of the build. Does not: read a cluster or resolve
 //! names.
 
-use super::store_uri::StoreUri;
+use super::{store_secret::StoreSecret, store_uri::StoreUri};
 use crate::{
     build::{Inputs, checksum::Checksums},
-    crd::{
-        SignupPipeline,
-        stores::{CaSecret, UriSecret},
-    },
+    crd::{SignupPipeline, stores::CaSecret},
     manifest::objects::Content,
 };
 use pipeline::hash;
+use secrecy::ExposeSecret as _;
 use std::collections::BTreeMap;
 
 /// PostgreSQL's and Redis' own ports, for URIs that name none.
@@ -23,30 +21,32 @@ pub(super) const REDIS_PORT: u16 = 6379;
 pub fn inputs(pipeline: &SignupPipeline, secrets: &BTreeMap<String, Content>, image: &str) -> Inputs {
     let salt = pipeline.metadata.uid.as_deref().unwrap_or_default();
     let spec = &pipeline.spec;
-    let value = |name: &str, key: &str| secrets.get(name).and_then(|content| content.get(key)).unwrap_or_default();
-    let checksum = |uri: &UriSecret, ca: Option<&CaSecret>| {
-        let authority = ca.map_or(&[][..], |ca| value(&ca.name, &ca.key));
-        hash([salt.as_bytes(), value(&uri.name, &uri.key), b"\n", authority])
+    let checksum = |secret: &StoreSecret<'_>, ca: Option<&CaSecret>| {
+        let authority = ca.and_then(|ca| secrets.get(&ca.name)?.get(&ca.key)).unwrap_or_default();
+        let values = secret.values().into_iter().flat_map(|value| [value, b"\n"]);
+        hash(std::iter::once(salt.as_bytes()).chain(values).chain([authority]))
     };
-    let ports =
-        |uri: &UriSecret, default| StoreUri::new(&String::from_utf8_lossy(value(&uri.name, &uri.key))).ports(default);
-    let (database, redis) = (&spec.database, &spec.redis);
+    let (database, redis) = (StoreSecret::postgres(&spec.database, secrets), StoreSecret::redis(&spec.redis, secrets));
+    // A URI that cannot be used is found elsewhere.
+    let database_ports = database.postgres_uri().map_or_else(|_| vec![POSTGRES_PORT], |uri| uri.ports());
+    let redis_uri = redis.redis_uri().unwrap_or_default();
     Inputs {
         image: image.to_owned(),
         checksums: Checksums {
-            database: checksum(&database.secret_ref, database.ca_secret_ref.as_ref()),
-            redis: checksum(&redis.secret_ref, redis.ca_secret_ref.as_ref()),
+            database: checksum(&database, spec.database.ca_secret_ref.as_ref()),
+            redis: checksum(&redis, spec.redis.ca_secret_ref.as_ref()),
         },
-        database_ports: ports(&database.secret_ref, POSTGRES_PORT),
-        redis_ports: ports(&redis.secret_ref, REDIS_PORT),
+        database_ports,
+        redis_ports: StoreUri::new(redis_uri.expose_secret()).ports(REDIS_PORT),
+        database_files: database.files(),
+        redis_files: redis.files(),
     }
 }
 
 /// Identifies a Redis database: host, port and index, hashed; `None` without a URI.
 pub fn redis_identity(pipeline: &SignupPipeline, secrets: &BTreeMap<String, Content>) -> Option<String> {
-    let UriSecret { name, key } = &pipeline.spec.redis.secret_ref;
-    let uri = String::from_utf8_lossy(secrets.get(name)?.get(key)?);
-    let uri = StoreUri::new(&uri);
+    let uri = StoreSecret::redis(&pipeline.spec.redis, secrets).redis_uri().ok()?;
+    let uri = StoreUri::new(uri.expose_secret());
     let index = if uri.path.is_empty() { "0" } else { uri.path };
     Some(hash([uri.address(REDIS_PORT).as_bytes(), b"/", index.as_bytes()]))
 }

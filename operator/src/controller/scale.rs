@@ -11,20 +11,18 @@ use self::replicas::{Replicas, Target};
 use super::{
     observe::Observed,
     reason::{self, Finding},
+    store_secret::StoreSecret,
 };
 use crate::{
     build::{child::Kind, names::Component},
-    crd::{
-        SignupPipeline,
-        autoscaling::AutoscalingMode,
-        stores::{Redis, UriSecret},
-    },
+    crd::{SignupPipeline, autoscaling::AutoscalingMode, stores::Redis},
     manifest::objects::Content,
     scaling::{Autoscaler, Decision, Depth},
 };
 use kube::{Client, ResourceExt};
-use pipeline::hash;
+use pipeline::{hash, store_secret};
 use queue::{Connection, Inspector, QueueState};
+use secrecy::{ExposeSecret as _, SecretString};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -142,7 +140,10 @@ impl Scaler {
         for queue in &spec.queues {
             match inspector.queue(&queue.name, ahead).await {
                 Ok(state) => states.push((queue.name.clone(), state)),
-                Err(error) => return Err(redis::trouble(&spec.redis, uri(&spec.redis, secrets), &error).await),
+                Err(error) => {
+                    let uri = uri(&spec.redis, secrets);
+                    return Err(redis::trouble(&spec.redis, uri.expose_secret(), &error).await);
+                }
             }
         }
         Ok(states)
@@ -150,13 +151,15 @@ impl Scaler {
 
     /// One connection per pipeline, opened anew when the Secret changes.
     fn inspector(&mut self, settings: &Redis, secrets: &BTreeMap<String, Content>) -> Result<&Inspector, Finding> {
-        let uri = uri(settings, secrets);
-        let ca = settings.ca_secret_ref.as_ref().and_then(|ca| secrets.get(&ca.name)?.get(&ca.key));
-        let version = hash([uri.as_bytes(), b"\n", ca.unwrap_or_default()]);
+        let (secret, uri) = (StoreSecret::redis(settings, secrets), uri(settings, secrets));
+        let named = settings.ca_secret_ref.as_ref().and_then(|ca| secrets.get(&ca.name)?.get(&ca.key));
+        let ca = named.or_else(|| secret.file(store_secret::AUTHORITY));
+        let version = hash([uri.expose_secret().as_bytes(), b"\n", ca.unwrap_or_default()]);
         let current = self.redis.take().filter(|(known, _)| *known == version);
         let current = match current {
             Some(current) => current,
             None => {
+                let uri = uri.expose_secret();
                 let connection = Connection::open(uri, ca).map_err(|_| redis::unusable(settings, uri))?;
                 (version, Inspector::new(connection))
             }
@@ -185,10 +188,9 @@ fn report(
     Scaling { queues, decision, changed, awaited, trouble: trouble.or(shared) }
 }
 
-fn uri<'a>(redis: &Redis, secrets: &'a BTreeMap<String, Content>) -> &'a str {
-    let UriSecret { name, key } = &redis.secret_ref;
-    let uri = secrets.get(name).and_then(|content| content.get(key)).unwrap_or_default();
-    std::str::from_utf8(uri).unwrap_or_default().trim()
+/// Empty without a Secret that says where Redis is.
+fn uri(redis: &Redis, secrets: &BTreeMap<String, Content>) -> SecretString {
+    StoreSecret::redis(redis, secrets).redis_uri().unwrap_or_default()
 }
 
 fn depths(pipeline: &SignupPipeline, queues: &[(String, QueueState)]) -> Vec<Depth> {

@@ -1,8 +1,7 @@
-//! URIs of PostgreSQL and Redis, as far as the operator has to know them.
+//! URIs of Redis, as far as the operator has to know them.
 //!
 //! Takes: the text of a Secret, `scheme://user:password@host:port,host:port/path?query`. Gives: its hosts, ports and
 //! path. Pure. Does not: refuse anything, or show a user or password; the processes parse the URI strictly.
-//! PostgreSQL's may name several hosts, which the parsers of URLs refuse.
 
 /// What a URI names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,10 @@
 //! missing; while there is one, nothing is applied, and what runs is left running. Pure. Does not: repeat the schema's
 //! rules.
 
-use super::reason::{self, Finding};
+use super::{
+    reason::{self, Finding},
+    store_secret::StoreSecret,
+};
 use crate::{
     build::mounts,
     crd::{
@@ -13,6 +16,7 @@ use crate::{
     },
     manifest::objects::Content,
 };
+use pipeline::store_secret::{StoreKind, StoreSecretError};
 
 /// Kind of an object that the resource names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +46,19 @@ impl Reference {
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
         Self { field, source: Source::Secret, name: name.to_owned(), keys }
     }
+
+    /// Which server the Secret is about, if it is that of a server.
+    pub(crate) fn store(&self) -> Option<StoreKind> {
+        match self.field {
+            DATABASE => Some(StoreKind::Postgres),
+            REDIS => Some(StoreKind::Redis),
+            _ => None,
+        }
+    }
 }
+
+const DATABASE: &str = "spec.database.secretRef";
+const REDIS: &str = "spec.redis.secretRef";
 
 /// What a reference resolves to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,9 +78,9 @@ pub fn references(pipeline: &SignupPipeline) -> Vec<Reference> {
     let uri = |field, uri: &UriSecret| Reference::to_secret(field, &uri.name, &[&uri.key]);
     let ca = |field, ca: &Option<CaSecret>| ca.as_ref().map(|ca| Reference::to_secret(field, &ca.name, &[&ca.key]));
     let smtp = &spec.mail.smtp;
-    let mut references = vec![uri("spec.database.secretRef", &spec.database.secret_ref)];
+    let mut references = vec![uri(DATABASE, &spec.database.secret_ref)];
     references.extend(ca("spec.database.caSecretRef", &spec.database.ca_secret_ref));
-    references.push(uri("spec.redis.secretRef", &spec.redis.secret_ref));
+    references.push(uri(REDIS, &spec.redis.secret_ref));
     references.extend(ca("spec.redis.caSecretRef", &spec.redis.ca_secret_ref));
     let auth = smtp.auth_secret_ref.as_ref();
     let credentials = ["username", "password or token"];
@@ -87,7 +103,8 @@ pub fn validate<'a>(found: impl IntoIterator<Item = (&'a Reference, &'a Resolved
     found.into_iter().filter_map(|(reference, resolved)| judge(reference, resolved)).collect()
 }
 
-fn judge(Reference { field, source, name, keys }: &Reference, resolved: &Resolved) -> Option<Finding> {
+fn judge(reference: &Reference, resolved: &Resolved) -> Option<Finding> {
+    let Reference { field, source, name, keys } = reference;
     let (kind, missing, key_missing) = match source {
         Source::Secret => ("Secret", reason::SECRET_MISSING, reason::SECRET_KEY_MISSING),
         Source::ConfigMap => ("ConfigMap", reason::CONFIG_MAP_MISSING, reason::CONFIG_MAP_KEY_MISSING),
@@ -105,20 +122,56 @@ fn judge(Reference { field, source, name, keys }: &Reference, resolved: &Resolve
             return Some(Finding::new(reason::FORBIDDEN, problem, fix));
         }
     };
+    if let Some(kind) = reference.store() {
+        return judge_store(kind, reference, content);
+    }
     let is_empty = |key: &str| content.get(key).is_none_or(<[u8]>::is_empty);
     let key = keys.iter().find(|key| key.split(" or ").all(is_empty))?;
+    Some(Finding::new(key_missing, without_key(reference, kind, key, content), "add the key"))
+}
+
+fn without_key(Reference { field, name, .. }: &Reference, kind: &str, key: &str, content: &Content) -> String {
     let present = match content.keys() {
         keys if keys.is_empty() => "it has no keys".to_owned(),
         keys => format!("it has {}", keys.join(", ")),
     };
-    let problem = format!("{kind} {name}, named by {field}, has no value under the key {key} ({present})");
-    let fix = match *field {
-        "spec.database.secretRef" | "spec.redis.secretRef" => {
-            format!("add the key, or name the right one in {field}.key")
-        }
-        _ => "add the key".to_owned(),
+    format!("{kind} {name}, named by {field}, has no value under the key {key} ({present})")
+}
+
+/// A Secret of PostgreSQL or Redis has a URI, or the parts of one.
+fn judge_store(kind: StoreKind, reference: &Reference, content: &Content) -> Option<Finding> {
+    let Reference { field, name, keys, .. } = reference;
+    let key = keys.first()?;
+    let named = UriSecret { name: name.clone(), key: key.clone() };
+    let secret = StoreSecret::of(kind, &named, Some(content), false);
+    let error = match kind {
+        StoreKind::Postgres => secret.postgres_uri().err(),
+        StoreKind::Redis => secret.redis_uri().err(),
     };
-    Some(Finding::new(key_missing, problem, fix))
+    let server = match kind {
+        StoreKind::Postgres => "PostgreSQL",
+        StoreKind::Redis => "Redis",
+    };
+    Some(match error? {
+        StoreSecretError::Missing(parts) => {
+            let mut problem = without_key(reference, "Secret", key, content);
+            let mut fix = format!("add the key, or name the right one in {field}.key");
+            if secret.files().iter().any(|(_, file)| *file == "password" || *file == "host") {
+                let parts = parts.join(" and ");
+                problem.push_str(&format!(", and of the keys that a URI can be put together from, {parts} is missing"));
+                fix = format!("add {parts}, which this operator of databases does not write, or {fix}");
+            }
+            Finding::new(reason::SECRET_KEY_MISSING, problem, fix)
+        }
+        StoreSecretError::PostgresUri(error) => {
+            let problem = format!("the {server} URI in Secret {name} cannot be used: {}", error.problem());
+            Finding::new(reason::URI_INVALID, problem, error.fix())
+        }
+        StoreSecretError::Value { key, expected, fix } => {
+            let problem = format!("the key {key} of Secret {name} holds no {expected}");
+            Finding::new(reason::URI_INVALID, problem, fix)
+        }
+    })
 }
 
 fn plural(word: &str, count: usize) -> String {

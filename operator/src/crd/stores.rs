@@ -50,7 +50,11 @@ fn ca_key() -> String {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Database {
-    /// Secret with the URI `postgres://user:password@host:5432/database`, under the key that CloudNativePG writes.
+    /// Secret with the URI `postgres://user:password@host:5432/database`, read as libpq does: several hosts with
+    /// `target_session_attrs`, `[::1]`, the folder of a socket, `host=db user=app` too. Without the key `uri` it is put
+    /// together from the keys `host`, `port`, `dbname` (or `database`), `user` (or `username`) and `password`, as
+    /// operators of databases write them; `sslcert` and `sslkey` (or `tls.crt` and `tls.key`) are the client's
+    /// certificate.
     pub secret_ref: UriSecret,
     /// Certificate authority of the server; absent: the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,7 +87,8 @@ pub enum Migrations {
 #[serde(rename_all = "camelCase")]
 pub struct Redis {
     /// Secret with the URI `redis://:password@host:6379/0` (`rediss://` for TLS). The database index at its end
-    /// separates pipelines that share a server: each needs its own.
+    /// separates pipelines that share a server: each needs its own. Without the key `uri` it is put together from the
+    /// keys `host`, `port`, `database`, `username`, `password` (or `redis-password`) and `tls`.
     pub secret_ref: UriSecret,
     /// Certificate authority of the server; absent: the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,7 +14,7 @@ use crate::{
     crd::SignupPipeline,
     manifest::objects::Content,
 };
-use pipeline::document::LogFormat;
+use pipeline::{document::LogFormat, store_secret};
 use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use std::{
@@ -66,17 +66,16 @@ impl Files {
 
     fn write_secrets(&self, plan: &Plan, stores: &Stores) -> Result<MountedPaths, LocalError> {
         let Plan { database, redis, mail, keys, templates } = plan;
-        let (database_uri, database_ca) = database.access(stores.postgres_uri().map(str::to_owned));
-        let (redis_uri, redis_ca) = redis.access(stores.redis_uri());
+        let database_files = database.files(stores.postgres_uri().map(str::to_owned));
         let (auth, smtp_ca) = match mail {
             MailServer::Inbox => (None, None),
             MailServer::Given { auth, ca } => (auth.as_ref(), ca.as_deref()),
         };
         Ok(MountedPaths {
-            database_uri: self.file("database-uri", &database_uri)?,
-            database_ca: self.optional_file("database-ca.crt", database_ca)?,
-            redis_uri: self.file("redis-uri", &redis_uri)?,
-            redis_ca: self.optional_file("redis-ca.crt", redis_ca)?,
+            database_uri: self.folder("database", &database_files)?.join(store_secret::URI),
+            database_ca: self.optional_file("database-ca.crt", database.authority())?,
+            redis_uri: self.folder("redis", &redis.files(stores.redis_uri()))?.join(store_secret::URI),
+            redis_ca: self.optional_file("redis-ca.crt", redis.authority())?,
             smtp_auth: auth.map(|auth| self.folder("smtp", auth)).transpose()?,
             smtp_ca: self.optional_file("smtp-ca.crt", smtp_ca)?,
             templates: templates.as_ref().map(|templates| self.folder("templates", templates)).transpose()?,

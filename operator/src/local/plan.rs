@@ -12,6 +12,7 @@
 
 use super::LocalError;
 use crate::{
+    controller::store_secret::StoreSecret,
     crd::{
         SignupPipelineSpec,
         mail::SmtpTls,
@@ -22,6 +23,7 @@ use crate::{
         objects::{Content, Objects},
     },
 };
+use pipeline::store_secret::StoreKind;
 use std::net::SocketAddr;
 
 /// Where a store's URI comes from.
@@ -29,8 +31,8 @@ use std::net::SocketAddr;
 pub(super) enum Store {
     /// A server is started here.
     StartedHere,
-    /// The Secret is given.
-    Given { uri: Vec<u8>, ca: Option<Vec<u8>> },
+    /// The Secret is given: what is used of it, under the names that pods see, and the authority beside it.
+    Given { files: Content, ca: Option<Vec<u8>> },
 }
 
 /// Who takes the mails.
@@ -60,6 +62,7 @@ impl Plan {
             database: store(
                 objects,
                 &StoreSecrets {
+                    kind: StoreKind::Postgres,
                     uri: &spec.database.secret_ref,
                     uri_field: "spec.database.secretRef",
                     ca: spec.database.ca_secret_ref.as_ref(),
@@ -69,6 +72,7 @@ impl Plan {
             redis: store(
                 objects,
                 &StoreSecrets {
+                    kind: StoreKind::Redis,
                     uri: &spec.redis.secret_ref,
                     uri_field: "spec.redis.secretRef",
                     ca: spec.redis.ca_secret_ref.as_ref(),
@@ -122,6 +126,7 @@ pub(super) struct StandIn {
 
 /// The Secrets of a store, with the fields that name them.
 struct StoreSecrets<'a> {
+    kind: StoreKind,
     uri: &'a UriSecret,
     uri_field: &'static str,
     ca: Option<&'a CaSecret>,
@@ -129,12 +134,19 @@ struct StoreSecrets<'a> {
 }
 
 fn store(objects: &Objects, secrets: &StoreSecrets<'_>) -> Result<Store, LocalError> {
-    let StoreSecrets { uri: UriSecret { name, key }, uri_field, ca, ca_field } = secrets;
-    if !objects.secrets.contains_key(name) {
-        return Ok(Store::StartedHere);
+    let StoreSecrets { kind, uri: named, uri_field, ca, ca_field } = secrets;
+    let UriSecret { name, key } = named;
+    let Some(content) = objects.secrets.get(name) else { return Ok(Store::StartedHere) };
+    let secret = StoreSecret::of(*kind, named, Some(content), ca.is_some());
+    let is_put_together = match kind {
+        StoreKind::Postgres => secret.postgres_uri().is_ok(),
+        StoreKind::Redis => secret.redis_uri().is_ok(),
+    };
+    if !is_put_together {
+        key_of(objects, name, key, uri_field)?;
     }
-    let uri = key_of(objects, name, key, uri_field)?;
-    Ok(Store::Given { uri, ca: authority(objects, *ca, ca_field)? })
+    let files = secret.files().into_iter().filter_map(|(key, file)| Some((file, content.get(&key)?)));
+    Ok(Store::Given { files: files.collect(), ca: authority(objects, *ca, ca_field)? })
 }
 
 fn mail_server(spec: &SignupPipelineSpec, objects: &Objects, send_mail: bool) -> Result<MailServer, LocalError> {

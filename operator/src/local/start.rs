@@ -21,7 +21,9 @@ use crate::{
     manifest::Manifest,
     scaling::{self, Autoscaler, Past},
 };
+use pipeline::store_secret;
 use queue::{Connection, Inspector};
+use secrecy::ExposeSecret as _;
 use std::{
     ffi::OsString,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -114,8 +116,11 @@ async fn start_workers(
 }
 
 fn inspector(plan: &Plan, stores: &Stores) -> Result<Inspector, LocalError> {
-    let (uri, ca) = plan.redis.access(stores.redis_uri());
-    Ok(Inspector::new(Connection::open(String::from_utf8_lossy(&uri).trim_end(), ca)?))
+    let files = plan.redis.files(stores.redis_uri());
+    let text = |file: &str| files.get(file).map(|value| String::from_utf8_lossy(value).trim().to_owned());
+    let uri = store_secret::redis(text, plan.redis.authority().is_some()).unwrap_or_default();
+    let ca = plan.redis.authority().or_else(|| files.get(store_secret::AUTHORITY));
+    Ok(Inspector::new(Connection::open(uri.expose_secret(), ca)?))
 }
 
 fn addresses(options: &Options, api: Listening, inbox: Listening, stores: &Stores) -> Addresses {

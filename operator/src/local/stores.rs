@@ -1,12 +1,14 @@
 //! PostgreSQL and Redis of a local run.
 //!
-//! Takes: a [`Plan`]. Gives: their URIs, from servers started here or from the Secrets given; servers that die are
-//! started again. Does not: watch servers that were given.
+//! Takes: a [`Plan`]. Gives: what says where they are, from servers started here or from the Secrets given; servers
+//! that die are started again. Does not: watch servers that were given.
 
 use super::{
     LocalError,
     plan::{Plan, Store},
 };
+use crate::manifest::objects::Content;
+use pipeline::store_secret;
 use servers::{Postgres, Redis, ServerError};
 
 /// The servers that were started here; dropped, they end and their folders go.
@@ -60,11 +62,19 @@ impl Stores {
 }
 
 impl Store {
-    /// URI and certificate authority: those given, or the URI of the server started here.
-    pub(super) fn access(&self, started_here: Option<String>) -> (Vec<u8>, Option<&[u8]>) {
+    /// The files that say where it is: those given, or the URI of the server started here.
+    pub(super) fn files(&self, started_here: Option<String>) -> Content {
         match self {
-            Self::Given { uri, ca } => (uri.clone(), ca.as_deref()),
-            Self::StartedHere => (started_here.unwrap_or_default().into_bytes(), None),
+            Self::Given { files, .. } => files.clone(),
+            Self::StartedHere => [(store_secret::URI, started_here.unwrap_or_default())].into_iter().collect(),
+        }
+    }
+
+    /// The certificate authority given beside them.
+    pub(super) fn authority(&self) -> Option<&[u8]> {
+        match self {
+            Self::Given { ca, .. } => ca.as_deref(),
+            Self::StartedHere => None,
         }
     }
 }

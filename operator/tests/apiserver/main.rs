@@ -23,6 +23,7 @@ mod rules;
 mod scaling;
 mod security;
 mod start;
+mod store_secrets;
 mod stores;
 mod taken_back;
 mod trouble;

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Database {
-    /// File holding the connection URI.
+    /// File holding the connection URI. Where it is missing, files of its folder hold the parts, and with it the
+    /// client's certificate: see [`store_secret`](crate::store_secret).
     pub uri_file: PathBuf,
     /// PEM file of the CA that signed the server's certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +35,8 @@ pub enum Migrations {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Redis {
-    /// File holding the connection URI (`redis://` or `rediss://`, with the database index as its path).
+    /// File holding the connection URI (`redis://` or `rediss://`, with the database index as its path). Where it is
+    /// missing, files of its folder hold the parts: see [`store_secret`](crate::store_secret).
     pub uri_file: PathBuf,
     /// PEM file of the CA that signed the server's certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]

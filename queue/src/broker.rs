@@ -2,6 +2,7 @@
 //! it. The submodules give each script its arguments and turn its answer into a value. Nothing else writes to Redis.
 
 mod consume;
+mod fleet;
 mod inspect;
 mod maintain;
 mod produce;

@@ -1,6 +1,5 @@
 //! Every Redis key and channel, one function or field each. The braces are literal: they keep a queue's keys in one
-//! slot of a Redis Cluster. Names are asynq's (v0.26.0, `internal/base/base.go`) but for the three private ones at the
-//! end.
+//! slot of a Redis Cluster. Names are asynq's (v0.26.0, `internal/base/base.go`) but for the private ones at the end.
 
 use md5::{Digest, Md5};
 
@@ -111,6 +110,16 @@ pub(crate) fn wake(database: i64) -> String {
 
 /// Private key: a random value that is lost together with the data.
 pub(crate) const INCARNATION: &str = "asynq:incarnation";
+
+/// Private sorted set: member of a fleet -> until when it is one (us).
+pub(crate) fn fleet_members(fleet: &str) -> String {
+    format!("asynq:fleet:{{{fleet}}}:members")
+}
+
+/// Private sorted set: who took of a limit of a fleet -> when that is paid off (us).
+pub(crate) fn fleet_limit(fleet: &str, limit: &str) -> String {
+    format!("asynq:fleet:{{{fleet}}}:limit:{limit}")
+}
 
 #[cfg(test)]
 mod tests {

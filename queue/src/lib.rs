@@ -68,6 +68,7 @@
 //! - [`Task`], [`Handler`], [`Settings`], [`RetryPolicy`], [`QueueState`], [`Error`]: the words of the interface
 //! - [`Client`] puts tasks in, [`Server`] runs them, [`Inspector`] reads, [`Connection`] is what all three share,
 //!   and [`RedisUri`] where it leads
+//! - [`Fleet`]: what processes tell each other that share a limit
 //! - `message` and `keys`: the wire format; `scripts`: one Lua file per transition; `broker`: runs them
 //! - `backoff`: the time between attempts; `active_wait`: how a caller waits for one task to be written; `batch`: how
 //!   several share a round trip
@@ -86,6 +87,7 @@ mod client;
 mod clock;
 mod connection;
 mod error;
+mod fleet;
 mod handler;
 mod inspector;
 mod keys;
@@ -102,6 +104,7 @@ pub use backoff::RetryPolicy;
 pub use client::Client;
 pub use connection::Connection;
 pub use error::Error;
+pub use fleet::{Exchanged, Fleet};
 pub use handler::{Handler, Job, TaskError, TimeLimit};
 pub use inspector::{Inspector, ServerInfo};
 pub use queue_state::QueueState;

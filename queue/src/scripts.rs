@@ -41,4 +41,5 @@ scripts! {
     WRITE_SERVER = "write_server";
     LIST_SERVER = "list_server";
     QUEUE_STATE = "queue_state";
+    EXCHANGE = "exchange";
 }

@@ -105,6 +105,11 @@ impl Server {
         }
     }
 
+    /// Its random id, as [`crate::ServerInfo`] shows it.
+    pub fn id(&self) -> &str {
+        &self.shared.server_id
+    }
+
     /// Takes no more tasks; running ones go on. Cannot be undone.
     pub fn stop_taking(&self) {
         self.shared.stop_taking.cancel();

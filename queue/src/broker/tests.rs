@@ -2,6 +2,7 @@
 
 mod ensure;
 mod fencing;
+mod fleet;
 mod forgetting;
 mod heartbeat;
 mod too_long;

@@ -49,6 +49,8 @@ pub(crate) struct Parts {
     pub(crate) listeners: Listeners,
     pub(crate) store: Store,
     pub(crate) client: queue::Client,
+    /// The api processes of this pipeline.
+    pub(crate) fleet: queue::Fleet,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) hashing: Hashing,
 }
@@ -76,6 +78,7 @@ impl Parts {
             metrics: admin::record_metrics()?,
             shutdown: Shutdown::on_signals().map_err(StartError::Signals)?,
             store: Store::open(&document.database)?,
+            fleet: queue::Fleet::new(redis.clone(), &document.pipeline),
             client: queue::Client::new(redis),
             keyring: Arc::new(Keyring::load(&document.verification.keys_dir)?),
             hashing: hashing(config),

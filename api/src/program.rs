@@ -16,7 +16,7 @@ use crate::{
     router,
     schema::{self, SchemaState},
     service::Service,
-    signup_limit::SignupLimit,
+    signup_limit::{SignupLimit, exchange},
     sweeper::Sweeper,
 };
 use axum::Router;
@@ -43,20 +43,23 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let parts = Parts::open(&config).await?;
     let (schema_sender, schema_ready) = watch::channel(Err(Unready::NoSchema));
     let relay = Arc::new(Relay::new(parts.store.clone(), parts.client.clone()));
-    let service = Arc::new(service(&parts, Arc::clone(&relay), schema_ready.clone()));
+    let limit = Arc::new(SignupLimit::default());
+    let service = Arc::new(service(&parts, Arc::clone(&relay), Arc::clone(&limit), schema_ready.clone()));
     let http_routes = router::routes(Arc::clone(&service));
     let (grpc_routes, health) = grpc::routes(service, config.max_connections as usize)?;
     let over = interfaces(&parts.live, config.max_connections);
     grpc::report(&health, false).await;
 
-    let Parts { live, logs, metrics, shutdown, listeners, store, client, keyring, .. } = parts;
+    let Parts { live, logs, metrics, shutdown, listeners, store, client, fleet, keyring, .. } = parts;
     let migrations = live.document().database.migrations;
     let (admin_stop, background_stop) = (CancellationToken::new(), CancellationToken::new());
     let admin = Admin::new(metrics, readiness(store.clone(), schema_ready.clone())).with_config(live.clone());
     tokio::spawn(admin.serve(listeners.admin, admin_stop.clone()));
-    tokio::spawn(follow(live, logs, keyring));
+    tokio::spawn(follow(live.clone(), logs, keyring));
     tokio::spawn(report_health(readiness(store.clone(), schema_ready), health));
     let background = TaskTracker::new();
+    let stop = background_stop.clone();
+    background.spawn(async move { exchange::run(&limit, live, fleet, stop).await });
     background.spawn(prepare_and_relay(store, client, relay, migrations, schema_sender, background_stop.clone()));
 
     tokio::join!(
@@ -82,7 +85,12 @@ fn interfaces(live: &Live, max_connections: u32) -> impl Fn(Protocol) -> Interfa
     }
 }
 
-fn service(parts: &Parts, relay: Arc<Relay>, schema_ready: watch::Receiver<SchemaState>) -> Service {
+fn service(
+    parts: &Parts,
+    relay: Arc<Relay>,
+    limit: Arc<SignupLimit>,
+    schema_ready: watch::Receiver<SchemaState>,
+) -> Service {
     Service {
         live: parts.live.clone(),
         store: parts.store.clone(),
@@ -90,7 +98,7 @@ fn service(parts: &Parts, relay: Arc<Relay>, schema_ready: watch::Receiver<Schem
         hashing: parts.hashing.clone(),
         keyring: Arc::clone(&parts.keyring),
         relay,
-        limit: SignupLimit::default(),
+        limit,
         schema_ready,
     }
 }

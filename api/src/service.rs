@@ -27,7 +27,7 @@ pub(crate) struct Service {
     /// Hands committed intents to Redis; no request waits for it.
     pub(crate) relay: Arc<Relay>,
     /// Signups per minute and client address.
-    pub(crate) limit: SignupLimit,
+    pub(crate) limit: Arc<SignupLimit>,
     /// Whether the database has the schema.
     pub(crate) schema_ready: watch::Receiver<SchemaState>,
 }

@@ -1,27 +1,25 @@
-//! Signups per minute and client address, in this process.
+//! Signups per minute and client address, of all `api` processes together.
 //!
 //! Takes: the address of a client and the limit in force, n a minute. Gives: admission, or the time until the next one:
-//! n at once, then one every 60 s / n. Does not: find out who the client is (`peer` does), limit loopback clients
-//! (tests, sidecars, port-forwards), or share its counts with other replicas: the limit grows with the number of `api`
-//! processes.
+//! n at once, then one every 60 s / n. What other processes admit is learnt in the background (`exchange`); a request
+//! asks this process alone (`buckets`). Does not: find out who the client is (`peer` does), or limit loopback clients
+//! (tests, sidecars, port-forwards).
+
+mod buckets;
+pub(crate) mod exchange;
 
 use crate::error::ApiError;
-use governor::{Quota, RateLimiter, clock::Clock, clock::DefaultClock, state::keyed::DashMapStateStore};
+use buckets::Buckets;
 use parking_lot::Mutex;
 use std::{
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
-    sync::Arc,
 };
-
-/// Addresses remembered before those that are no longer limited are forgotten: about 1 MiB.
-const MAX_REMEMBERED: usize = 10_000;
-
-type Limiter = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, DefaultClock>;
+use tokio::time::Instant;
 
 /// The counts, for the limit they were made with; another limit begins with new ones.
 #[derive(Default)]
-pub(crate) struct SignupLimit(Mutex<Option<(NonZeroU32, Arc<Limiter>)>>);
+pub(crate) struct SignupLimit(Mutex<Option<Buckets>>);
 
 impl SignupLimit {
     /// Admits a signup, or says how long to wait. `per_minute` 0 admits everybody.
@@ -32,26 +30,16 @@ impl SignupLimit {
     pub(crate) fn admit(&self, client: IpAddr, per_minute: u32) -> Result<(), ApiError> {
         let client = network(client);
         let Some(per_minute) = NonZeroU32::new(per_minute).filter(|_| !client.is_loopback()) else { return Ok(()) };
-        let limiter = self.limiter(per_minute);
-        if limiter.len() > MAX_REMEMBERED {
-            limiter.retain_recent();
-            limiter.shrink_to_fit();
-        }
-        limiter.check_key(&client).map_err(|denied| {
-            let after = denied.wait_time_from(DefaultClock::default().now());
-            ApiError::LimitReached { after }
-        })
+        let admitted = self.with(per_minute, |buckets| buckets.admit(client, exchange::INTERVAL, Instant::now()));
+        admitted.map_err(|after| ApiError::LimitReached { after })
     }
 
-    fn limiter(&self, per_minute: NonZeroU32) -> Arc<Limiter> {
+    fn with<T>(&self, per_minute: NonZeroU32, work: impl FnOnce(&mut Buckets) -> T) -> T {
         let mut current = self.0.lock();
-        match &*current {
-            Some((limit, limiter)) if *limit == per_minute => Arc::clone(limiter),
-            _ => {
-                let limiter = Arc::new(RateLimiter::dashmap(Quota::per_minute(per_minute)));
-                *current = Some((per_minute, Arc::clone(&limiter)));
-                limiter
-            }
+        let processes = current.as_ref().map_or(1, Buckets::processes);
+        match &mut *current {
+            Some(buckets) if buckets.per_minute == per_minute => work(buckets),
+            _ => work(current.insert(Buckets::new(per_minute, processes))),
         }
     }
 }

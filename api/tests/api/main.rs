@@ -4,6 +4,7 @@ mod bad_input;
 mod bounds;
 mod create_user;
 mod database;
+mod fleet;
 mod grpc;
 mod grpc_attacks;
 mod grpc_bounds;

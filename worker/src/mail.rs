@@ -12,7 +12,7 @@
 //! - `wire`, `stream`, `replies`: over TCP or TLS, in bytes; `tls`: whom we trust
 //! - [`reply`]: what the server said; [`class`]: what its end means
 //! - `standing`: how we stand with the server; [`breaker`]: no tasks while it is down; `masked`: what may be shown
-//! - `pace`: no more per second than allowed
+//! - `pace`: no more per second than allowed; `share`: of what all workers may do
 //! - `pool`: connections kept and lent, no more than the server takes (`capacity`); `pools`: of which server
 
 mod addresses;
@@ -30,6 +30,7 @@ mod pools;
 mod reached;
 mod replies;
 pub mod reply;
+mod share;
 mod sign_in;
 mod standing;
 mod stream;
@@ -46,6 +47,7 @@ use reached::Reached;
 use reply::{Cause, Reply};
 pub use reply::{Failure, Phase};
 use secrecy::ExposeSecret as _;
+pub(crate) use share::Share;
 pub use standing::Report;
 use standing::Standing;
 use tokio::sync::watch;
@@ -74,12 +76,14 @@ pub type Clearance<'a> = &'a (dyn Fn() -> bool + Sync);
 pub struct Mailer {
     pools: Pools,
     standing: Standing,
+    /// `None`: the workers were not counted yet.
+    share: watch::Sender<Option<Share>>,
 }
 
 impl Mailer {
     /// Opens nothing yet.
     pub fn new(breaker: Breaker) -> Self {
-        Self { pools: Pools::default(), standing: Standing::new(breaker) }
+        Self { pools: Pools::default(), standing: Standing::new(breaker), share: watch::Sender::new(None) }
     }
 
     /// Says whether the mail server is usable.
@@ -137,6 +141,16 @@ impl Mailer {
     /// Bounds the connections of this process; `None`: no bound but the server's.
     pub fn set_max_connections(&self, max: Option<usize>) {
         self.pools.set_max(max);
+    }
+
+    /// Sets this worker's part of what all workers may do.
+    pub(crate) fn set_share(&self, share: Option<Share>) {
+        self.share.send_if_modified(|current| std::mem::replace(current, share) != share);
+    }
+
+    /// Follows this worker's part of what all workers may do; `None`: not known yet.
+    pub(crate) fn share(&self) -> watch::Receiver<Option<Share>> {
+        self.share.subscribe()
     }
 
     /// Follows how many connections the server takes at once, or may be given; `None`: no limit is known.

@@ -82,16 +82,18 @@ impl Worker {
         let (timing, store_too) = (options.timing, store.clone());
         let handler = VerificationEmail::new(live.clone(), store_too, Arc::clone(&mailer), timing, draining.clone())?;
         let allowance = *mailer.breaker().subscribe().borrow();
-        let (publish, in_force) = watch::channel(settings(&document, allowance, None));
+        let (publish, in_force) = watch::channel(settings(&document, allowance, None, None));
         let mut background = JoinSet::new();
         background.spawn(follow(live.clone(), logs, Arc::clone(&mailer), handler.materials()));
         let (followed, breaker) = (live.clone(), Arc::clone(&mailer));
         background.spawn(async move { settings::follow(followed, &breaker, publish).await });
         let timers = Arc::clone(&mailer);
         background.spawn(async move { timers.run().await });
-        background.spawn(share::follow(live.clone(), Arc::clone(&mailer), Inspector::new(redis.clone())));
-        let readiness = Readiness { store, redis: Client::new(redis.clone()) };
+        let (readiness, inspector) =
+            (Readiness { store, redis: Client::new(redis.clone()) }, Inspector::new(redis.clone()));
         let server = Server::start(redis, in_force, document.worker.shutdown_grace_period, handler);
+        let (followed, shared, id) = (live.clone(), Arc::clone(&mailer), server.id().to_owned());
+        background.spawn(share::follow(followed, shared, inspector, id));
         Ok(Self { server, mailer, readiness, draining, background })
     }
 

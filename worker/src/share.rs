@@ -1,30 +1,34 @@
-//! This worker's share of what the mail server takes from all of them.
+//! Counts the workers that share what the mail server takes from all of them.
 //!
-//! Takes: `mail.smtp.maxConnections`, and the workers that are alive as their heartbeats in Redis tell. Gives: the
-//! bound of this process. Does not: hand remainders out: three connections are one for each of two workers. Every
-//! worker has one at least, so more workers than connections exceed the number; the server's refusals then teach
-//! them.
+//! Takes: `mail.smtp.maxConnections`, `mail.smtp.maxPerSecond`, and the workers that are alive as their heartbeats in
+//! Redis tell. Gives: this worker's share. Does not: know of a new worker before its first heartbeat was read, or of a
+//! dead one's end before its last heartbeat is out of date (10 s).
 
-use crate::mail::Mailer;
+use crate::mail::{Mailer, Share};
 use pipeline::{Document, Live};
 use queue::{Inspector, ServerInfo};
 use std::{sync::Arc, time::Duration};
 
-/// How often workers are counted; their heartbeats come every 5 s.
-const INTERVAL: Duration = Duration::from_secs(5);
+/// How often workers are counted. For so long all of them may together take more than the limit: the new one its share,
+/// the others theirs of before.
+const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Bounds the mailer's connections whenever the configuration or the number of workers changes; runs until the
-/// configuration is dropped.
-pub(crate) async fn follow(mut live: Live, mailer: Arc<Mailer>, inspector: Inspector) {
-    let mut workers = 1;
+/// Sets the mailer's share whenever the configuration or the number of workers changes; runs until the configuration is
+/// dropped. `id` is this worker's in Redis.
+pub(crate) async fn follow(mut live: Live, mailer: Arc<Mailer>, inspector: Inspector, id: String) {
+    let mut known = None;
     loop {
         let document = live.document();
-        let limit = document.mail.smtp.max_connections;
-        if limit.is_some() {
-            // While Redis is silent the last number stays.
-            workers = inspector.servers().await.map_or(workers, |servers| count(&servers, &document));
-        }
-        mailer.set_max_connections(limit.map(|limit| share(limit, workers)));
+        let smtp = &document.mail.smtp;
+        known = match smtp.max_connections.or(smtp.max_per_second) {
+            // While Redis is silent the last share holds.
+            Some(_) => inspector.servers().await.map_or(known, |servers| Some(share(servers, &document, &id))),
+            None => None,
+        };
+        mailer.set_max_connections(smtp.max_connections.map(|limit| known.map_or(0, |share: Share| share.of(limit))));
+        mailer.set_share(known);
+        let per_second = smtp.max_per_second.zip(known).map(|(limit, share)| 1.0 / share.gap(limit).as_secs_f64());
+        metrics::gauge!("signup_mail_per_second_allowed").set(per_second.unwrap_or(f64::INFINITY));
         tokio::select! {
             changed = live.changed() => if changed.is_none() { return },
             () = tokio::time::sleep(INTERVAL) => {}
@@ -32,27 +36,31 @@ pub(crate) async fn follow(mut live: Live, mailer: Arc<Mailer>, inspector: Inspe
     }
 }
 
-/// This worker is one of them, also before its first heartbeat.
-fn count(servers: &[ServerInfo], document: &Document) -> usize {
-    let is_ours = |server: &&ServerInfo| {
-        server.status == "active" && document.queues.iter().any(|queue| server.queues.contains_key(&queue.name))
-    };
-    servers.iter().filter(is_ours).count().max(1)
+/// The oldest workers come first, so that a new one takes nothing from them but its share. This worker is one of them,
+/// also before its first heartbeat.
+fn share(mut servers: Vec<ServerInfo>, document: &Document, id: &str) -> Share {
+    servers.retain(|server| is_sending(server) && document.queues.iter().any(|q| server.queues.contains_key(&q.name)));
+    servers.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
+    let position = servers.iter().position(|server| server.id == id);
+    let workers = servers.len() + usize::from(position.is_none());
+    let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+    Share::new(number(position.unwrap_or(servers.len())), number(workers))
 }
 
-fn share(limit: u32, workers: usize) -> usize {
-    (limit as usize / workers).max(1)
+/// One that stops still sends what it has begun.
+fn is_sending(server: &ServerInfo) -> bool {
+    server.status == "active" || server.running > 0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn server(queue: &str, status: &str) -> ServerInfo {
+    fn server(id: &str, queue: &str, status: &str) -> ServerInfo {
         ServerInfo {
             host: "worker-1".into(),
             pid: 7,
-            id: "1".into(),
+            id: id.into(),
             concurrency: 16,
             queues: [(queue.to_owned(), 1)].into(),
             strict_priority: false,
@@ -63,19 +71,28 @@ mod tests {
     }
 
     #[test]
-    fn each_worker_has_its_part_and_one_at_least() {
-        for (limit, workers, expected) in [(10, 1, 10), (10, 4, 2), (3, 3, 1), (3, 5, 1)] {
-            assert_eq!(share(limit, workers), expected, "{limit} among {workers}");
-        }
+    fn workers_that_take_these_queues_are_counted() {
+        let document = Document::sample();
+        let servers = vec![server("1", "default", "active"), server("2", "critical", "active")];
+        assert_eq!(share(servers, &document, "2"), Share::new(1, 2));
+        let stopped = server("2", "default", "stopped");
+        let others = vec![server("1", "default", "active"), stopped.clone(), server("3", "elsewhere", "active")];
+        assert_eq!(share(others, &document, "1"), Share::new(0, 1));
+        let draining = vec![server("1", "default", "active"), ServerInfo { running: 1, ..stopped }];
+        assert_eq!(share(draining, &document, "1"), Share::new(0, 2));
+        assert_eq!(share(Vec::new(), &document, "1"), Share::new(0, 1));
     }
 
     #[test]
-    fn workers_that_take_these_queues_are_counted() {
+    fn a_new_worker_comes_last_also_before_its_first_heartbeat() {
         let document = Document::sample();
-        let servers = [server("default", "active"), server("critical", "active")];
-        assert_eq!(count(&servers, &document), 2);
-        let others = [server("default", "active"), server("default", "stopped"), server("elsewhere", "active")];
-        assert_eq!(count(&others, &document), 1);
-        assert_eq!(count(&[], &document), 1);
+        let at = |id: &str, second| {
+            let started_at = jiff::Timestamp::from_second(second).ok();
+            ServerInfo { started_at, ..server(id, "default", "active") }
+        };
+        let old = vec![at("b", 10), at("a", 20)];
+        assert_eq!(share(old.clone(), &document, "b"), Share::new(0, 2));
+        assert_eq!(share(old.clone(), &document, "new"), Share::new(2, 3));
+        assert_eq!(share([old, vec![at("0", 30)]].concat(), &document, "0"), Share::new(2, 3));
     }
 }

@@ -128,7 +128,8 @@ impl VerificationEmail {
     /// Waits for the mail's turn. The timeout counts from then: it is the mail server's time, and the wait is ours.
     async fn turn(&self, document: &Document, job: &Job) -> Result<(), Outcome> {
         if let Some(limit) = document.mail.smtp.max_per_second {
-            let turn = self.pace.turn(limit, pace::longest_wait(job.task.timeout), Instant::now());
+            let gap = self.mailer.share().borrow().unwrap_or_default().gap(limit);
+            let turn = self.pace.turn(gap, pace::longest_wait(job.task.timeout), Instant::now());
             let turn = turn.map_err(|after| Outcome::Later { after, why: PutOff::Pace })?;
             job.limit.count_from(turn);
             job.cancelled.run_until_cancelled(tokio::time::sleep_until(turn)).await;

@@ -6,6 +6,7 @@
 
 mod canary;
 mod config;
+mod fleet;
 mod kills;
 mod mail;
 mod postgres;

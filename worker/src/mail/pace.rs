@@ -1,8 +1,8 @@
 //! No more mails per second than the provider allows.
 //!
-//! Takes: the limit in force at each call, so an edit applies at once. Gives: the moment a mail may start, evenly
-//! spaced and in the order of asking, or no turn at all to a mail that would wait too long. Does not: wait, or
-//! coordinate processes; `mail.smtp.maxPerSecond` is per worker process.
+//! Takes: the time between two mails at each call, so that an edit and another number of workers apply at once. Gives:
+//! the moment a mail may start, evenly spaced and in the order of asking, or no turn at all to a mail that would wait
+//! too long. Does not: wait, or coordinate processes: `share` divides `mail.smtp.maxPerSecond` by them.
 
 use parking_lot::Mutex;
 use std::time::Duration;
@@ -29,8 +29,7 @@ impl Pace {
     ///
     /// The time until its turn, when that is longer than `patience` and than the time between two mails; it has no
     /// turn then.
-    pub(crate) fn turn(&self, max_per_second: u32, patience: Duration, now: Instant) -> Result<Instant, Duration> {
-        let gap = Duration::from_secs(1) / max_per_second.max(1);
+    pub(crate) fn turn(&self, gap: Duration, patience: Duration, now: Instant) -> Result<Instant, Duration> {
         let mut next = self.next.lock();
         let turn = next.map_or(now, |next| next.max(now));
         let wait = turn - now;
@@ -45,11 +44,12 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::Share;
 
     const PATIENCE: Duration = Duration::from_secs(3);
 
     fn waits(pace: &Pace, limit: u32, patience: Duration, now: Instant) -> Result<Duration, Duration> {
-        pace.turn(limit, patience, now).map(|turn| turn - now)
+        pace.turn(Share::default().gap(limit), patience, now).map(|turn| turn - now)
     }
 
     #[test]
@@ -58,6 +58,13 @@ mod tests {
         for expected_ms in [0, 100, 200, 300] {
             assert_eq!(waits(&pace, 10, PATIENCE, now), Ok(Duration::from_millis(expected_ms)));
         }
+    }
+
+    #[test]
+    fn two_workers_are_each_half_as_fast() {
+        let (pace, now, gap) = (Pace::default(), Instant::now(), Share::new(1, 2).gap(10));
+        let waits: Vec<_> = (0..3).map(|_| pace.turn(gap, PATIENCE, now).map(|turn| turn - now)).collect();
+        assert_eq!(waits, [0, 200, 400].map(|ms| Ok(Duration::from_millis(ms))));
     }
 
     #[test]

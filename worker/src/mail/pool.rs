@@ -124,10 +124,16 @@ impl Pool {
         }
     }
 
-    /// Keeps a usable connection for the next mail; closes another.
+    /// Keeps a usable connection for the next mail; closes another, and one that is too many since the bound was
+    /// lowered.
     pub(super) fn give_back(&self, lent: Lent, settings: &Smtp) {
         if lent.connection.is_usable() {
             let mut state = self.lock();
+            if state.is_over_max() {
+                // Its end needs the lock, too.
+                drop(state);
+                return;
+            }
             let Some(lent) = state.line.hand_on(Lent { has_idled: true, ..lent }, settings) else { return };
             state.idle.push(Idle { lent, settings: settings.clone(), since: Instant::now() });
             drop(state);
@@ -156,7 +162,14 @@ impl Pool {
 
     /// Bounds the connections of this process; `None`: no bound but the server's.
     pub(super) fn set_max(&self, max: Option<usize>) {
-        self.lock().max = max;
+        let surplus = {
+            let mut state = self.lock();
+            state.max = max;
+            let surplus = max.map_or(0, |max| state.permits.saturating_sub(max)).min(state.idle.len());
+            state.idle.drain(..surplus).collect::<Vec<_>>()
+        };
+        // The end of each connection needs the lock, too.
+        drop(surplus);
         self.0.freed.notify_waiters();
     }
 
@@ -236,6 +249,10 @@ impl Pool {
 }
 
 impl State {
+    fn is_over_max(&self) -> bool {
+        self.max.is_some_and(|max| self.permits > max)
+    }
+
     fn idle_limit(&self) -> Duration {
         if self.capacity.known().is_some() { SCARCE_IDLE_LIMIT } else { IDLE_LIMIT }
     }

@@ -44,9 +44,13 @@ impl Pools {
 
     /// Bounds the connections of this process; `None`: no bound but the server's.
     pub(super) fn set_max(&self, max: Option<usize>) {
-        let mut current = self.lock();
-        current.max = max;
-        current.pool.set_max(max);
+        let pool = {
+            let mut current = self.lock();
+            current.max = max;
+            current.pool.clone()
+        };
+        pool.set_max(max);
+        self.tell_allowed(&pool);
     }
 
     /// As many connections as the server takes; `None`: no limit was met.
@@ -77,12 +81,17 @@ impl Pools {
     }
 
     fn tell(&self, pool: &Pool, learnt: &mut Option<usize>) {
-        let (known, allowed) = (pool.known(), pool.allowed());
+        let known = pool.known();
         if let Some(connections) = known.filter(|_| known != *learnt) {
             let plural = if connections == 1 { "" } else { "s" };
             tracing::info!(connections, "the mail server takes {connections} connection{plural} at once");
         }
         *learnt = known;
+        self.tell_allowed(pool);
+    }
+
+    fn tell_allowed(&self, pool: &Pool) {
+        let allowed = pool.allowed();
         if self.allowed.send_if_modified(|told| std::mem::replace(told, allowed) != allowed) {
             let gauge = metrics::gauge!("signup_mail_connections_allowed");
             gauge.set(allowed.map_or(f64::INFINITY, |allowed| allowed as f64));

@@ -58,12 +58,13 @@ pub struct Smtp {
     /// Certificate authority of the server; absent: the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<CaSecret>,
-    /// Mails per second that each worker sends at most; 1 to 10000. Absent: no limit.
+    /// Mails per second that all workers together send at most; 1 to 10000. Absent: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub max_per_second: Option<i32>,
-    /// Connections at once that the server takes from all workers together; 1 to 10000. It is divided by the workers
-    /// that run, and each has one at least. Absent: each worker learns from refusals how many it may have.
+    /// Connections at once that all workers together open at most; 1 to 10000. It is divided by the workers that run;
+    /// where they are more than connections, some send nothing. Absent: each worker learns from refusals how many it
+    /// may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub max_connections: Option<i32>,
@@ -121,8 +122,8 @@ pub struct Signup {
     /// True: a signup with a taken e-mail address is answered like any other. The owner is not told yet, and whoever
     /// repeats a request still sees whether its user name was created.
     pub hide_existing_accounts: bool,
-    /// Signups per minute and client address that each api process accepts; 0 (no limit) to 100000. With `expose` the
-    /// client is whom the proxy names last in X-Forwarded-For.
+    /// Signups per minute and client address that all api processes together accept; 0 (no limit) to 100000. With
+    /// `expose` the client is whom the proxy names last in X-Forwarded-For.
     #[serde(rename = "perMinutePerIP")]
     #[schemars(range(min = 0, max = 100_000))]
     pub per_minute_per_ip: i32,

@@ -7,6 +7,7 @@ use crate::{config::Config, grpc, keyring::Keyring};
 use lifecycle::{admin, logs, logs::Logs, shutdown::Shutdown};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::Live;
+use queue::Certificates;
 use secrecy::ExposeSecret as _;
 use signup::{Hashing, Store};
 use std::{net::SocketAddr, sync::Arc};
@@ -73,7 +74,8 @@ impl Parts {
         let document = live.document();
         let logs = logs::start(&document.observability.log_level, document.observability.log_format)?;
         let redis = document.redis.read()?;
-        let redis = queue::Connection::open(redis.uri.expose_secret(), redis.authority.as_deref())?;
+        let certificates = Certificates { authority: redis.authority.as_deref(), client: redis.client() };
+        let redis = queue::Connection::open_with(redis.uri.expose_secret(), certificates)?;
         Ok(Self {
             metrics: admin::record_metrics()?,
             shutdown: Shutdown::on_signals().map_err(StartError::Signals)?,

@@ -54,7 +54,14 @@ pub struct RedisAccess {
     /// PEM of the authority that signed the server's certificate.
     pub authority: Option<Vec<u8>>,
     /// PEM of the client's certificate and of its key.
-    pub client: Option<(Vec<u8>, SecretSlice<u8>)>,
+    client: Option<(Vec<u8>, SecretSlice<u8>)>,
+}
+
+impl RedisAccess {
+    /// The client's certificate and its key, as PEM.
+    pub fn client(&self) -> Option<(&[u8], &[u8])> {
+        self.client.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.expose_secret()))
+    }
 }
 
 impl Redis {

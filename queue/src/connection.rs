@@ -14,6 +14,7 @@ mod link;
 mod sentinel;
 
 use crate::{
+    certificates::Certificates,
     clock::Clock,
     error::Error,
     uri::{Host, Place, RedisUri},
@@ -61,12 +62,21 @@ impl Connection {
     ///
     /// [`Error::InvalidUri`], [`Error::InvalidCertificate`].
     pub fn open(uri: &str, ca_pem: Option<&[u8]>) -> Result<Self, Error> {
+        Self::open_with(uri, Certificates { authority: ca_pem, client: None })
+    }
+
+    /// As [`open`](Self::open), with a certificate for a server that asks for one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidUri`], [`Error::InvalidCertificate`].
+    pub fn open_with(uri: &str, certificates: Certificates<'_>) -> Result<Self, Error> {
         let uri = RedisUri::parse(uri)?;
-        let dialer = Arc::new(Dialer::new(&uri, ca_pem)?);
+        let dialer = Arc::new(Dialer::new(&uri, certificates)?);
         let clock = Arc::new(Clock::default());
         let (origin, hosts) = match &uri.place {
             Place::Socket(path) => (Origin::Server(Target::Socket(path.clone())), Vec::new()),
-            Place::Sentinels(hosts) => (Origin::Sentinels(Sentinels::new(&uri, hosts, ca_pem)), Vec::new()),
+            Place::Sentinels(hosts) => (Origin::Sentinels(Sentinels::new(&uri, hosts, certificates)), Vec::new()),
             Place::Server(host) => (Origin::Server(Target::Tcp(host.clone())), vec![host.clone()]),
             // The link stays unused.
             Place::Cluster(hosts) => (Origin::Server(Target::Tcp(hosts[0].clone())), hosts.clone()),

@@ -67,7 +67,7 @@
 //!
 //! - [`Task`], [`Handler`], [`Settings`], [`RetryPolicy`], [`QueueState`], [`Error`]: the words of the interface
 //! - [`Client`] puts tasks in, [`Server`] runs them, [`Inspector`] reads, [`Connection`] is what all three share,
-//!   and [`RedisUri`] where it leads
+//!   [`RedisUri`] where it leads, and [`Certificates`] what goes with it over TLS
 //! - [`Fleet`]: what processes tell each other that share a limit
 //! - `message` and `keys`: the wire format; `scripts`: one Lua file per transition; `broker`: runs them
 //! - `backoff`: the time between attempts; `active_wait`: how a caller waits for one task to be written; `batch`: how
@@ -83,6 +83,7 @@ mod active_wait;
 mod backoff;
 mod batch;
 mod broker;
+mod certificates;
 mod client;
 mod clock;
 mod connection;
@@ -101,6 +102,7 @@ mod task;
 mod uri;
 
 pub use backoff::RetryPolicy;
+pub use certificates::Certificates;
 pub use client::Client;
 pub use connection::Connection;
 pub use error::Error;

@@ -14,7 +14,7 @@ use crate::{
 };
 use lifecycle::logs::Logs;
 use pipeline::Live;
-use queue::{Client, Connection, Inspector, Server, ShutdownReport};
+use queue::{Certificates, Client, Connection, Inspector, Server, ShutdownReport};
 use secrecy::ExposeSecret;
 use signup::Store;
 use std::{sync::Arc, time::Duration};
@@ -76,7 +76,8 @@ impl Worker {
         let document = live.document();
         let store = Store::open(&document.database)?;
         let redis = document.redis.read()?;
-        let redis = Connection::open(redis.uri.expose_secret(), redis.authority.as_deref())?;
+        let certificates = Certificates { authority: redis.authority.as_deref(), client: redis.client() };
+        let redis = Connection::open_with(redis.uri.expose_secret(), certificates)?;
         let mailer = Arc::new(Mailer::new(Breaker::new(options.probe_wait)));
         let draining = CancellationToken::new();
         let (timing, store_too) = (options.timing, store.clone());

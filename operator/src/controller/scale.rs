@@ -21,7 +21,7 @@ use crate::{
 };
 use kube::{Client, ResourceExt};
 use pipeline::{hash, store_secret};
-use queue::{Connection, Inspector, QueueState};
+use queue::{Certificates, Connection, Inspector, QueueState};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::{
     collections::BTreeMap,
@@ -154,13 +154,16 @@ impl Scaler {
         let (secret, uri) = (StoreSecret::redis(settings, secrets), uri(settings, secrets));
         let named = settings.ca_secret_ref.as_ref().and_then(|ca| secrets.get(&ca.name)?.get(&ca.key));
         let ca = named.or_else(|| secret.file(store_secret::AUTHORITY));
-        let version = hash([uri.expose_secret().as_bytes(), b"\n", ca.unwrap_or_default()]);
+        let certificates = Certificates { authority: ca, client: secret.certificate() };
+        let (certificate, key) = certificates.client.unwrap_or_default();
+        let version = hash([uri.expose_secret().as_bytes(), b"\n", ca.unwrap_or_default(), certificate, key]);
         let current = self.redis.take().filter(|(known, _)| *known == version);
         let current = match current {
             Some(current) => current,
             None => {
                 let uri = uri.expose_secret();
-                let connection = Connection::open(uri, ca).map_err(|_| redis::unusable(settings, uri))?;
+                let opened = Connection::open_with(uri, certificates);
+                let connection = opened.map_err(|_| redis::unusable(settings, uri))?;
                 (version, Inspector::new(connection))
             }
         };

@@ -58,6 +58,12 @@ impl<'a> StoreSecret<'a> {
         self.value(&key)
     }
 
+    /// The client's certificate and its key.
+    pub(crate) fn certificate(&self) -> Option<(&'a [u8], &'a [u8])> {
+        let [certificate, key] = store_secret::CERTIFICATE;
+        Some((self.file(certificate)?, self.file(key)?))
+    }
+
     /// PostgreSQL's connection.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ use crate::{
     scaling::{self, Autoscaler, Past},
 };
 use pipeline::store_secret;
-use queue::{Connection, Inspector};
+use queue::{Certificates, Connection, Inspector};
 use secrecy::ExposeSecret as _;
 use std::{
     ffi::OsString,
@@ -120,7 +120,9 @@ fn inspector(plan: &Plan, stores: &Stores) -> Result<Inspector, LocalError> {
     let text = |file: &str| files.get(file).map(|value| String::from_utf8_lossy(value).trim().to_owned());
     let uri = store_secret::redis(text, plan.redis.authority().is_some()).unwrap_or_default();
     let ca = plan.redis.authority().or_else(|| files.get(store_secret::AUTHORITY));
-    Ok(Inspector::new(Connection::open(uri.expose_secret(), ca)?))
+    let [certificate, key] = store_secret::CERTIFICATE.map(|file| files.get(file));
+    let certificates = Certificates { authority: ca, client: certificate.zip(key) };
+    Ok(Inspector::new(Connection::open_with(uri.expose_secret(), certificates)?))
 }
 
 fn addresses(options: &Options, api: Listening, inbox: Listening, stores: &Stores) -> Addresses {

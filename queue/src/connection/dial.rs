@@ -7,6 +7,7 @@
 //! up; then RESP2 is spoken, and what is lost by that is logged once.
 
 use crate::{
+    certificates::Certificates,
     clock::Clock,
     error::Error,
     uri::{Host, Login, RedisUri, UriError},
@@ -40,7 +41,7 @@ pub(super) enum Target {
 /// How servers of one URI are spoken to.
 pub(super) struct Dialer {
     is_tls: bool,
-    ca: Option<Vec<u8>>,
+    certificates: TlsCertificates,
     login: Login,
     database: i64,
     is_resp2: bool,
@@ -69,9 +70,9 @@ impl Dialer {
     /// # Errors
     ///
     /// [`Error::InvalidUri`] when a certificate cannot be used.
-    pub(super) fn new(uri: &RedisUri, ca_pem: Option<&[u8]>) -> Result<Self, Error> {
-        let dialer = Self::with_login(uri, ca_pem, uri.login.clone(), uri.database);
-        if ca_pem.is_some() && !uri.is_tls {
+    pub(super) fn new(uri: &RedisUri, certificates: Certificates<'_>) -> Result<Self, Error> {
+        let dialer = Self::with_login(uri, certificates, uri.login.clone(), uri.database);
+        if certificates.authority.is_some() && !uri.is_tls {
             let fix = "write rediss://, or give no certificate (redis.caSecretRef)";
             return Err(UriError::new("it is without TLS, and a CA certificate is given", fix).into());
         }
@@ -81,9 +82,16 @@ impl Dialer {
     }
 
     /// For others beside them: sentinels have a login of their own, and no databases.
-    pub(super) fn with_login(uri: &RedisUri, ca_pem: Option<&[u8]>, login: Login, database: i64) -> Self {
-        let ca = ca_pem.map(<[u8]>::to_vec);
-        Self { is_tls: uri.is_tls, ca, login, database, is_resp2: uri.is_resp2, has_told: AtomicBool::new(false) }
+    pub(super) fn with_login(uri: &RedisUri, certificates: Certificates<'_>, login: Login, database: i64) -> Self {
+        let certificates = certificates.for_driver();
+        Self {
+            is_tls: uri.is_tls,
+            certificates,
+            login,
+            database,
+            is_resp2: uri.is_resp2,
+            has_told: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn database(&self) -> i64 {
@@ -150,11 +158,12 @@ impl Dialer {
             Target::Tcp(Host { name, port }) => ConnectionAddr::Tcp(name, port),
         };
         let info = address.into_connection_info()?.set_redis_settings(settings).set_tcp_settings(tcp_settings());
-        match &self.ca {
-            None => Client::open(info),
-            Some(pem) => {
-                Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) })
-            }
+        let has_own = self.certificates.root_cert.is_some() || self.certificates.client_tls.is_some();
+        // Without TLS the driver refuses certificates of any kind.
+        if has_own && self.is_tls {
+            Client::build_with_tls(info, self.certificates.clone())
+        } else {
+            Client::open(info)
         }
     }
 }

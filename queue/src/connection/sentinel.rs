@@ -13,6 +13,7 @@ use super::{
     link::Slot,
 };
 use crate::{
+    certificates::Certificates,
     clock::Clock,
     error::Error,
     uri::{Host, RedisUri, SentinelHosts},
@@ -52,9 +53,9 @@ struct Answer {
 }
 
 impl Sentinels {
-    pub(super) fn new(uri: &RedisUri, sentinels: &SentinelHosts, ca_pem: Option<&[u8]>) -> Self {
+    pub(super) fn new(uri: &RedisUri, sentinels: &SentinelHosts, certificates: Certificates<'_>) -> Self {
         let SentinelHosts { hosts, master, login, .. } = sentinels.clone();
-        let dialer = Dialer::with_login(uri, ca_pem, login, 0);
+        let dialer = Dialer::with_login(uri, certificates, login, 0);
         Self { asked: Arc::new(Asked { dialer, hosts, master }), listening: Mutex::default() }
     }
 

@@ -2,7 +2,7 @@
 //! alone.
 
 use crate::harness::{Fixture, settings};
-use queue::{Client, Connection, Error, Handler, Job, Server, Task, TaskError};
+use queue::{Certificates, Client, Connection, Error, Handler, Job, Server, Task, TaskError};
 use servers::{Authority, Redis};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -43,5 +43,26 @@ async fn tasks_flow_over_tls_and_an_unknown_authority_is_refused() {
     server.shutdown().await;
 
     let refused = Client::new(connect(&Authority::make().unwrap())).enqueue(&task).await;
+    assert!(matches!(refused, Err(Error::Unreachable(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_for_a_certificate_is_shown_the_clients() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let ours = Authority::make().unwrap();
+    let [ca, certificate, key] = [ours.ca(), ours.certificate(), ours.key()].map(|path| path.display().to_string());
+    let tls_port = servers::free_port().unwrap().to_string();
+    let files = ["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-ca-cert-file", &ca];
+    let redis =
+        Redis::start_with(&[&["--tls-port", &tls_port, "--tls-auth-clients", "yes"][..], &files].concat()).unwrap();
+    let uri = redis.uri(0).replace("redis://", "rediss://").replace(&redis.port().to_string(), &tls_port);
+    let [ca, certificate, key] = [ca, certificate, key].map(|path| std::fs::read(path).unwrap());
+    let enqueue = async |client: Option<(&[u8], &[u8])>| {
+        let certificates = Certificates { authority: Some(&ca), client };
+        let connection = Connection::open_with(&uri, certificates).unwrap();
+        Client::new(connection).enqueue(&Task::new("mail:send", "{}")).await
+    };
+    enqueue(Some((&certificate, &key))).await.unwrap();
+    let refused = enqueue(None).await;
     assert!(matches!(refused, Err(Error::Unreachable(_))), "{refused:?}");
 }

@@ -1,12 +1,15 @@
 //! A cluster under tasks: slots move, nodes die, and asynq's Go library shares it.
 
 use crate::harness::{
-    Fixture, ok,
+    DEADLINE, Fixture, ok,
     peer::{self, Worker},
 };
 use queue::{QueuePriority, Task};
 use servers::RedisCluster;
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 fn task(queue: &str, id: &str) -> Task {
     Task { id: id.to_owned(), queue: queue.to_owned(), ..Task::new("mail:send", r#"{"username":"alice"}"#) }
@@ -39,17 +42,21 @@ async fn a_slot_that_moves_under_load_takes_its_tasks_along() {
     let before = cluster.owner(key).unwrap();
     let mut waiting = BTreeSet::new();
     for round in 0..3 {
-        let moving = cluster.begin_move(key).unwrap();
+        let mut moving = Some(cluster.begin_move(key).unwrap());
         // While keys are on both nodes, a new task may be refused; it is brought again, as the relay does.
-        let mut moving = Some(moving);
         for number in 0..50 {
             let task = task("default", &format!("{round}-{number}"));
             waiting.insert(task.id.clone());
-            while fixture.client.enqueue(&task).await.is_err() {
-                if let Some(moving) = moving.take() {
-                    moving.end().unwrap();
+            let taken = async || {
+                let added = fixture.client.enqueue(&task).await;
+                if added.is_err()
+                    && let Some(moving) = moving.take()
+                {
+                    moving.end().map_err(|error| error.to_string())?;
                 }
-            }
+                added.map_err(|error| error.to_string())
+            };
+            servers::until("the task is taken", DEADLINE, taken).await;
         }
         if let Some(moving) = moving {
             moving.end().unwrap();
@@ -60,6 +67,44 @@ async fn a_slot_that_moves_under_load_takes_its_tasks_along() {
         waiting.remove(&jobs.next().await.task.id);
     }
     fixture.until("acked", async |fixture| fixture.state("default").await.processed == 150).await;
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_task_goes_where_its_slot_is_going() {
+    let cluster = RedisCluster::start(0).unwrap();
+    let fixture = Fixture::at(cluster.uri());
+    let moving = cluster.begin_move("asynq:{default}:pending").unwrap();
+    // The owner has no key of this queue, so it sends the task on.
+    fixture.client.enqueue(&task("default", "asked")).await.unwrap();
+    moving.end().unwrap();
+    fixture.client.enqueue(&task("default", "moved")).await.unwrap();
+    assert_eq!(fixture.state("default").await.pending, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_of_living_nodes_are_served_while_another_node_is_dead_for_good() {
+    let mut cluster = RedisCluster::start(0).unwrap();
+    let fixture = Fixture::at(cluster.uri());
+    let (server, mut jobs) = fixture.server(
+        |settings| {
+            let priority = |name: &str| QueuePriority { name: name.to_owned(), priority: 1, paused: false };
+            settings.queues = ["critical", "low"].map(priority).to_vec();
+        },
+        ok(),
+    );
+    fixture.client.enqueue(&task("low", "before")).await.unwrap();
+    jobs.next().await;
+    let dead = cluster.owner("asynq:{low}:pending").unwrap();
+    cluster.nodes()[dead].kill();
+    let (killed, mut number) = (Instant::now(), 0);
+    // Several polls of the dead node's queue: each leaves a dequeue without a reply.
+    while killed.elapsed() < Duration::from_secs(3) {
+        fixture.client.enqueue(&task("critical", &format!("{number}"))).await.unwrap();
+        assert_eq!(jobs.next().await.task.id, number.to_string());
+        number += 1;
+    }
+    assert!(fixture.client.enqueue(&task("low", "after")).await.is_err());
     server.shutdown().await;
 }
 

@@ -8,8 +8,7 @@
 //!
 //! - `reconcile`: the steps below, one after the other
 //! - [`observe`]: what is there. `watch` keeps the children and pods, encoded (`encoded`); `pods` asks the processes
-//! - [`validate`]: can it work with that (pure)? [`endpoints`]: what the children need of it (`store_secret`,
-//!   `store_uri`)
+//! - [`validate`]: can it work with that (pure)? [`endpoints`]: what the children need of it (`store_secret`)
 //! - `crate::build`: the children as they should be (pure)
 //! - [`apply`]: makes them so. `drift` finds what differs, `failure` says why a child could not be applied, `restarts`
 //!   why pods are replaced; `sync` brings a new configuration to running pods
@@ -30,7 +29,6 @@ mod reconcile;
 pub mod scale;
 pub mod status;
 pub(crate) mod store_secret;
-mod store_uri;
 pub mod validate;
 
 use crate::crd::SignupPipeline;

@@ -12,7 +12,6 @@ mod harness;
 mod idle;
 mod live_configuration;
 mod logs;
-mod own_schema;
 mod proxies;
 mod relay;
 mod start;

@@ -14,7 +14,7 @@ use crate::{
     manifest::objects::Content,
 };
 use pipeline::{PostgresUri, postgres_uri::TargetSessionAttrs, store_secret::StoreKind};
-use queue::Connection;
+use queue::RedisUri;
 use secrecy::ExposeSecret as _;
 
 /// Bytes that a key that signs links needs; the processes refuse a shorter one (`signup::verification`).
@@ -121,13 +121,19 @@ fn unusable(pipeline: &SignupPipeline, reference: &Reference, content: &Content)
 const PEM: &str = "-----BEGIN CERTIFICATE-----";
 
 fn redis(pipeline: &SignupPipeline, reference: &Reference, uri: &str) -> Option<Line> {
-    if Connection::open(uri, None).is_err() {
-        let problem = format!("the Redis URI in Secret {} cannot be used", reference.name);
-        let fix = "write it like redis://:password@host:6379/0 (rediss:// for TLS)";
-        return Some(Line::of(Level::Error, "", &Finding::new(reason::URI_INVALID, problem, fix)));
+    let uri = match RedisUri::parse(uri) {
+        Ok(uri) => uri,
+        Err(error) => {
+            let problem = format!("the Redis URI in Secret {} cannot be used: {}", reference.name, error.problem());
+            return Some(Line::of(Level::Error, "", &Finding::new(reason::URI_INVALID, problem, error.fix())));
+        }
+    };
+    if uri.is_socket() {
+        let message = "the Redis URI names a unix socket, which no pod sees; only `operator local` does";
+        return Some(Line::warning("", message, "name the server by host and port for a cluster"));
     }
-    // An authority is used for `rediss://` alone.
-    (uri.starts_with("redis://") && pipeline.spec.redis.ca_secret_ref.is_some()).then(|| {
+    // An authority is used with TLS alone.
+    (!uri.is_tls() && pipeline.spec.redis.ca_secret_ref.is_some()).then(|| {
         let message = "spec.redis.caSecretRef has no effect: the URI says redis://, which is without TLS";
         Line::warning("", message, "write rediss://, or remove spec.redis.caSecretRef")
     })
@@ -199,6 +205,19 @@ mod tests {
     #[test]
     fn the_uri_of_redis_is_judged_by_the_parser_that_uses_it() {
         assert_eq!(line("spec.redis.secretRef", &[("uri", "rediss://:canary@redis:6380/3")]).level, Level::Ok);
+        for (uri, level, said) in [
+            ("redis+sentinel://:canary@sentinel/master/3?sentinelPassword=canary", Level::Ok, "has uri"),
+            ("redis+cluster://:canary@redis-0,redis-1:6380", Level::Ok, "has uri"),
+            ("redis+cluster://:canary@redis-0/3", Level::Error, "a cluster has no database 3"),
+            ("redis-sentinel://:canary@sentinel", Level::Error, "does not name the master"),
+            ("redis://:canary@one,two", Level::Error, "names several hosts"),
+            ("http://:canary@redis", Level::Error, "http: is not Redis'"),
+            ("redis+unix:///run/redis.sock?pass=canary", Level::Warning, "no pod sees"),
+        ] {
+            let line = line("spec.redis.secretRef", &[("uri", uri)]);
+            assert!(line.level == level && line.message.contains(said), "{uri}: {line:?}");
+            assert!(!format!("{line:?}").contains("canary"), "{uri}: {line:?}");
+        }
         let bad = line("spec.redis.secretRef", &[("uri", "redis.test:canary")]);
         assert_eq!(bad.level, Level::Error);
         assert!(

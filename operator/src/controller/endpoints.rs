@@ -3,19 +3,20 @@
 //! Takes: the resource and Secrets by name. Gives: the [`Inputs`] of the build. Does not: read a cluster or resolve
 //! names.
 
-use super::{store_secret::StoreSecret, store_uri::StoreUri};
+use super::store_secret::StoreSecret;
 use crate::{
     build::{Inputs, checksum::Checksums},
     crd::{SignupPipeline, stores::CaSecret},
     manifest::objects::Content,
 };
 use pipeline::hash;
+use queue::RedisUri;
 use secrecy::ExposeSecret as _;
 use std::collections::BTreeMap;
 
 /// PostgreSQL's and Redis' own ports, for URIs that name none.
 const POSTGRES_PORT: u16 = 5432;
-pub(super) const REDIS_PORT: u16 = 6379;
+const REDIS_PORT: u16 = 6379;
 
 /// Makes the inputs of the build. Absent Secrets count as empty.
 pub fn inputs(pipeline: &SignupPipeline, secrets: &BTreeMap<String, Content>, image: &str) -> Inputs {
@@ -29,7 +30,7 @@ pub fn inputs(pipeline: &SignupPipeline, secrets: &BTreeMap<String, Content>, im
     let (database, redis) = (StoreSecret::postgres(&spec.database, secrets), StoreSecret::redis(&spec.redis, secrets));
     // A URI that cannot be used is found elsewhere.
     let database_ports = database.postgres_uri().map_or_else(|_| vec![POSTGRES_PORT], |uri| uri.ports());
-    let redis_uri = redis.redis_uri().unwrap_or_default();
+    let redis_ports = redis_uri(&redis).map_or_else(|| vec![REDIS_PORT], |uri| uri.ports());
     Inputs {
         image: image.to_owned(),
         checksums: Checksums {
@@ -37,16 +38,18 @@ pub fn inputs(pipeline: &SignupPipeline, secrets: &BTreeMap<String, Content>, im
             redis: checksum(&redis, spec.redis.ca_secret_ref.as_ref()),
         },
         database_ports,
-        redis_ports: StoreUri::new(redis_uri.expose_secret()).ports(REDIS_PORT),
+        redis_ports,
         database_files: database.files(),
         redis_files: redis.files(),
     }
 }
 
-/// Identifies a Redis database: host, port and index, hashed; `None` without a URI.
+/// Identifies a Redis database: hosts, ports and index, hashed; `None` without a URI that can be used.
 pub fn redis_identity(pipeline: &SignupPipeline, secrets: &BTreeMap<String, Content>) -> Option<String> {
-    let uri = StoreSecret::redis(&pipeline.spec.redis, secrets).redis_uri().ok()?;
-    let uri = StoreUri::new(uri.expose_secret());
-    let index = if uri.path.is_empty() { "0" } else { uri.path };
-    Some(hash([uri.address(REDIS_PORT).as_bytes(), b"/", index.as_bytes()]))
+    let uri = redis_uri(&StoreSecret::redis(&pipeline.spec.redis, secrets))?;
+    Some(hash([uri.identity().as_bytes()]))
+}
+
+fn redis_uri(secret: &StoreSecret<'_>) -> Option<RedisUri> {
+    RedisUri::parse(secret.redis_uri().ok()?.expose_secret()).ok()
 }

@@ -21,7 +21,7 @@ use crate::{
 };
 use kube::{Client, ResourceExt};
 use pipeline::{hash, store_secret};
-use queue::{Certificates, Connection, Inspector, QueueState};
+use queue::{Certificates, Connection, Inspector, QueueState, RedisUri};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::{
     collections::BTreeMap,
@@ -162,8 +162,11 @@ impl Scaler {
             Some(current) => current,
             None => {
                 let uri = uri.expose_secret();
+                if RedisUri::parse(uri).is_ok_and(|uri| uri.is_socket()) {
+                    return Err(redis::socket(settings));
+                }
                 let opened = Connection::open_with(uri, certificates);
-                let connection = opened.map_err(|_| redis::unusable(settings, uri))?;
+                let connection = opened.map_err(|error| redis::unusable(settings, uri, &error))?;
                 (version, Inspector::new(connection))
             }
         };

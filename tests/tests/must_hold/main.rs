@@ -9,7 +9,6 @@ mod config;
 mod fleet;
 mod kills;
 mod mail;
-mod neighbour;
 mod postgres;
 mod redis;
 mod thread;

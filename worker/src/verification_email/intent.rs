@@ -8,7 +8,6 @@ use super::{
     outcome::{Outcome, PutOff},
 };
 use crate::{lease::Lease, random};
-use pipeline::Unready;
 use queue::Job;
 use signup::{IntentFor, LeaseOutcome, Policy, StoreError, task::Payload};
 use std::{sync::atomic::Ordering, time::Duration};
@@ -35,16 +34,6 @@ enum NoAnswer {
     Failed(StoreError),
     #[error("failed to hear from the database in time")]
     Silent,
-}
-
-impl NoAnswer {
-    /// What is wrong in a database that answers.
-    fn content(&self) -> Option<Unready> {
-        match self {
-            Self::Failed(error) => Some(error.unready()).filter(Unready::is_about_content),
-            Self::Silent => None,
-        }
-    }
 }
 
 impl VerificationEmail {
@@ -137,10 +126,7 @@ impl VerificationEmail {
                 Ok(_) => tracing::info!("the database answers again"),
                 Err(error) => {
                     let cause = std::error::Error::source(error).map(pipeline::chain);
-                    match error.content() {
-                        Some(missing) => tracing::error!(%error, cause, "{missing}; tasks wait"),
-                        None => tracing::warn!(%error, cause, "the database does not answer, tasks wait"),
-                    }
+                    tracing::warn!(%error, cause, "the database does not answer, tasks wait");
                 }
             }
         }

@@ -1,18 +1,15 @@
 //! Why Redis cannot be used.
 //!
-//! Takes: the error of a poll of a queue, and the URI. Gives: a finding whose message holds neither. Does not: speak
-//! more of either protocol than the first bytes.
+//! Takes: the error of a poll of a queue, and the URI. Gives: a finding whose message holds no address and no password.
+//! Does not: speak more of either protocol than the first bytes.
 //!
 //! A server without TLS does not answer a client that speaks TLS, nor the reverse, so the other protocol is tried once.
 
 use crate::{
-    controller::{
-        endpoints::REDIS_PORT,
-        reason::{self, Finding},
-        store_uri::StoreUri,
-    },
+    controller::reason::{self, Finding},
     crd::stores::Redis,
 };
+use queue::RedisUri;
 use std::{error::Error as _, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -26,10 +23,22 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 /// What is wrong. The text of the cause may hold an address, so it is searched and not shown.
 pub(super) async fn trouble(redis: &Redis, uri: &str, error: &queue::Error) -> Finding {
     let secret = &redis.secret_ref.name;
+    if let queue::Error::InvalidUri(_) = error {
+        return unusable(redis, uri, error);
+    }
     let cause = error.source().map(pipeline::chain).unwrap_or_default();
     let says = |words: &[&str]| words.iter().any(|word| cause.contains(word));
     let effect = "signups go on, mails wait, and no worker is removed";
-    if says(&["WRONGPASS", "NOAUTH", "invalid username-password"]) {
+    if let queue::Error::NoMaster { master } = error {
+        let problem = format!("no sentinel in Secret {secret} knows the master {master}; {effect}");
+        return Finding::new(reason::URI_INVALID, problem, "name the master there as `sentinel monitor` names it");
+    }
+    if let queue::Error::Sentinel(_) = error {
+        let problem = format!("the sentinels in Secret {secret} refuse to be asked; {effect}");
+        let fix = "give their user and password there, as ?sentinelUser= and ?sentinelPassword=";
+        return Finding::new(reason::CREDENTIALS_REFUSED, problem, fix);
+    }
+    if says(&["WRONGPASS", "NOAUTH", "invalid username-password", "Password authentication failed"]) {
         let problem = format!("Redis refuses the user or password of Secret {secret}; {effect}");
         return Finding::with_default_fix(reason::CREDENTIALS_REFUSED, problem);
     }
@@ -52,24 +61,38 @@ pub(super) async fn trouble(redis: &Redis, uri: &str, error: &queue::Error) -> F
 }
 
 /// What is wrong with a URI that cannot be opened; a certificate authority needs TLS.
-pub(super) fn unusable(redis: &Redis, uri: &str) -> Finding {
+pub(super) fn unusable(redis: &Redis, uri: &str, error: &queue::Error) -> Finding {
     let secret = &redis.secret_ref.name;
-    if redis.ca_secret_ref.is_some() && uri.starts_with("redis://") {
+    if redis.ca_secret_ref.is_some() && RedisUri::parse(uri).is_ok_and(|uri| !uri.is_tls()) {
         let problem =
             format!("spec.redis.caSecretRef names an authority, and the URI in Secret {secret} is without TLS");
         return Finding::new(reason::TLS_MISMATCH, problem, "write rediss:// there, or remove caSecretRef");
     }
-    let problem = format!("the Redis URI in Secret {secret} cannot be used");
-    Finding::new(reason::URI_INVALID, problem, "write it like redis://:password@host:6379/0 (rediss:// for TLS)")
+    match error {
+        queue::Error::InvalidUri(error) => {
+            let problem = format!("the Redis URI in Secret {secret} cannot be used: {}", error.problem());
+            Finding::new(reason::URI_INVALID, problem, error.fix())
+        }
+        _ => {
+            let problem = "the certificate of spec.redis.caSecretRef cannot be used";
+            Finding::new(reason::TLS_MISMATCH, problem, "store the authority's certificate as PEM there")
+        }
+    }
+}
+
+/// A socket is a file of one machine, and neither this process nor the pods see it.
+pub(super) fn socket(redis: &Redis) -> Finding {
+    let problem = format!("the Redis URI in Secret {} names a unix socket, which no pod sees", redis.secret_ref.name);
+    Finding::new(reason::URI_INVALID, problem, "name the server by host and port, like redis://:password@host:6379/0")
 }
 
 /// Whether the server speaks TLS and the URI does not, or the reverse.
 async fn speaks_the_other_way(uri: &str) -> bool {
-    let uri = StoreUri::new(uri);
-    let Some(scheme) = uri.scheme else { return false };
-    let address = uri.address(REDIS_PORT);
-    let (question, answers) = if scheme == "rediss" { (PING, b"+-") } else { (HELLO, TLS_RECORDS) };
-    let answer = timeout(ANSWER_TIMEOUT, first_byte(&address, question)).await;
+    let Ok(uri) = RedisUri::parse(uri) else { return false };
+    let addresses = uri.addresses();
+    let Some(address) = addresses.first() else { return false };
+    let (question, answers) = if uri.is_tls() { (PING, b"+-") } else { (HELLO, TLS_RECORDS) };
+    let answer = timeout(ANSWER_TIMEOUT, first_byte(address, question)).await;
     matches!(answer, Ok(Ok(byte)) if answers.contains(&byte))
 }
 

@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use pipeline::Unready;
 use serde_json::{Value, json};
 use signup::Violation;
 use std::{error::Error as StdError, time::Duration};
@@ -164,8 +165,13 @@ impl ApiError {
     /// Logs what is hidden from the client. Called once, where the error becomes an answer.
     pub(crate) fn log_cause(&self) {
         if let Some(cause) = self.source() {
+            let content = signup::store::unready(cause).filter(Unready::is_about_content);
             let cause = pipeline::chain(cause);
-            tracing::error!(cause, "failed to answer a request: {self}");
+            match content {
+                // Trying again, as the client is told, will not help: somebody has to look.
+                Some(missing) => tracing::error!(cause, "failed to answer a request: {missing}"),
+                None => tracing::error!(cause, "failed to answer a request: {self}"),
+            }
         }
     }
 }

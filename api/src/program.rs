@@ -157,8 +157,16 @@ async fn report_health<F: Future<Output = Result<&'static str, String>>>(
     health: HealthReporter,
 ) {
     let mut tick = tokio::time::interval(HEALTH_POLL);
+    let mut was_ready = None;
     loop {
         tick.tick().await;
-        grpc::report(&health, ready().await.is_ok()).await;
+        let now = ready().await;
+        match &now {
+            Err(missing) if was_ready == Some(true) => tracing::error!("not ready any more: {missing}"),
+            Ok(_) if was_ready == Some(false) => tracing::info!("ready"),
+            _ => {}
+        }
+        was_ready = Some(now.is_ok());
+        grpc::report(&health, now.is_ok()).await;
     }
 }

@@ -24,8 +24,13 @@ pub(crate) async fn prepare(store: Store, migrations: Migrations, state: watch::
     let mut waits = WAITS.iter().chain(std::iter::repeat(&WAITS[WAITS.len() - 1]));
     loop {
         let now = try_once(&store, migrations).await;
-        state.send_if_modified(|known| std::mem::replace(known, now) != now);
-        if now.is_ok() {
+        let is_there = now.is_ok();
+        state.send_if_modified(|known| {
+            let is_news = *known != now;
+            *known = now;
+            is_news
+        });
+        if is_there {
             return;
         }
         tokio::time::sleep(*waits.next().unwrap_or(&WAITS[0])).await;
@@ -52,26 +57,26 @@ async fn try_once(store: &Store, migrations: Migrations) -> SchemaState {
         Ok(true) => Ok(()),
         Err(error) => match error.unready() {
             // Whether PostgreSQL answers is asked anew at each probe.
-            lasting @ (Unready::Foreign(_) | Unready::MayNotCreate) => Err(lasting),
+            lasting if lasting.is_about_content() => Err(lasting),
             _ => Err(Unready::NoSchema),
         },
         Ok(false) => Err(Unready::NoSchema),
     }
 }
 
-/// The answer to readiness probes.
+/// The answer to readiness probes. Once the tables were there, each probe looks whether they still are.
 ///
 /// # Errors
 ///
 /// What is missing, without addresses or other secrets.
 pub(crate) async fn readiness(store: &Store, state: &watch::Receiver<SchemaState>) -> Result<&'static str, String> {
-    let unready = match tokio::time::timeout(PING_TIMEOUT, store.ping()).await {
-        Ok(Ok(())) => match *state.borrow() {
-            Ok(()) => return Ok("ok"),
-            Err(unready) => unready,
-        },
-        Ok(Err(error)) => error.unready(),
-        Err(_) => Unready::Silent,
+    let known = state.borrow().clone();
+    let asking = async {
+        match known {
+            Ok(()) => store.usable().await.map_err(|error| error.unready()),
+            Err(missing) => Err(store.ping().await.map_or_else(|error| error.unready(), |()| missing)),
+        }
     };
-    Err(unready.to_string())
+    let answer = tokio::time::timeout(PING_TIMEOUT, asking).await.unwrap_or(Err(Unready::Silent));
+    answer.map(|()| "ok").map_err(|unready| unready.to_string())
 }

@@ -84,6 +84,8 @@ fn processes(Document { database, mail, api, worker, .. }: &Document) -> Checked
     demand(is_possible, "api.http.idleTimeout", crate::duration::format(idle), problem)?;
     let connections = database.max_connections_per_pod;
     demand(connections > 1, "database.maxConnectionsPerPod", connections, "must be 2 or more")?;
+    let schema = database.schema.as_deref();
+    demand(schema.is_none_or(is_schema_name), "database.schema", schema.unwrap_or_default(), SCHEMA_NAME)?;
     let in_clear = mail.smtp.auth_dir.is_some() && mail.smtp.tls == SmtpTls::None;
     demand(!in_clear, "mail.smtp.tls", "None", "would send credentials in clear; set StartTLS or Implicit")?;
     let of_mail_server = mail.smtp.max_connections;
@@ -107,6 +109,21 @@ fn is_log_level(text: &str) -> bool {
     let is_of_target =
         |part: &&str| part.split_once('=').is_some_and(|(name, level)| is_target(name) && is_level(level));
     matches!(for_all[..], [level] if is_level(level)) && of_targets.iter().all(is_of_target)
+}
+
+const SCHEMA_NAME: &str = "must be 1 to 63 letters, digits, `_`, `-` or `$`, the first a letter or `_`, and none of \
+    PostgreSQL's own (`pg_...`, information_schema)";
+
+/// Other marks would be possible between quotes, and a trap for everybody who types the name. PostgreSQL cuts names to
+/// 63 bytes.
+fn is_schema_name(name: &str) -> bool {
+    let is_first = |letter: char| letter.is_ascii_alphabetic() || letter == '_';
+    let is_next = |letter: char| is_first(letter) || letter.is_ascii_digit() || matches!(letter, '-' | '$');
+    name.len() <= 63
+        && name.starts_with(is_first)
+        && name.chars().all(is_next)
+        && !name.starts_with("pg_")
+        && name != "information_schema"
 }
 
 /// Braces would break the cluster hash tag of asynq's keys, white space the tools that list queues.

@@ -39,4 +39,4 @@ pub use hash::hash;
 pub use live::{Live, Loaded};
 pub use mailbox::{Address, Mailbox};
 pub use postgres_uri::PostgresUri;
-pub use unready::{ForeignTable, Unready};
+pub use unready::Unready;

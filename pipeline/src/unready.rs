@@ -1,12 +1,12 @@
-//! Why `api` cannot do its job: the words of its readiness, which the operator reads.
+//! Why `api` or a worker cannot do its job: the words of its readiness, which the operator reads.
 //!
 //! Gives: [`Unready`], written and read as text. Does not: hold an address, a user or a password: the text is shown to
 //! anyone who can reach the admin port.
 
 use std::fmt;
 
-/// What PostgreSQL lacks for the api.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What PostgreSQL lacks for the pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unready {
     /// It does not answer.
     Silent,
@@ -20,42 +20,33 @@ pub enum Unready {
     Certificate,
     /// It has no database of that name.
     NoDatabase,
-    /// The database lacks the schema.
+    /// The database lacks the tables: the migrations were not applied.
     NoSchema,
-    /// The role may not make the schema.
-    MayNotCreate,
-    /// A table that stands where one of ours goes belongs to another application.
-    Foreign(ForeignTable),
+    /// The role lacks a privilege.
+    Forbidden {
+        /// What it may not do, such as `create tables in the schema public`.
+        what: String,
+        /// The statement that is missing, with `<role>` for the role.
+        needs: String,
+    },
+    /// Something that stands where one of ours goes belongs to another application: what it is and its name, such as
+    /// `table users`.
+    Foreign(String),
+    /// Something is gone that the migrations made: what it is and its name, such as `column users.email`.
+    Missing(String),
+    /// The database cannot hold every name: its encoding is this one.
+    Encoding(String),
 }
 
-/// Which table belongs to another application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ForeignTable {
-    /// The accounts.
-    Users,
-    /// The links.
-    VerifyEmails,
-    /// The mails owed.
-    EmailIntents,
-    /// What was migrated.
-    Migrations,
-}
-
-impl ForeignTable {
-    /// Its name in the database.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Users => "users",
-            Self::VerifyEmails => "verify_emails",
-            Self::EmailIntents => "email_intents",
-            Self::Migrations => "_sqlx_migrations",
-        }
-    }
-}
+const MAY_NOT: &str = "the role of the database's URI may not ";
+const NEEDS: &str = "; it needs ";
+const IS_FOREIGN: (&str, &str) = ("the ", " is another application's");
+const LACKS: &str = "the database lacks the ";
+const ENCODING: &str = "the encoding of the database is not UTF8 but ";
 
 impl Unready {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
+    /// Those that say no name.
+    const PLAIN: [Self; 7] = [
         Self::Silent,
         Self::Credentials,
         Self::TlsNotOffered,
@@ -63,39 +54,50 @@ impl Unready {
         Self::Certificate,
         Self::NoDatabase,
         Self::NoSchema,
-        Self::MayNotCreate,
-        Self::Foreign(ForeignTable::Users),
-        Self::Foreign(ForeignTable::VerifyEmails),
-        Self::Foreign(ForeignTable::EmailIntents),
-        Self::Foreign(ForeignTable::Migrations),
     ];
 
     /// Reads the text back; `None`: the words of another version.
     pub fn read(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|unready| unready.text() == text)
+        let plain = || Self::PLAIN.into_iter().find(|unready| unready.to_string() == text);
+        let forbidden = || {
+            let (what, needs) = text.strip_prefix(MAY_NOT)?.split_once(NEEDS)?;
+            Some(Self::Forbidden { what: what.to_owned(), needs: needs.to_owned() })
+        };
+        let foreign = || Some(Self::Foreign(text.strip_prefix(IS_FOREIGN.0)?.strip_suffix(IS_FOREIGN.1)?.to_owned()));
+        let missing = || Some(Self::Missing(text.strip_prefix(LACKS)?.to_owned()));
+        let encoding = || Some(Self::Encoding(text.strip_prefix(ENCODING)?.to_owned()));
+        plain().or_else(forbidden).or_else(foreign).or_else(missing).or_else(encoding)
     }
 
-    fn text(self) -> &'static str {
+    /// Whether PostgreSQL answers, and what is in the database is what is wrong.
+    pub fn is_about_content(&self) -> bool {
         match self {
-            Self::Silent => "PostgreSQL does not answer",
-            Self::Credentials => "PostgreSQL refuses the user or the password",
-            Self::TlsNotOffered => "PostgreSQL offers no TLS, and its URI or authority demands it",
-            Self::TlsDemanded => "PostgreSQL demands TLS, and its URI forbids it",
-            Self::Certificate => "PostgreSQL's certificate is not trusted",
-            Self::NoDatabase => "PostgreSQL has no database of that name",
-            Self::NoSchema => "the database lacks the schema",
-            Self::MayNotCreate => "the role of the database's URI may not create tables",
-            Self::Foreign(ForeignTable::Users) => "the table users is another application's",
-            Self::Foreign(ForeignTable::VerifyEmails) => "the table verify_emails is another application's",
-            Self::Foreign(ForeignTable::EmailIntents) => "the table email_intents is another application's",
-            Self::Foreign(ForeignTable::Migrations) => "the table _sqlx_migrations is another application's",
+            Self::NoSchema | Self::Forbidden { .. } | Self::Foreign(_) | Self::Missing(_) | Self::Encoding(_) => true,
+            Self::Silent
+            | Self::Credentials
+            | Self::TlsNotOffered
+            | Self::TlsDemanded
+            | Self::Certificate
+            | Self::NoDatabase => false,
         }
     }
 }
 
 impl fmt::Display for Unready {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.text())
+        match self {
+            Self::Silent => out.write_str("PostgreSQL does not answer"),
+            Self::Credentials => out.write_str("PostgreSQL refuses the user or the password"),
+            Self::TlsNotOffered => out.write_str("PostgreSQL offers no TLS, and its URI or authority demands it"),
+            Self::TlsDemanded => out.write_str("PostgreSQL demands TLS, and its URI forbids it"),
+            Self::Certificate => out.write_str("PostgreSQL's certificate is not trusted"),
+            Self::NoDatabase => out.write_str("PostgreSQL has no database of that name"),
+            Self::NoSchema => out.write_str("the database lacks the schema"),
+            Self::Forbidden { what, needs } => write!(out, "{MAY_NOT}{what}{NEEDS}{needs}"),
+            Self::Foreign(what) => write!(out, "{}{what}{}", IS_FOREIGN.0, IS_FOREIGN.1),
+            Self::Missing(what) => write!(out, "{LACKS}{what}"),
+            Self::Encoding(encoding) => write!(out, "{ENCODING}{encoding}"),
+        }
     }
 }
 
@@ -105,7 +107,14 @@ mod tests {
 
     #[test]
     fn each_reason_reads_back_as_itself_and_other_words_as_none() {
-        for unready in Unready::ALL {
+        let named = [
+            Unready::Forbidden { what: "make the schema a".into(), needs: "GRANT CREATE ON DATABASE b TO c".into() },
+            Unready::Foreign("table users".into()),
+            Unready::Missing("column users.email".into()),
+            Unready::Missing("schema signup".into()),
+            Unready::Encoding("LATIN1".into()),
+        ];
+        for unready in Unready::PLAIN.into_iter().chain(named) {
             assert_eq!(Unready::read(&unready.to_string()), Some(unready));
         }
         assert_eq!(Unready::read("neither PostgreSQL nor Redis answers"), None);

@@ -11,21 +11,28 @@
 //! - `record`: what came of it; `refusals`: whether a refusal is news about the mailbox
 //! - `sweeper`: what nobody finished
 //! - `verify`: a click on the link
-//! - `adoption`: whether tables that are there may be ours; `unready`: what a failure to use the database means
+//! - `schema`: where the tables are, named in every statement; `ours`: what of the database is ours
+//! - `migrations`: bringing the database up to date; `adoption`, `found`: whether what is there may be ours
+//! - `complete`: whether all of it is there still; `unready`: what a failure to use the database means
 //! - `intents`: an intent for a task without one; how many there are
 //! - `new_intent`: what all statements that make one share
 //! - `listing`, `by_hand`: intents as people look at them, put them back and give them up
 
 mod adoption;
 mod by_hand;
+mod complete;
+mod found;
 mod intents;
 mod lease;
 mod listing;
+mod migrations;
 mod new_intent;
+mod ours;
 mod record;
 mod refusals;
 mod relay;
 pub(crate) mod rows;
+mod schema;
 mod sweeper;
 mod unready;
 mod users;
@@ -40,29 +47,23 @@ pub use listing::{Filter, IntentRecord};
 pub use record::{RecordError, RetryOutcome};
 pub use refusals::{Ground, RefusalOutcome};
 pub use relay::Claim;
+pub use unready::unready;
 pub use users::{CreateError, Created, NewUser, User};
 pub use verify::VerifyError;
 
 use pipeline::{
+    Unready,
     document::Database,
     postgres_uri::{PostgresUri, PostgresUriError},
     secret,
 };
+use schema::Schema;
 use secrecy::ExposeSecret as _;
 use sqlx::{
-    Connection, PgConnection, PgPool,
-    migrate::Migrator,
+    AssertSqlSafe, Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::{path::Path, time::Duration};
-
-/// The schema, part of the program. A newer schema than this program's is accepted: old replicas live on while new ones
-/// start.
-static MIGRATIONS: Migrator = {
-    let mut migrator = sqlx::migrate!("../migrations");
-    migrator.ignore_missing = true;
-    migrator
-};
 
 /// How long a caller waits for a free connection before the database counts as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -85,6 +86,7 @@ pub struct Store {
     pool: PgPool,
     /// One connection for signs of life: whether PostgreSQL answers is asked when all others are busy, too.
     probe: PgPool,
+    schema: Schema,
 }
 
 /// The database cannot be used.
@@ -105,9 +107,12 @@ pub enum StoreError {
     /// The statement that several calls shared failed.
     #[error("failed to use the database")]
     Group(#[source] std::sync::Arc<sqlx::Error>),
-    /// A table where ours goes is another application's; nothing was changed.
+    /// What stands where something of ours goes is another application's; nothing was changed.
     #[error("failed to adopt the database")]
     Foreign(#[from] Foreign),
+    /// The database answers and is not as the statements need it.
+    #[error("the database cannot be used as it is: {0}")]
+    Unfit(Unready),
     /// The schema could not be brought up to date.
     #[error("failed to apply the database schema")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -120,7 +125,14 @@ impl Store {
     ///
     /// [`StoreError::Secret`], [`StoreError::UnusableUri`].
     pub fn open(database: &Database) -> Result<Self, StoreError> {
-        Self::connect_to(&database.read()?, database.max_connections_per_pod)
+        let store = Self::connect_to(&database.read()?, database.max_connections_per_pod)?;
+        Ok(store.in_schema(database.schema.as_deref()))
+    }
+
+    /// The same database with its tables in that schema; `None`: where the role's `search_path` leads.
+    #[must_use]
+    pub fn in_schema(self, name: Option<&str>) -> Self {
+        Self { schema: Schema::new(name), ..self }
     }
 
     /// Prepares at most `max_connections`, which is 2 or more, one of them for [`ping`](Self::ping); the first use
@@ -139,37 +151,7 @@ impl Store {
         let first = uri.hosts().first().map(|host| uri.uri_of(host)).unwrap_or_default();
         let options: PgConnectOptions = first.expose_secret().parse().map_err(StoreError::UnusableUri)?;
         let others = max_connections.saturating_sub(1).max(1);
-        Ok(Self { pool: pool(others, options.clone()), probe: pool(1, options) })
-    }
-
-    /// Brings the schema up to date; several processes may do so at once (an advisory lock lets one work at a time),
-    /// also over a database of the Go program with rows in it. Tables of any other application are left as they are.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Foreign`], [`StoreError::Migrate`]; [`StoreError::Database`] when it cannot be asked.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        self.adoptable().await?;
-        Ok(MIGRATIONS.run(&self.pool).await?)
-    }
-
-    /// Whether the schema is at least as new as this program needs.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Foreign`] when it is not, and can never be; [`StoreError::Database`] when it cannot be asked.
-    pub async fn schema_ready(&self) -> Result<bool, StoreError> {
-        let applied = sqlx::query_scalar::<_, Option<i64>>("SELECT max(version) FROM _sqlx_migrations WHERE success")
-            .fetch_one(&self.pool)
-            .await;
-        let needed = MIGRATIONS.iter().map(|migration| migration.version).max();
-        match applied {
-            Ok(applied) => Ok(applied >= needed),
-            Err(error) if error.as_database_error().is_some_and(|e| e.code().as_deref() == Some(UNDEFINED_TABLE)) => {
-                self.adoptable().await.map(|()| false)
-            }
-            Err(error) => Err(error.into()),
-        }
+        Ok(Self { pool: pool(others, options.clone()), probe: pool(1, options), schema: Schema::new(None) })
     }
 
     /// Asks the database for a sign of life.
@@ -180,6 +162,11 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.probe).await?;
         Ok(())
+    }
+
+    /// A statement that writes `schema.` before each table, with the schema's name there.
+    fn sql(&self, statement: &'static str) -> AssertSqlSafe<String> {
+        self.schema.sql(statement)
     }
 
     /// Closes every connection after its last use; later calls fail.
@@ -211,9 +198,6 @@ fn pool(connections: u32, options: PgConnectOptions) -> PgPool {
 async fn answers(connection: &mut PgConnection, within: Duration) -> Result<(), sqlx::Error> {
     tokio::time::timeout(within, connection.ping()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
-
-/// PostgreSQL's SQLSTATE for a table that is not there (appendix A of its manual).
-const UNDEFINED_TABLE: &str = "42P01";
 
 /// Whether PostgreSQL can hold the text at all: it knows no NUL. What cannot be stored cannot be found either.
 fn is_storable(text: &str) -> bool {

@@ -3,9 +3,12 @@
 //! Takes: the database's URI. Gives: each user with its verification mail's intent, counts, and free SQL for faults.
 //! Does not: use the service's own SQL, which is under test.
 
-use anyhow::Result;
-use sqlx::{AssertSqlSafe, PgPool, Row as _, postgres::PgPoolOptions};
-use std::time::Duration;
+use anyhow::{Context as _, Result, ensure};
+use sqlx::{
+    AssertSqlSafe, PgPool, Row as _,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use std::{process::Command, time::Duration};
 
 /// A user and the intent of its mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +61,17 @@ impl Database {
     ///
     /// That of a URI that cannot be read.
     pub fn new(uri: &str) -> Result<Self> {
-        let pool = PgPoolOptions::new().max_connections(5).acquire_timeout(Duration::from_secs(5)).connect_lazy(uri)?;
-        Ok(Self(pool))
+        Self::in_schema(uri, None)
+    }
+
+    /// The same, with the tables in that schema.
+    pub(crate) fn in_schema(uri: &str, schema: Option<&str>) -> Result<Self> {
+        let mut options: PgConnectOptions = uri.parse()?;
+        if let Some(schema) = schema {
+            options = options.options([("search_path", format!("\"{schema}\""))]);
+        }
+        let pool = PgPoolOptions::new().max_connections(5).acquire_timeout(Duration::from_secs(5));
+        Ok(Self(pool.connect_lazy_with(options)))
     }
 
     /// All users in the order of their names.
@@ -114,6 +126,25 @@ impl Database {
     pub(crate) async fn connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>> {
         Ok(self.0.acquire().await?)
     }
+}
+
+/// Sets a neighbour's tables up, and gives its schema `public` as it is then.
+pub(crate) fn set_up(uri: &str, statements: &str) -> Result<String> {
+    run(Command::new("psql").args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", uri, "-c", statements]))?;
+    dump(uri)
+}
+
+/// The schema `public` with its rows, without the word that newer versions of `pg_dump` draw for each dump.
+pub(crate) fn dump(uri: &str) -> Result<String> {
+    let text = run(Command::new("pg_dump").args(["--schema=public", "-d", uri]))?;
+    let lines = text.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let output = command.output().context("the clients of PostgreSQL run; install them with `make setup`")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn row(row: &sqlx::postgres::PgRow) -> Result<Row, sqlx::Error> {

@@ -13,6 +13,7 @@ pub struct Options {
     pub(crate) workers: usize,
     pub(crate) own_postgres: bool,
     pub(crate) redis_uri: Option<String>,
+    pub(crate) neighbour: &'static str,
 }
 
 impl Default for Options {
@@ -25,7 +26,7 @@ impl Options {
     /// One api, one worker, a database on the PostgreSQL of this test process; mails due after 1 s, waits of 1 s at
     /// most.
     pub fn new() -> Self {
-        Self { document: usual(), apis: 1, workers: 1, own_postgres: false, redis_uri: None }
+        Self { document: usual(), apis: 1, workers: 1, own_postgres: false, redis_uri: None, neighbour: "" }
     }
 
     /// With a change of the document. Files and the mail server's port are filled in later.
@@ -51,6 +52,12 @@ impl Options {
     #[must_use]
     pub fn redis_at(self, uri: String) -> Self {
         Self { redis_uri: Some(uri), ..self }
+    }
+
+    /// In the database of an application that these statements set up, with the tables in a schema of their own.
+    #[must_use]
+    pub fn beside(self, neighbour: &'static str, schema: &str) -> Self {
+        Self { neighbour, ..self.with(|document| document.database.schema = Some(schema.to_owned())) }
     }
 
     /// With a PostgreSQL server that no other test uses, so that it can be stopped.

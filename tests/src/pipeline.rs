@@ -29,6 +29,8 @@ pub struct Pipeline {
     pub redis: Redis,
     /// The PostgreSQL server, when it is this pipeline's alone.
     pub postgres: Option<Postgres>,
+    /// The schema `public` before the pipeline came, as `pg_dump` writes it.
+    pub neighbour: String,
     pub(crate) files: Files,
     pub(crate) database: Database,
     pub(crate) database_uri: String,
@@ -54,9 +56,10 @@ impl Pipeline {
     }
 
     async fn prepare(options: Options) -> Result<Self> {
-        let Options { mut document, apis, workers, own_postgres, redis_uri } = options;
+        let Options { mut document, apis, workers, own_postgres, redis_uri, neighbour } = options;
         let postgres = if own_postgres { Some(Postgres::start()?) } else { None };
         let database_uri = postgres.as_ref().unwrap_or_else(|| servers::postgres()).create_database()?;
+        let neighbour = crate::database::set_up(&database_uri, neighbour)?;
         let redis = Redis::start()?;
         let redis_uri = redis_uri.unwrap_or_else(|| redis.uri(0));
         let journal = tempfile::Builder::new().prefix("journal-").tempdir()?;
@@ -67,12 +70,13 @@ impl Pipeline {
             ..Settings::default()
         })?;
         document.mail.smtp.port = inbox.smtp_addr().port();
+        let database = Database::in_schema(&database_uri, document.database.schema.as_deref())?;
         let ca_pem = inbox.ca_pem().context("the inbox speaks TLS")?;
         let files = Files::new(document, &database_uri, &redis_uri, ca_pem, journal)?;
         let apis = (0..apis).map(|_| Program::api(files.path())).collect::<Result<_>>()?;
         let workers = (0..workers).map(|_| Program::worker(files.path())).collect::<Result<_>>()?;
-        let (database, signups) = (Database::new(&database_uri)?, Arc::new(Signups::new(Vec::new())?));
-        Ok(Self { apis, workers, inbox, redis, postgres, files, database, database_uri, redis_uri, signups })
+        let signups = Arc::new(Signups::new(Vec::new())?);
+        Ok(Self { apis, workers, inbox, redis, postgres, neighbour, files, database, database_uri, redis_uri, signups })
     }
 
     /// Waits until every program that runs says that it is ready.

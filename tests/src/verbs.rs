@@ -43,6 +43,15 @@ impl Pipeline {
         attempts.iter().filter(|attempt| attempt.outcome == crate::Outcome::Acknowledged).count()
     }
 
+    /// The schema `public` now, as `pg_dump` writes it.
+    ///
+    /// # Panics
+    ///
+    /// When `pg_dump` does not run.
+    pub fn neighbour_now(&self) -> String {
+        crate::database::dump(&self.database_uri).expect("a dump")
+    }
+
     /// Waits until this many clients were told 200.
     ///
     /// # Panics

@@ -140,11 +140,12 @@ impl Readiness {
     ///
     /// The sentence for the admin port.
     pub async fn check(&self) -> Result<(), String> {
-        let postgres = tokio::time::timeout(READY_LIMIT, self.store.ping());
+        let postgres = tokio::time::timeout(READY_LIMIT, self.store.usable());
         let redis = tokio::time::timeout(READY_LIMIT, self.redis.incarnation());
         match tokio::join!(postgres, redis) {
             (Ok(Ok(())), Ok(Ok(_))) => Ok(()),
             (Ok(Ok(())), _) => Err("Redis does not answer".into()),
+            (Ok(Err(error)), _) if error.unready().is_about_content() => Err(error.unready().to_string()),
             (_, Ok(Ok(_))) => Err("PostgreSQL does not answer".into()),
             _ => Err("neither PostgreSQL nor Redis answers".into()),
         }

@@ -12,6 +12,7 @@ mod harness;
 mod idle;
 mod live_configuration;
 mod logs;
+mod own_schema;
 mod proxies;
 mod relay;
 mod start;

@@ -20,8 +20,12 @@ pub struct Checksums {
 /// Annotations of both pod templates.
 pub(super) fn annotations(subject: &Subject<'_>, checksums: &Checksums) -> BTreeMap<String, String> {
     let spec = subject.spec;
-    let Database { secret_ref: _, ca_secret_ref: _, max_connections_per_pod, migrations } = &spec.database;
-    let database = format!("{} {max_connections_per_pod} {migrations:?}", checksums.database);
+    let Database { secret_ref: _, ca_secret_ref: _, schema, max_connections_per_pod, migrations } = &spec.database;
+    let mut database = format!("{} {max_connections_per_pod} {migrations:?}", checksums.database);
+    // As before the field came, where it is not set: an upgrade restarts no pod.
+    if let Some(schema) = schema {
+        database = format!("{database} {schema}");
+    }
     let format = match spec.observability.log_format {
         LogFormat::Json => "Json",
         LogFormat::Text => "Text",

@@ -88,6 +88,7 @@ fn database(database: &Database, paths: &MountedPaths) -> document::Database {
     document::Database {
         uri_file: paths.database_uri.clone(),
         ca_file: paths.database_ca.clone(),
+        schema: database.schema.clone(),
         max_connections_per_pod: database.max_connections_per_pod.unsigned_abs(),
         migrations: match database.migrations {
             Migrations::Auto => document::Migrations::Auto,

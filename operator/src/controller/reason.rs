@@ -118,11 +118,18 @@ reasons! {
                 spec.mail.smtp.authSecretRef";
         DATABASE_MISSING "DatabaseMissing" "PostgreSQL has no database of the name that the URI gives."
             "create it, or correct the end of the URI";
-        DATABASE_FOREIGN "DatabaseForeign" "A table that stands where one of the pipeline's goes belongs to another \
+        DATABASE_FOREIGN "DatabaseForeign" "What stands where a table of the pipeline's goes belongs to another \
             application; nothing was changed."
-            "name a database of the pipeline's own in the Secret of spec.database.secretRef";
-        PRIVILEGES_MISSING "PrivilegesMissing" "The role of the database's URI may not create tables."
-            "as the database's owner: GRANT CREATE, USAGE ON SCHEMA public TO that role";
+            "set spec.database.schema to a schema of the pipeline's own, such as signup, or name a database of its own \
+                in the Secret of spec.database.secretRef";
+        PRIVILEGES_MISSING "PrivilegesMissing" "The role of the database's URI lacks a privilege."
+            "run the statement that the message names, such as GRANT CREATE, USAGE ON SCHEMA public TO that role";
+        SCHEMA_INCOMPLETE "SchemaIncomplete" "A table or column of the pipeline's is gone."
+            "put back what the message names (the api's log has the statement that failed); the pipeline goes on by \
+                itself";
+        ENCODING_UNFIT "EncodingUnfit" "The database's encoding cannot hold every name."
+            "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and name it in the Secret of \
+                spec.database.secretRef";
         SCHEMA_PRESENT "SchemaPresent" "The database has the schema.";
         SCHEMA_MISSING "SchemaMissing" "The database does not have the schema."
             "with migrations Manual apply the files of migrations/; with Auto see the api's log for why it cannot";

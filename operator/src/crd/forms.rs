@@ -29,6 +29,21 @@ pub(super) fn secret_key(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "maxLength": 253, "pattern": "^[-._a-zA-Z0-9]+$"})
 }
 
+/// A schema of PostgreSQL, which cuts names to 63 bytes and keeps `pg_` for itself.
+pub(super) fn schema_name(_: &mut SchemaGenerator) -> Schema {
+    let mut schema = text(
+        63,
+        "^[a-zA-Z_][-a-zA-Z0-9_$]*$",
+        "must be 1 to 63 letters, digits, _ - or $, the first a letter or _, such as signup",
+    );
+    let own = "!self.startsWith('pg_') && self != 'information_schema'";
+    let rule = json!({"rule": own, "message": "must not be one of PostgreSQL's own schemas; name one such as signup"});
+    if let Some(rules) = schema.get_mut("x-kubernetes-validations").and_then(|rules| rules.as_array_mut()) {
+        rules.push(rule);
+    }
+    schema
+}
+
 /// asynq's queue name. Braces would break the hash tag of its Redis keys, white space the tools that list queues.
 pub(super) fn queue_name(_: &mut SchemaGenerator) -> Schema {
     text(63, "^[-a-zA-Z0-9_.:]{1,63}$", "must be 1 to 63 letters, digits, - _ . or : such as critical or mail:bulk")

@@ -59,6 +59,11 @@ pub struct Database {
     /// Certificate authority of the server; absent: the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<CaSecret>,
+    /// Schema that holds the pipeline's tables beside those of another application, made if the role may; its letters'
+    /// case counts. Absent: the first of the role's `search_path`, which is `public` unless somebody set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "forms::schema_name")]
+    pub schema: Option<String>,
     /// Upper bound of the connection pool of each pod; 2 to 200.
     #[serde(default = "max_connections")]
     #[schemars(range(min = 2, max = 200))]

@@ -5,7 +5,7 @@
 
 use super::operator_run::{FakePod, MINIMAL, Run};
 use k8s_openapi::api::apps::v1::Deployment;
-use pipeline::{ForeignTable, Unready};
+use pipeline::Unready;
 use serde_json::json;
 use servers::{Authority, Redis};
 
@@ -42,8 +42,21 @@ async fn each_trouble_with_postgresql_has_its_reason_and_its_fix() {
     );
     run.condition("DatabaseReachable", "True", "Answers").await;
     for (unready, reason, fix) in [
-        (Unready::Foreign(ForeignTable::Users), "DatabaseForeign", "Fix: name a database of the pipeline's own"),
-        (Unready::MayNotCreate, "PrivilegesMissing", "GRANT CREATE, USAGE ON SCHEMA public"),
+        (Unready::Foreign("table users".to_owned()), "DatabaseForeign", "Fix: set spec.database.schema to a schema of"),
+        (
+            Unready::Forbidden {
+                what: "create tables in the schema public".to_owned(),
+                needs: "GRANT CREATE, USAGE ON SCHEMA public TO <role>".to_owned(),
+            },
+            "PrivilegesMissing",
+            "Fix: as an administrator: GRANT CREATE, USAGE ON SCHEMA public TO <role>.",
+        ),
+        (
+            Unready::Missing("column users.email".to_owned()),
+            "SchemaIncomplete",
+            "the database lacks the column users.email. Fix: put back what the message names",
+        ),
+        (Unready::Encoding("LATIN1".to_owned()), "EncodingUnfit", "Fix: CREATE DATABASE ... ENCODING 'UTF8'"),
     ] {
         api.is_not_ready(&unready.to_string());
         let migrations = run.condition_saying("MigrationsApplied", "False", fix).await;

@@ -153,6 +153,10 @@ fn hello(name: &str) -> Value {
     json!({"mail": {"smtp": {"helloName": name}}})
 }
 
+fn schema(name: &str) -> Value {
+    json!({"database": {"schema": name}})
+}
+
 /// A text that its own rule refuses, and a part of the message.
 pub(crate) fn malformed() -> Vec<(Value, &'static str)> {
     vec![
@@ -185,6 +189,12 @@ pub(crate) fn malformed() -> Vec<(Value, &'static str)> {
         (json!({"mail": {"envelopeFrom": "Bounces <bounces@example.com>"}}), "bounces@example.com"),
         (json!({"mail": {"envelopeFrom": "a@b\r\nRCPT"}}), "bounces@example.com"),
         (json!({"mail": {"replyTo": "help"}}), "no-reply@example.com"),
+        (schema("1st"), "the first a letter or _"),
+        (schema("sign up"), "1 to 63 letters, digits"),
+        (schema("a\"b"), "1 to 63 letters, digits"),
+        (schema("signup\n"), "1 to 63 letters, digits"),
+        (schema("pg_signup"), "PostgreSQL's own schemas"),
+        (schema("information_schema"), "PostgreSQL's own schemas"),
     ]
 }
 
@@ -208,6 +218,9 @@ pub(crate) fn well_formed() -> Vec<Value> {
         hello("mail.example.com"),
         json!({"mail": {"envelopeFrom": "bounces+signup@example.com", "replyTo": "Help <help@example.com>"}}),
         json!({"mail": {"smtp": {"maxConnections": 3}}}),
+        schema("Sign-Up"),
+        schema("_a$1"),
+        schema(&"s".repeat(63)),
     ]
 }
 

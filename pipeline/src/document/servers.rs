@@ -16,6 +16,9 @@ pub struct Database {
     /// PEM file of the CA that signed the server's certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// Schema that holds the tables, its letters' case as written; absent: where the role's `search_path` leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
     /// Upper bound of each process's connection pool.
     pub max_connections_per_pod: u32,
     /// Who applies the schema.

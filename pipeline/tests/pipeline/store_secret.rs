@@ -26,7 +26,8 @@ fn mount(kind: StoreKind, keys: &[(&str, &str)]) -> tempfile::TempDir {
 fn postgres(keys: &[(&str, &str)]) -> (tempfile::TempDir, Result<PostgresUri, SecretError>) {
     let folder = mount(StoreKind::Postgres, keys);
     let uri_file = folder.path().join("uri");
-    let database = Database { uri_file, ca_file: None, max_connections_per_pod: 2, migrations: Migrations::Auto };
+    let database =
+        Database { uri_file, ca_file: None, schema: None, max_connections_per_pod: 2, migrations: Migrations::Auto };
     let read = database.read();
     (folder, read)
 }

@@ -1,171 +1,226 @@
-//! Whether the tables that stand where ours go may be ours.
+//! Whether what stands where our tables go may be ours.
 //!
-//! Takes: a database that our migrations have not touched yet. Gives: nothing to say, or the [`Foreign`] table and how
-//! it differs. Does not: change anything; it is asked before the first statement that does.
+//! Takes: a database before the migrations. Gives: the [`Place`] where the tables are or go, and nothing to say, or
+//! what is in the way. Does not: change anything; it is asked before the first statement that does.
 //!
-//! Two kinds of tables are adopted: our own, known by the checksum of the first migration, and those of the Go program
-//! (simplebank, migrations 2 to 5), known by columns, types, key and names of constraints. More columns are fine where
-//! an INSERT may leave them out. Everything else belongs to an application that would be harmed.
+//! Two kinds of tables are adopted: our own, known by the checksum of one of our migrations, and those of the Go
+//! program (simplebank, migrations 2 to 5), known by columns, types, key and names of constraints. More columns are
+//! fine where an INSERT may leave them out. Everything else belongs to an application that would be harmed.
 
-use super::{MIGRATIONS, Store, StoreError};
-use pipeline::ForeignTable;
-use sqlx::{Postgres, Row as _, Transaction};
-use std::collections::{HashMap, HashSet};
+use super::{StoreError, found::Found, migrations::MIGRATIONS, ours::TABLES, schema::Schema};
+use pipeline::Unready;
+use sqlx::{PgConnection, migrate::Migration};
 
-/// A table that another application owns.
+/// Something of the database that another application owns.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the table {} is another application's: {difference}", table.name())]
+#[error("the {what} is another application's: {difference}")]
 pub struct Foreign {
-    /// Which one.
-    pub table: ForeignTable,
-    /// The first thing that the Go program's table of that name has otherwise.
+    /// What it is and its name, such as `table users`.
+    pub what: String,
+    /// The first thing about it that is not as ours.
     pub difference: String,
 }
 
-/// Columns of the Go program, `?` after those that not all of its versions have.
-const COLUMNS: [(ForeignTable, &[(&str, &str)]); 2] = [
-    (
-        ForeignTable::Users,
-        &[
-            ("username", "character varying"),
-            ("hashed_password", "character varying"),
-            ("full_name", "character varying"),
-            ("email", "character varying"),
-            ("password_changed_at", "timestamp with time zone"),
-            ("created_at", "timestamp with time zone"),
-            ("is_email_verified?", "boolean"),
-            ("role?", "character varying"),
-        ],
-    ),
-    (
-        ForeignTable::VerifyEmails,
-        &[
-            ("id", "bigint"),
-            ("username", "character varying"),
-            ("email", "character varying"),
-            ("secret_code", "character varying"),
-            ("is_used", "boolean"),
-            ("created_at", "timestamp with time zone"),
-            ("expired_at", "timestamp with time zone"),
-        ],
-    ),
-];
-
-/// Constraints of the Go program: later migrations of ours name them.
-const CONSTRAINTS: [(ForeignTable, &str, &str); 4] = [
-    (ForeignTable::Users, "users_pkey", "PRIMARY KEY (username)"),
-    (ForeignTable::Users, "users_email_key", "UNIQUE (email)"),
-    (ForeignTable::VerifyEmails, "verify_emails_pkey", "PRIMARY KEY (id)"),
-    (ForeignTable::VerifyEmails, "verify_emails_username_fkey", "FOREIGN KEY (username) REFERENCES users(username)"),
-];
-
-struct Column {
-    type_name: String,
-    /// An INSERT may leave it out.
-    is_optional: bool,
+impl Foreign {
+    pub(super) fn new(what: impl Into<String>, difference: impl Into<String>) -> Self {
+        Self { what: what.into(), difference: difference.into() }
+    }
 }
 
-impl Store {
-    /// Asks whether migrations may run here.
+/// The schema where our tables are or go.
+pub(super) struct Place {
+    pub(super) name: String,
+    /// The name as SQL wants it.
+    quoted: String,
+    /// Whether the schema exists.
+    pub(super) is_there: bool,
+    may_use: bool,
+    /// Whether the role may make tables in it; the schema itself, where it is missing.
+    may_create: bool,
+    encoding: String,
+    applied: Applied,
+}
+
+/// What the table of migrations says.
+enum Applied {
+    /// There is none, or it is empty.
+    Nothing,
+    /// Versions and checksums, one of them ours at least.
+    Ours(Vec<(i64, Vec<u8>)>),
+    /// It is another application's.
+    Foreign(&'static str),
+}
+
+/// Encodings that hold every name. SQL_ASCII keeps the bytes that it is given, which are UTF-8.
+const ENCODINGS: [&str; 2] = ["UTF8", "SQL_ASCII"];
+
+impl Place {
+    /// Looks at the schema of that name; without a name at the one that the role's `search_path` leads to. From here to
+    /// its end the transaction's `search_path` is that schema.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Foreign`]; [`StoreError::Database`] when it cannot be asked.
-    pub(super) async fn adoptable(&self) -> Result<(), StoreError> {
-        // One snapshot: what another replica commits meanwhile is seen whole or not at all.
-        let mut snapshot = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-        if is_ours(&mut snapshot).await? {
+    /// [`StoreError::Unfit`] when the path leads nowhere; [`StoreError::Database`].
+    pub(super) async fn find(transaction: &mut PgConnection, schema: &Schema) -> Result<Self, StoreError> {
+        if let Some(name) = schema.name() {
+            return Self::describe(transaction, name).await;
+        }
+        let (first, migrated): (Option<String>, Option<String>) = sqlx::query_as(
+            "SELECT current_schema()::text,
+                    (SELECT nspname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+                     WHERE pg_class.oid = to_regclass('_sqlx_migrations'))",
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        // Tables that were made before another schema came first in the path stay where they are.
+        if let Some(name) = migrated.filter(|name| Some(name) != first.as_ref()) {
+            let place = Self::describe(transaction, &name).await?;
+            if matches!(place.applied, Applied::Ours(_)) {
+                return Ok(place);
+            }
+        }
+        let Some(name) = first else { return Err(StoreError::Unfit(nowhere())) };
+        Self::describe(transaction, &name).await
+    }
+
+    async fn describe(transaction: &mut PgConnection, name: &str) -> Result<Self, StoreError> {
+        let (quoted, is_there, may_use, may_create, encoding) = sqlx::query_as(
+            "SELECT quote_ident($1), oid IS NOT NULL, coalesce(has_schema_privilege(oid, 'USAGE'), false),
+                    coalesce(has_schema_privilege(oid, 'CREATE'), has_database_privilege(current_database(), 'CREATE')),
+                    getdatabaseencoding()::text,
+                    set_config('search_path', quote_ident($1) || ', pg_temp', true)
+             FROM (VALUES ($1)) AS wanted (name) LEFT JOIN pg_namespace ON nspname = name",
+        )
+        .bind(name)
+        .fetch_one(&mut *transaction)
+        .await
+        .map(|(quoted, is_there, may_use, may_create, encoding, _): (_, _, _, _, _, String)| {
+            (quoted, is_there, may_use, may_create, encoding)
+        })?;
+        let applied = if may_use { applied(transaction).await? } else { Applied::Nothing };
+        Ok(Self { name: name.to_owned(), quoted, is_there, may_use, may_create, encoding, applied })
+    }
+
+    /// Whether every migration of this program was applied as it is.
+    pub(super) fn is_up_to_date(&self) -> bool {
+        let Applied::Ours(applied) = &self.applied else { return false };
+        MIGRATIONS.iter().all(|ours| applied.iter().any(|one| is(one, ours)))
+    }
+
+    /// Whether the migrations are as new as this program's, whoever applied them.
+    pub(super) fn is_new_enough(&self) -> bool {
+        let Applied::Ours(applied) = &self.applied else { return false };
+        applied.iter().map(|(version, _)| *version).max() >= MIGRATIONS.iter().map(|ours| ours.version).max()
+    }
+
+    /// Demands that nothing is in the way that is neither ours nor the Go program's.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Foreign`], [`StoreError::Unfit`]; [`StoreError::Database`] when it cannot be asked.
+    pub(super) async fn demand_adoptable(&self, transaction: &mut PgConnection) -> Result<(), StoreError> {
+        match &self.applied {
+            Applied::Ours(_) => return Ok(()),
+            Applied::Foreign(difference) => return Err(Foreign::new("table _sqlx_migrations", *difference).into()),
+            Applied::Nothing => {}
+        }
+        if !ENCODINGS.contains(&self.encoding.as_str()) {
+            return Err(StoreError::Unfit(Unready::Encoding(self.encoding.clone())));
+        }
+        Ok(Found::look(transaction, &self.name).await?.judge()?)
+    }
+
+    /// Demands that the role may look into the schema.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unfit`] with the statement that is missing.
+    pub(super) fn demand_usable(&self) -> Result<(), StoreError> {
+        if self.may_use || !self.is_there {
             return Ok(());
         }
-        let columns = columns(&mut snapshot).await?;
-        let constraints = constraints(&mut snapshot).await?;
-        Ok(judge(&columns, &constraints)?)
+        let needs = format!("GRANT USAGE ON SCHEMA {} TO <role>", self.quoted);
+        forbidden(format!("use the schema {}", self.quoted), needs)
     }
-}
 
-/// Whether one of our migrations was applied.
-async fn is_ours(snapshot: &mut Transaction<'_, Postgres>) -> Result<bool, StoreError> {
-    let is_there = sqlx::query_scalar::<_, bool>(
-        "SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-                        WHERE nspname = current_schema() AND relname = '_sqlx_migrations')",
-    );
-    if !is_there.fetch_one(&mut **snapshot).await? {
-        return Ok(false);
-    }
-    let applied = sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT version, checksum FROM _sqlx_migrations")
-        .fetch_all(&mut **snapshot)
+    /// Demands that the role may do what the migrations do.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unfit`] with the statement that is missing; [`StoreError::Database`] when it cannot be asked.
+    pub(super) async fn demand_privileges(&self, transaction: &mut PgConnection) -> Result<(), StoreError> {
+        let quoted = &self.quoted;
+        if !self.may_create && !self.is_there {
+            let needs = format!(
+                "GRANT CREATE ON DATABASE <database> TO <role>, or CREATE SCHEMA {quoted} AUTHORIZATION <role>"
+            );
+            return forbidden(format!("make the schema {quoted}"), needs);
+        }
+        if !(self.may_create && (self.may_use || !self.is_there)) {
+            let needs = format!("GRANT CREATE, USAGE ON SCHEMA {quoted} TO <role>");
+            return forbidden(format!("create tables in the schema {quoted}"), needs);
+        }
+        let not_owned: Option<String> = sqlx::query_scalar(
+            "SELECT relname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+             WHERE nspname = $1 AND relname = ANY($2) AND NOT pg_has_role(relowner, 'USAGE')
+             ORDER BY 1 LIMIT 1",
+        )
+        .bind(&self.name)
+        .bind(TABLES.iter().map(|table| table.name).collect::<Vec<_>>())
+        .fetch_optional(&mut *transaction)
         .await?;
-    let is_known = |(version, checksum): &(i64, Vec<u8>)| {
-        MIGRATIONS.iter().any(|ours| ours.version == *version && *ours.checksum == **checksum)
-    };
-    if !applied.is_empty() && !applied.iter().any(is_known) {
-        let difference = "it holds migrations that are not this service's".to_owned();
-        return Err(Foreign { table: ForeignTable::Migrations, difference }.into());
+        match not_owned {
+            Some(table) => {
+                forbidden(format!("change the table {table}"), format!("ALTER TABLE {quoted}.{table} OWNER TO <role>"))
+            }
+            None => Ok(()),
+        }
     }
-    Ok(!applied.is_empty())
 }
 
-type Columns = HashMap<String, HashMap<String, Column>>;
+fn forbidden(what: String, needs: String) -> Result<(), StoreError> {
+    Err(StoreError::Unfit(Unready::Forbidden { what, needs }))
+}
 
-async fn columns(snapshot: &mut Transaction<'_, Postgres>) -> Result<Columns, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT relname::text, attname::text, format_type(atttypid, atttypmod) AS type_name,
-                NOT attnotnull OR atthasdef OR attidentity <> '' AS is_optional
-         FROM pg_class
-         JOIN pg_namespace ON pg_namespace.oid = relnamespace
-         JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
-         WHERE nspname = current_schema() AND relname IN ('users', 'verify_emails', 'email_intents')",
+/// No schema of the role's `search_path` exists, or none that it may use.
+fn nowhere() -> Unready {
+    Unready::Forbidden {
+        what: "use a schema of its search_path".to_owned(),
+        needs: "GRANT CREATE, USAGE ON SCHEMA public TO <role>, or spec.database.schema".to_owned(),
+    }
+}
+
+/// Reads the table of migrations of the schema that the transaction's `search_path` names.
+async fn applied(transaction: &mut PgConnection) -> Result<Applied, StoreError> {
+    let columns: Vec<(String, String, bool)> = sqlx::query_as(
+        "SELECT attname::text, format_type(atttypid, NULL), has_table_privilege(attrelid, 'SELECT')
+         FROM pg_attribute WHERE attrelid = to_regclass('_sqlx_migrations') AND attnum > 0 AND NOT attisdropped",
     )
-    .fetch_all(&mut **snapshot)
+    .fetch_all(&mut *transaction)
     .await?;
-    let mut found = Columns::new();
-    for row in rows {
-        let column = Column { type_name: row.try_get("type_name")?, is_optional: row.try_get("is_optional")? };
-        found.entry(row.try_get("relname")?).or_default().insert(row.try_get("attname")?, column);
+    if columns.is_empty() {
+        return Ok(Applied::Nothing);
     }
-    Ok(found)
+    let has = |(name, type_name): &(&str, &str)| columns.iter().any(|(n, t, _)| n == name && t == type_name);
+    if ![("version", "bigint"), ("checksum", "bytea"), ("success", "boolean")].iter().all(has) {
+        return Ok(Applied::Foreign("it has other columns"));
+    }
+    if !columns.iter().all(|(.., may_read)| *may_read) {
+        let needs = "GRANT SELECT ON _sqlx_migrations TO <role>".to_owned();
+        forbidden("read the table _sqlx_migrations".to_owned(), needs)?;
+    }
+    let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success")
+        .fetch_all(&mut *transaction)
+        .await?;
+    if applied.is_empty() {
+        return Ok(Applied::Nothing);
+    }
+    if applied.iter().any(|one| MIGRATIONS.iter().any(|ours| is(one, ours))) {
+        return Ok(Applied::Ours(applied));
+    }
+    Ok(Applied::Foreign("it holds migrations that are not this service's"))
 }
 
-async fn constraints(snapshot: &mut Transaction<'_, Postgres>) -> Result<HashSet<(String, String)>, sqlx::Error> {
-    let rows = sqlx::query_as::<_, (String, String)>(
-        "SELECT conname::text, pg_get_constraintdef(pg_constraint.oid)
-         FROM pg_constraint JOIN pg_namespace ON pg_namespace.oid = connamespace
-         WHERE nspname = current_schema()",
-    );
-    Ok(rows.fetch_all(&mut **snapshot).await?.into_iter().collect())
-}
-
-fn judge(columns: &Columns, constraints: &HashSet<(String, String)>) -> Result<(), Foreign> {
-    let foreign = |table: ForeignTable, difference: String| Err(Foreign { table, difference });
-    if columns.contains_key(ForeignTable::EmailIntents.name()) {
-        return foreign(ForeignTable::EmailIntents, "the Go program has no such table".to_owned());
-    }
-    for (table, expected) in COLUMNS {
-        let Some(found) = columns.get(table.name()) else { continue };
-        for (name, type_name) in expected {
-            let required = name.trim_end_matches('?');
-            match found.get(required) {
-                Some(column) if column.type_name == *type_name => {}
-                Some(column) => return foreign(table, format!("its column {required} is {}", column.type_name)),
-                None if required != *name => {}
-                None => return foreign(table, format!("it has no column {required}")),
-            }
-        }
-        let is_known = |name: &String| expected.iter().any(|(known, _)| known.trim_end_matches('?') == name);
-        let mut demanded: Vec<&String> = found
-            .iter()
-            .filter(|(name, column)| !column.is_optional && !is_known(name))
-            .map(|(name, _)| name)
-            .collect();
-        demanded.sort();
-        if let Some(name) = demanded.first() {
-            return foreign(table, format!("its column {name} must be given by every INSERT"));
-        }
-        for (_, name, definition) in CONSTRAINTS.iter().filter(|(of, ..)| *of == table) {
-            if !constraints.contains(&((*name).to_owned(), (*definition).to_owned())) {
-                return foreign(table, format!("it has no constraint {name} {definition}"));
-            }
-        }
-    }
-    Ok(())
+fn is((version, checksum): &(i64, Vec<u8>), ours: &Migration) -> bool {
+    ours.version == *version && *ours.checksum == **checksum
 }

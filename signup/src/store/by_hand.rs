@@ -77,10 +77,11 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn retry_intent(&self, id: Uuid, deadline: Duration, dry_run: bool) -> Result<Change, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let retrying = sqlx::query_scalar::<_, String>(RETRY).bind(id).bind(milliseconds(deadline)).bind(CLASS);
+        let retrying =
+            sqlx::query_scalar::<_, String>(self.sql(RETRY)).bind(id).bind(milliseconds(deadline)).bind(CLASS);
         let Some(verdict) = retrying.fetch_optional(&mut *transaction).await? else {
-            let statement = "SELECT EXISTS (SELECT FROM email_intents WHERE id = $1)";
-            let is_there: bool = sqlx::query_scalar(statement).bind(id).fetch_one(&mut *transaction).await?;
+            let statement = "SELECT EXISTS (SELECT FROM schema.email_intents WHERE id = $1)";
+            let is_there: bool = sqlx::query_scalar(self.sql(statement)).bind(id).fetch_one(&mut *transaction).await?;
             return Ok(Change::Refused(if is_there { Refusal::UserDeleted } else { Refusal::Unknown }));
         };
         if !dry_run {
@@ -96,7 +97,7 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn cancel_intent(&self, id: Uuid, dry_run: bool) -> Result<Change, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let cancelling = sqlx::query_scalar::<_, String>(CANCEL).bind(id).bind(CLASS);
+        let cancelling = sqlx::query_scalar::<_, String>(self.sql(CANCEL)).bind(id).bind(CLASS);
         let Some(verdict) = cancelling.fetch_optional(&mut *transaction).await? else {
             return Ok(Change::Refused(Refusal::Unknown));
         };
@@ -132,17 +133,17 @@ WITH found AS (
                WHEN intent.state = 'cancelled' AND intent.last_class IS DISTINCT FROM $3 THEN 'cancelled'
                ELSE 'made'
            END AS verdict
-    FROM users JOIN email_intents AS intent ON intent.username = users.username
+    FROM schema.users JOIN schema.email_intents AS intent ON intent.username = users.username
     WHERE intent.id = $1
     FOR KEY SHARE OF users FOR UPDATE OF intent
 ), put_back AS (
-    UPDATE email_intents AS intent
+    UPDATE schema.email_intents AS intent
     SET state = 'waiting', attempts = 0, failures = 0, crash_count = 0, next_attempt_at = NULL,
         deadline = clock_timestamp() + $2::bigint * interval '1 millisecond'
     FROM found WHERE intent.id = found.id AND found.verdict = 'made'
     RETURNING intent.id
 ), link AS (
-    UPDATE verify_emails AS code SET expired_at = 'infinity'
+    UPDATE schema.verify_emails AS code SET expired_at = 'infinity'
     FROM put_back WHERE code.intent_id = put_back.id
 )
 SELECT verdict FROM found";
@@ -155,10 +156,10 @@ WITH found AS (
                WHEN state NOT IN ('waiting', 'dispatched') THEN 'over'
                ELSE 'made'
            END AS verdict
-    FROM email_intents WHERE id = $1
+    FROM schema.email_intents WHERE id = $1
     FOR UPDATE
 ), given_up AS (
-    UPDATE email_intents AS intent SET state = 'cancelled', last_class = $2, lease_epoch = lease_epoch + 1
+    UPDATE schema.email_intents AS intent SET state = 'cancelled', last_class = $2, lease_epoch = lease_epoch + 1
     FROM found WHERE intent.id = found.id AND found.verdict = 'made'
 )
 SELECT verdict FROM found";

@@ -80,14 +80,14 @@ impl Store {
 
     /// `None`: the user is there and needs an intent.
     async fn find_intent(&self, id: Uuid, username: &str) -> Result<Option<IntentFor>, StoreError> {
-        let row: Option<(bool, Option<Uuid>)> = sqlx::query_as(
+        let row: Option<(bool, Option<Uuid>)> = sqlx::query_as(self.sql(
             "SELECT users.is_email_verified,
-                    (SELECT intent.id FROM email_intents AS intent
+                    (SELECT intent.id FROM schema.email_intents AS intent
                      WHERE intent.username = users.username
                        AND (intent.id = $2 OR intent.state IN ('waiting', 'dispatched', 'sending'))
                      ORDER BY intent.id = $2 DESC, intent.generation DESC LIMIT 1) AS intent_id
-             FROM users WHERE users.username = $1",
-        )
+             FROM schema.users WHERE users.username = $1",
+        ))
         .bind(username)
         .bind(id)
         .fetch_optional(&self.pool)
@@ -102,7 +102,7 @@ impl Store {
     /// The delay is over already: the producer's task waited for it. The lock waits for a change of the address under
     /// way, which would not see the new intent, and then reads the new address.
     async fn create_intent(&self, id: Uuid, username: &str, policy: &Policy, keys: &Keys) -> Result<bool, StoreError> {
-        let done = sqlx::query(CREATE_INTENT)
+        let done = sqlx::query(self.sql(CREATE_INTENT))
             .bind(id)
             .bind(username)
             .bind(&policy.queue)
@@ -126,14 +126,16 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn counts(&self) -> Result<Counts, StoreError> {
         let mut by_state: BTreeMap<State, u64> = State::ALL.into_iter().map(|state| (state, 0)).collect();
-        let counted = sqlx::query_as("SELECT state, count(*) AS intents FROM email_intents GROUP BY state");
+        let counted =
+            sqlx::query_as(self.sql("SELECT state, count(*) AS intents FROM schema.email_intents GROUP BY state"));
         for InState { state, intents } in counted.fetch_all(&self.pool).await? {
             by_state.insert(state, u64::try_from(intents).unwrap_or(0));
         }
-        let (due, oldest_due_age): (i64, Milliseconds) = sqlx::query_as(
+        let (due, oldest_due_age): (i64, Milliseconds) = sqlx::query_as(self.sql(
             "SELECT count(*), coalesce(1000 * extract(epoch FROM clock_timestamp() - min(due_at)), 0)::bigint
-             FROM email_intents WHERE state IN ('waiting', 'dispatched') AND due_at <= (SELECT clock_timestamp())",
-        )
+             FROM schema.email_intents
+             WHERE state IN ('waiting', 'dispatched') AND due_at <= (SELECT clock_timestamp())",
+        ))
         .fetch_one(&self.pool)
         .await?;
         Ok(Counts { by_state, due: u64::try_from(due).unwrap_or(0), oldest_due_age: oldest_due_age.into() })
@@ -155,16 +157,17 @@ WITH new_intent AS (
     insert_intent!(),
     "
     SELECT $1, 'verification', username, email,
-           (SELECT coalesce(max(generation), 0) + 1 FROM email_intents WHERE username = $2 AND kind = 'verification'),
+           (SELECT coalesce(max(generation), 0) + 1 FROM schema.email_intents
+            WHERE username = $2 AND kind = 'verification'),
            interval '0', clock_timestamp(), $3, $4::bigint, clock_timestamp() + $5::bigint * interval '1 millisecond',
            $6::bigint * interval '1 millisecond', $7, $8::bigint * interval '1 millisecond', $9, $10
-    FROM users
+    FROM schema.users
     WHERE username = $2 AND NOT EXISTS (
-        SELECT FROM email_intents WHERE username = $2 AND state IN ('waiting', 'dispatched', 'sending'))
+        SELECT FROM schema.email_intents WHERE username = $2 AND state IN ('waiting', 'dispatched', 'sending'))
     FOR KEY SHARE OF users
     ON CONFLICT DO NOTHING
     RETURNING id, username, email
 )
-INSERT INTO verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
+INSERT INTO schema.verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
 SELECT username, email, id, $11, $10, 'infinity' FROM new_intent"
 );

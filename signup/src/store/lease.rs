@@ -102,20 +102,20 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn lease(&self, id: Uuid, owner: &str, lease: Duration) -> Result<LeaseOutcome, StoreError> {
         for _ in 0..LEASE_ROUNDS {
-            let leasing = sqlx::query_as(LEASE).bind(id).bind(owner).bind(milliseconds(lease));
+            let leasing = sqlx::query_as(self.sql(LEASE)).bind(id).bind(owner).bind(milliseconds(lease));
             if let Some(leased) = leasing.fetch_optional(&self.pool).await? {
                 return Ok(LeaseOutcome::Leased(Box::new(leased)));
             }
-            let why_not = sqlx::query_as(WHY_NOT).bind(id).fetch_optional(&self.pool).await?;
+            let why_not = sqlx::query_as(self.sql(WHY_NOT)).bind(id).fetch_optional(&self.pool).await?;
             let Some(NotLeased { reason, state, wait }) = why_not else { return Ok(LeaseOutcome::Unknown) };
             let ending = match reason.as_str() {
                 "settled" => return Ok(LeaseOutcome::Settled(state)),
                 "held" => return Ok(LeaseOutcome::Held(wait)),
                 "not due" => return Ok(LeaseOutcome::NotDue(wait)),
                 "no link" => return Ok(LeaseOutcome::LinkMissing),
-                "lapsed" => sqlx::query(EXPIRE_LEASES).bind(Some(id)),
+                "lapsed" => sqlx::query(self.sql(EXPIRE_LEASES)).bind(Some(id)),
                 // Verified, too late, or freed since the first statement; this one settles the first two.
-                _ => sqlx::query(SETTLE_UNWANTED).bind(id),
+                _ => sqlx::query(self.sql(SETTLE_UNWANTED)).bind(id),
             };
             ending.execute(&self.pool).await?;
         }
@@ -128,10 +128,10 @@ impl Store {
     ///
     /// [`StoreError::Database`]; whether the lease is still held is then unknown.
     pub async fn extend_lease(&self, id: Uuid, epoch: i64, lease: Duration) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "UPDATE email_intents SET lease_until = clock_timestamp() + $3::bigint * interval '1 millisecond'
+        let done = sqlx::query(self.sql(
+            "UPDATE schema.email_intents SET lease_until = clock_timestamp() + $3::bigint * interval '1 millisecond'
              WHERE id = $1 AND lease_epoch = $2 AND state = 'sending' AND lease_until > clock_timestamp()",
-        )
+        ))
         .bind(id)
         .bind(epoch)
         .bind(milliseconds(lease))
@@ -147,16 +147,17 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn remake_link(&self, id: Uuid, keys: &Keys) -> Result<bool, StoreError> {
-        let key_id: Option<String> = sqlx::query_scalar("SELECT key_id FROM email_intents WHERE id = $1")
-            .bind(id)
-            .fetch_optional(&self.pool)
-            .await?;
+        let key_id: Option<String> =
+            sqlx::query_scalar(self.sql("SELECT key_id FROM schema.email_intents WHERE id = $1"))
+                .bind(id)
+                .fetch_optional(&self.pool)
+                .await?;
         let Some(key_id) = key_id else { return Ok(false) };
         let (key_id, code) = match keys.code(&key_id, id) {
             Some(code) => (key_id.as_str(), code),
             None => (keys.current_id(), keys.current_code(id)),
         };
-        let making = sqlx::query(REMAKE_LINK).bind(id).bind(key_id).bind(code.hash().to_vec());
+        let making = sqlx::query(self.sql(REMAKE_LINK)).bind(id).bind(key_id).bind(code.hash().to_vec());
         Ok(making.execute(&self.pool).await?.rows_affected() == 1)
     }
 
@@ -168,7 +169,8 @@ impl Store {
     /// [`StoreError::Database`]; the mail has its old code then.
     pub async fn renew_code(&self, id: Uuid, epoch: i64, keys: &Keys) -> Result<Option<Code>, StoreError> {
         let code = keys.current_code(id);
-        let renewing = sqlx::query(RENEW_CODE).bind(id).bind(epoch).bind(keys.current_id()).bind(code.hash().to_vec());
+        let renewing =
+            sqlx::query(self.sql(RENEW_CODE)).bind(id).bind(epoch).bind(keys.current_id()).bind(code.hash().to_vec());
         let done = renewing.execute(&self.pool).await?;
         Ok((done.rows_affected() == 1).then_some(code))
     }
@@ -176,32 +178,33 @@ impl Store {
 
 const REMAKE_LINK: &str = "
 WITH owed AS (
-    UPDATE email_intents SET key_id = $2 WHERE id = $1 AND state IN ('waiting', 'dispatched') AND username IS NOT NULL
+    UPDATE schema.email_intents SET key_id = $2
+    WHERE id = $1 AND state IN ('waiting', 'dispatched') AND username IS NOT NULL
     RETURNING id, username, email
 )
-INSERT INTO verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
+INSERT INTO schema.verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
 SELECT username, email, id, $3, $2, 'infinity' FROM owed
 ON CONFLICT (intent_id) DO NOTHING";
 
 const RENEW_CODE: &str = "
 WITH mine AS (
-    UPDATE email_intents SET key_id = $3
+    UPDATE schema.email_intents SET key_id = $3
     WHERE id = $1 AND lease_epoch = $2 AND state = 'sending' AND lease_until > clock_timestamp() AND NOT in_doubt
     RETURNING id
 )
-UPDATE verify_emails SET key_id = $3, secret_hash = $4 FROM mine WHERE verify_emails.intent_id = mine.id";
+UPDATE schema.verify_emails SET key_id = $3, secret_hash = $4 FROM mine WHERE verify_emails.intent_id = mine.id";
 
 const LEASE: &str = "
-UPDATE email_intents AS intent
+UPDATE schema.email_intents AS intent
 SET state = 'sending', attempts = attempts + 1, lease_owner = $2, lease_epoch = lease_epoch + 1,
     lease_until = clock_timestamp() + $3::bigint * interval '1 millisecond'
-FROM users, verify_emails AS code
+FROM schema.users, schema.verify_emails AS code
 WHERE intent.id = $1 AND users.username = intent.username AND code.intent_id = intent.id
   AND intent.state IN ('waiting', 'dispatched') AND intent.due_at <= clock_timestamp()
   AND intent.deadline > clock_timestamp() AND intent.failures <= intent.max_retries
   AND NOT users.is_email_verified
   -- A worker that is newer than the schema gets no lease: it could not record that the mail was accepted.
-  AND (SELECT true FROM refusals LIMIT 0) IS NULL
+  AND (SELECT true FROM schema.refusals LIMIT 0) IS NULL
 RETURNING intent.id, intent.username, intent.queue, intent.max_retries, intent.run_at, intent.next_attempt_at,
           intent.deadline, (extract(epoch FROM intent.timeout) * 1000)::bigint AS timeout_ms, intent.state,
           intent.lease_epoch, intent.attempts, intent.failures, intent.crash_count, intent.in_doubt, intent.email,
@@ -218,20 +221,21 @@ SELECT intent.state,
                 AND intent.due_at > clock_timestamp() THEN 'not due'
            WHEN intent.deadline > clock_timestamp() AND intent.failures <= intent.max_retries
                 AND NOT users.is_email_verified
-                AND NOT EXISTS (SELECT FROM verify_emails AS code WHERE code.intent_id = intent.id) THEN 'no link'
+                AND NOT EXISTS (SELECT FROM schema.verify_emails AS code WHERE code.intent_id = intent.id)
+               THEN 'no link'
            ELSE 'unwanted'
        END AS reason,
        ceil(1000 * extract(epoch FROM (
            CASE WHEN intent.state = 'sending' THEN intent.lease_until ELSE intent.due_at END
        ) - clock_timestamp()))::bigint AS wait_ms
-FROM email_intents AS intent LEFT JOIN users ON users.username = intent.username
+FROM schema.email_intents AS intent LEFT JOIN schema.users ON users.username = intent.username
 WHERE intent.id = $1";
 
 const SETTLE_UNWANTED: &str = "
-UPDATE email_intents AS intent
+UPDATE schema.email_intents AS intent
 SET state = CASE WHEN users.is_email_verified THEN 'cancelled' ELSE 'dead' END,
     last_class = CASE WHEN users.is_email_verified THEN 'verified' ELSE 'deadline' END,
     lease_epoch = intent.lease_epoch + 1, lease_owner = NULL, lease_until = NULL
-FROM users
+FROM schema.users
 WHERE intent.id = $1 AND users.username = intent.username AND intent.state IN ('waiting', 'dispatched')
   AND (users.is_email_verified OR intent.deadline <= clock_timestamp() OR intent.failures > intent.max_retries)";

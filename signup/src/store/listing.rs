@@ -90,7 +90,7 @@ impl Store {
     pub async fn list_intents(&self, filter: &Filter, limit: u32) -> Result<Vec<IntentRecord>, StoreError> {
         let Filter { ids, states, class, since, domain } = filter;
         let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
-        let records = sqlx::query_as(LIST)
+        let records = sqlx::query_as(self.sql(LIST))
             .bind((!ids.is_empty()).then_some(ids))
             .bind((!states.is_empty()).then_some(states))
             .bind(class)
@@ -106,7 +106,7 @@ impl Store {
 const LIST: &str = r"
 SELECT id, username, email, state, last_class, last_reply, attempts, failures, max_retries, in_doubt, message_id,
        created_at, due_at, deadline, sent_at
-FROM email_intents
+FROM schema.email_intents
 WHERE ($1::uuid[] IS NULL OR id = ANY($1)) AND ($2::text[] IS NULL OR state = ANY($2))
   AND ($3::text IS NULL OR last_class = $3) AND ($4::timestamptz IS NULL OR created_at >= $4)
   AND ($5::text IS NULL OR lower(substring(email FROM '@([^@>]*)>?\s*$')) = lower($5))

@@ -8,8 +8,8 @@ use uuid::Uuid;
 /// The beginning of every statement that makes intents: the columns that they fill, in the order of their values.
 macro_rules! insert_intent {
     () => {
-        "INSERT INTO email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries, deadline,
-                                    timeout, public_url, link_ttl, message_id, key_id)"
+        "INSERT INTO schema.email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries,
+                                           deadline, timeout, public_url, link_ttl, message_id, key_id)"
     };
 }
 pub(super) use insert_intent;

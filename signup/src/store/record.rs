@@ -46,21 +46,21 @@ impl Store {
     ///
     /// [`RecordError`].
     pub async fn record_sent(&self, id: Uuid, epoch: i64, reply: &str) -> Result<(), RecordError> {
-        let done = sqlx::query_scalar::<_, i64>(
+        let done = sqlx::query_scalar::<_, i64>(self.sql(
             "WITH sent AS (
-                 UPDATE email_intents
+                 UPDATE schema.email_intents
                  SET state = 'sent', sent_at = coalesce(sent_at, clock_timestamp()), last_class = 'accepted',
                      last_reply = $3, lease_owner = NULL, lease_until = NULL
                  WHERE id = $1 AND lease_epoch = $2 AND state IN ('waiting', 'dispatched', 'sending', 'dead', 'sent')
                  RETURNING id, link_ttl
              ), accepts AS (
-                 DELETE FROM refusals
+                 DELETE FROM schema.refusals
              ), started AS (
-                 UPDATE verify_emails AS code SET expired_at = clock_timestamp() + sent.link_ttl
+                 UPDATE schema.verify_emails AS code SET expired_at = clock_timestamp() + sent.link_ttl
                  FROM sent WHERE code.intent_id = sent.id AND code.expired_at = 'infinity'
              )
              SELECT count(*) FROM sent",
-        )
+        ))
         .bind(id)
         .bind(epoch)
         .bind(kept(reply))
@@ -84,8 +84,8 @@ impl Store {
         counted: bool,
         after: Duration,
     ) -> Result<RetryOutcome, RecordError> {
-        let state = sqlx::query_scalar::<_, String>(
-            "UPDATE email_intents
+        let state = sqlx::query_scalar::<_, String>(self.sql(
+            "UPDATE schema.email_intents
              SET state = CASE WHEN failures + $5::integer > max_retries THEN 'dead' ELSE 'dispatched' END,
                  failures = failures + $5::integer, in_doubt = in_doubt OR $3 IN ('unknown', 'internal'),
                  last_class = $3, last_reply = $4,
@@ -93,7 +93,7 @@ impl Store {
                  lease_owner = NULL, lease_until = NULL
              WHERE id = $1 AND lease_epoch = $2 AND state = 'sending'
              RETURNING state",
-        )
+        ))
         .bind(id)
         .bind(epoch)
         .bind(class)
@@ -116,10 +116,10 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn recorded(&self, id: Uuid, epoch: i64, class: &str, reply: &str) -> Result<Option<State>, StoreError> {
-        let state: Option<String> = sqlx::query_scalar(
-            "SELECT state FROM email_intents
+        let state: Option<String> = sqlx::query_scalar(self.sql(
+            "SELECT state FROM schema.email_intents
              WHERE id = $1 AND lease_epoch = $2 AND state <> 'sending' AND last_class = $3 AND last_reply = $4",
-        )
+        ))
         .bind(id)
         .bind(epoch)
         .bind(class)
@@ -135,11 +135,11 @@ impl Store {
     ///
     /// [`RecordError`].
     pub async fn record_release(&self, id: Uuid, epoch: i64) -> Result<(), RecordError> {
-        let done = sqlx::query(
-            "UPDATE email_intents
+        let done = sqlx::query(self.sql(
+            "UPDATE schema.email_intents
              SET state = 'dispatched', attempts = attempts - 1, lease_owner = NULL, lease_until = NULL
              WHERE id = $1 AND lease_epoch = $2 AND state = 'sending'",
-        )
+        ))
         .bind(id)
         .bind(epoch)
         .execute(&self.pool)

@@ -64,14 +64,14 @@ impl Store {
     ) -> Result<RefusalOutcome, RecordError> {
         let mut transaction = self.pool.begin().await?;
         lock(&mut transaction).await?;
-        if !refuse(&mut transaction, id, epoch, class, reply).await? {
+        if !self.refuse(&mut transaction, id, epoch, class, reply).await? {
             return Err(RecordError::Stale);
         }
         let mut owed = Vec::new();
         if ground != Ground::Ours {
-            remember(&mut transaction, id, ground == Ground::Code).await?;
-            if refuses_everybody(&mut transaction).await? {
-                owed = take_back(&mut transaction, id, after).await?;
+            self.remember(&mut transaction, id, ground == Ground::Code).await?;
+            if self.refuses_everybody(&mut transaction).await? {
+                owed = self.take_back(&mut transaction, id, after).await?;
             }
         }
         transaction.commit().await?;
@@ -85,75 +85,85 @@ async fn lock(transaction: &mut PgTransaction<'_>) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// `false`: the lease is somebody else's. An earlier call of the same lease may have come further than its answer.
-async fn refuse(
-    transaction: &mut PgTransaction<'_>,
-    id: Uuid,
-    epoch: i64,
-    class: &str,
-    reply: &str,
-) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
-        "UPDATE email_intents
-         SET state = 'refused', last_class = $3, last_reply = $4, lease_owner = NULL, lease_until = NULL
-         WHERE id = $1 AND lease_epoch = $2
-           AND (state IN ('sending', 'refused') OR state IN ('waiting', 'dispatched') AND last_class = $3)",
-    )
-    .bind(id)
-    .bind(epoch)
-    .bind(class)
-    .bind(super::record::kept(reply))
-    .execute(&mut **transaction)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
+/// Steps of [`Store::record_refused`], in its transaction.
+impl Store {
+    /// `false`: the lease is somebody else's. An earlier call of the same lease may have come further than its answer.
+    async fn refuse(
+        &self,
+        transaction: &mut PgTransaction<'_>,
+        id: Uuid,
+        epoch: i64,
+        class: &str,
+        reply: &str,
+    ) -> Result<bool, sqlx::Error> {
+        let done = sqlx::query(self.sql(
+            "UPDATE schema.email_intents
+             SET state = 'refused', last_class = $3, last_reply = $4, lease_owner = NULL, lease_until = NULL
+             WHERE id = $1 AND lease_epoch = $2
+               AND (state IN ('sending', 'refused') OR state IN ('waiting', 'dispatched') AND last_class = $3)",
+        ))
+        .bind(id)
+        .bind(epoch)
+        .bind(class)
+        .bind(super::record::kept(reply))
+        .execute(&mut **transaction)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
 
-async fn remember(transaction: &mut PgTransaction<'_>, id: Uuid, by_code: bool) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO refusals (intent_id, by_code) SELECT $1, $2 WHERE (SELECT count(*) FROM refusals) < $3
-         ON CONFLICT (intent_id) DO UPDATE SET by_code = EXCLUDED.by_code",
-    )
-    .bind(id)
-    .bind(by_code)
-    .bind(MAX_REMEMBERED)
-    .execute(&mut **transaction)
-    .await?;
-    Ok(())
-}
+    async fn remember(&self, transaction: &mut PgTransaction<'_>, id: Uuid, by_code: bool) -> Result<(), sqlx::Error> {
+        sqlx::query(self.sql(
+            "INSERT INTO schema.refusals (intent_id, by_code)
+             SELECT $1, $2 WHERE (SELECT count(*) FROM schema.refusals) < $3
+             ON CONFLICT (intent_id) DO UPDATE SET by_code = EXCLUDED.by_code",
+        ))
+        .bind(id)
+        .bind(by_code)
+        .bind(MAX_REMEMBERED)
+        .execute(&mut **transaction)
+        .await?;
+        Ok(())
+    }
 
-async fn refuses_everybody(transaction: &mut PgTransaction<'_>) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT count(DISTINCT domain) FILTER (WHERE NOT by_code) >= $1 OR count(DISTINCT domain) >= $2
-         FROM (
-             SELECT by_code, lower(substring(email FROM '[^@]+$')) AS domain
-             FROM refusals JOIN email_intents ON email_intents.id = refusals.intent_id
-             WHERE email <> ''
-         ) AS refused",
-    )
-    .bind(DOMAINS.0)
-    .bind(DOMAINS.1)
-    .fetch_one(&mut **transaction)
-    .await
-}
+    async fn refuses_everybody(&self, transaction: &mut PgTransaction<'_>) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar(self.sql(
+            "SELECT count(DISTINCT domain) FILTER (WHERE NOT by_code) >= $1 OR count(DISTINCT domain) >= $2
+             FROM (
+                 SELECT by_code, lower(substring(email FROM '[^@]+$')) AS domain
+                 FROM schema.refusals JOIN schema.email_intents ON email_intents.id = refusals.intent_id
+                 WHERE email <> ''
+             ) AS refused",
+        ))
+        .bind(DOMAINS.0)
+        .bind(DOMAINS.1)
+        .fetch_one(&mut **transaction)
+        .await
+    }
 
-/// Gives the intents that are owed again.
-async fn take_back(transaction: &mut PgTransaction<'_>, id: Uuid, after: Duration) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar(
-        "UPDATE email_intents AS intent
-         SET state = 'waiting', next_attempt_at = clock_timestamp() + $2::bigint * interval '1 millisecond'
-         FROM users
-         WHERE (intent.id = $1 OR intent.id IN (SELECT intent_id FROM refusals)) AND intent.state = 'refused'
-           AND users.username = intent.username AND users.email = intent.email AND NOT users.is_email_verified
-           AND intent.deadline > clock_timestamp()
-           AND NOT EXISTS (
-               SELECT FROM email_intents AS newer
-               WHERE newer.username = intent.username AND newer.kind = intent.kind
-                 AND newer.generation > intent.generation
-           )
-         RETURNING intent.id",
-    )
-    .bind(id)
-    .bind(milliseconds(after))
-    .fetch_all(&mut **transaction)
-    .await
+    /// Gives the intents that are owed again.
+    async fn take_back(
+        &self,
+        transaction: &mut PgTransaction<'_>,
+        id: Uuid,
+        after: Duration,
+    ) -> Result<Vec<Uuid>, sqlx::Error> {
+        sqlx::query_scalar(self.sql(
+            "UPDATE schema.email_intents AS intent
+             SET state = 'waiting', next_attempt_at = clock_timestamp() + $2::bigint * interval '1 millisecond'
+             FROM schema.users
+             WHERE (intent.id = $1 OR intent.id IN (SELECT intent_id FROM schema.refusals)) AND intent.state = 'refused'
+               AND users.username = intent.username AND users.email = intent.email AND NOT users.is_email_verified
+               AND intent.deadline > clock_timestamp()
+               AND NOT EXISTS (
+                   SELECT FROM schema.email_intents AS newer
+                   WHERE newer.username = intent.username AND newer.kind = intent.kind
+                     AND newer.generation > intent.generation
+               )
+             RETURNING intent.id",
+        ))
+        .bind(id)
+        .bind(milliseconds(after))
+        .fetch_all(&mut **transaction)
+        .await
+    }
 }

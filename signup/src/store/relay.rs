@@ -3,7 +3,7 @@
 //! Takes: how many, and how far ahead. Gives: a [`Claim`] on rows that no other relay sees meanwhile. Does not: talk to
 //! Redis; the caller does, between claiming and marking. A crash between the two leaves the rows waiting.
 
-use super::{Store, StoreError, milliseconds};
+use super::{Store, StoreError, milliseconds, schema::Schema};
 use crate::Intent;
 use sqlx::{Postgres, Transaction};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 pub struct Claim {
     transaction: Transaction<'static, Postgres>,
     intents: Vec<Intent>,
+    schema: Schema,
 }
 
 /// A relay that stops between claiming and marking with its connection open (a paused process, a lost machine) loses
@@ -29,20 +30,20 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn claim_waiting(&self, limit: u32, horizon: Duration) -> Result<Claim, StoreError> {
         let mut transaction = self.pool.begin_with(BEGIN).await?;
-        let intents = sqlx::query_as(
+        let intents = sqlx::query_as(self.sql(
             "SELECT id, username, queue, max_retries, run_at, next_attempt_at, deadline,
                     (extract(epoch FROM timeout) * 1000)::bigint AS timeout_ms, state
-             FROM email_intents
+             FROM schema.email_intents
              WHERE state = 'waiting' AND due_at <= (SELECT clock_timestamp() + $2::bigint * interval '1 millisecond')
              ORDER BY due_at
              LIMIT $1
              FOR UPDATE SKIP LOCKED",
-        )
+        ))
         .bind(i64::from(limit))
         .bind(milliseconds(horizon))
         .fetch_all(&mut *transaction)
         .await?;
-        Ok(Claim { transaction, intents })
+        Ok(Claim { transaction, intents, schema: self.schema.clone() })
     }
 }
 
@@ -59,10 +60,10 @@ impl Claim {
     /// [`StoreError::Database`]; the intents are then waiting still.
     pub async fn dispatched(mut self, incarnation: &str) -> Result<(), StoreError> {
         let ids: Vec<Uuid> = self.intents.iter().map(|intent| intent.id).collect();
-        sqlx::query(
-            "UPDATE email_intents SET state = 'dispatched', dispatched_at = clock_timestamp(), redis_epoch = $2
+        sqlx::query(self.schema.sql(
+            "UPDATE schema.email_intents SET state = 'dispatched', dispatched_at = clock_timestamp(), redis_epoch = $2
              WHERE id = ANY($1) AND state = 'waiting'",
-        )
+        ))
         .bind(ids)
         .bind(incarnation)
         .execute(&mut *self.transaction)

@@ -19,7 +19,7 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn expire_leases(&self) -> Result<u64, StoreError> {
-        Ok(sqlx::query(EXPIRE_LEASES).bind(None::<Uuid>).execute(&self.pool).await?.rows_affected())
+        Ok(sqlx::query(self.sql(EXPIRE_LEASES)).bind(None::<Uuid>).execute(&self.pool).await?.rows_affected())
     }
 
     /// Makes everything waiting again that was handed to a Redis of another incarnation: that one lost its data. Rows
@@ -29,14 +29,14 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn reset_incarnation(&self, current: &str) -> Result<u64, StoreError> {
-        let done = sqlx::query(
-            "UPDATE email_intents AS intent SET state = 'waiting'
+        let done = sqlx::query(self.sql(
+            "UPDATE schema.email_intents AS intent SET state = 'waiting'
              FROM (
-                 SELECT id FROM email_intents WHERE state = 'dispatched' AND redis_epoch IS DISTINCT FROM $1
+                 SELECT id FROM schema.email_intents WHERE state = 'dispatched' AND redis_epoch IS DISTINCT FROM $1
                  FOR UPDATE SKIP LOCKED
              ) AS lost
              WHERE intent.id = lost.id",
-        )
+        ))
         .bind(current)
         .execute(&self.pool)
         .await?;
@@ -50,10 +50,10 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn overdue(&self, limit: u32) -> Result<Vec<Intent>, StoreError> {
-        let overdue = sqlx::query_as(
-            "UPDATE email_intents AS intent SET dispatched_at = clock_timestamp()
+        let overdue = sqlx::query_as(self.sql(
+            "UPDATE schema.email_intents AS intent SET dispatched_at = clock_timestamp()
              FROM (
-                 SELECT id FROM email_intents
+                 SELECT id FROM schema.email_intents
                  WHERE state = 'dispatched'
                    AND greatest(due_at, dispatched_at) < (SELECT clock_timestamp() - interval '10 seconds')
                  ORDER BY greatest(due_at, dispatched_at)
@@ -63,7 +63,7 @@ impl Store {
              WHERE intent.id = late.id
              RETURNING intent.id, username, queue, max_retries, run_at, next_attempt_at, deadline,
                        (extract(epoch FROM timeout) * 1000)::bigint AS timeout_ms, state",
-        )
+        ))
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;
@@ -77,15 +77,15 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn bury_expired(&self) -> Result<u64, StoreError> {
-        let done = sqlx::query(
-            "UPDATE email_intents AS intent SET state = 'dead', last_class = coalesce(last_class, 'deadline')
+        let done = sqlx::query(self.sql(
+            "UPDATE schema.email_intents AS intent SET state = 'dead', last_class = coalesce(last_class, 'deadline')
              FROM (
-                 SELECT id FROM email_intents
+                 SELECT id FROM schema.email_intents
                  WHERE state IN ('waiting', 'dispatched') AND deadline <= (SELECT clock_timestamp())
                  FOR UPDATE SKIP LOCKED
              ) AS late
              WHERE intent.id = late.id",
-        )
+        ))
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected())
@@ -95,14 +95,14 @@ impl Store {
 /// Ends expired leases: all of them, or that of the intent `$1`. Rows that somebody works on are left for the next
 /// time.
 pub(super) const EXPIRE_LEASES: &str = "
-UPDATE email_intents AS intent
+UPDATE schema.email_intents AS intent
 SET state = CASE WHEN failures + 1 > max_retries THEN 'dead' ELSE 'waiting' END,
     failures = failures + 1, crash_count = crash_count + 1, in_doubt = true,
     last_class = 'worker lost', last_reply = NULL,
     next_attempt_at = clock_timestamp() + CASE WHEN crash_count + 1 >= 3 THEN interval '1 hour' ELSE interval '0' END,
     lease_owner = NULL, lease_until = NULL
 FROM (
-    SELECT id FROM email_intents
+    SELECT id FROM schema.email_intents
     WHERE state = 'sending' AND lease_until <= (SELECT clock_timestamp()) AND ($1::uuid IS NULL OR id = $1)
     FOR UPDATE SKIP LOCKED
 ) AS lapsed

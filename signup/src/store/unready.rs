@@ -10,12 +10,26 @@ use std::{error::Error, io, sync::Arc};
 impl StoreError {
     /// What to look at first.
     pub fn unready(&self) -> Unready {
-        if let Self::Foreign(foreign) = self {
-            return Unready::Foreign(foreign.table);
+        match self {
+            Self::Foreign(foreign) => return Unready::Foreign(foreign.what.clone()),
+            Self::Unfit(unready) => return unready.clone(),
+            _ => {}
         }
-        let mut causes = std::iter::successors(Some(self as &(dyn Error + 'static)), |&cause| cause.source());
-        causes.find_map(database_error).map_or(Unready::Silent, read)
+        cause(self).map_or(Unready::Silent, read)
     }
+}
+
+/// What a failure means whose causes, a [`StoreError`] perhaps, are errors of the database.
+///
+/// `None`: they are none.
+pub fn unready(error: &(dyn Error + 'static)) -> Option<Unready> {
+    std::iter::successors(Some(error), |&cause| cause.source())
+        .find_map(|cause| cause.downcast_ref::<StoreError>())
+        .map(StoreError::unready)
+}
+
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a sqlx::Error> {
+    std::iter::successors(Some(error), |&cause| cause.source()).find_map(database_error)
 }
 
 /// Calls that share a statement share its error too.
@@ -32,8 +46,15 @@ fn read(error: &sqlx::Error) -> Unready {
             Some("28000") if refusal.message().contains("no encryption") => Unready::TlsDemanded,
             Some("28000") => Unready::Credentials,
             Some("3D000") => Unready::NoDatabase,
-            // PostgreSQL 15 and newer let nobody but the owner create in `public`.
-            Some("42501") => Unready::MayNotCreate,
+            Some("42501") => {
+                let (what, needs) = ("do all that it has to", "the privilege that the log speaks of");
+                Unready::Forbidden { what: what.to_owned(), needs: needs.to_owned() }
+            }
+            Some("3F000") => Unready::Missing("schema that a statement names".to_owned()),
+            Some("42P01") => Unready::Missing("table that a statement names".to_owned()),
+            Some("42703") => Unready::Missing("column that a statement names".to_owned()),
+            Some("42883") => Unready::Missing("function that a statement names".to_owned()),
+            Some("42704") => Unready::Missing("object that a statement names".to_owned()),
             _ => Unready::Silent,
         },
         sqlx::Error::Tls(cause) if cause.to_string().contains("does not support TLS") => Unready::TlsNotOffered,

@@ -90,7 +90,7 @@ impl Store {
     /// [`CreateError::Unavailable`].
     pub async fn create_user(&self, new: &NewUser, policy: &Policy, keys: &Keys) -> Result<Created, CreateError> {
         let intent = Uuid::now_v7();
-        sqlx::query_as(CREATE_USER)
+        sqlx::query_as(self.sql(CREATE_USER))
             .bind(new.username.as_str())
             .bind(&new.hashed_password)
             .bind(new.full_name.as_str())
@@ -137,7 +137,7 @@ fn on_clash(error: sqlx::Error) -> CreateError {
 const CREATE_USER: &str = concat!(
     "
 WITH new_user AS (
-    INSERT INTO users (username, hashed_password, full_name, email, email_canonical)
+    INSERT INTO schema.users (username, hashed_password, full_name, email, email_canonical)
     VALUES ($1, $2, $3, $4, $5)
     RETURNING username, full_name, email, password_changed_at, created_at
 ), new_intent AS (
@@ -151,7 +151,7 @@ WITH new_user AS (
     FROM new_user
     RETURNING id, queue, max_retries, run_at, next_attempt_at, deadline, state
 ), new_code AS (
-    INSERT INTO verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
+    INSERT INTO schema.verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
     SELECT username, email, $6, $16, $15, 'infinity' FROM new_user
 )
 SELECT new_user.username, new_user.full_name, new_user.email, new_user.password_changed_at, new_user.created_at,

@@ -30,7 +30,7 @@ impl Store {
     ) -> Result<Vec<Option<Created>>, sqlx::Error> {
         let intents: Vec<Uuid> = new.iter().map(|_| Uuid::now_v7()).collect();
         let hashes: Vec<_> = intents.iter().map(|intent| keys.current_code(*intent).hash()).collect();
-        let rows: Vec<Created> = sqlx::query_as(CREATE_USERS)
+        let rows: Vec<Created> = sqlx::query_as(self.sql(CREATE_USERS))
             .bind(texts(new, |new| new.username.as_str()))
             .bind(texts(new, |new| &new.hashed_password))
             .bind(texts(new, |new| new.full_name.as_str()))
@@ -69,7 +69,7 @@ WITH asked AS (
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::bytea[])
     AS asked (username, hashed_password, full_name, email, email_canonical, intent_id, message_id, secret_hash)
 ), new_user AS (
-    INSERT INTO users (username, hashed_password, full_name, email, email_canonical)
+    INSERT INTO schema.users (username, hashed_password, full_name, email, email_canonical)
     SELECT username, hashed_password, full_name, email, email_canonical FROM asked
     ON CONFLICT DO NOTHING
     RETURNING username, full_name, email, password_changed_at, created_at
@@ -85,7 +85,7 @@ WITH asked AS (
     ORDER BY asked.intent_id
     RETURNING id, username, queue, max_retries, run_at, next_attempt_at, deadline, state
 ), new_code AS (
-    INSERT INTO verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
+    INSERT INTO schema.verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
     SELECT new_user.username, new_user.email, asked.intent_id, asked.secret_hash, $17, 'infinity'
     FROM new_user JOIN asked ON asked.username = new_user.username
 )

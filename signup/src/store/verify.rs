@@ -43,7 +43,7 @@ impl Store {
             return Err(VerifyError::NotFound);
         }
         let hash = verification::hash(code);
-        let verified = sqlx::query_scalar::<_, i64>(VERIFY)
+        let verified = sqlx::query_scalar::<_, i64>(self.sql(VERIFY))
             .bind(email_id)
             .bind(&hash[..])
             .bind(code)
@@ -52,7 +52,7 @@ impl Store {
         if verified == 1 {
             return Ok(());
         }
-        let why_not = sqlx::query_scalar::<_, String>(WHY_NOT).bind(email_id).bind(&hash[..]).bind(code);
+        let why_not = sqlx::query_scalar::<_, String>(self.sql(WHY_NOT)).bind(email_id).bind(&hash[..]).bind(code);
         match why_not.fetch_optional(&self.pool).await?.as_deref() {
             None => Err(VerifyError::NotFound),
             Some("address changed") => Err(VerifyError::AddressChanged),
@@ -69,18 +69,18 @@ impl Store {
 const VERIFY: &str = "
 WITH owner AS (
     SELECT users.username, users.email
-    FROM users JOIN verify_emails AS code ON code.username = users.username
+    FROM schema.users JOIN schema.verify_emails AS code ON code.username = users.username
     WHERE code.id = $1
     FOR UPDATE OF users
 ), used AS (
-    UPDATE verify_emails AS code SET is_used = true
+    UPDATE schema.verify_emails AS code SET is_used = true
     FROM owner
     WHERE code.id = $1 AND code.username = owner.username AND code.email = owner.email
       AND (code.secret_hash = $2 OR code.secret_code = $3)
       AND NOT code.is_used AND code.voided_at IS NULL AND code.expired_at > clock_timestamp()
     RETURNING code.username
 ), verified AS (
-    UPDATE users SET is_email_verified = true, verified_at = coalesce(verified_at, clock_timestamp())
+    UPDATE schema.users SET is_email_verified = true, verified_at = coalesce(verified_at, clock_timestamp())
     FROM used WHERE users.username = used.username
     RETURNING users.username
 )
@@ -93,5 +93,5 @@ SELECT CASE
            WHEN code.is_used THEN 'used'
            ELSE 'expired'
        END AS reason
-FROM verify_emails AS code JOIN users ON users.username = code.username
+FROM schema.verify_emails AS code JOIN schema.users ON users.username = code.username
 WHERE code.id = $1 AND (code.secret_hash = $2 OR code.secret_code = $3)";

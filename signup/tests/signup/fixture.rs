@@ -1,12 +1,16 @@
 //! What the tests of the store share: a fresh database with the schema, a policy, keys, and ways to bend time in SQL.
 //!
-//! Every test has its own database on one real PostgreSQL. Time is bent by moving the stored times, because everything
-//! is decided by the database's clock.
+//! Every test has its own database on one real PostgreSQL. Where the test program names a schema (`crate::SCHEMA`), the
+//! tables are in it, and in `public` stand another application's under the same names. Time is bent by moving the
+//! stored times, because everything is decided by the database's clock.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has to stop there")]
 
 use signup::{Created, EmailAddress, FullName, Keys, LeaseOutcome, Leased, NewUser, Policy, State, Store, Username};
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -33,9 +37,59 @@ impl Fixture {
 
     pub(crate) async fn without_schema() -> Self {
         let uri = servers::postgres().create_database().unwrap();
-        let store = Store::connect(&uri, None, 10).unwrap();
-        let sql = PgPoolOptions::new().max_connections(4).connect(&uri).await.unwrap();
-        Self { store, sql, policy: policy(), keys: keys(b'k'), uri }
+        let mut options: PgConnectOptions = uri.parse().unwrap();
+        if let Some(schema) = crate::SCHEMA {
+            let sql = PgPoolOptions::new().connect(&uri).await.unwrap();
+            sqlx::raw_sql(ANOTHER_APPLICATION).execute(&sql).await.unwrap();
+            options = options.options([("search_path", format!("\"{schema}\""))]);
+        }
+        let sql = PgPoolOptions::new().max_connections(4).connect_with(options).await.unwrap();
+        Self { store: store(&uri, 10), sql, policy: policy(), keys: keys(b'k'), uri }
+    }
+
+    /// The same, with a schema to put tables into before the migrations come.
+    pub(crate) async fn with_schema_alone() -> Self {
+        let fixture = Self::without_schema().await;
+        if let Some(schema) = crate::SCHEMA {
+            fixture.execute(&format!("CREATE SCHEMA \"{schema}\"")).await;
+        }
+        fixture
+    }
+
+    /// A store of its own on the same tables.
+    pub(crate) fn another_store(&self) -> Store {
+        store(&self.uri, 2)
+    }
+
+    /// A store of a new role, which has no privileges but those of everybody.
+    pub(crate) async fn store_of(&self, role: &str) -> Store {
+        self.execute(&format!("CREATE ROLE {role} LOGIN PASSWORD '{role}'")).await;
+        let (_, place) = self.uri.split_once('@').unwrap();
+        store(&format!("postgres://{role}:{role}@{place}"), 2)
+    }
+
+    /// The schema of the tables, as SQL writes it.
+    pub(crate) fn schema() -> String {
+        crate::SCHEMA.map_or_else(|| "public".to_owned(), |name| format!("\"{name}\""))
+    }
+
+    /// Every table with its rows, column, constraint, index, trigger and function of a schema, as text.
+    pub(crate) async fn everything(&self, schema: &str) -> Vec<String> {
+        let tables = "SELECT format('%s: %s', name, rows) FROM (
+                 SELECT relname AS name, query_to_xml(format('TABLE %s', oid::regclass), true, true, '')::text AS rows
+                 FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relkind = 'r'
+             ) AS tables
+             UNION ALL SELECT concat_ws(' ', relname, relkind, relowner, relacl, relhastriggers) FROM pg_class
+             WHERE relnamespace = to_regnamespace($1)
+             UNION ALL SELECT concat_ws(' ', attrelid::regclass, attname, atttypid::regtype, attnotnull, atthasdef)
+             FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid WHERE relnamespace = to_regnamespace($1)
+             UNION ALL SELECT conname || pg_get_constraintdef(oid) FROM pg_constraint
+             WHERE connamespace = to_regnamespace($1)
+             UNION ALL SELECT pg_get_triggerdef(pg_trigger.oid) FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+             WHERE relnamespace = to_regnamespace($1)
+             UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = to_regnamespace($1)
+             ORDER BY 1";
+        sqlx::query_scalar(tables).bind(schema).fetch_all(&self.sql).await.unwrap()
     }
 
     /// Signs `username` up with the address `username@example.com`.
@@ -104,6 +158,27 @@ impl Fixture {
         self.keys.code(&leased.key_id, leased.intent.id).unwrap().as_str().to_owned()
     }
 }
+
+fn store(uri: &str, connections: u32) -> Store {
+    Store::connect(uri, None, connections).unwrap().in_schema(crate::SCHEMA)
+}
+
+/// Whatever a statement, a function or a migration of ours meets here, it must not touch.
+pub(crate) const ANOTHER_APPLICATION: &str = "
+    CREATE TABLE users (id bigserial PRIMARY KEY, username text, email text, password text,
+        created_at timestamptz NOT NULL DEFAULT now());
+    INSERT INTO users (username, email, password) VALUES ('a', 'a@example.com', 'x'), ('b', 'a@example.com', 'x');
+    CREATE TABLE verify_emails (id bigserial PRIMARY KEY, user_id bigint REFERENCES users (id));
+    CREATE TABLE email_intents (id bigint);
+    CREATE TABLE refusals (id bigint, why text);
+    CREATE TABLE _sqlx_migrations (version bigint PRIMARY KEY, description text NOT NULL, success boolean NOT NULL,
+        installed_on timestamptz NOT NULL DEFAULT now(), checksum bytea NOT NULL, execution_time bigint NOT NULL);
+    INSERT INTO _sqlx_migrations VALUES (20240101000000, 'its own', true, now(), 'x', 1);
+    CREATE FUNCTION canonical_email(address text) RETURNS text LANGUAGE sql IMMUTABLE RETURN 'another application''s';
+    CREATE FUNCTION fill_email_canonical() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE 'another application''s'; END $$;
+    CREATE TRIGGER users_fill_email_canonical BEFORE UPDATE ON users FOR EACH ROW
+        EXECUTE FUNCTION fill_email_canonical();";
 
 pub(crate) fn policy() -> Policy {
     Policy {

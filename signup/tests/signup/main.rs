@@ -11,6 +11,10 @@ mod record;
 mod refusals;
 mod relay;
 mod unready;
+mod usable;
 mod user_changes;
 mod verification;
 mod verify;
+
+/// The tables are where the role's `search_path` leads.
+const SCHEMA: Option<&str> = None;

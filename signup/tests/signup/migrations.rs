@@ -1,7 +1,7 @@
 //! The schema: on an empty database, over the Go program's, from several replicas at once.
 
 use crate::fixture::{Fixture, new_user};
-use signup::{CreateError, Store, VerifyError};
+use signup::{CreateError, VerifyError};
 
 /// The Go program's tables after its five migrations, with rows as it writes them.
 const SEED: &str = r#"
@@ -50,10 +50,10 @@ async fn four_replicas_may_migrate_at_once_and_sign_up_right_after() {
 }
 
 async fn migrate_at_once_over(seed: &str) {
-    let fixture = Fixture::without_schema().await;
+    let fixture = Fixture::with_schema_alone().await;
     fixture.execute(seed).await;
     let replicas = (0..4).map(|number| {
-        let store = Store::connect(&fixture.uri, None, 2).expect("a valid URI");
+        let store = fixture.another_store();
         let (policy, keys) = (fixture.policy.clone(), fixture.keys.clone());
         tokio::spawn(async move {
             store.migrate().await.expect("migrated");
@@ -69,7 +69,7 @@ async fn migrate_at_once_over(seed: &str) {
 
 #[tokio::test]
 async fn an_existing_database_of_the_go_program_keeps_its_rows_and_works() {
-    let fixture = Fixture::without_schema().await;
+    let fixture = Fixture::with_schema_alone().await;
     fixture.execute(SEED).await;
     fixture.store.migrate().await.expect("adopted");
 
@@ -123,7 +123,7 @@ async fn the_database_and_the_service_agree_on_what_one_mailbox_is() {
 
 #[tokio::test]
 async fn a_link_of_the_go_program_still_verifies_and_its_code_is_no_longer_in_clear() {
-    let fixture = Fixture::without_schema().await;
+    let fixture = Fixture::with_schema_alone().await;
     fixture.execute(SEED).await;
     fixture.store.migrate().await.expect("adopted");
     let clear: Option<String> =

@@ -9,6 +9,7 @@ mod config;
 mod fleet;
 mod kills;
 mod mail;
+mod neighbour;
 mod postgres;
 mod redis;
 mod thread;

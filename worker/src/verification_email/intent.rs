@@ -8,6 +8,7 @@ use super::{
     outcome::{Outcome, PutOff},
 };
 use crate::{lease::Lease, random};
+use pipeline::Unready;
 use queue::Job;
 use signup::{IntentFor, LeaseOutcome, Policy, StoreError, task::Payload};
 use std::{sync::atomic::Ordering, time::Duration};
@@ -34,6 +35,16 @@ enum NoAnswer {
     Failed(StoreError),
     #[error("failed to hear from the database in time")]
     Silent,
+}
+
+impl NoAnswer {
+    /// What is wrong in a database that answers.
+    fn content(&self) -> Option<Unready> {
+        match self {
+            Self::Failed(error) => Some(error.unready()).filter(Unready::is_about_content),
+            Self::Silent => None,
+        }
+    }
 }
 
 impl VerificationEmail {
@@ -126,7 +137,10 @@ impl VerificationEmail {
                 Ok(_) => tracing::info!("the database answers again"),
                 Err(error) => {
                     let cause = std::error::Error::source(error).map(pipeline::chain);
-                    tracing::warn!(%error, cause, "the database does not answer, tasks wait");
+                    match error.content() {
+                        Some(missing) => tracing::error!(%error, cause, "{missing}; tasks wait"),
+                        None => tracing::warn!(%error, cause, "the database does not answer, tasks wait"),
+                    }
                 }
             }
         }

@@ -40,13 +40,10 @@ pub(super) fn database(facts: &Facts<'_>) -> [UntimedCondition; 2] {
     let unknown = |condition| UntimedCondition::new(condition, Unknown, reason::NOT_KNOWN, "no api pod answers");
     match answers().find_map(|answer| answer.as_ref().err()) {
         None => [unknown(kind::DATABASE_REACHABLE), unknown(kind::MIGRATIONS_APPLIED)],
-        Some(missing) if let Some(reason) = schema_trouble(missing) => {
-            let finding = Finding::with_default_fix(reason, missing);
-            [
-                UntimedCondition::new(kind::DATABASE_REACHABLE, True, reason::ANSWERS, "PostgreSQL answers the api"),
-                UntimedCondition::from_finding(kind::MIGRATIONS_APPLIED, False, &finding),
-            ]
-        }
+        Some(missing) if let Some(finding) = content_trouble(missing) => [
+            UntimedCondition::new(kind::DATABASE_REACHABLE, True, reason::ANSWERS, "PostgreSQL answers the api"),
+            UntimedCondition::from_finding(kind::MIGRATIONS_APPLIED, False, &finding),
+        ],
         Some(missing) => {
             let finding = database_trouble(missing, &facts.pipeline.spec.database);
             [
@@ -57,14 +54,20 @@ pub(super) fn database(facts: &Facts<'_>) -> [UntimedCondition; 2] {
     }
 }
 
-/// The reason, where PostgreSQL answers and the schema is what is wrong.
-fn schema_trouble(missing: &str) -> Option<reason::Reason> {
-    match Unready::read(missing)? {
-        Unready::NoSchema => Some(reason::SCHEMA_MISSING),
-        Unready::MayNotCreate => Some(reason::PRIVILEGES_MISSING),
-        Unready::Foreign(_) => Some(reason::DATABASE_FOREIGN),
-        _ => None,
-    }
+/// What is wrong where PostgreSQL answers, and what is in the database is the trouble.
+fn content_trouble(missing: &str) -> Option<Finding> {
+    let reason = match Unready::read(missing)? {
+        Unready::Forbidden { what, needs } => {
+            let problem = format!("the role of the database's URI may not {what}");
+            return Some(Finding::new(reason::PRIVILEGES_MISSING, problem, format!("as an administrator: {needs}")));
+        }
+        Unready::NoSchema => reason::SCHEMA_MISSING,
+        Unready::Foreign(_) => reason::DATABASE_FOREIGN,
+        Unready::Missing(_) => reason::SCHEMA_INCOMPLETE,
+        Unready::Encoding(_) => reason::ENCODING_UNFIT,
+        _ => return None,
+    };
+    Some(Finding::with_default_fix(reason, missing))
 }
 
 fn database_trouble(missing: &str, database: &Database) -> Finding {
@@ -92,7 +95,7 @@ fn database_trouble(missing: &str, database: &Database) -> Finding {
                 as that certificate does"
                 .to_owned(),
         ),
-        Some(Unready::Silent | Unready::NoSchema | Unready::MayNotCreate | Unready::Foreign(_)) | None => (
+        Some(_) | None => (
             reason::NO_ANSWER,
             format!(
                 "check that PostgreSQL runs, and that the URI in Secret {secret} names its host, user, password \

@@ -1,0 +1,68 @@
+//! Bringing the database up to date, in one transaction.
+//!
+//! Takes: a database, empty, older, of the Go program, or of another application. Gives: all tables in our schema; or
+//! why not, with nothing changed. Does not: rely on anything of the connection that outlives the transaction (lock and
+//! `search_path` end with it), so it may go through a pooler in transaction mode.
+
+use super::{Store, StoreError, adoption::Place, schema::quoted};
+use sqlx::{AssertSqlSafe, migrate::Migrator};
+
+/// The tables, part of the program. Newer ones than this program's are accepted: old replicas live on while new ones
+/// start. The lock is [`LOCK`], for sqlx's own outlives a transaction.
+pub(super) static MIGRATIONS: Migrator = {
+    let mut migrator = sqlx::migrate!("../migrations");
+    migrator.ignore_missing = true;
+    migrator.locking = false;
+    migrator
+};
+
+/// Names the migrations among PostgreSQL's advisory locks: "migrate\0" in ASCII.
+const LOCK: i64 = 0x6d69_6772_6174_6500;
+
+/// A replica that stops amid the migrations with its connection open loses its locks after this time.
+const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '30s'";
+
+impl Store {
+    /// Brings the tables up to date; several processes may do so at once (a lock lets one work at a time), also over a
+    /// database of the Go program with rows in it. The schema is made if it is missing. Tables of any other application
+    /// are left as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Foreign`], [`StoreError::Unfit`], [`StoreError::Migrate`]; [`StoreError::Database`] when it cannot
+    /// be asked. Nothing is changed then.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin_with(BEGIN).await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
+        let place = Place::find(&mut transaction, &self.schema).await?;
+        if place.is_up_to_date() {
+            return Ok(());
+        }
+        place.demand_adoptable(&mut transaction).await?;
+        place.demand_privileges(&mut transaction).await?;
+        if !place.is_there {
+            sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA {}", quoted(&place.name))))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        // `run` for a connection at hand: its own future is `Send` for no lifetime in particular.
+        MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Whether the tables are at least as new as this program needs.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Foreign`] or [`StoreError::Unfit`] when they are not, and cannot be made; [`StoreError::Database`]
+    /// when the database cannot be asked.
+    pub async fn schema_ready(&self) -> Result<bool, StoreError> {
+        // One snapshot: what somebody commits meanwhile is seen whole or not at all.
+        let mut snapshot = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let place = Place::find(&mut snapshot, &self.schema).await?;
+        place.demand_usable()?;
+        place.demand_adoptable(&mut snapshot).await?;
+        Ok(place.is_new_enough())
+    }
+}

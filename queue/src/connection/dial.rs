@@ -237,10 +237,12 @@ fn text(value: &Value) -> Option<&[u8]> {
     }
 }
 
-/// HELLO is not known, or the server hung up on it.
+/// HELLO is not known, or the server hung up on it. Valkey 9 does not say to strangers which commands it knows; where
+/// it knows HELLO, it answers to the password in it.
 fn is_without_hello(error: &RedisError) -> bool {
     let hung_up = error.is_connection_dropped() && !error.is_connection_refusal();
-    error.kind() == ErrorKind::RESP3NotSupported || is_unknown_command(error) || hung_up
+    let hides_it = error.code() == Some("NOAUTH");
+    error.kind() == ErrorKind::RESP3NotSupported || is_unknown_command(error) || hung_up || hides_it
 }
 
 fn is_unknown_command(error: &RedisError) -> bool {
@@ -252,6 +254,12 @@ fn opening_error(error: RedisError) -> Error {
     if error.detail().is_some_and(|detail| detail.contains("not allowed in cluster mode")) {
         let fix = "remove the index: a cluster has database 0 alone, so each pipeline needs a cluster of its own";
         return UriError::new("its database index is not 0, and the server is part of a cluster", fix).into();
+    }
+    if error.detail().is_some_and(|detail| detail.contains("DB index is out of range")) {
+        // Valkey 9 says so in a cluster, too.
+        let fix = "choose a lower one, or raise `databases`; a cluster has database 0 alone unless \
+                   `cluster-databases` of Valkey says more, so each pipeline needs a cluster of its own";
+        return UriError::new("its database index is higher than the server has databases", fix).into();
     }
     Error::from(error)
 }

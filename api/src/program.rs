@@ -56,7 +56,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let admin = Admin::new(metrics, readiness(store.clone(), schema_ready.clone())).with_config(live.clone());
     tokio::spawn(admin.serve(listeners.admin, admin_stop.clone()));
     tokio::spawn(follow(live.clone(), logs, keyring));
-    tokio::spawn(report_health(readiness(store.clone(), schema_ready), health));
+    tokio::spawn(report_health(readiness(store.clone(), schema_ready.clone()), schema_ready, health));
     let background = TaskTracker::new();
     let stop = background_stop.clone();
     background.spawn(async move { exchange::run(&limit, live, fleet, stop).await });
@@ -154,19 +154,22 @@ async fn follow(mut live: Live, logs: Logs, keyring: Arc<Keyring>) {
 
 async fn report_health<F: Future<Output = Result<&'static str, String>>>(
     ready: impl Fn() -> F,
+    schema_ready: watch::Receiver<SchemaState>,
     health: HealthReporter,
 ) {
     let mut tick = tokio::time::interval(HEALTH_POLL);
-    let mut was_ready = None;
+    let mut told = None;
     loop {
         tick.tick().await;
-        let now = ready().await;
-        match &now {
-            Err(missing) if was_ready == Some(true) => tracing::error!("not ready any more: {missing}"),
-            Ok(_) if was_ready == Some(false) => tracing::info!("ready"),
-            _ => {}
+        let missing = ready().await.err();
+        grpc::report(&health, missing.is_none()).await;
+        // Until the tables are there for the first time, `schema::prepare` tells what is in the way.
+        if schema_ready.borrow().is_ok() && missing != told {
+            match &missing {
+                Some(missing) => tracing::error!("not ready: {missing}"),
+                None => tracing::info!("ready again"),
+            }
+            told = missing;
         }
-        was_ready = Some(now.is_ok());
-        grpc::report(&health, now.is_ok()).await;
     }
 }

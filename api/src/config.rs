@@ -31,7 +31,8 @@ pub struct Config {
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_connections: u32,
 
-    /// Signups per core that may wait for their password to be hashed (14 ms each on one core); more are answered 503.
+    /// Signups per core that may wait for their password to be hashed, which bounds memory; more are answered 503, and
+    /// so is who would wait for more than a second.
     #[arg(long, env = "MAX_WAITING_PER_CORE", value_name = "N", default_value_t = 128,
           value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub max_waiting_per_core: u32,

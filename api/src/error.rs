@@ -16,7 +16,7 @@ use std::{error::Error as StdError, time::Duration};
 use tonic::Code;
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-/// Seconds a client is asked to wait when the database is away or the hashing pool is full.
+/// How long a client is asked to wait when the database is away.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The `domain` of google.rpc.ErrorInfo details.
@@ -71,7 +71,10 @@ pub(crate) enum ApiError {
     },
     /// Too many passwords wait to be hashed.
     #[error("too many signups at once, try again")]
-    Overloaded,
+    Overloaded {
+        /// Until those that wait now have their turn.
+        after: Duration,
+    },
     /// PostgreSQL is away, too slow, or its schema is not there yet.
     #[error("database is unavailable, try again")]
     Unavailable(#[source] Option<Box<dyn StdError + Send + Sync>>),
@@ -104,7 +107,9 @@ impl ApiError {
             Self::LinkUsed => (StatusCode::BAD_REQUEST, Code::FailedPrecondition, Some("LINK_USED")),
             Self::AddressChanged => (StatusCode::GONE, Code::FailedPrecondition, Some("ADDRESS_CHANGED")),
             Self::LimitReached { .. } => (StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted, None),
-            Self::Overloaded | Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, None),
+            Self::Overloaded { .. } | Self::Unavailable(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, None)
+            }
             Self::Deadline => (StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, None),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, None),
             Self::NoSuchPath => (StatusCode::NOT_FOUND, Code::NotFound, None),
@@ -137,7 +142,7 @@ impl ApiError {
     /// Time after which a client should try again.
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::LimitReached { after } => Some(*after),
+            Self::LimitReached { after } | Self::Overloaded { after } => Some(*after),
             error if error.is_temporary() => Some(RETRY_AFTER),
             _ => None,
         }

@@ -119,7 +119,7 @@ fn kept<T>(parsed: Result<T, Violation>, violations: &mut Vec<Violation>) -> Opt
 
 fn hash_refused(error: HashError) -> ApiError {
     match error {
-        HashError::QueueFull => ApiError::Overloaded,
+        HashError::QueueFull { after } => ApiError::Overloaded { after },
         error @ HashError::Failed(_) => ApiError::Internal(Some(Box::new(error))),
     }
 }

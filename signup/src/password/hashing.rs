@@ -1,15 +1,17 @@
 //! Hashing within bounds: the only work of a signup that is measured in milliseconds of a core.
 //!
-//! Takes: passwords, as many at a time as it has threads (one per core); a bounded number wait, the rest is refused
-//! with [`HashError::QueueFull`] at once, so memory cannot grow. Gives: PHC strings. Does not: allocate per hash; the
+//! Takes: passwords, as many at a time as it has threads (one per core); others wait, as many as begin within a second
+//! (see `admission`) and no more than a given number, so neither waits nor memory can grow. The rest is refused with
+//! [`HashError::QueueFull`] at once. Gives: PHC strings. Does not: allocate per hash; the
 //! 19 MiB argon2 works on are kept and used again, because allocators give such blocks back late or never.
 //!
 //! The threads are its own (see [`threads`]): each takes the next password itself, so that no core waits between two
 //! hashes for the runtime to notice that the first one is done.
 
+mod admission;
 mod threads;
 
-use self::threads::Threads;
+use self::{admission::HashTime, threads::Threads};
 use super::{
     Password,
     argon::{HashFailure, Memory, fill},
@@ -19,7 +21,10 @@ use argon2::{
     Algorithm, Params, Version,
     password_hash::phc::{ParamsString, PasswordHash, Salt},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// argon2id with m = 19 MiB, t = 2, p = 1: the first choice of OWASP's password storage cheat sheet.
@@ -38,40 +43,53 @@ pub struct Hashing {
     /// For the passwords that are hashed and those that wait.
     permits: Arc<Semaphore>,
     waiting_limit: usize,
+    workers: usize,
+    time: Arc<HashTime>,
     threads: Threads,
 }
 
 /// The right to have one password hashed, now or after those that wait. Dropped unused, it is free again.
 pub struct HashPermit {
     permit: OwnedSemaphorePermit,
+    time: Arc<HashTime>,
     threads: Threads,
 }
 
 /// A password could not be hashed or compared.
 #[derive(Debug, thiserror::Error)]
 pub enum HashError {
-    /// As many wait as may wait; come back in a second.
+    /// As many wait as may wait.
     #[error("too many passwords wait to be hashed")]
-    QueueFull,
+    QueueFull {
+        /// Until those have begun, as far as hashes have been measured.
+        after: Duration,
+    },
     /// The machine or the stored hash does not allow it.
     #[error("failed to hash the password")]
     Failed(#[source] HashFailure),
 }
 
 impl Hashing {
-    /// Runs `workers` hashes at a time (one per core) with at most `waiting_limit` others waiting.
+    /// Runs `workers` hashes at a time (one per core), with at most `waiting_limit` others waiting and none that would
+    /// wait for more than a second.
     pub fn new(workers: usize, waiting_limit: usize) -> Self {
         let workers = workers.max(1);
         Self {
             permits: Arc::new(Semaphore::new(workers + waiting_limit)),
             waiting_limit,
+            workers,
+            time: Arc::default(),
             threads: Threads::start(workers, IDLE_TIMEOUT),
         }
     }
 
     /// Whether passwords wait because every thread has one: more hashes end within milliseconds.
     pub fn is_saturated(&self) -> bool {
-        self.permits.available_permits() < self.waiting_limit
+        self.waiting() > 0
+    }
+
+    fn waiting(&self) -> usize {
+        self.waiting_limit.saturating_sub(self.permits.available_permits())
     }
 
     /// Takes a permit for one password, for callers that have something to do or to refuse before it is hashed.
@@ -80,8 +98,13 @@ impl Hashing {
     ///
     /// [`HashError::QueueFull`] at once when too many wait.
     pub fn permit(&self) -> Result<HashPermit, HashError> {
-        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| HashError::QueueFull)?;
-        Ok(HashPermit { permit, threads: self.threads.clone() })
+        let (waiting, hash) = (self.waiting(), self.time.mean());
+        admission::admit(waiting, self.workers, hash).map_err(|after| HashError::QueueFull { after })?;
+        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
+            let after = admission::wait(waiting, self.workers, hash);
+            HashError::QueueFull { after }
+        })?;
+        Ok(HashPermit { permit, time: Arc::clone(&self.time), threads: self.threads.clone() })
     }
 
     /// Hashes a password, as [`HashPermit::hash`] does.
@@ -122,13 +145,15 @@ impl HashPermit {
         self,
         work: impl FnOnce(&mut Memory) -> Result<T, HashFailure> + Send + 'static,
     ) -> Result<T, HashError> {
-        let Self { permit, threads } = self;
+        let Self { permit, time, threads } = self;
         let (sender, receiver) = oneshot::channel();
         threads.run(Box::new(move |memory| {
             if sender.is_closed() {
                 return;
             }
+            let begin = Instant::now();
             let result = work(memory);
+            time.record(begin.elapsed());
             drop(permit);
             // The caller may have left meanwhile.
             let _ = sender.send(result);

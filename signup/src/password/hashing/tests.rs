@@ -59,16 +59,39 @@ async fn when_the_places_are_taken_the_next_is_told_busy() {
     let mut second = Box::pin(hashing.hash(password("secret")));
     assert!(futures_poll_once(&mut second).is_none(), "the second waits for the first");
     assert!(hashing.is_saturated());
-    assert!(matches!(hashing.hash(password("secret")).await, Err(HashError::QueueFull)));
+    assert!(matches!(hashing.hash(password("secret")).await, Err(HashError::QueueFull { .. })));
     drop(release);
     assert!(first.await.is_ok() && second.await.is_ok());
+}
+
+#[tokio::test]
+async fn how_long_a_hash_takes_is_measured() {
+    let hashing = Hashing::new(1, 0);
+    let begin = Instant::now();
+    hashing.hash(password("secret")).await.expect("hash");
+    let (mean, whole) = (hashing.time.mean(), begin.elapsed());
+    assert!(!mean.is_zero() && mean <= whole, "{mean:?} of {whole:?}");
+}
+
+#[tokio::test]
+async fn no_more_wait_than_begin_within_a_second_and_the_next_is_told_how_long_it_would_be() {
+    let hashing = Hashing::new(1, 1000);
+    hashing.time.record(Duration::from_millis(100));
+    let release = held(&hashing);
+    // One for the thread and eleven that wait: the last of them has ten before it.
+    let permits: Vec<HashPermit> = (0..12).map(|_| hashing.permit().expect("in time")).collect();
+    let after = Duration::from_millis(1100);
+    assert!(matches!(hashing.permit(), Err(HashError::QueueFull { after: told }) if told == after));
+    drop(permits);
+    drop(release);
+    hashing.hash(password("secret")).await.expect("the line is short again");
 }
 
 #[tokio::test]
 async fn a_place_that_was_taken_is_kept_until_its_password_is_hashed_or_it_is_dropped() {
     let hashing = Hashing::new(1, 0);
     let permit = hashing.permit().expect("the only permit");
-    assert!(matches!(hashing.hash(password("secret")).await, Err(HashError::QueueFull)));
+    assert!(matches!(hashing.hash(password("secret")).await, Err(HashError::QueueFull { .. })));
     assert!(permit.hash(password("secret")).await.is_ok());
     drop(hashing.permit().expect("free again"));
     assert!(hashing.hash(password("secret")).await.is_ok());

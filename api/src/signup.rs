@@ -2,8 +2,8 @@
 //!
 //! Takes: a `CreateUserRequest` and the client's address. Gives: the user, stored together with the intent of one
 //! verification mail. Order: rules, limit, hash, one transaction (shared with others while hashes queue up), answer;
-//! the task is put into Redis after the commit and nobody waits for that. Does not: send anything, or show by its time
-//! whether an address was taken (the hash comes first, and a hidden refusal waits for the disk as a commit does).
+//! the task is put into Redis after the commit and nobody waits for that. Does not: send anything, or know whether a
+//! signup was hidden because its address was taken; the store does, and the mail tells the owner.
 
 use crate::{error::ApiError, pb, peer::Peer, service::Service};
 use pipeline::{Document, document::Signup};
@@ -12,9 +12,6 @@ use signup::{
     password::{HashError, HashPermit},
 };
 use std::{sync::Arc, time::Duration};
-
-/// Seconds of 0001-01-01T00:00:00Z: a password that was never changed.
-const NEVER: i64 = -62_135_596_800;
 
 /// Mails due earlier than this are worth waking the relay for; it polls by itself three times as often.
 const DUE_SOON: Duration = Duration::from_secs(1);
@@ -58,10 +55,7 @@ impl Service {
         let (policy, keys) = (Policy::from(document), self.keyring.now());
         let created = if document.signup.hide_existing_accounts {
             // Never in a group: its time would tell a taken address from a free one.
-            match self.store.create_user(&user, &policy, &keys).await {
-                Err(CreateError::EmailTaken) => return self.hide_refusal(&user).await,
-                created => created,
-            }
+            self.store.create_user_hiding(&user, &policy, &keys).await
         } else {
             self.groups.create_user(user, policy, keys, self.hashing.is_saturated()).await
         };
@@ -74,12 +68,6 @@ impl Service {
             Err(CreateError::EmailTaken) => Err(ApiError::EmailTaken),
             Err(error) => Err(ApiError::Unavailable(Some(Box::new(error)))),
         }
-    }
-
-    /// Answers as if the address were free, after as long as that would take.
-    async fn hide_refusal(&self, user: &NewUser) -> Result<pb::User, ApiError> {
-        self.store.imitate_commit().await.map_err(|error| ApiError::Unavailable(Some(Box::new(error))))?;
-        Ok(as_if_created(user))
     }
 
     /// Wakes the relay for a committed intent, unless there is time until its next poll. With delay 0 the task is also
@@ -131,19 +119,6 @@ fn shown(user: User) -> pb::User {
         email: user.email,
         password_changed_at: Some(timestamp(user.password_changed_at)),
         created_at: Some(timestamp(user.created_at)),
-    }
-}
-
-/// What a free address would have been answered, for one that is taken; microseconds, as PostgreSQL keeps them.
-fn as_if_created(user: &NewUser) -> pb::User {
-    let now = jiff::Timestamp::now();
-    let nanos = now.subsec_nanosecond() / 1000 * 1000;
-    pb::User {
-        username: user.username.as_str().to_owned(),
-        full_name: user.full_name.as_str().to_owned(),
-        email: user.email.as_str().to_owned(),
-        password_changed_at: Some(prost_types::Timestamp { seconds: NEVER, nanos: 0 }),
-        created_at: Some(prost_types::Timestamp { seconds: now.as_second(), nanos }),
     }
 }
 

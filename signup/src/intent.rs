@@ -1,4 +1,5 @@
-//! What is owed to a new user: one verification mail.
+//! What is owed to a new user: one verification mail; or, for a signup that is hidden, a notice to the owner of its
+//! address.
 //!
 //! Takes: the policy of the configuration at the moment of the signup. Gives: the row that everything later reads. Does
 //! not: change with later edits of the configuration; each intent carries its own copy of the policy.
@@ -7,6 +8,39 @@ use crate::store::rows;
 use jiff::Timestamp;
 use std::{fmt, str::FromStr, time::Duration};
 use uuid::Uuid;
+
+/// Which mail an intent owes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The link that verifies the address, to who signed up.
+    Verification,
+    /// That somebody signed up with an address that is taken, to its owner, where accounts are hidden.
+    Notice,
+}
+
+impl Kind {
+    /// The word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verification => "verification",
+            Self::Notice => "notice",
+        }
+    }
+}
+
+impl TryFrom<String> for Kind {
+    type Error = UnknownKind;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let kinds = [Self::Verification, Self::Notice];
+        kinds.into_iter().find(|kind| kind.as_str() == text).ok_or(UnknownKind(text))
+    }
+}
+
+/// The database holds a mail this program does not know; a newer version wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a kind of mail known to this version")]
+pub struct UnknownKind(String);
 
 /// Where an intent stands. `sent`, `refused`, `dead` and `cancelled` are final; the others are owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -65,7 +65,7 @@ mod violation;
 pub use email_address::{EmailAddress, mask};
 pub use full_name::FullName;
 pub use group_commit::GroupCommit;
-pub use intent::{Intent, Policy, State};
+pub use intent::{Intent, Kind, Policy, State};
 pub use password::{HashError, Hashing, Password};
 pub use store::{
     Change, Claim, Counts, CreateError, Created, Filter, Ground, IntentFor, IntentRecord, LeaseOutcome, Leased,

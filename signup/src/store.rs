@@ -5,9 +5,10 @@
 //!
 //! # Layout
 //!
-//! - `users`: a signup, in one statement; `users_together`: several in one
+//! - `users`: a signup, in one statement; `users_together`: several in one; `hiding`: one that hides whether its
+//!   address was taken
 //! - `relay`: committed intents on their way to Redis
-//! - `lease`: the exclusive right to send one mail
+//! - `lease`: the exclusive right to send one mail; `notice`: the same for a notice to the owner of an address
 //! - `record`: what came of it; `refusals`: whether a refusal is news about the mailbox
 //! - `sweeper`: what nobody finished
 //! - `verify`: a click on the link
@@ -22,11 +23,13 @@ mod adoption;
 mod by_hand;
 mod complete;
 mod found;
+mod hiding;
 mod intents;
 mod lease;
 mod listing;
 mod migrations;
 mod new_intent;
+mod notice;
 mod ours;
 mod record;
 mod refusals;

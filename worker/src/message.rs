@@ -1,4 +1,4 @@
-//! The verification mail, from values to bytes.
+//! The mails, from values to bytes: the verification mail, and the notice to the owner of an address.
 //!
 //! Takes: templates, sender, recipient, Message-ID, link and the date. Gives: an envelope and the message as SMTP
 //! carries it: ASCII, CRLF, multipart/alternative with text and HTML. Does not: read the clock or the database, or
@@ -50,10 +50,22 @@ pub(crate) struct Mail<'a> {
     pub(crate) full_name: &'a str,
     /// The username.
     pub(crate) username: &'a str,
-    /// The page that verifies the address; holds the secret code.
-    pub(crate) link: &'a str,
-    /// How long the link works.
-    pub(crate) expires_in: Duration,
+    /// What it is about.
+    pub(crate) content: &'a Content,
+}
+
+/// Which mail it is, with what only that one has. No `Debug`: it holds the link.
+pub(crate) enum Content {
+    /// To whoever signed up.
+    Verification {
+        /// The page that verifies the address; holds the secret code.
+        link: String,
+        /// How long the link works.
+        expires_in: Duration,
+    },
+    /// To the owner of an address that somebody else signed up with. Nothing of that signup is in it: names and
+    /// addresses that strangers choose would make it a way to send strangers' words.
+    Notice,
 }
 
 /// A mail ready for SMTP. No `Debug`: it holds the link.
@@ -86,8 +98,11 @@ pub(crate) fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, Mes
     let bounces_to = header(None, mail.envelope_from.unwrap_or(mail.from.address()))?;
     let reply_to = mail.reply_to.map(|to| header(to.name(), to.address())).transpose()?;
     let full_name = one_line(mail.full_name);
-    let expires_in = in_words(mail.expires_in);
-    let values = Values { full_name: &full_name, username: mail.username, link: mail.link, expires_in: &expires_in };
+    let (templates, link, expires_in) = match mail.content {
+        Content::Verification { link, expires_in } => (&templates.verification, link.as_str(), in_words(*expires_in)),
+        Content::Notice => (&templates.notice, "", String::new()),
+    };
+    let values = Values { full_name: &full_name, username: mail.username, link, expires_in: &expires_in };
     let bodies = MultiPart::alternative()
         .boundary(boundary(mail.message_id))
         .singlepart(SinglePart::plain(templates.text.text(&values)))

@@ -1,8 +1,8 @@
 //! `POST /v1/create_user`: shapes, codes and texts that clients of the Go program rely on.
 
-use crate::harness::{CANARY, Setup, TestApi, client::form};
+use crate::harness::{CANARY, TestApi, client::form};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[tokio::test]
 async fn the_lectures_request_is_answered_in_the_lectures_shape() {
@@ -97,43 +97,6 @@ async fn of_many_equal_signups_at_once_exactly_one_is_stored() {
     statuses.sort_unstable();
     assert_eq!(statuses, [vec![200], vec![409; 19]].concat());
     assert_eq!(api.stored(), (1, 1));
-}
-
-#[tokio::test]
-async fn hidden_accounts_answer_a_taken_address_like_a_free_one() {
-    let setup = Setup::new().with(|document| document.signup.hide_existing_accounts = true);
-    let api = TestApi::spawn_with(setup).await;
-    let shape =
-        |answer: &Value| -> Vec<String> { answer["user"].as_object().expect("a user").keys().cloned().collect() };
-    let first = api.signup("alice").await.json();
-    let mut taken = form("bobby");
-    taken["email"] = "Alice@canary.test".into();
-    let second = api.post(taken.to_string()).await;
-    assert_eq!(second.status, 200, "{second:?}");
-    let second = second.json();
-    assert_eq!(shape(&first), shape(&second));
-    assert_eq!(second["user"]["username"], "bobby");
-    assert_eq!(second["user"]["email"], "Alice@canary.test");
-    assert_eq!(api.stored(), (1, 1));
-    assert_eq!(api.signup("alice").await.error(), (409, 6, "username already exists".into()), "names are public");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hidden_refusal_commits_a_transaction_as_a_signup_does() {
-    // A server of its own: nobody else uses up transaction ids.
-    let postgres = servers::Postgres::start().expect("a server of its own");
-    let setup = Setup::on(postgres.create_database().expect("a database"))
-        .with(|document| document.signup.hide_existing_accounts = true);
-    let api = TestApi::spawn_with(setup).await;
-    api.signup("alice").await;
-    api.until("marked", async || api.sql("SELECT state FROM email_intents") == "dispatched").await;
-    let next_id = || api.sql("SELECT pg_snapshot_xmax(pg_current_snapshot())").parse::<u64>().expect("a number");
-    let before = next_id();
-    let mut taken = form("bobby");
-    taken["email"] = "alice@canary.test".into();
-    assert_eq!(api.post(taken.to_string()).await.status, 200);
-    // The refused insert has one; the other is that of the commit.
-    assert!(next_id() >= before + 2, "{before} {}", next_id());
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Runs the calls in order with the Python client and returns what each gave.
-fn call(api: &TestApi, calls: &[Value]) -> Vec<Value> {
+pub(crate) fn call(api: &TestApi, calls: &[Value]) -> Vec<Value> {
     let scratch = api.folder().join("grpc");
     std::fs::create_dir_all(&scratch).expect("a folder");
     let root = env!("CARGO_MANIFEST_DIR");
@@ -35,7 +35,7 @@ fn call(api: &TestApi, calls: &[Value]) -> Vec<Value> {
     answers
 }
 
-fn create(request: &Value) -> Value {
+pub(crate) fn create(request: &Value) -> Value {
     json!({"call": "CreateUser", "request": request})
 }
 

@@ -138,7 +138,8 @@ impl TestApi {
     /// Id and code of the link that the mail to this user will hold, made as a worker makes them.
     pub(crate) fn link(&self, username: &str) -> (i64, String) {
         let row = self.sql(&format!(
-            "SELECT id, intent_id, key_id FROM verify_emails WHERE username = '{username}' ORDER BY id DESC LIMIT 1"
+            "SELECT id, intent_id, key_id FROM verify_emails WHERE username = '{username}'
+             ORDER BY created_at DESC LIMIT 1"
         ));
         let mut columns = row.split('|');
         let mut next = || columns.next().expect("three columns");

@@ -9,6 +9,7 @@ mod grpc;
 mod grpc_attacks;
 mod grpc_bounds;
 mod harness;
+mod hidden_accounts;
 mod idle;
 mod live_configuration;
 mod logs;

@@ -27,7 +27,9 @@ pub struct Mail {
     pub reply_to: Option<String>,
     /// The SMTP server.
     pub smtp: Smtp,
-    /// ConfigMap with `subject.txt`, `body.txt` and `body.html` that replace the built-in texts.
+    /// ConfigMap with `subject.txt`, `body.txt` and `body.html` that replace the built-in texts; `notice_subject.txt`,
+    /// `notice_body.txt` and `notice_body.html`, which may be absent, replace those of the mail to the owner of an
+    /// address (`signup.hideExistingAccounts`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub templates_ref: Option<LocalReference>,
 }
@@ -119,8 +121,8 @@ pub struct Signup {
     /// Whether a new user may have a name that belongs to the site, such as admin, root, support or postmaster. Who has
     /// such a name keeps it.
     pub reserved_usernames: ReservedUsernames,
-    /// True: a signup with a taken e-mail address is answered like any other. The owner is not told yet, and whoever
-    /// repeats a request still sees whether its user name was created.
+    /// True: a signup with a taken e-mail address is answered and stored like any other, but never verified; the owner
+    /// of the address gets a mail about it, once a day at most. A taken user name is told in any case.
     pub hide_existing_accounts: bool,
     /// Signups per minute and client address that all api processes together accept; 0 (no limit) to 100000. With
     /// `expose` the client is whom the proxy names last in X-Forwarded-For.

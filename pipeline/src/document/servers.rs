@@ -38,8 +38,8 @@ pub enum Migrations {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Redis {
-    /// File holding the connection URI (any form of `queue::RedisUri`: `redis://`, `redis+sentinel://` and so on).
-    /// Where it is missing, files of its folder hold the parts: see [`store_secret`](crate::store_secret).
+    /// File holding the connection URI (`redis://` or `rediss://`, with the database index as its path). Where it is
+    /// missing, files of its folder hold the parts: see [`store_secret`](crate::store_secret).
     pub uri_file: PathBuf,
     /// PEM file of the CA that signed the server's certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,8 @@ pub struct Mail {
     pub reply_to: Option<String>,
     /// The SMTP server.
     pub smtp: Smtp,
-    /// Folder with `subject.txt`, `body.txt`, `body.html` that replace the built-in templates.
+    /// Folder with `subject.txt`, `body.txt`, `body.html` that replace the built-in templates, and the same names after
+    /// `notice_`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub templates_dir: Option<PathBuf>,
 }

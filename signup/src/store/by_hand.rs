@@ -129,7 +129,7 @@ WITH found AS (
                WHEN intent.state = 'sent' THEN 'sent'
                WHEN intent.state IN ('waiting', 'dispatched', 'sending') THEN 'owed'
                WHEN users.is_email_verified THEN 'verified'
-               WHEN users.email <> intent.email THEN 'address changed'
+               WHEN users.email <> intent.email AND intent.kind <> 'notice' THEN 'address changed'
                WHEN intent.state = 'cancelled' AND intent.last_class IS DISTINCT FROM $3 THEN 'cancelled'
                ELSE 'made'
            END AS verdict

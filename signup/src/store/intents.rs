@@ -4,10 +4,10 @@
 
 use super::{
     Store, StoreError, is_storable, milliseconds,
-    new_intent::{insert_intent, message_id},
+    new_intent::{insert_intent, insert_link, message_id},
     rows::Milliseconds,
 };
-use crate::{Policy, State, verification::Keys};
+use crate::{Policy, State, link, verification::Keys};
 use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
@@ -114,6 +114,7 @@ impl Store {
             .bind(message_id(id, policy))
             .bind(keys.current_id())
             .bind(&keys.current_code(id).hash()[..])
+            .bind(link::id(id))
             .execute(&self.pool)
             .await?;
         Ok(done.rows_affected() == 1)
@@ -168,6 +169,8 @@ WITH new_intent AS (
     ON CONFLICT DO NOTHING
     RETURNING id, username, email
 )
-INSERT INTO schema.verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
-SELECT username, email, id, $11, $10, 'infinity' FROM new_intent"
+",
+    insert_link!(),
+    "
+SELECT $12, username, email, id, $11, $10, 'infinity' FROM new_intent"
 );

@@ -4,8 +4,9 @@
 //! now. Does not: trust the task: owed, due and unleased are read from the row, by the database's clock (I4), and the
 //! attempt is counted in the same statement (I7).
 
-use super::{Store, StoreError, milliseconds, rows};
-use crate::{Code, Intent, Keys, State, store::sweeper::EXPIRE_LEASES};
+use super::notice::SETTLE_NOTICE;
+use super::{Store, StoreError, milliseconds, new_intent::insert_link, rows};
+use crate::{Code, Intent, Keys, Kind, State, link, store::sweeper::EXPIRE_LEASES};
 use std::{fmt, time::Duration};
 use uuid::Uuid;
 
@@ -15,6 +16,9 @@ pub struct Leased {
     /// The intent, `sending` now.
     #[sqlx(flatten)]
     pub intent: Intent,
+    /// Which mail it is.
+    #[sqlx(try_from = "String")]
+    pub kind: Kind,
     /// Names the lease: every record of a result carries it, and it changes with each lease (I10).
     #[sqlx(rename = "lease_epoch")]
     pub epoch: i64,
@@ -33,7 +37,7 @@ pub struct Leased {
     pub email: String,
     /// Whom it greets. Personal.
     pub full_name: String,
-    /// `email_id` of the link.
+    /// `email_id` of the link, which a notice does not show.
     pub email_id: i64,
     /// Key that the code is derived with.
     pub key_id: String,
@@ -113,6 +117,10 @@ impl Store {
                 "held" => return Ok(LeaseOutcome::Held(wait)),
                 "not due" => return Ok(LeaseOutcome::NotDue(wait)),
                 "no link" => return Ok(LeaseOutcome::LinkMissing),
+                "notice" => match self.lease_notice(id, owner, lease).await? {
+                    Some(leased) => return Ok(LeaseOutcome::Leased(Box::new(leased))),
+                    None => sqlx::query(self.sql(SETTLE_NOTICE)).bind(id),
+                },
                 "lapsed" => sqlx::query(self.sql(EXPIRE_LEASES)).bind(Some(id)),
                 // Verified, too late, or freed since the first statement; this one settles the first two.
                 _ => sqlx::query(self.sql(SETTLE_UNWANTED)).bind(id),
@@ -140,8 +148,8 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Makes the row of a link again that somebody deleted while the mail was owed: the same code where its key is
-    /// there, else one of the current key. The id in the link is a new one. False when there is nothing to make.
+    /// Makes the row of a link again that somebody deleted while the mail was owed: the same id, and the same code
+    /// where its key is there, else one of the current key. False when there is nothing to make.
     ///
     /// # Errors
     ///
@@ -158,6 +166,7 @@ impl Store {
             None => (keys.current_id(), keys.current_code(id)),
         };
         let making = sqlx::query(self.sql(REMAKE_LINK)).bind(id).bind(key_id).bind(code.hash().to_vec());
+        let making = making.bind(link::id(id));
         Ok(making.execute(&self.pool).await?.rows_affected() == 1)
     }
 
@@ -176,15 +185,19 @@ impl Store {
     }
 }
 
-const REMAKE_LINK: &str = "
+const REMAKE_LINK: &str = concat!(
+    "
 WITH owed AS (
     UPDATE schema.email_intents SET key_id = $2
     WHERE id = $1 AND state IN ('waiting', 'dispatched') AND username IS NOT NULL
     RETURNING id, username, email
 )
-INSERT INTO schema.verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
-SELECT username, email, id, $3, $2, 'infinity' FROM owed
-ON CONFLICT (intent_id) DO NOTHING";
+",
+    insert_link!(),
+    "
+SELECT $4, username, email, id, $3, $2, 'infinity' FROM owed
+ON CONFLICT (intent_id) DO NOTHING"
+);
 
 const RENEW_CODE: &str = "
 WITH mine AS (
@@ -194,22 +207,34 @@ WITH mine AS (
 )
 UPDATE schema.verify_emails SET key_id = $3, secret_hash = $4 FROM mine WHERE verify_emails.intent_id = mine.id";
 
-const LEASE: &str = "
+/// What a lease gives of an intent and its link, but for whose mail it is.
+macro_rules! leased {
+    () => {
+        "intent.id, intent.queue, intent.max_retries, intent.run_at, intent.next_attempt_at, intent.deadline,
+         (extract(epoch FROM intent.timeout) * 1000)::bigint AS timeout_ms, intent.state, intent.kind,
+         intent.lease_epoch, intent.attempts, intent.failures, intent.crash_count, intent.in_doubt,
+         code.id AS email_id, intent.key_id, intent.message_id, intent.public_url,
+         (extract(epoch FROM intent.link_ttl) * 1000)::bigint AS link_ttl_ms"
+    };
+}
+pub(super) use leased;
+
+const LEASE: &str = concat!(
+    "
 UPDATE schema.email_intents AS intent
 SET state = 'sending', attempts = attempts + 1, lease_owner = $2, lease_epoch = lease_epoch + 1,
     lease_until = clock_timestamp() + $3::bigint * interval '1 millisecond'
 FROM schema.users, schema.verify_emails AS code
-WHERE intent.id = $1 AND users.username = intent.username AND code.intent_id = intent.id
+WHERE intent.id = $1 AND intent.kind = 'verification'
+  AND users.username = intent.username AND code.intent_id = intent.id
   AND intent.state IN ('waiting', 'dispatched') AND intent.due_at <= clock_timestamp()
   AND intent.deadline > clock_timestamp() AND intent.failures <= intent.max_retries
   AND NOT users.is_email_verified
   -- A worker that is newer than the schema gets no lease: it could not record that the mail was accepted.
   AND (SELECT true FROM schema.refusals LIMIT 0) IS NULL
-RETURNING intent.id, intent.username, intent.queue, intent.max_retries, intent.run_at, intent.next_attempt_at,
-          intent.deadline, (extract(epoch FROM intent.timeout) * 1000)::bigint AS timeout_ms, intent.state,
-          intent.lease_epoch, intent.attempts, intent.failures, intent.crash_count, intent.in_doubt, intent.email,
-          users.full_name, code.id AS email_id, intent.key_id, intent.message_id, intent.public_url,
-          (extract(epoch FROM intent.link_ttl) * 1000)::bigint AS link_ttl_ms";
+RETURNING intent.username, intent.email, users.full_name, ",
+    leased!()
+);
 
 const WHY_NOT: &str = "
 SELECT intent.state,
@@ -223,6 +248,8 @@ SELECT intent.state,
                 AND NOT users.is_email_verified
                 AND NOT EXISTS (SELECT FROM schema.verify_emails AS code WHERE code.intent_id = intent.id)
                THEN 'no link'
+           WHEN intent.deadline > clock_timestamp() AND intent.failures <= intent.max_retries
+                AND NOT users.is_email_verified AND intent.kind = 'notice' THEN 'notice'
            ELSE 'unwanted'
        END AS reason,
        ceil(1000 * extract(epoch FROM (

@@ -1,4 +1,5 @@
-//! What the three statements that make intents share: a signup, several signups, a task without an intent.
+//! What the statements that make intents and links share: a signup, several signups, a task without an intent, a link
+//! that is made again.
 //!
 //! Takes: an intent's id and policy. Gives: the columns that are filled, and the Message-ID. Does not: run a statement.
 
@@ -13,6 +14,14 @@ macro_rules! insert_intent {
     };
 }
 pub(super) use insert_intent;
+
+/// The same for links. The id is that of [`link::id`](crate::link::id): the table's own sequence is the Go program's.
+macro_rules! insert_link {
+    () => {
+        "INSERT INTO schema.verify_emails (id, username, email, intent_id, secret_hash, key_id, expired_at)"
+    };
+}
+pub(super) use insert_link;
 
 /// The Message-ID of every copy of an intent's mail (RFC 5322, 3.6.4), with its angle brackets.
 pub(super) fn message_id(intent: Uuid, policy: &Policy) -> String {

@@ -152,7 +152,8 @@ impl Store {
              SET state = 'waiting', next_attempt_at = clock_timestamp() + $2::bigint * interval '1 millisecond'
              FROM schema.users
              WHERE (intent.id = $1 OR intent.id IN (SELECT intent_id FROM schema.refusals)) AND intent.state = 'refused'
-               AND users.username = intent.username AND users.email = intent.email AND NOT users.is_email_verified
+               AND users.username = intent.username AND (users.email = intent.email OR intent.kind = 'notice')
+               AND NOT users.is_email_verified
                AND intent.deadline > clock_timestamp()
                AND NOT EXISTS (
                    SELECT FROM schema.email_intents AS newer

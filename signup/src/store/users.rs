@@ -5,10 +5,11 @@
 
 use super::{
     Store, StoreError, milliseconds,
-    new_intent::{insert_intent, message_id},
+    new_intent::{insert_intent, insert_link, message_id},
 };
-use crate::{EmailAddress, FullName, Intent, Policy, Username, verification::Keys};
+use crate::{EmailAddress, FullName, Intent, Policy, Username, link, verification::Keys};
 use jiff::Timestamp;
+use sqlx::PgExecutor;
 use std::fmt;
 use uuid::Uuid;
 
@@ -89,6 +90,20 @@ impl Store {
     /// [`CreateError::UsernameTaken`] (also when both are taken), [`CreateError::EmailTaken`], else
     /// [`CreateError::Unavailable`].
     pub async fn create_user(&self, new: &NewUser, policy: &Policy, keys: &Keys) -> Result<Created, CreateError> {
+        let created = self.create(&self.pool, new, policy, keys, false).await;
+        created.map_err(|error| clash(&error).unwrap_or_else(|| CreateError::Unavailable(error.into())))
+    }
+
+    /// Inserts the rows of a signup; with `hides` a taken address is no clash (see `hiding`), unless somebody gets it
+    /// during the statement.
+    pub(super) async fn create(
+        &self,
+        database: impl PgExecutor<'_>,
+        new: &NewUser,
+        policy: &Policy,
+        keys: &Keys,
+        hides: bool,
+    ) -> Result<Created, sqlx::Error> {
         let intent = Uuid::now_v7();
         sqlx::query_as(self.sql(CREATE_USER))
             .bind(new.username.as_str())
@@ -107,54 +122,55 @@ impl Store {
             .bind(message_id(intent, policy))
             .bind(keys.current_id())
             .bind(&keys.current_code(intent).hash()[..])
-            .fetch_one(&self.pool)
+            .bind(link::id(intent))
+            .bind(hides)
+            .bind(format!("{intent}@{PLACEHOLDER_DOMAIN}"))
+            .fetch_one(database)
             .await
-            .map_err(on_clash)
-    }
-
-    /// Waits as long as the commit of a signup takes, and changes nothing: a transaction whose only record in the
-    /// write-ahead log is a message that nobody reads. A caller that hides that an address is taken calls it instead of
-    /// the commit.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Database`].
-    pub async fn imitate_commit(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT pg_logical_emit_message(true, 'signup', '')").execute(&self.pool).await?;
-        Ok(())
     }
 }
+
+/// Under this domain, which nobody can have (RFC 2606), are the addresses of hidden signups in `users`: unique as the
+/// column demands, and a dead end for whatever else writes to users.
+const PLACEHOLDER_DOMAIN: &str = "hidden.invalid";
 
 /// Tells the two clashes apart by the name of the violated constraint.
-fn on_clash(error: sqlx::Error) -> CreateError {
-    match error.as_database_error().and_then(|database| database.constraint()) {
-        Some("users_pkey") => CreateError::UsernameTaken,
-        Some("users_email_key" | "users_email_canonical_key") => CreateError::EmailTaken,
-        _ => CreateError::Unavailable(error.into()),
+pub(super) fn clash(error: &sqlx::Error) -> Option<CreateError> {
+    match error.as_database_error()?.constraint()? {
+        "users_pkey" => Some(CreateError::UsernameTaken),
+        "users_email_key" | "users_email_canonical_key" => Some(CreateError::EmailTaken),
+        _ => None,
     }
 }
 
+/// The same writes whether the address is free or hidden: which of the two it was must not show in the time.
 const CREATE_USER: &str = concat!(
     "
-WITH new_user AS (
-    INSERT INTO schema.users (username, hashed_password, full_name, email, email_canonical)
-    VALUES ($1, $2, $3, $4, $5)
-    RETURNING username, full_name, email, password_changed_at, created_at
+WITH asked AS MATERIALIZED (
+    SELECT $18::boolean AND EXISTS (SELECT FROM schema.users WHERE email_canonical = $5 OR email = $4) AS is_taken
+), new_user AS (
+    INSERT INTO schema.users (username, hashed_password, full_name, email, email_canonical, is_hidden)
+    SELECT $1, $2, $3, CASE WHEN is_taken THEN $19 ELSE $4 END, CASE WHEN is_taken THEN $19 ELSE $5 END, is_taken
+    FROM asked
+    RETURNING username, full_name, password_changed_at, created_at, is_hidden
 ), new_intent AS (
     ",
     insert_intent!(),
     "
-    SELECT $6, 'verification', username, email, 1, $7::bigint * interval '1 millisecond',
+    SELECT $6, CASE WHEN is_hidden THEN 'notice' ELSE 'verification' END, username,
+           CASE WHEN is_hidden THEN '' ELSE $4 END, 1, $7::bigint * interval '1 millisecond',
            clock_timestamp() + $7::bigint * interval '1 millisecond', $8, $9::bigint,
            clock_timestamp() + ($7::bigint + $10::bigint) * interval '1 millisecond',
            $11::bigint * interval '1 millisecond', $12, $13::bigint * interval '1 millisecond', $14, $15
     FROM new_user
     RETURNING id, queue, max_retries, run_at, next_attempt_at, deadline, state
 ), new_code AS (
-    INSERT INTO schema.verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
-    SELECT username, email, $6, $16, $15, 'infinity' FROM new_user
+    ",
+    insert_link!(),
+    "
+    SELECT $17, username, CASE WHEN is_hidden THEN $5 ELSE $4 END, $6, $16, $15, 'infinity' FROM new_user
 )
-SELECT new_user.username, new_user.full_name, new_user.email, new_user.password_changed_at, new_user.created_at,
+SELECT new_user.username, new_user.full_name, $4 AS email, new_user.password_changed_at, new_user.created_at,
        new_intent.id, new_intent.queue, new_intent.max_retries, new_intent.run_at, new_intent.next_attempt_at,
        new_intent.deadline, $11::bigint AS timeout_ms, new_intent.state
 FROM new_user, new_intent"

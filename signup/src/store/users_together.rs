@@ -6,9 +6,9 @@
 
 use super::{
     Store, milliseconds,
-    new_intent::{insert_intent, message_id},
+    new_intent::{insert_intent, insert_link, message_id},
 };
-use crate::{Created, NewUser, Policy, verification::Keys};
+use crate::{Created, NewUser, Policy, link, verification::Keys};
 use std::{collections::HashMap, time::Duration};
 use uuid::Uuid;
 
@@ -48,6 +48,7 @@ impl Store {
             .bind(&policy.public_url)
             .bind(milliseconds(policy.link_ttl))
             .bind(keys.current_id())
+            .bind(intents.iter().map(|intent| link::id(*intent)).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
         let mut created: HashMap<Uuid, Created> =
@@ -66,8 +67,9 @@ const CREATE_USERS: &str = concat!(
     "
 WITH asked AS (
     SELECT *
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::bytea[])
-    AS asked (username, hashed_password, full_name, email, email_canonical, intent_id, message_id, secret_hash)
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::bytea[],
+                $18::bigint[])
+    AS asked (username, hashed_password, full_name, email, email_canonical, intent_id, message_id, secret_hash, link_id)
 ), new_user AS (
     INSERT INTO schema.users (username, hashed_password, full_name, email, email_canonical)
     SELECT username, hashed_password, full_name, email, email_canonical FROM asked
@@ -85,8 +87,10 @@ WITH asked AS (
     ORDER BY asked.intent_id
     RETURNING id, username, queue, max_retries, run_at, next_attempt_at, deadline, state
 ), new_code AS (
-    INSERT INTO schema.verify_emails (username, email, intent_id, secret_hash, key_id, expired_at)
-    SELECT new_user.username, new_user.email, asked.intent_id, asked.secret_hash, $17, 'infinity'
+    ",
+    insert_link!(),
+    "
+    SELECT asked.link_id, new_user.username, new_user.email, asked.intent_id, asked.secret_hash, $17, 'infinity'
     FROM new_user JOIN asked ON asked.username = new_user.username
 )
 SELECT new_user.username, new_user.full_name, new_user.email, new_user.password_changed_at, new_user.created_at,

@@ -9,6 +9,8 @@ mod create_user;
 mod fixture;
 #[path = "../signup/group_commit.rs"]
 mod group_commit;
+#[path = "../signup/hiding.rs"]
+mod hiding;
 #[path = "../signup/intents.rs"]
 mod intents;
 #[path = "../signup/lease.rs"]

@@ -157,11 +157,14 @@ async fn a_link_whose_row_was_deleted_while_its_mail_is_owed_is_told_and_made_ag
     let fixture = Fixture::new().await;
     let store = fixture.store.clone();
     let id = fixture.sign_up("alice").await.intent.id;
+    let link = "SELECT id FROM verify_emails";
+    let before: i64 = sqlx::query_scalar(link).fetch_one(&fixture.sql).await.expect("a link");
     fixture.execute("DELETE FROM verify_emails").await;
     assert_eq!(store.lease(id, "worker", LEASE).await.expect("asked"), LeaseOutcome::LinkMissing);
     assert!(store.remake_link(id, &fixture.keys).await.expect("made"));
     assert!(!store.remake_link(id, &fixture.keys).await.expect("asked"), "it is there now");
     let leased = fixture.lease(id).await;
+    assert_eq!(leased.email_id, before, "a copy that is out has the same link");
     store.record_sent(id, leased.epoch, "250 ok").await.expect("recorded");
     store.verify_email(leased.email_id, fixture.keys.current_code(id).as_str()).await.expect("the code is the same");
 }

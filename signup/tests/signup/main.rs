@@ -4,6 +4,7 @@ mod adoption;
 mod create_user;
 mod fixture;
 mod group_commit;
+mod hiding;
 mod intents;
 mod lease;
 mod migrations;

@@ -10,9 +10,9 @@ pub(crate) struct Values<'a> {
     pub(crate) full_name: &'a str,
     /// `{{username}}`
     pub(crate) username: &'a str,
-    /// `{{link}}`: the page that verifies the address.
+    /// `{{link}}`: the page that verifies the address; empty in a mail without one.
     pub(crate) link: &'a str,
-    /// `{{expires_in}}`: such as `24 hours`.
+    /// `{{expires_in}}`: such as `24 hours`; empty in a mail without a link.
     pub(crate) expires_in: &'a str,
 }
 
@@ -71,6 +71,11 @@ impl Template {
 
     pub(super) fn has_link(&self) -> bool {
         self.0.contains(&Piece::Placeholder(Placeholder::Link))
+    }
+
+    /// `{{link}}` or `{{expires_in}}`, which a mail without a link cannot fill in.
+    pub(super) fn speaks_of_a_link(&self) -> bool {
+        self.has_link() || self.0.contains(&Piece::Placeholder(Placeholder::ExpiresIn))
     }
 
     /// Fills in the values as they are.

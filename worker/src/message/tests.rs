@@ -9,6 +9,9 @@ const LINK: &str = "https://app.example.com/verify_email?email_id=7&secret_code=
 static FROM: LazyLock<Mailbox> = LazyLock::new(|| Mailbox::parse("Example <no-reply@example.com>").expect("a sender"));
 static TO: LazyLock<Address> = LazyLock::new(|| Address::parse("alice1@email.com").expect("an address"));
 
+static VERIFICATION: LazyLock<Content> =
+    LazyLock::new(|| Content::Verification { link: LINK.to_owned(), expires_in: Duration::from_secs(24 * 3600) });
+
 fn mail() -> Mail<'static> {
     Mail {
         from: &FROM,
@@ -19,8 +22,7 @@ fn mail() -> Mail<'static> {
         date: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         full_name: "Alice",
         username: "alice1",
-        link: LINK,
-        expires_in: Duration::from_secs(24 * 3600),
+        content: &VERIFICATION,
     }
 }
 
@@ -80,6 +82,18 @@ fn both_parts_hold_the_link_and_the_way_out() {
 }
 
 #[test]
+fn a_notice_names_the_account_and_has_no_link() {
+    let message = text_of(&Mail { content: &Content::Notice, ..mail() });
+    assert!(headers(&message).iter().any(|line| line == "Subject: You already have an account"), "{message}");
+    let decoded = message.replace("=\r\n", "").replace("=3D", "=");
+    let (text, html) = decoded.split_once("Content-Type: text/html").expect("two parts");
+    for part in [text, html] {
+        assert!(part.contains("Hello Alice") && part.contains("Its username is alice1."), "{part}");
+        assert!(!part.contains("http") && !part.contains("href"), "{part}");
+    }
+}
+
+#[test]
 fn a_second_rendering_gives_the_same_bytes() {
     assert_eq!(text_of(&mail()), text_of(&mail()));
 }
@@ -134,10 +148,9 @@ proptest! {
         subject in "[^{]{0,60}",
         message_id in "[a-z@\r\n: -]{1,60}",
     ) {
-        let templates = Templates {
-            subject: template::Template::parse(&format!("{subject}{{{{full_name}}}}")).expect("no other braces"),
-            ..Templates::built_in()
-        };
+        let mut templates = Templates::built_in();
+        templates.verification.subject =
+            template::Template::parse(&format!("{subject}{{{{full_name}}}}")).expect("no other braces");
         let mail = Mail { full_name: &full_name, username: &username, message_id: &message_id, ..mail() };
         let ready = build(&templates, &mail).expect("a good mail");
         let message = String::from_utf8(ready.bytes).expect("mails are ASCII");

@@ -7,12 +7,12 @@ use super::{VerificationEmail, outcome::PutOff};
 use crate::{
     lease::Lease,
     mail::{Class, Sent},
-    message::{self, Ready},
+    message::{self, Content, Ready},
 };
 use futures::FutureExt as _;
 use pipeline::{Document, Mailbox, document::Smtp};
 use queue::TimeLimit;
-use signup::Code;
+use signup::Kind;
 use std::{
     panic::AssertUnwindSafe,
     time::{Duration, SystemTime},
@@ -49,7 +49,7 @@ impl VerificationEmail {
     }
 
     async fn write_and_send(&self, document: &Document, lease: &Lease) -> AttemptEnd {
-        let ready = match self.code(lease).await.and_then(|code| self.write(document, lease, &code)) {
+        let ready = match self.content(lease).await.and_then(|content| self.write(document, lease, &content)) {
             Ok(ready) => ready,
             Err(end) => return end,
         };
@@ -60,7 +60,19 @@ impl VerificationEmail {
         AttemptEnd::Dialogue(dialogue.instrument(tracing::info_span!("dialogue", smtp.host, smtp.port)).await)
     }
 
-    fn write(&self, document: &Document, lease: &Lease, code: &Code) -> Result<Ready, AttemptEnd> {
+    /// A notice has no link, and needs no key.
+    async fn content(&self, lease: &Lease) -> Result<Content, AttemptEnd> {
+        let leased = &lease.mail;
+        Ok(match leased.kind {
+            Kind::Notice => Content::Notice,
+            Kind::Verification => Content::Verification {
+                link: signup::link::url(&leased.public_url, leased.email_id, &self.code(lease).await?),
+                expires_in: leased.link_ttl,
+            },
+        })
+    }
+
+    fn write(&self, document: &Document, lease: &Lease, content: &Content) -> Result<Ready, AttemptEnd> {
         let (materials, leased) = (self.materials.now(), &lease.mail);
         let from = document.mail.sender().map_err(|error| misconfigured(&format!("mail.from {error}")))?;
         let envelope_from = document.mail.bounces_to();
@@ -80,8 +92,7 @@ impl VerificationEmail {
             date: SystemTime::now(),
             full_name: &leased.full_name,
             username: &leased.intent.username,
-            link: &signup::link::url(&leased.public_url, leased.email_id, code),
-            expires_in: leased.link_ttl,
+            content,
         };
         message::build(&materials.templates, &mail).map_err(|error| internal(&error.to_string()))
     }

@@ -3,6 +3,7 @@
 mod invariants;
 mod lost;
 mod mailboxes;
+mod notices;
 mod payloads;
 mod refusals;
 mod silence;

@@ -1,0 +1,70 @@
+//! The notice to the owner of an address that somebody else signed up with.
+//!
+//! Takes: the intent of a hidden signup (see `hiding`). Gives: the lease on its mail, to the owner, once a day. Does
+//! not: tell whoever signed up: their request was answered long before.
+//!
+//! Which account has the address now is asked when the mail is due, and whether it was told within a day, too: no
+//! signup waits for either. The row of the owner is locked first, as everywhere, so that of two notices at once one is
+//! sent.
+
+use super::{Store, StoreError, lease::leased, milliseconds};
+use crate::Leased;
+use std::time::Duration;
+use uuid::Uuid;
+
+impl Store {
+    /// Leases a notice that is owed, due and free, and whose owner was not told of another signup within a day.
+    pub(super) async fn lease_notice(
+        &self,
+        id: Uuid,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Option<Leased>, StoreError> {
+        let leasing = sqlx::query_as(self.sql(LEASE_NOTICE)).bind(id).bind(owner).bind(milliseconds(lease));
+        Ok(leasing.fetch_optional(&self.pool).await?)
+    }
+}
+
+/// Who has the address, when it may be told: never, or a day ago, or by this very notice, whose attempts go on.
+macro_rules! owner {
+    () => {
+        "owner.email_canonical = code.email AND owner.is_hidden IS NOT TRUE
+         AND (owner.notice_id = $1 OR owner.noticed_at IS NULL
+              OR owner.noticed_at <= clock_timestamp() - interval '1 day')"
+    };
+}
+
+const LEASE_NOTICE: &str = concat!(
+    "
+WITH told AS (
+    UPDATE schema.users AS owner SET notice_id = $1, noticed_at = clock_timestamp()
+    FROM schema.email_intents AS intent JOIN schema.verify_emails AS code ON code.intent_id = intent.id
+    WHERE intent.id = $1 AND intent.kind = 'notice' AND intent.state IN ('waiting', 'dispatched')
+      AND intent.due_at <= clock_timestamp() AND ",
+    owner!(),
+    "
+    RETURNING owner.username, owner.email, owner.full_name
+)
+UPDATE schema.email_intents AS intent
+SET state = 'sending', attempts = attempts + 1, lease_owner = $2, lease_epoch = lease_epoch + 1,
+    lease_until = clock_timestamp() + $3::bigint * interval '1 millisecond'
+FROM told, schema.verify_emails AS code
+WHERE intent.id = $1 AND code.intent_id = intent.id
+  AND intent.state IN ('waiting', 'dispatched') AND intent.due_at <= clock_timestamp()
+  AND intent.deadline > clock_timestamp() AND intent.failures <= intent.max_retries
+RETURNING told.username, told.email, told.full_name, ",
+    leased!()
+);
+
+/// Ends a notice that nobody is to get: the account is gone, or was told of another signup within a day.
+pub(super) const SETTLE_NOTICE: &str = concat!(
+    "
+UPDATE schema.email_intents AS intent
+SET state = 'cancelled', last_class = 'told already', lease_epoch = intent.lease_epoch + 1
+FROM schema.verify_emails AS code
+WHERE intent.id = $1 AND intent.kind = 'notice' AND code.intent_id = intent.id
+  AND intent.state IN ('waiting', 'dispatched') AND intent.due_at <= clock_timestamp()
+  AND NOT EXISTS (SELECT FROM schema.users AS owner WHERE ",
+    owner!(),
+    ")"
+);

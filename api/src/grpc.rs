@@ -90,7 +90,7 @@ impl SimpleBank for Calls {
 
 /// The accept loop names the peer of every request; without it all clients would share one limit.
 fn peer<T>(request: &Request<T>) -> Peer {
-    request.extensions().get().copied().unwrap_or_else(|| Peer::new(Ipv4Addr::UNSPECIFIED.into()))
+    request.extensions().get().cloned().unwrap_or_else(|| Peer::new(Ipv4Addr::UNSPECIFIED.into()))
 }
 
 /// Without reflection its methods are as unknown as any other.

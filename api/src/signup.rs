@@ -41,7 +41,8 @@ impl Service {
         let user = self.bounded(async {
             // The permit comes first: a client that is asked to come back has not used up a signup of its limit.
             let permit = self.hashing.permit().map_err(hash_refused)?;
-            self.limit.admit(peer.client(behind_proxy), per_minute_per_ip)?;
+            let client = peer.client(behind_proxy, &document.api.http.trusted_proxies);
+            self.limit.admit(client, per_minute_per_ip)?;
             self.store_user(form, permit, &document).await
         });
         let user = user.await?;

@@ -58,18 +58,31 @@ impl Deployment {
     }
 
     /// Sends the mails in clear to another mail server than the inbox, for programs started from now on.
-    pub(crate) fn with_mail_server(mut self, port: u16) -> anyhow::Result<Self> {
-        let smtp = &mut self.document.mail.smtp;
-        (smtp.port, smtp.tls, smtp.ca_file) = (port, pipeline::document::SmtpTls::None, None);
+    pub(crate) fn with_mail_server(self, port: u16) -> anyhow::Result<Self> {
+        self.with(|document| {
+            let smtp = &mut document.mail.smtp;
+            (smtp.port, smtp.tls, smtp.ca_file) = (port, pipeline::document::SmtpTls::None, None);
+        })
+    }
+
+    /// Changes the document for programs started from now on.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Document)) -> anyhow::Result<Self> {
+        change(&mut self.document);
         write(self.folder.path(), "pipeline.yaml", &self.document.to_yaml()?)?;
         Ok(self)
     }
 
     /// The number that a query gives.
     pub(crate) fn number(&self, query: &str) -> anyhow::Result<f64> {
+        let rows = self.rows(query)?;
+        rows.concat().parse().with_context(|| format!("`{query}` gave {rows:?}"))
+    }
+
+    /// The rows that a query gives, `|` between columns.
+    pub(crate) fn rows(&self, query: &str) -> anyhow::Result<Vec<String>> {
         let output = Command::new("psql").args(["-AtXqc", query, &self.database_uri]).output()?;
-        let (printed, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        printed.trim().parse().with_context(|| format!("`{query}` gave {printed}{said}"))
+        ensure!(output.status.success(), "`{query}`: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
     }
 
     /// Starts `api` and waits until it is ready.

@@ -1,6 +1,7 @@
 //! Order statistics of a handful of numbers.
 //!
-//! Takes: measured values. Gives: percentiles, minimum/median/maximum, ratios pair by pair. Does not: average anything;
+//! Takes: measured values. Gives: percentiles, minimum/median/maximum, ratios pair by pair, how well two sets can be
+//! told apart. Does not: average anything;
 //! a mean hides the one slow round that the reader should see.
 
 use serde::Serialize;
@@ -38,6 +39,20 @@ pub(crate) fn ratios(numerators: &[f64], denominators: &[f64]) -> Vec<f64> {
     numerators.iter().zip(denominators).map(|(numerator, denominator)| numerator / denominator).collect()
 }
 
+/// The area under the ROC curve of a guess by the value alone: how probably a random one of `ones` is larger than a
+/// random one of `others`, equal ones counted half. 0.5 says nothing, 0 and 1 everything. `None` without values on a
+/// side.
+pub(crate) fn auc(ones: &[f64], others: &[f64]) -> Option<f64> {
+    let (ones, others) = (sorted(ones), sorted(others));
+    let pairs = ones.len() as f64 * others.len() as f64;
+    let smaller_and_half_of_equal = ones.iter().map(|one| {
+        let smaller = others.partition_point(|other| other < one);
+        let equal = others[smaller..].partition_point(|other| other <= one);
+        smaller as f64 + equal as f64 / 2.0
+    });
+    (pairs > 0.0).then(|| smaller_and_half_of_equal.sum::<f64>() / pairs)
+}
+
 fn sorted(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -72,6 +87,16 @@ mod tests {
         assert_eq!(percentile(&values, 0.99), Some(198.0));
         assert_eq!(percentile(&values, 1.0), Some(200.0));
         assert_eq!(percentile(&values, 0.0), Some(1.0));
+    }
+
+    #[test]
+    fn the_area_says_how_well_two_sets_are_told_apart() {
+        assert_eq!(auc(&[3.0, 4.0], &[1.0, 2.0]), Some(1.0));
+        assert_eq!(auc(&[1.0, 2.0], &[3.0, 4.0]), Some(0.0));
+        assert_eq!(auc(&[1.0, 2.0], &[2.0, 1.0]), Some(0.5));
+        assert_eq!(auc(&[5.0, 5.0], &[5.0]), Some(0.5));
+        assert_eq!(auc(&[1.0, 3.0], &[2.0, 2.0]), Some(0.5));
+        assert_eq!(auc(&[], &[2.0]), None);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Memory and processor time of processes.
 //!
-//! Takes: process ids. Gives: resident memory and time on a processor, from /proc (Linux). Does not: sample; the kernel
-//! counts every switch, so short work is not missed.
+//! Takes: process ids. Gives: resident memory and time on a processor, from /proc (Linux); keeps a process on some
+//! cores. Does not: sample; the kernel counts every switch, so short work is not missed.
 
-use anyhow::Context;
-use std::{fs, time::Duration};
+use anyhow::{Context, ensure};
+use std::{fs, process::Command, time::Duration};
 
 /// One thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,13 @@ pub(crate) fn threads(pid: u32) -> anyhow::Result<Vec<Thread>> {
 /// Processor time of all living threads of a process.
 pub(crate) fn on_processor_in_all(pid: u32) -> anyhow::Result<Duration> {
     Ok(threads(pid)?.iter().map(|thread| thread.on_processor).sum())
+}
+
+/// Keeps all threads of a process on some cores, such as `0` or `1-3`.
+pub(crate) fn keep_on(pid: u32, cores: &str) -> anyhow::Result<()> {
+    let output = Command::new("taskset").args(["-apc", cores, &pid.to_string()]).output().context("no taskset")?;
+    ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 /// Children of a process that live now and whose program is called `name`.

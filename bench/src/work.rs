@@ -10,7 +10,9 @@ mod latency;
 mod mail_servers;
 mod mails;
 mod memory;
+mod overload;
 mod owed;
+mod privacy;
 mod processing;
 mod proxy;
 mod recovery;
@@ -45,6 +47,10 @@ pub(crate) enum Work {
     Proxy,
     /// Resident memory of api and worker.
     Memory,
+    /// Whether signups tell taken addresses from free ones where accounts are hidden; in the first round.
+    Privacy,
+    /// Far more signups than can be hashed.
+    Overload,
 }
 
 /// Programs a work may start.
@@ -84,6 +90,8 @@ impl Work {
             Self::MailServers => &mail_servers::GOALS,
             Self::Proxy => &proxy::GOALS,
             Self::Memory => &memory::GOALS,
+            Self::Privacy => &privacy::GOALS,
+            Self::Overload => &overload::GOALS,
         }
     }
 
@@ -103,6 +111,8 @@ impl Work {
             Self::MailServers => mail_servers::measure(&programs.folder, round).await,
             Self::Proxy => proxy::measure(&programs.folder, round).await,
             Self::Memory => memory::measure(&programs.folder).await,
+            Self::Privacy => privacy::measure(&programs.folder, round).await,
+            Self::Overload => overload::measure(&programs.folder).await,
         }
     }
 }

@@ -7,7 +7,7 @@ mod servers;
 
 pub use servers::{Database, Mail, Migrations, Redis, Smtp, SmtpTls};
 
-use crate::{check, duration};
+use crate::{Network, check, duration};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 
@@ -123,7 +123,7 @@ pub struct Signup {
     /// Whether a new user may be called `admin`, `postmaster` or the like.
     #[serde(default, skip_serializing_if = "ReservedUsernames::is_default")]
     pub reserved_usernames: ReservedUsernames,
-    /// True: a taken e-mail address answers like a free one.
+    /// True: a taken e-mail address answers like a free one, and its owner is told by mail.
     pub hide_existing_accounts: bool,
     /// Signups per minute and client address in one api process; 0: no limit. Loopback clients are not limited.
     #[serde(rename = "perMinutePerIP")]
@@ -174,12 +174,16 @@ pub struct Http {
     /// How long a connection may wait for a next request: longer than proxies keep theirs. gRPC connections too.
     #[serde(with = "duration")]
     pub idle_timeout: Duration,
+    /// Proxies before `api`, besides the nearest hop of `signup.behindProxy`: whom they name in `X-Forwarded-For` is
+    /// believed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl Default for Http {
     /// Longer than the 600 s of Google's load balancers, the longest that is known.
     fn default() -> Self {
-        Self { idle_timeout: Duration::from_secs(620) }
+        Self { idle_timeout: Duration::from_secs(620), trusted_proxies: Vec::new() }
     }
 }
 

@@ -13,6 +13,7 @@
 //! - [`postgres_uri`]: where PostgreSQL is, as libpq reads it; [`store_secret`]: the keys of a Secret that say where
 //!   PostgreSQL or Redis is; `percent`: special characters in a URI
 //! - [`mailbox`]: e-mail addresses, and senders with a name
+//! - [`Network`]: addresses of proxies
 //! - [`live`]: load, watch, and say which version is in force
 //! - [`unready`]: what `api` says on its readiness when it cannot work, and the operator reads
 //! - [`hash()`]: the name of a configuration
@@ -26,6 +27,7 @@ pub mod duration;
 mod hash;
 pub mod live;
 pub mod mailbox;
+mod network;
 mod percent;
 pub mod postgres_uri;
 pub mod sample;
@@ -38,5 +40,6 @@ pub use document::Document;
 pub use hash::hash;
 pub use live::{Live, Loaded};
 pub use mailbox::{Address, Mailbox};
+pub use network::{Network, NoNetwork};
 pub use postgres_uri::PostgresUri;
 pub use unready::Unready;

@@ -10,7 +10,7 @@ use crate::crd::{
     mail::{Mail, ReservedUsernames, Signup, SmtpTls, Verification},
     stores::{Database, Migrations},
     task::{Backoff, BackoffFormula, Queue, Task},
-    workload::{Api, Worker},
+    workload::{Api, Http, Worker},
 };
 use pipeline::{Document, document};
 use std::path::PathBuf;
@@ -144,10 +144,13 @@ fn signup(signup: &Signup, behind_proxy: bool) -> document::Signup {
 }
 
 fn api(api: &Api) -> document::Api {
-    document::Api {
-        http: document::Http { idle_timeout: api.http.idle_timeout.get() },
-        grpc: document::Grpc { reflection: api.grpc.reflection },
-    }
+    document::Api { http: http(&api.http), grpc: document::Grpc { reflection: api.grpc.reflection } }
+}
+
+fn http(Http { idle_timeout, trusted_proxies }: &Http) -> document::Http {
+    // The schema lets nothing pass that is no network; a test holds both to the same cases.
+    let trusted_proxies = trusted_proxies.iter().filter_map(|network| network.parse().ok()).collect();
+    document::Http { idle_timeout: idle_timeout.get(), trusted_proxies }
 }
 
 fn worker(worker: &Worker) -> document::Worker {

@@ -112,6 +112,22 @@ pub(super) fn exposed_host(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// Networks in CIDR notation, or single addresses: what [`pipeline::Network`] reads, but for IPv6 that ends in IPv4.
+pub(super) fn networks(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "maxItems": 64, "items": network(generator)})
+}
+
+fn network(_: &mut SchemaGenerator) -> Schema {
+    let octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+    let v4 = format!("({octet}[.]){{3}}{octet}(/(3[0-2]|[12]?[0-9]))?");
+    let h = "[0-9a-fA-F]{1,4}";
+    // `::` stands for one group of zeros or more: so many groups may be before it and after it.
+    let shortened: Vec<String> = (1..7).map(|before| format!("({h}:){{{before}}}(:{h}){{1,{}}}", 7 - before)).collect();
+    let v6 = format!("(({h}:){{7}}{h}|({h}:){{1,7}}:|:((:{h}){{1,7}}|:)|{})", shortened.join("|"));
+    let v6 = format!("{v6}(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?");
+    text(43, &format!("^({v4}|{v6})$"), "must be a network like 10.0.0.0/8 or 2001:db8::/32, or an address")
+}
+
 /// Path of a URL.
 pub(super) fn path(_: &mut SchemaGenerator) -> Schema {
     text(256, "^/[-a-zA-Z0-9._~/]*$", "must begin with / and hold letters, digits, - . _ ~ and / only")

@@ -42,11 +42,17 @@ pub struct Http {
     /// own (nginx and AWS 60s, Google 600s), or that proxy now and then answers 502. gRPC connections too. Applied
     /// without a restart.
     pub idle_timeout: TimeSpan<1, 86_400>,
+    /// Networks (`10.0.0.0/8`) and addresses of the proxies before `api`, at most 64. The client, whom
+    /// `signup.perMinutePerIP` counts, is then the last address in X-Forwarded-For that is not among them. With
+    /// `expose` the nearest hop is one in any case. `Forwarded` (RFC 7239) is not read. Applied without a restart.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "forms::networks")]
+    pub trusted_proxies: Vec<String>,
 }
 
 impl Default for Http {
     fn default() -> Self {
-        Self { idle_timeout: TimeSpan::from_secs(620) }
+        Self { idle_timeout: TimeSpan::from_secs(620), trusted_proxies: Vec::new() }
     }
 }
 

@@ -157,6 +157,10 @@ fn schema(name: &str) -> Value {
     json!({"database": {"schema": name}})
 }
 
+fn proxies(network: &str) -> Value {
+    json!({"api": {"http": {"trustedProxies": [network]}}})
+}
+
 /// A text that its own rule refuses, and a part of the message.
 pub(crate) fn malformed() -> Vec<(Value, &'static str)> {
     vec![
@@ -195,6 +199,11 @@ pub(crate) fn malformed() -> Vec<(Value, &'static str)> {
         (schema("signup\n"), "1 to 63 letters, digits"),
         (schema("pg_signup"), "PostgreSQL's own schemas"),
         (schema("information_schema"), "PostgreSQL's own schemas"),
+        (proxies("10.0.0.0/33"), "10.0.0.0/8"),
+        (proxies("10.0.0.256"), "10.0.0.0/8"),
+        (proxies("fe80::1%eth0"), "10.0.0.0/8"),
+        (proxies("2001:db8::1::/64"), "10.0.0.0/8"),
+        (proxies("proxy.example.com"), "10.0.0.0/8"),
     ]
 }
 
@@ -221,6 +230,13 @@ pub(crate) fn well_formed() -> Vec<Value> {
         schema("Sign-Up"),
         schema("_a$1"),
         schema(&"s".repeat(63)),
+        proxies("10.0.0.0/8"),
+        proxies("203.0.113.7"),
+        proxies("2001:db8:5::/48"),
+        proxies("::1"),
+        proxies("::/0"),
+        proxies("1:2:3:4:5:6:7:8/128"),
+        proxies("1::"),
     ]
 }
 

@@ -168,6 +168,18 @@ fn the_form_of_each_text_is_held_by_a_rule_with_words() {
 
 proptest! {
     #[test]
+    fn a_network_is_valid_in_the_schema_when_the_processes_can_read_it(
+        text in prop_oneof![
+            "([0-9]{1,3}[.]){3}[0-9]{1,3}(/[0-9]{1,2})?",
+            "([0-9a-f]{0,4}:){1,8}[0-9a-f]{0,4}(/[0-9]{1,3})?",
+            any::<u128>().prop_map(|bits| std::net::Ipv6Addr::from(bits & bits << 40 & bits >> 13).to_string()),
+        ].prop_filter("IPv6 that ends in IPv4 is left out", |text| !(text.contains(':') && text.contains('.')))
+    ) {
+        let is_valid = problems(&spec(json!({"api": {"http": {"trustedProxies": [text]}}}))).is_empty();
+        prop_assert_eq!(is_valid, text.parse::<pipeline::Network>().is_ok(), "{}", text);
+    }
+
+    #[test]
     fn a_sender_is_valid_in_the_schema_when_the_worker_can_read_it(
         text in prop_oneof![
             "[a-zé,.@<>\"\\\\ ]{0,8} ?<[a-z'{.-]{1,5}@[a-z0-9.-]{1,6}>",

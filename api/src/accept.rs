@@ -9,6 +9,7 @@
 mod activity;
 mod connections;
 mod exchange;
+mod listening;
 mod streams;
 mod watched;
 
@@ -22,6 +23,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use lifecycle::shutdown::Shutdown;
+use listening::{next, queued};
 use std::{net::IpAddr, pin::pin, sync::Arc, time::Duration};
 use streams::Streams;
 use tokio::{
@@ -60,11 +62,8 @@ pub(crate) const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 /// How long the calls of a connection that was asked to end may take: longer than any does. Streams end with it.
 const GRACE_PERIOD: Duration = Duration::from_secs(30);
 
-/// The same where a new connection waits for its place.
-const CROWDED_GRACE: Duration = Duration::from_secs(1);
-
-/// Wait after an accept that failed, e.g. for want of file descriptors, which only the end of a connection frees.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The same where a new connection waits for its place, or too much was taken back.
+const SHORT_GRACE: Duration = Duration::from_secs(1);
 
 /// What is spoken on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,8 +181,8 @@ fn end_of(end: End) -> Option<Duration> {
     metrics::counter!("signup_connections_ended_total", "reason" => end.label()).increment(1);
     match end {
         End::Idle => Some(GRACE_PERIOD),
-        End::Crowded => Some(CROWDED_GRACE),
-        End::Overrun | End::Header | End::Unsent | End::Flood => None,
+        End::Crowded | End::Flood => Some(SHORT_GRACE),
+        End::Overrun | End::Header | End::Unsent => None,
     }
 }
 
@@ -236,33 +235,6 @@ fn builder(protocol: Protocol) -> auto::Builder<TokioExecutor> {
         Protocol::Http1 => builder.http1_only(),
         Protocol::Http2 => builder.http2_only(),
     }
-}
-
-/// The next connection; `None` at the stop.
-async fn next(listener: &TcpListener, stop: &CancellationToken) -> Option<(TcpStream, IpAddr)> {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return None,
-        };
-        match accepted {
-            Ok((stream, peer)) => return Some((stream, peer.ip())),
-            Err(error) => {
-                tracing::warn!(%error, "failed to accept a connection");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Ends the listener, and gives what waited at it.
-fn queued(listener: TcpListener) -> Vec<(TcpStream, IpAddr)> {
-    let Ok(listener) = listener.into_std() else { return Vec::new() };
-    let accept = || {
-        let (stream, peer) = listener.accept().ok()?;
-        stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)).ok().map(|stream| (stream, peer.ip()))
-    };
-    std::iter::from_fn(accept).collect()
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@
 //! and whether it has to end: a header that does not arrive, an answer that is not taken, more frames than requests
 //! need, or too long without a request. Does not: end it; who waits for [`Activity::end`] does.
 
+mod open;
+
+pub(super) use open::Open;
+
 use super::Protocol;
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// Time for the header of a request from its first byte, and for the first byte of a new connection.
@@ -23,10 +24,6 @@ pub(super) const UNSENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// some that is refused), and what a client says of windows and pings meanwhile. Floods of frames that ask for nothing
 /// end there.
 const CREDIT: (i64, i64) = (512 * 1024, 128 * 1024);
-
-/// HTTP/2: requests that a client may take back before their answers, if they are also half of all it made. See
-/// CVE-2023-44487; Envoy's `overload.premature_reset_total_stream_count` is 500.
-const TAKEN_BACK: u32 = 200;
 
 /// Why a connection ends before its client ends it; a label of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +66,9 @@ pub(super) struct Activity {
 
 #[derive(Debug)]
 struct State {
-    /// Requests under way, and how many of them do not wait for the client.
+    /// Requests under way; how many have a place among the streams; how many of these do not wait for the client.
     open: usize,
+    placed: usize,
     working: usize,
     /// Requests so far, and those that the client took back.
     requests: u32,
@@ -90,6 +88,7 @@ impl Activity {
     pub(super) fn new(protocol: Protocol) -> Self {
         let state = State {
             open: 0,
+            placed: 0,
             working: 0,
             requests: 0,
             taken_back: 0,
@@ -135,7 +134,7 @@ impl Activity {
         state.header = None;
         state.credit += CREDIT.1;
         drop(state);
-        Open { activity: Arc::clone(self), works: Mutex::new(Works::NotYet), _place: None }
+        Open::new(Arc::clone(self))
     }
 
     /// Requests under way.
@@ -143,16 +142,21 @@ impl Activity {
         self.state.lock().open
     }
 
-    /// Requests under way that wait for the client: for the rest of a message, or for an answer to be taken.
-    pub(super) fn held(&self) -> usize {
-        let state = self.state.lock();
-        if state.end.is_some() { 0 } else { state.open - state.working }
+    /// Places among the streams.
+    pub(super) fn placed(&self) -> usize {
+        self.state.lock().placed
     }
 
-    /// Since when it waits for a next request.
+    /// Those that wait for the client: for the rest of a message, or for an answer to be taken.
+    pub(super) fn held(&self) -> usize {
+        let state = self.state.lock();
+        if state.end.is_some() { 0 } else { state.placed.saturating_sub(state.working) }
+    }
+
+    /// Since when it waits for a next request, or for its first.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let state = self.state.lock();
-        let idles = state.open == 0 && state.requests > 0 && state.header.is_none() && state.end.is_none();
+        let idles = state.open == 0 && state.header.is_none() && state.end.is_none();
         idles.then_some(state.since)
     }
 
@@ -193,81 +197,5 @@ impl Activity {
             _ => None,
         };
         [unsent, silent].into_iter().flatten().min_by_key(|(at, _)| *at)
-    }
-}
-
-/// Whether a request waits for its client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Works {
-    /// Its message is not here yet.
-    NotYet,
-    /// It does not.
-    Now,
-    /// Its answer is there to be taken.
-    Answered,
-    /// Its answer was taken whole.
-    Done,
-}
-
-/// A request under way, until it is dropped: with the last piece of its answer.
-#[derive(Debug)]
-pub(super) struct Open {
-    activity: Arc<Activity>,
-    works: Mutex<Works>,
-    _place: Option<OwnedSemaphorePermit>,
-}
-
-impl Open {
-    /// With a place among the streams of the process.
-    pub(super) fn with(mut self, place: OwnedSemaphorePermit) -> Self {
-        self._place = Some(place);
-        self
-    }
-
-    /// It was refused, which needs nothing of the client.
-    pub(super) fn refused(&self) {
-        self.change(Works::NotYet, Works::Done);
-    }
-
-    /// The message is here.
-    pub(super) fn arrived(&self) {
-        self.change(Works::NotYet, Works::Now);
-    }
-
-    /// The answer is there to be taken.
-    pub(super) fn answered(&self) {
-        self.change(Works::NotYet, Works::Answered);
-        self.change(Works::Now, Works::Answered);
-    }
-
-    /// The answer was taken whole.
-    pub(super) fn done(&self) {
-        self.change(Works::Answered, Works::Done);
-    }
-
-    fn change(&self, from: Works, to: Works) {
-        let mut works = self.works.lock();
-        if *works != from {
-            return;
-        }
-        *works = to;
-        let mut state = self.activity.state.lock();
-        state.working = state.working + usize::from(to == Works::Now) - usize::from(from == Works::Now);
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        let works = *self.works.lock();
-        let mut state = self.activity.state.lock();
-        state.open -= 1;
-        state.working -= usize::from(works == Works::Now);
-        state.since = Instant::now();
-        if self.activity.protocol == Protocol::Http2 && works != Works::Done {
-            state.taken_back += 1;
-            if state.taken_back > TAKEN_BACK && state.taken_back * 2 > state.requests {
-                self.activity.ask(&mut state, End::Flood);
-            }
-        }
     }
 }

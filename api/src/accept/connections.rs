@@ -12,7 +12,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a connection that was asked for its place may take to give it up before the next is asked.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// All of an interface.
 #[derive(Debug)]
@@ -77,14 +77,14 @@ impl Connections {
         tokio::time::sleep(PATIENCE).await;
     }
 
-    /// Asks the connection to end that holds the most requests waiting for its client, and says how many requests it
-    /// had; 0: there is none.
+    /// Asks the connection to end that holds the most places for requests that wait for its client, and says how many
+    /// places it has; 0: there is none.
     pub(super) fn end_the_greatest_holder(&self) -> usize {
         let open = self.open.lock();
         let greatest = open.1.values().max_by_key(|activity| activity.held());
         let Some(activity) = greatest.filter(|activity| activity.held() > 0) else { return 0 };
         activity.end(End::Overrun);
-        activity.open()
+        activity.placed()
     }
 }
 

@@ -122,6 +122,7 @@ impl HttpBody for Arriving {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         match &polled {
             Poll::Ready(None) => self.open.arrived(),
+            Poll::Ready(Some(Err(_))) => self.open.broke_off(),
             _ => self.look(),
         }
         polled

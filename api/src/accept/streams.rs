@@ -1,21 +1,27 @@
 //! The requests that all connections of HTTP/2 have under way, bounded for the whole process.
 //!
 //! Takes: how many there may be. Gives: a place for a new one. When all are taken, the connection that holds the most
-//! requests waiting for its client (an answer it does not take, a message it does not end) goes at once, with all of
-//! them; a connection with more than its share of the places is refused instead. Does not: count HTTP/1.1, whose
-//! connections have one request each.
+//! of them for requests that wait for its client (an answer it does not take, a message it does not end) goes at once,
+//! with all of them; a connection with more than its share of the places is refused instead. Does not: count HTTP/1.1,
+//! whose connections have one request each.
 
 use super::{activity::Activity, connections::Connections};
 use parking_lot::Mutex;
-use std::{sync::Arc, time::Duration};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::{pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 /// Requests at once of a process: 256, and for each core as many as may wait for their password to be hashed there. A
 /// held one takes up to 26 KiB (measured: 338 MiB for 12,800).
 const STREAMS: (usize, usize) = (256, 128);
 
-/// How long the connection that goes may take to give its places up.
+/// How long a request may wait for its place.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a connection that was asked to go may take to give its places up, before another is asked.
+const AGAIN: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(super) struct Streams {
@@ -30,7 +36,7 @@ pub(super) struct Streams {
 #[derive(Debug)]
 pub(super) enum Admission {
     Place(OwnedSemaphorePermit),
-    /// A place is coming; [`Streams::wait`] for it.
+    /// [`Streams::wait`] for one.
     Wait,
     Refused,
 }
@@ -56,18 +62,88 @@ impl Streams {
         if activity.open() > share.max(1) {
             return Admission::Refused;
         }
-        if *coming == 0 {
-            *coming = self.connections.end_the_greatest_holder();
-        }
-        if *coming == 0 {
-            return Admission::Refused;
-        }
-        *coming -= 1;
+        self.make_room(&mut coming);
         Admission::Wait
     }
 
-    /// The place that is coming; `None`: it did not come.
+    /// A place: of a connection that was asked to go, or of a request that ends. `None`: neither came in time.
     pub(super) async fn wait(&self) -> Option<OwnedSemaphorePermit> {
-        tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await.ok()?.ok()
+        let mut place = pin!(Arc::clone(&self.places).acquire_owned());
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            tokio::select! {
+                place = place.as_mut() => return place.ok(),
+                // Where nobody could be asked before, or others were first.
+                () = tokio::time::sleep(AGAIN) => self.make_room(&mut self.coming.lock()),
+            }
+        }
+        None
+    }
+
+    /// Asks a connection to go, unless more places are coming already than others wait for.
+    fn make_room(&self, coming: &mut usize) {
+        if *coming == 0 {
+            *coming = self.connections.end_the_greatest_holder();
+        }
+        *coming = coming.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            Protocol,
+            activity::{End, Open},
+            connections::Placed,
+        },
+        *,
+    };
+    use futures::FutureExt as _;
+
+    /// Four places, and three connections.
+    async fn full() -> (Arc<Streams>, [Placed; 3]) {
+        let connections = Connections::new(Protocol::Http2, 3);
+        let streams = Streams::of(4, Arc::clone(&connections));
+        let placed = [connections.place().await, connections.place().await, connections.place().await];
+        (streams, placed)
+    }
+
+    fn placed(streams: &Streams, activity: &Arc<Activity>) -> Open {
+        let open = activity.begin();
+        let Admission::Place(place) = streams.admit(activity) else { panic!("there is a place") };
+        open.with(place)
+    }
+
+    fn end(activity: &Activity) -> Option<End> {
+        activity.over(|| Duration::from_secs(60)).now_or_never()
+    }
+
+    #[tokio::test]
+    async fn the_connection_that_holds_the_most_goes_for_those_below_their_share() {
+        let (streams, [greedy, modest, new]) = full().await;
+        let held: Vec<Open> = (0..3).map(|_| placed(&streams, &greedy.activity)).collect();
+        let _kept = placed(&streams, &modest.activity);
+
+        let (_more, _first) = (greedy.activity.begin(), new.activity.begin());
+        assert!(matches!(streams.admit(&greedy.activity), Admission::Refused), "beyond its share");
+        assert!(matches!(streams.admit(&new.activity), Admission::Wait));
+        assert_eq!(end(&greedy.activity), Some(End::Overrun));
+        assert_eq!((end(&modest.activity), end(&new.activity)), (None, None));
+        drop(held);
+        assert!(streams.wait().await.is_some());
+    }
+
+    #[tokio::test]
+    async fn no_connection_goes_for_places_that_work() {
+        let (streams, [busy, _, new]) = full().await;
+        let working: Vec<Open> = (0..4).map(|_| placed(&streams, &busy.activity)).collect();
+        working.iter().for_each(Open::arrived);
+        let _first = new.activity.begin();
+        assert!(matches!(streams.admit(&new.activity), Admission::Wait));
+        assert_eq!(end(&busy.activity), None);
+        working[0].answered();
+        assert!(matches!(streams.admit(&new.activity), Admission::Wait), "its client does not take the answer");
+        assert_eq!(end(&busy.activity), Some(End::Overrun));
     }
 }

@@ -1,4 +1,4 @@
-//! The age of a connection, seen frame by frame (RFC 9113): no client library shows when it is asked to leave.
+//! The age of a connection, seen as bytes and frames (RFC 9113): no client library shows when it is asked to leave.
 
 use super::*;
 use axum::routing::get;
@@ -37,23 +37,54 @@ async fn frame(stream: &mut TcpStream, kind: u8) -> (u8, Vec<u8>) {
 }
 
 /// Serves an answer that waits for `answer`, on connections that are asked to leave when they are of `max_age`.
-async fn serving(max_age: Duration, answer: Arc<Notify>) -> (TcpStream, Shutdown) {
+async fn serving(protocol: Protocol, max_age: Duration, answer: Arc<Notify>) -> (TcpStream, Shutdown) {
     let routes = Router::new().route("/", get(async move || answer.notified().await));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let shutdown = Shutdown::default();
-    let idle_timeout = Arc::new(|| PATIENCE);
-    let interface = Interface { protocol: Protocol::Http2, max_connections: 10, max_age, idle_timeout };
+    let interface = Interface { protocol, max_connections: 10, max_age, idle_timeout: Arc::new(|| PATIENCE) };
     tokio::spawn(serve(listener, interface, routes, shutdown.clone()));
-    let mut client = TcpStream::connect(address).await.expect("a connection");
+    (TcpStream::connect(address).await.expect("a connection"), shutdown)
+}
+
+/// The same with HTTP/2, and a request sent.
+async fn asking(max_age: Duration, answer: Arc<Notify>) -> (TcpStream, Shutdown) {
+    let (mut client, shutdown) = serving(Protocol::Http2, max_age, answer).await;
     client.write_all(REQUEST).await.expect("sent");
     (client, shutdown)
 }
 
 #[tokio::test]
+async fn the_answer_of_an_old_connection_is_its_last_and_no_other_is() {
+    for (max_age, is_last) in [(Duration::ZERO, true), (MAX_AGE, false)] {
+        let answer = Arc::new(Notify::new());
+        answer.notify_one();
+        let (mut client, _shutdown) = serving(Protocol::Http1, max_age, answer).await;
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sent");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(tokio::time::timeout(PATIENCE, client.read_u8()).await.expect("in time").expect("an answer"));
+        }
+        let head = String::from_utf8(head).expect("text");
+        assert_eq!(head.contains("connection: close"), is_last, "{head}");
+        let more = tokio::time::timeout(Duration::from_millis(200), client.read_u8()).await;
+        assert_eq!(more.is_ok_and(|read| read.is_err()), is_last, "the connection ends with it");
+    }
+}
+
+#[test]
+fn ages_lie_between_nine_and_eleven_tenths() {
+    let ages: std::collections::BTreeSet<_> = (0..1000).map(|_| jittered(MAX_AGE)).collect();
+    assert!(ages.len() > 900, "{} differ", ages.len());
+    let (least, most) = (ages.first().expect("ages"), ages.last().expect("ages"));
+    assert!(*least >= MAX_AGE.mul_f64(0.9) && *least < MAX_AGE.mul_f64(0.92), "{least:?}");
+    assert!(*most <= MAX_AGE.mul_f64(1.1) && *most > MAX_AGE.mul_f64(1.08), "{most:?}");
+}
+
+#[tokio::test]
 async fn an_old_connection_is_asked_to_leave_and_its_call_is_answered() {
     let answer = Arc::new(Notify::new());
-    let (mut client, _shutdown) = serving(Duration::from_millis(500), Arc::clone(&answer)).await;
+    let (mut client, _shutdown) = asking(Duration::from_millis(500), Arc::clone(&answer)).await;
     frame(&mut client, GOAWAY).await;
     answer.notify_one();
     let (stream, fields) = frame(&mut client, HEADERS).await;
@@ -63,7 +94,7 @@ async fn an_old_connection_is_asked_to_leave_and_its_call_is_answered() {
 #[tokio::test]
 async fn a_young_connection_is_asked_to_leave_at_the_stop_only() {
     let answer = Arc::new(Notify::new());
-    let (mut client, shutdown) = serving(MAX_AGE, Arc::clone(&answer)).await;
+    let (mut client, shutdown) = asking(MAX_AGE, Arc::clone(&answer)).await;
     frame(&mut client, SETTINGS).await;
     shutdown.begin();
     frame(&mut client, GOAWAY).await;

@@ -6,7 +6,10 @@
 use crate::harness::{PATIENCE, TestApi};
 use axum::http::Request;
 use bytes::Bytes;
-use h2::client::{ResponseFuture, SendRequest};
+use h2::{
+    Ping, PingPong,
+    client::{ResponseFuture, SendRequest},
+};
 use std::time::Duration;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet};
 use tonic::transport::{Channel, Endpoint};
@@ -24,12 +27,14 @@ const CALLS: usize = 100;
 
 type Held = (ResponseFuture, h2::SendStream<Bytes>);
 
-/// A connection whose answers' bodies cannot be sent: its windows are closed.
-async fn closed(api: &TestApi) -> Option<SendRequest<Bytes>> {
+/// A connection whose answers' bodies cannot be sent: its windows are closed. And its pings.
+async fn closed(api: &TestApi) -> Option<(SendRequest<Bytes>, PingPong)> {
     let stream = TcpStream::connect(api.grpc).await.ok()?;
-    let (requests, connection) = h2::client::Builder::new().initial_window_size(0).handshake(stream).await.ok()?;
+    stream.set_nodelay(true).ok()?;
+    let (requests, mut connection) = h2::client::Builder::new().initial_window_size(0).handshake(stream).await.ok()?;
+    let pings = connection.ping_pong()?;
     tokio::spawn(connection);
-    requests.ready().await.ok()
+    Some((requests.ready().await.ok()?, pings))
 }
 
 /// A call of this method with an empty message, or with one that never ends.
@@ -45,7 +50,7 @@ async fn call(requests: &mut SendRequest<Bytes>, method: &str, ends: bool) -> Op
 async fn hold(api: &TestApi, method: &'static str, ends: bool) -> JoinSet<()> {
     let mut attackers = JoinSet::new();
     for _ in 0..CONNECTIONS {
-        let Some(mut requests) = closed(api).await else { continue };
+        let Some((mut requests, _)) = closed(api).await else { continue };
         attackers.spawn(async move {
             let mut held = Vec::new();
             for _ in 0..STREAMS {
@@ -97,12 +102,13 @@ async fn messages_that_do_not_end_are_bounded_for_the_whole_process() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_takes_its_calls_back_is_ended() {
     let api = TestApi::spawn().await;
-    let mut requests = closed(&api).await.expect("a connection");
+    let (mut requests, mut pings) = closed(&api).await.expect("a connection");
     let attack = async {
         let mut calls = 0;
-        while let Some((answer, mut message)) = call(&mut requests, "/grpc.health.v1.Health/Watch", true).await {
-            // Then the server has it, and more than what `h2` itself counts is behind it.
-            if answer.await.is_err() {
+        while let Some((_answer, mut message)) = call(&mut requests, "/pb.SimpleBank/CreateUser", false).await {
+            // Once this is answered the call has begun: `h2` itself counts only those that are taken back before.
+            let answered = tokio::time::timeout(Duration::from_secs(5), pings.ping(Ping::opaque())).await;
+            if !answered.is_ok_and(|pong| pong.is_ok()) {
                 break;
             }
             message.send_reset(h2::Reason::CANCEL);
@@ -115,7 +121,7 @@ async fn a_connection_that_takes_its_calls_back_is_ended() {
     let metrics = api.admin("/metrics").await.text;
     assert!(metrics.contains(r#"signup_connections_ended_total{reason="flood"} 1"#), "{metrics}");
 
-    let mut requests = closed(&api).await.expect("a connection");
+    let (mut requests, _) = closed(&api).await.expect("a connection");
     let at_once = async {
         while let Some((_, mut message)) = call(&mut requests, "/pb.SimpleBank/CreateUser", false).await {
             message.send_reset(h2::Reason::CANCEL);
@@ -155,6 +161,8 @@ async fn floods_of_frames_that_ask_for_nothing_end_their_connection() {
     let headers = b"\x00\x00\x03\x01\x00\x00\x00\x00\x01\x82\x84\x86";
     let continuation = b"\x00\x00\x0f\x09\x00\x00\x00\x00\x01\x00\x06header\x06value1";
     flood(&api, headers, continuation).await;
+    let metrics = api.admin("/metrics").await.text;
+    assert!(metrics.contains(r#"signup_connections_ended_total{reason="flood"}"#), "{metrics}");
     somebody_else(&api).await.check(HealthCheckRequest::default()).await.expect("an answer");
     assert!(api.resident_kib() < idle + MORE_KIB, "{idle} KiB became {} KiB", api.resident_kib());
 }
@@ -162,7 +170,7 @@ async fn floods_of_frames_that_ask_for_nothing_end_their_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_header_list_beyond_16_kib_is_refused_and_its_connection_lives_on() {
     let api = TestApi::spawn().await;
-    let mut requests = closed(&api).await.expect("a connection");
+    let (mut requests, _) = closed(&api).await.expect("a connection");
     let huge = (0..40).fold(Request::post("http://api/pb.SimpleBank/CreateUser"), |request, number| {
         request.header(format!("x-{number}"), "a".repeat(1000))
     });

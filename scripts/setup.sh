@@ -4,8 +4,8 @@
 #   scripts/setup.sh run     what `make run` needs: a C compiler, PostgreSQL, Redis
 #   scripts/setup.sh quick   what `make quick` needs: a C compiler, Python
 #   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library, Kubernetes), Python with gRPC
-#                            (a foreign client) and with libpq, nginx and HAProxy, mail servers (Postfix, Exim,
-#                            OpenSMTPD: 12 MB in target/, 1 minute)
+#                            (a foreign client) and with libpq, nginx, HAProxy and PgBouncer, mail servers
+#                            (Postfix, Exim, OpenSMTPD: 12 MB in target/, 1 minute)
 #   scripts/setup.sh versions  what `run` needs, and the oldest and newest PostgreSQL, Redis and Valkey (60 MB in target/;
 #                            the oldest, half of that, are also for `test`)
 #   scripts/setup.sh check   what `test` needs but mail servers, cargo-deny and cargo-machete
@@ -15,7 +15,7 @@
 #
 # Gives: nothing to do, or the packages installed. Does not: touch or remove packages that are there, nor start any
 # service now (Debian enables PostgreSQL and Redis for the next boot: systemctl disable postgresql redis-server; a proxy
-# that is installed here is not enabled).
+# or pooler that is installed here is not enabled).
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -49,7 +49,8 @@ install_packages() {
 }
 
 # What runs as root. A policy-rc.d keeps the packages from starting services, for the project starts its own servers, in
-# temporary folders; one that is there is left alone. Proxies would take port 80 at the next boot, so they are disabled.
+# temporary folders; one that is there is left alone. Proxies would take port 80 at the next boot, so they are disabled,
+# and so is a pooler.
 # Nothing that is installed is removed: apt fails instead.
 # shellcheck disable=SC2016 # expanded by the sh that runs it
 apt_script='
@@ -64,7 +65,7 @@ apt_script='
   { apt-get -q update && apt-get -qy install --no-remove --no-install-recommends "$@"; } >"$log" 2>&1 ||
     { cat "$log"; exit 1; }
   for package; do
-    case $package in nginx | haproxy) ! command -v systemctl >/dev/null || systemctl -q disable "$package" || : ;; esac
+    case $package in nginx | haproxy | pgbouncer) ! command -v systemctl >/dev/null || systemctl -q disable "$package" || : ;; esac
   done'
 
 require_cargo() {
@@ -189,7 +190,7 @@ if [ "$need" = cluster ]; then
   install_go
   exit
 fi
-install_packages curl openssl nginx haproxy python3-grpcio python3-grpc-tools python3-protobuf python3-psycopg2
+install_packages curl openssl nginx haproxy pgbouncer python3-grpcio python3-grpc-tools python3-protobuf python3-psycopg2
 install_go
 if [ "$need" = test ]; then
   install_mail_servers

@@ -9,7 +9,11 @@ use crate::{
     process::{Process, ServerError, daemon},
 };
 use rustix::process::Signal;
-use std::fs;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+};
 
 /// A running HAProxy; dropped, it ends.
 #[derive(Debug)]
@@ -30,10 +34,25 @@ impl Haproxy {
         let written = fs::write(&file, configuration);
         written.map_err(|source| ServerError::Io { action: "write a configuration", source })?;
         let mut command = daemon("haproxy");
-        command.arg("-db").arg("-f").arg(&file);
+        command.current_dir(process.folder()).arg("-db").arg("-f").arg(&file);
         process.spawn_program("haproxy", command)?;
         process.wait_until("haproxy", || answers(port))?;
         Ok(Self { process })
+    }
+
+    /// Gives an order to its administration socket, such as `disable server name/old`, and returns the answer; the
+    /// configuration has to say `stats socket unix@socket level admin`.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Io`].
+    pub fn order(&self, order: &str) -> Result<String, ServerError> {
+        let io = |source| ServerError::Io { action: "give haproxy an order", source };
+        let mut stream = UnixStream::connect(self.process.folder().join("socket")).map_err(io)?;
+        writeln!(stream, "{order}").map_err(io)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(io)?;
+        Ok(answer)
     }
 
     /// Everything it has logged.

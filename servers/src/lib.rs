@@ -11,7 +11,8 @@
 //!
 //! - `postgres`, `redis`: one server each, with the levers tests need (stop, kill, pause, start again)
 //! - `redis_sentinel`, `redis_cluster`: several that stand in for each other, or share the keys
-//! - `nginx`, `haproxy`: one proxy each
+//! - `nginx`, `haproxy`: one proxy each; `pgbouncer`: a pooler
+//! - `standby`: a second PostgreSQL that follows the first; `failover`: both behind a name that moves
 //! - `postfix`, `exim`, `opensmtpd`: one mail server each; `mail`: what they have in common
 //! - `smtp_source`: a load generator, as a baseline
 //! - `private_root`: where these run, for their packages exclude each other and whatever mail server the machine has
@@ -25,10 +26,12 @@
 mod authority;
 mod distance;
 mod exim;
+mod failover;
 mod haproxy;
 mod mail;
 mod nginx;
 mod opensmtpd;
+mod pgbouncer;
 mod port;
 mod postfix;
 mod postgres;
@@ -39,15 +42,18 @@ mod redis_cluster;
 mod redis_sentinel;
 mod shared;
 mod smtp_source;
+mod standby;
 mod until;
 
 pub use authority::Authority;
 pub use distance::Distance;
 pub use exim::Exim;
+pub use failover::Failover;
 pub use haproxy::Haproxy;
 pub use mail::{Accepted, LOGIN, Security, exim, opensmtpd, postfix};
 pub use nginx::Nginx;
 pub use opensmtpd::OpenSmtpd;
+pub use pgbouncer::{PgBouncer, PoolMode};
 pub use port::free_port;
 pub use postfix::Postfix;
 pub use postgres::Postgres;

@@ -42,23 +42,24 @@ impl Postgres {
     ///
     /// [`ServerError::Missing`] when the package is not installed, else what went wrong.
     pub fn start() -> Result<Self, ServerError> {
-        let (programs, clients) = (find_programs("initdb")?, find_programs("psql")?);
-        let process = Process::new("postgres", Signal::QUIT)?;
-        let owner = unprivileged_owner(process.folder())?;
-        let (port, password) = (free_port()?, random_hex()?);
-        let mut server = Self {
-            process,
-            programs,
-            clients,
-            owner,
-            port,
-            password,
-            databases: AtomicU32::new(0),
-            settings: Vec::new(),
-        };
+        let mut server = Self::prepare(random_hex()?)?;
         server.initialise()?;
         server.start_again()?;
         Ok(server)
+    }
+
+    /// A folder and a port, and no data yet.
+    fn prepare(password: String) -> Result<Self, ServerError> {
+        let (programs, clients) = (find_programs("initdb")?, find_programs("psql")?);
+        let process = Process::new("postgres", Signal::QUIT)?;
+        let owner = unprivileged_owner(process.folder())?;
+        let (port, databases) = (free_port()?, AtomicU32::new(0));
+        Ok(Self { process, programs, clients, owner, port, password, databases, settings: Vec::new() })
+    }
+
+    /// A server to be, with the password of this one.
+    pub(crate) fn beside(&self) -> Result<Self, ServerError> {
+        Self::prepare(self.password.clone())
     }
 
     /// As [`Self::start`], with TLS offered, or demanded of every client.
@@ -106,10 +107,30 @@ impl Postgres {
     /// [`ServerError::Failed`] with the server's answer.
     pub fn create_database(&self) -> Result<String, ServerError> {
         let name = format!("signup_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        let statement = format!("CREATE DATABASE {name}");
-        let mut psql = Command::new(self.clients.join("psql"));
-        run("psql", psql.args(["--no-psqlrc", "--quiet", "--command", &statement, &self.uri("postgres")]))?;
+        self.sql(&format!("CREATE DATABASE {name}"))?;
         Ok(self.uri(&name))
+    }
+
+    /// Runs a statement as superuser, in the database `postgres`; gives what it prints, without headers.
+    pub(crate) fn sql(&self, statement: &str) -> Result<String, ServerError> {
+        let mut psql = Command::new(self.clients.join("psql"));
+        let arguments = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--command", statement];
+        run("psql", psql.args(arguments).arg(self.uri("postgres")))
+    }
+
+    /// User and password.
+    pub(crate) fn login(&self) -> (&str, &str) {
+        (SUPERUSER, &self.password)
+    }
+
+    /// Has a command run as the server's own user, who owns these files from now on.
+    pub(crate) fn disown(&self, command: &mut Command, files: &[&Path]) -> Result<(), ServerError> {
+        let Some((uid, gid)) = self.owner else { return Ok(()) };
+        command.uid(uid).gid(gid);
+        files.iter().try_for_each(|file| {
+            std::os::unix::fs::chown(file, Some(uid), Some(gid))
+                .map_err(|source| ServerError::Io { action: "hand a file to the user postgres", source })
+        })
     }
 
     /// Ends the server in order (SIGINT: "fast shutdown"); data and port stay for [`Self::start_again`].
@@ -152,8 +173,19 @@ impl Postgres {
         std::fs::remove_file(&password_file).map_err(io("remove the password file"))
     }
 
+    /// A copy of another server, as this one's data.
+    pub(crate) fn copy(&self, of: &Self) -> Result<(), ServerError> {
+        let mut copying = self.run_by_owner(self.clients.join("pg_basebackup"));
+        copying.args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--dbname", &of.uri("postgres")]);
+        run("pg_basebackup", copying.arg("--pgdata").arg(self.process.folder().join("data"))).map(drop)
+    }
+
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.programs.join(program));
+        self.run_by_owner(self.programs.join(program))
+    }
+
+    fn run_by_owner(&self, program: PathBuf) -> Command {
+        let mut command = Command::new(program);
         command.current_dir(self.process.folder());
         if let Some((uid, gid)) = self.owner {
             command.uid(uid).gid(gid);

@@ -6,7 +6,8 @@
 //! tasks behind it are not held up. Rows due later stay in PostgreSQL, which bounds the memory of Redis.
 //!
 //! Redis may lose its data at any time (I3). A random value of ours in it, its incarnation, then changes; everything
-//! that was handed to the old one goes again, within one poll. Every replica runs a relay; row locks make them share.
+//! that was handed to the old one goes again, within one poll. Every replica runs a relay; claims make them share, and
+//! none holds a connection to PostgreSQL while Redis is slow.
 
 use crate::refusal;
 use pipeline::chain;
@@ -31,7 +32,7 @@ const BATCH: u32 = 200;
 /// How far ahead tasks are handed over.
 const LOOKAHEAD: Duration = Duration::from_secs(60);
 
-/// How long Redis may take while rows are locked; then they are given back.
+/// How long Redis may take while rows are claimed; then they are given back.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a poll may take. A PostgreSQL that vanished without a word leaves its connections silent for a quarter of

@@ -57,7 +57,7 @@ async fn try_once(store: &Store, migrations: Migrations) -> SchemaState {
         Ok(true) => Ok(()),
         Err(error) => match error.unready() {
             // Whether PostgreSQL answers is asked anew at each probe.
-            lasting if lasting.is_about_content() => Err(lasting),
+            lasting if lasting.is_about_content() || lasting == Unready::ReadOnly => Err(lasting),
             _ => Err(Unready::NoSchema),
         },
         Ok(false) => Err(Unready::NoSchema),

@@ -20,6 +20,8 @@ pub enum Unready {
     Certificate,
     /// It has no database of that name.
     NoDatabase,
+    /// It answers, and takes no writes.
+    ReadOnly,
     /// The database lacks the tables: the migrations were not applied.
     NoSchema,
     /// The role lacks a privilege.
@@ -46,13 +48,14 @@ const ENCODING: &str = "the encoding of the database is not UTF8 but ";
 
 impl Unready {
     /// Those that say no name.
-    const PLAIN: [Self; 7] = [
+    const PLAIN: [Self; 8] = [
         Self::Silent,
         Self::Credentials,
         Self::TlsNotOffered,
         Self::TlsDemanded,
         Self::Certificate,
         Self::NoDatabase,
+        Self::ReadOnly,
         Self::NoSchema,
     ];
 
@@ -78,7 +81,8 @@ impl Unready {
             | Self::TlsNotOffered
             | Self::TlsDemanded
             | Self::Certificate
-            | Self::NoDatabase => false,
+            | Self::NoDatabase
+            | Self::ReadOnly => false,
         }
     }
 }
@@ -92,6 +96,7 @@ impl fmt::Display for Unready {
             Self::TlsDemanded => out.write_str("PostgreSQL demands TLS, and its URI forbids it"),
             Self::Certificate => out.write_str("PostgreSQL's certificate is not trusted"),
             Self::NoDatabase => out.write_str("PostgreSQL has no database of that name"),
+            Self::ReadOnly => out.write_str("PostgreSQL takes no writes"),
             Self::NoSchema => out.write_str("the database lacks the schema"),
             Self::Forbidden { what, needs } => write!(out, "{MAY_NOT}{what}{NEEDS}{needs}"),
             Self::Foreign(what) => write!(out, "{}{what}{}", IS_FOREIGN.0, IS_FOREIGN.1),

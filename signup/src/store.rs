@@ -13,13 +13,15 @@
 //! - `sweeper`: what nobody finished
 //! - `verify`: a click on the link
 //! - `schema`: where the tables are, named in every statement; `ours`: what of the database is ours
-//! - `migrations`: bringing the database up to date; `adoption`, `found`: whether what is there may be ours
+//! - `pool`: the connections, through a pooler or straight
+//! - `migrations`, `apply`: bringing the database up to date; `adoption`, `found`: whether what is there may be ours
 //! - `complete`: whether all of it is there still; `unready`: what a failure to use the database means
 //! - `intents`: an intent for a task without one; how many there are
 //! - `new_intent`: what all statements that make one share
 //! - `listing`, `by_hand`: intents as people look at them, put them back and give them up
 
 mod adoption;
+mod apply;
 mod by_hand;
 mod complete;
 mod found;
@@ -31,6 +33,7 @@ mod migrations;
 mod new_intent;
 mod notice;
 mod ours;
+mod pool;
 mod record;
 mod refusals;
 mod relay;
@@ -54,42 +57,38 @@ pub use unready::unready;
 pub use users::{CreateError, Created, NewUser, User};
 pub use verify::VerifyError;
 
+use parking_lot::Mutex;
 use pipeline::{
     Unready,
     document::Database,
     postgres_uri::{PostgresUri, PostgresUriError},
     secret,
 };
+use pool::Connections;
 use schema::Schema;
 use secrecy::ExposeSecret as _;
-use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
+use sqlx::{AssertSqlSafe, postgres::PgConnectOptions};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
 };
-use std::{path::Path, time::Duration};
 
-/// How long a caller waits for a free connection before the database counts as unavailable.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// A connection that was idle longer than this is tested before use; a busy one is not, which saves a round trip.
-const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
-
-/// How long an idle connection may take to show that it works: less than [`ACQUIRE_TIMEOUT`], which has to be enough
-/// for another one.
-const TEST_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How long a connection may take to show that it works when it is given back. A statement that was given up may have
-/// left it waiting for an answer that never comes, and it would keep its permit of the pool for as long as the kernel
-/// tries.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a database may take no writes before that counts: a failover by name goes through such a time, and a
+/// replica that says it is not ready gets no requests for a while after it.
+const READ_ONLY_GRACE: Duration = Duration::from_secs(10);
 
 /// The database. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pool: PgPool,
+    pool: Connections,
     /// One connection for signs of life: whether PostgreSQL answers is asked when all others are busy, too.
-    probe: PgPool,
+    probe: Connections,
     schema: Schema,
+    /// Where the tables are brought up to date, when not on `pool`. Read when it is used: only `api` has the files.
+    direct: Option<Arc<Database>>,
+    /// Since when `probe` finds that no writes are taken.
+    read_only_since: Arc<Mutex<Option<Instant>>>,
 }
 
 /// The database cannot be used.
@@ -129,7 +128,9 @@ impl Store {
     /// [`StoreError::Secret`], [`StoreError::UnusableUri`].
     pub fn open(database: &Database) -> Result<Self, StoreError> {
         let store = Self::connect_to(&database.read()?, database.max_connections_per_pod)?;
-        Ok(store.in_schema(database.schema.as_deref()))
+        let uri_file = database.migrations_uri_file.clone();
+        let direct = uri_file.map(|uri_file| Arc::new(Database { uri_file, ..database.clone() }));
+        Ok(Self { direct, ..store.in_schema(database.schema.as_deref()) })
     }
 
     /// The same database with its tables in that schema; `None`: where the role's `search_path` leads.
@@ -151,20 +152,27 @@ impl Store {
     }
 
     fn connect_to(uri: &PostgresUri, max_connections: u32) -> Result<Self, StoreError> {
-        let first = uri.hosts().first().map(|host| uri.uri_of(host)).unwrap_or_default();
-        let options: PgConnectOptions = first.expose_secret().parse().map_err(StoreError::UnusableUri)?;
-        let others = max_connections.saturating_sub(1).max(1);
-        Ok(Self { pool: pool(others, options.clone()), probe: pool(1, options), schema: Schema::new(None) })
+        let pool = Connections::new(max_connections.saturating_sub(1).max(1), options(uri)?);
+        let probe = pool.beside(1);
+        Ok(Self { pool, probe, schema: Schema::new(None), direct: None, read_only_since: Arc::default() })
     }
 
-    /// Asks the database for a sign of life.
+    /// Asks the database for a sign of life. One that takes no writes is asked anew under its name each time.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Database`].
+    /// [`StoreError::Database`]; [`StoreError::Unfit`] after 10 s without writes.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.probe).await?;
-        Ok(())
+        let is_read_only: bool =
+            sqlx::query_scalar("SELECT current_setting('transaction_read_only') = 'on'").fetch_one(&self.probe).await?;
+        let mut since = self.read_only_since.lock();
+        if !is_read_only {
+            *since = None;
+            return Ok(());
+        }
+        self.probe.renew();
+        let is_lasting = since.get_or_insert_with(Instant::now).elapsed() > READ_ONLY_GRACE;
+        if is_lasting { Err(StoreError::Unfit(Unready::ReadOnly)) } else { Ok(()) }
     }
 
     /// A statement that writes `schema.` before each table, with the schema's name there.
@@ -178,28 +186,9 @@ impl Store {
     }
 }
 
-fn pool(connections: u32, options: PgConnectOptions) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        .before_acquire(|connection, about| {
-            Box::pin(async move {
-                if about.idle_for > TEST_AFTER_IDLE {
-                    answers(connection, TEST_TIMEOUT).await?;
-                }
-                Ok(true)
-            })
-        })
-        .after_release(|connection, _| {
-            Box::pin(async move { answers(connection, RELEASE_TIMEOUT).await.map(|()| true) })
-        })
-        .connect_lazy_with(options)
-}
-
-/// An error makes the pool close the connection and open another for the caller that waits.
-async fn answers(connection: &mut PgConnection, within: Duration) -> Result<(), sqlx::Error> {
-    tokio::time::timeout(within, connection.ping()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+fn options(uri: &PostgresUri) -> Result<PgConnectOptions, StoreError> {
+    let first = uri.hosts().first().map(|host| uri.uri_of(host)).unwrap_or_default();
+    first.expose_secret().parse().map_err(StoreError::UnusableUri)
 }
 
 /// Whether PostgreSQL can hold the text at all: it knows no NUL. What cannot be stored cannot be found either.

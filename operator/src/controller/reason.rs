@@ -118,6 +118,8 @@ reasons! {
                 spec.mail.smtp.authSecretRef";
         DATABASE_MISSING "DatabaseMissing" "PostgreSQL has no database of the name that the URI gives."
             "create it, or correct the end of the URI";
+        DATABASE_READ_ONLY "DatabaseReadOnly" "PostgreSQL answers and takes no writes: a standby, or set to read only."
+            "name the primary in the Secret of spec.database.secretRef, or a name that follows it";
         DATABASE_FOREIGN "DatabaseForeign" "What stands where a table of the pipeline's goes belongs to another \
             application; nothing was changed."
             "set spec.database.schema to a schema of the pipeline's own, such as signup, or name a database of its own \

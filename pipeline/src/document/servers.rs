@@ -23,6 +23,9 @@ pub struct Database {
     pub max_connections_per_pod: u32,
     /// Who applies the schema.
     pub migrations: Migrations,
+    /// File holding the URI on which `api` applies the schema; absent: that of `uri_file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrations_uri_file: Option<PathBuf>,
 }
 
 /// Who applies the schema.

@@ -7,9 +7,9 @@
 //! program (simplebank, migrations 2 to 5), known by columns, types, key and names of constraints. More columns are
 //! fine where an INSERT may leave them out. Everything else belongs to an application that would be harmed.
 
-use super::{StoreError, found::Found, migrations::MIGRATIONS, ours::TABLES, schema::Schema};
+use super::{StoreError, found::Found, migrations::MIGRATIONS, ours::TABLES, pool::Work, schema::Schema};
 use pipeline::Unready;
-use sqlx::{PgConnection, migrate::Migration};
+use sqlx::migrate::Migration;
 
 /// Something of the database that another application owns.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +61,7 @@ impl Place {
     /// # Errors
     ///
     /// [`StoreError::Unfit`] when the path leads nowhere; [`StoreError::Database`].
-    pub(super) async fn find(transaction: &mut PgConnection, schema: &Schema) -> Result<Self, StoreError> {
+    pub(super) async fn find(transaction: &mut Work, schema: &Schema) -> Result<Self, StoreError> {
         if let Some(name) = schema.name() {
             return Self::describe(transaction, name).await;
         }
@@ -83,7 +83,7 @@ impl Place {
         Self::describe(transaction, &name).await
     }
 
-    async fn describe(transaction: &mut PgConnection, name: &str) -> Result<Self, StoreError> {
+    async fn describe(transaction: &mut Work, name: &str) -> Result<Self, StoreError> {
         let (quoted, is_there, may_use, may_create, encoding) = sqlx::query_as(
             "SELECT quote_ident($1), oid IS NOT NULL, coalesce(has_schema_privilege(oid, 'USAGE'), false),
                     coalesce(has_schema_privilege(oid, 'CREATE'), has_database_privilege(current_database(), 'CREATE')),
@@ -118,7 +118,7 @@ impl Place {
     /// # Errors
     ///
     /// [`StoreError::Foreign`], [`StoreError::Unfit`]; [`StoreError::Database`] when it cannot be asked.
-    pub(super) async fn demand_adoptable(&self, transaction: &mut PgConnection) -> Result<(), StoreError> {
+    pub(super) async fn demand_adoptable(&self, transaction: &mut Work) -> Result<(), StoreError> {
         match &self.applied {
             Applied::Ours(_) => return Ok(()),
             Applied::Foreign(difference) => return Err(Foreign::new("table _sqlx_migrations", *difference).into()),
@@ -148,7 +148,7 @@ impl Place {
     /// # Errors
     ///
     /// [`StoreError::Unfit`] with the statement that is missing; [`StoreError::Database`] when it cannot be asked.
-    pub(super) async fn demand_privileges(&self, transaction: &mut PgConnection) -> Result<(), StoreError> {
+    pub(super) async fn demand_privileges(&self, transaction: &mut Work) -> Result<(), StoreError> {
         let quoted = &self.quoted;
         if !self.may_create && !self.is_there {
             let needs = format!(
@@ -191,7 +191,7 @@ fn nowhere() -> Unready {
 }
 
 /// Reads the table of migrations of the schema that the transaction's `search_path` names.
-async fn applied(transaction: &mut PgConnection) -> Result<Applied, StoreError> {
+async fn applied(transaction: &mut Work) -> Result<Applied, StoreError> {
     let columns: Vec<(String, String, bool)> = sqlx::query_as(
         "SELECT attname::text, format_type(atttypid, NULL), has_table_privilege(attrelid, 'SELECT')
          FROM pg_attribute WHERE attrelid = to_regclass('_sqlx_migrations') AND attnum > 0 AND NOT attisdropped",

@@ -79,9 +79,9 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let retrying =
             sqlx::query_scalar::<_, String>(self.sql(RETRY)).bind(id).bind(milliseconds(deadline)).bind(CLASS);
-        let Some(verdict) = retrying.fetch_optional(&mut *transaction).await? else {
+        let Some(verdict) = retrying.fetch_optional(&mut transaction).await? else {
             let statement = "SELECT EXISTS (SELECT FROM schema.email_intents WHERE id = $1)";
-            let is_there: bool = sqlx::query_scalar(self.sql(statement)).bind(id).fetch_one(&mut *transaction).await?;
+            let is_there: bool = sqlx::query_scalar(self.sql(statement)).bind(id).fetch_one(&mut transaction).await?;
             return Ok(Change::Refused(if is_there { Refusal::UserDeleted } else { Refusal::Unknown }));
         };
         if !dry_run {
@@ -98,7 +98,7 @@ impl Store {
     pub async fn cancel_intent(&self, id: Uuid, dry_run: bool) -> Result<Change, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let cancelling = sqlx::query_scalar::<_, String>(self.sql(CANCEL)).bind(id).bind(CLASS);
-        let Some(verdict) = cancelling.fetch_optional(&mut *transaction).await? else {
+        let Some(verdict) = cancelling.fetch_optional(&mut transaction).await? else {
             return Ok(Change::Refused(Refusal::Unknown));
         };
         if !dry_run {

@@ -19,8 +19,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unfit`] with the name of what is missing; [`StoreError::Database`].
+    /// [`StoreError::Unfit`] with the name of what is missing, or as [`ping`](Self::ping); [`StoreError::Database`].
     pub async fn usable(&self) -> Result<(), StoreError> {
+        self.ping().await?;
         let columns = || TABLES.iter().flat_map(|table| table.columns.iter().map(|column| (table.name, *column)));
         let privileges = || TABLES.iter().flat_map(|table| table.privileges.iter().map(|one| (table.name, *one)));
         let (tables, names): (Vec<_>, Vec<_>) = columns().unzip();

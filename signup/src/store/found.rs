@@ -6,8 +6,9 @@
 use super::{
     adoption::Foreign,
     ours::{FUNCTIONS, GO_TABLES, GoTable, RELATIONS, TABLES},
+    pool::Work,
 };
-use sqlx::{PgConnection, Row as _};
+use sqlx::Row as _;
 use std::collections::{BTreeMap, HashSet};
 
 /// Objects by name.
@@ -38,7 +39,7 @@ impl Found {
     /// # Errors
     ///
     /// PostgreSQL's.
-    pub(super) async fn look(transaction: &mut PgConnection, schema: &str) -> Result<Self, sqlx::Error> {
+    pub(super) async fn look(transaction: &mut Work, schema: &str) -> Result<Self, sqlx::Error> {
         let mut tables = columns(transaction, schema).await?;
         for (table, name, definition) in constraints(transaction, schema).await? {
             tables.entry(table).or_default().constraints.insert((name, definition));
@@ -103,7 +104,7 @@ impl Table {
     }
 }
 
-async fn columns(transaction: &mut PgConnection, schema: &str) -> Result<BTreeMap<String, Table>, sqlx::Error> {
+async fn columns(transaction: &mut Work, schema: &str) -> Result<BTreeMap<String, Table>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT relname::text, attname::text, format_type(atttypid, atttypmod) AS type_name,
                 NOT attnotnull OR atthasdef OR attidentity <> '' AS is_optional,
@@ -129,10 +130,7 @@ async fn columns(transaction: &mut PgConnection, schema: &str) -> Result<BTreeMa
     Ok(tables)
 }
 
-async fn constraints(
-    transaction: &mut PgConnection,
-    schema: &str,
-) -> Result<Vec<(String, String, String)>, sqlx::Error> {
+async fn constraints(transaction: &mut Work, schema: &str) -> Result<Vec<(String, String, String)>, sqlx::Error> {
     sqlx::query_as(
         "SELECT relname::text, conname::text, pg_get_constraintdef(pg_constraint.oid)
          FROM pg_constraint
@@ -147,7 +145,7 @@ async fn constraints(
 }
 
 /// Everything under a name of ours but tables of the Go program's names that are ordinary tables.
-async fn taken(transaction: &mut PgConnection, schema: &str) -> Result<Vec<Foreign>, sqlx::Error> {
+async fn taken(transaction: &mut Work, schema: &str) -> Result<Vec<Foreign>, sqlx::Error> {
     let tables: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
     let parts: Vec<&str> = GO_TABLES.iter().flat_map(|go| go.parts).copied().collect();
     let rows: Vec<(String, String)> = sqlx::query_as(TAKEN)

@@ -4,17 +4,12 @@
 //! why not, with nothing changed. Does not: rely on anything of the connection that outlives the transaction (lock and
 //! `search_path` end with it), so it may go through a pooler in transaction mode.
 
-use super::{Store, StoreError, adoption::Place, schema::quoted};
+use super::{Store, StoreError, adoption::Place, apply, pool::Connections, schema::quoted};
 use sqlx::{AssertSqlSafe, migrate::Migrator};
 
 /// The tables, part of the program. Newer ones than this program's are accepted: old replicas live on while new ones
-/// start. The lock is [`LOCK`], for sqlx's own outlives a transaction.
-pub(super) static MIGRATIONS: Migrator = {
-    let mut migrator = sqlx::migrate!("../migrations");
-    migrator.ignore_missing = true;
-    migrator.locking = false;
-    migrator
-};
+/// start.
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 /// Names the migrations among PostgreSQL's advisory locks: "migrate\0" in ASCII.
 const LOCK: i64 = 0x6d69_6772_6174_6500;
@@ -30,10 +25,19 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Foreign`], [`StoreError::Unfit`], [`StoreError::Migrate`]; [`StoreError::Database`] when it cannot
-    /// be asked. Nothing is changed then.
+    /// be asked; [`StoreError::Secret`] and [`StoreError::UnusableUri`] of a URI for migrations alone. Nothing is
+    /// changed then.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin_with(BEGIN).await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
+        let Some(database) = &self.direct else { return self.migrate_on(&self.pool).await };
+        let direct = Connections::new(1, super::options(&database.read()?)?);
+        let migrated = self.migrate_on(&direct).await;
+        direct.close().await;
+        migrated
+    }
+
+    async fn migrate_on(&self, connections: &Connections) -> Result<(), StoreError> {
+        let mut transaction = connections.begin_with(BEGIN).await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut transaction).await?;
         let place = Place::find(&mut transaction, &self.schema).await?;
         if place.is_up_to_date() {
             return Ok(());
@@ -42,11 +46,10 @@ impl Store {
         place.demand_privileges(&mut transaction).await?;
         if !place.is_there {
             sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA {}", quoted(&place.name))))
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
         }
-        // `run` for a connection at hand: its own future is `Send` for no lifetime in particular.
-        MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
+        apply::missing(&mut transaction).await?;
         transaction.commit().await?;
         Ok(())
     }

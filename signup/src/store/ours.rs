@@ -61,6 +61,7 @@ pub(super) const TABLES: [Table; 4] = [
             "lease_owner",
             "lease_epoch",
             "lease_until",
+            "claimed_until",
             "last_class",
             "last_reply",
             "sent_at",

@@ -8,8 +8,7 @@
 //! the row ([`Store::record_sent`]), and verdicts stand again. One domain alone proves nothing: a site whose users
 //! share one never gets here.
 
-use super::{Store, milliseconds, record::RecordError};
-use sqlx::PgTransaction;
+use super::{Store, milliseconds, pool::Work, record::RecordError};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -80,8 +79,8 @@ impl Store {
     }
 }
 
-async fn lock(transaction: &mut PgTransaction<'_>) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut **transaction).await?;
+async fn lock(transaction: &mut Work) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
     Ok(())
 }
 
@@ -90,7 +89,7 @@ impl Store {
     /// `false`: the lease is somebody else's. An earlier call of the same lease may have come further than its answer.
     async fn refuse(
         &self,
-        transaction: &mut PgTransaction<'_>,
+        transaction: &mut Work,
         id: Uuid,
         epoch: i64,
         class: &str,
@@ -106,12 +105,12 @@ impl Store {
         .bind(epoch)
         .bind(class)
         .bind(super::record::kept(reply))
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await?;
         Ok(done.rows_affected() == 1)
     }
 
-    async fn remember(&self, transaction: &mut PgTransaction<'_>, id: Uuid, by_code: bool) -> Result<(), sqlx::Error> {
+    async fn remember(&self, transaction: &mut Work, id: Uuid, by_code: bool) -> Result<(), sqlx::Error> {
         sqlx::query(self.sql(
             "INSERT INTO schema.refusals (intent_id, by_code)
              SELECT $1, $2 WHERE (SELECT count(*) FROM schema.refusals) < $3
@@ -120,12 +119,12 @@ impl Store {
         .bind(id)
         .bind(by_code)
         .bind(MAX_REMEMBERED)
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await?;
         Ok(())
     }
 
-    async fn refuses_everybody(&self, transaction: &mut PgTransaction<'_>) -> Result<bool, sqlx::Error> {
+    async fn refuses_everybody(&self, transaction: &mut Work) -> Result<bool, sqlx::Error> {
         sqlx::query_scalar(self.sql(
             "SELECT count(DISTINCT domain) FILTER (WHERE NOT by_code) >= $1 OR count(DISTINCT domain) >= $2
              FROM (
@@ -136,17 +135,12 @@ impl Store {
         ))
         .bind(DOMAINS.0)
         .bind(DOMAINS.1)
-        .fetch_one(&mut **transaction)
+        .fetch_one(&mut *transaction)
         .await
     }
 
     /// Gives the intents that are owed again.
-    async fn take_back(
-        &self,
-        transaction: &mut PgTransaction<'_>,
-        id: Uuid,
-        after: Duration,
-    ) -> Result<Vec<Uuid>, sqlx::Error> {
+    async fn take_back(&self, transaction: &mut Work, id: Uuid, after: Duration) -> Result<Vec<Uuid>, sqlx::Error> {
         sqlx::query_scalar(self.sql(
             "UPDATE schema.email_intents AS intent
              SET state = 'waiting', next_attempt_at = clock_timestamp() + $2::bigint * interval '1 millisecond'
@@ -164,7 +158,7 @@ impl Store {
         ))
         .bind(id)
         .bind(milliseconds(after))
-        .fetch_all(&mut **transaction)
+        .fetch_all(&mut *transaction)
         .await
     }
 }

@@ -1,25 +1,24 @@
 //! Committed intents on their way to Redis.
 //!
 //! Takes: how many, and how far ahead. Gives: a [`Claim`] on rows that no other relay sees meanwhile. Does not: talk to
-//! Redis; the caller does, between claiming and marking. A crash between the two leaves the rows waiting.
+//! Redis; the caller does, between claiming and marking, and no connection is held while it waits. A crash between the
+//! two leaves the rows waiting; they are free again a few seconds later.
 
-use super::{Store, StoreError, milliseconds, schema::Schema};
+use super::{Store, StoreError, milliseconds};
 use crate::Intent;
-use sqlx::{Postgres, Transaction};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Waiting intents, locked by an open transaction. Dropping it gives them back unmarked.
+/// Waiting intents that other relays leave alone until the claim ends. Dropped, it ends in the background.
 #[derive(Debug)]
 pub struct Claim {
-    transaction: Transaction<'static, Postgres>,
+    store: Store,
     intents: Vec<Intent>,
-    schema: Schema,
+    is_marked: bool,
 }
 
-/// A relay that stops between claiming and marking with its connection open (a paused process, a lost machine) loses
-/// its locks after this time; nobody could lease or claim its rows otherwise until TCP gives up, hours later.
-const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'";
+/// A relay that stops between claiming and marking (a paused process, a lost machine) loses its claim after this time.
+const CLAIM: Duration = Duration::from_secs(5);
 
 impl Store {
     /// Claims up to `limit` waiting intents that are due within `horizon`, the earliest first. Rows claimed by another
@@ -29,21 +28,14 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn claim_waiting(&self, limit: u32, horizon: Duration) -> Result<Claim, StoreError> {
-        let mut transaction = self.pool.begin_with(BEGIN).await?;
-        let intents = sqlx::query_as(self.sql(
-            "SELECT id, username, queue, max_retries, run_at, next_attempt_at, deadline,
-                    (extract(epoch FROM timeout) * 1000)::bigint AS timeout_ms, state
-             FROM schema.email_intents
-             WHERE state = 'waiting' AND due_at <= (SELECT clock_timestamp() + $2::bigint * interval '1 millisecond')
-             ORDER BY due_at
-             LIMIT $1
-             FOR UPDATE SKIP LOCKED",
-        ))
-        .bind(i64::from(limit))
-        .bind(milliseconds(horizon))
-        .fetch_all(&mut *transaction)
-        .await?;
-        Ok(Claim { transaction, intents, schema: self.schema.clone() })
+        let mut intents: Vec<Intent> = sqlx::query_as(self.sql(CLAIM_WAITING))
+            .bind(i64::from(limit))
+            .bind(milliseconds(horizon))
+            .bind(milliseconds(CLAIM))
+            .fetch_all(&self.pool)
+            .await?;
+        intents.sort_by_key(Intent::due_at);
+        Ok(Claim { store: self.clone(), intents, is_marked: false })
     }
 }
 
@@ -53,22 +45,59 @@ impl Claim {
         &self.intents
     }
 
-    /// Marks all of them as handed to the Redis of that incarnation, and ends the claim.
+    /// Marks them as handed to the Redis of that incarnation, and ends the claim. What somebody leased or marked
+    /// meanwhile is left as it is.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`]; the intents are then waiting still.
     pub async fn dispatched(mut self, incarnation: &str) -> Result<(), StoreError> {
-        let ids: Vec<Uuid> = self.intents.iter().map(|intent| intent.id).collect();
-        sqlx::query(self.schema.sql(
-            "UPDATE schema.email_intents SET state = 'dispatched', dispatched_at = clock_timestamp(), redis_epoch = $2
+        sqlx::query(self.store.sql(
+            "UPDATE schema.email_intents
+             SET state = 'dispatched', dispatched_at = clock_timestamp(), redis_epoch = $2, claimed_until = NULL
              WHERE id = ANY($1) AND state = 'waiting'",
         ))
-        .bind(ids)
+        .bind(self.ids())
         .bind(incarnation)
-        .execute(&mut *self.transaction)
+        .execute(&self.store.pool)
         .await?;
-        self.transaction.commit().await?;
+        self.is_marked = true;
         Ok(())
     }
+
+    fn ids(&self) -> Vec<Uuid> {
+        self.intents.iter().map(|intent| intent.id).collect()
+    }
 }
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.is_marked || self.intents.is_empty() {
+            return;
+        }
+        // Without a runtime the process is ending, and the claim with it, 5 s later.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (store, ids) = (self.store.clone(), self.ids());
+            runtime.spawn(async move {
+                drop(sqlx::query(store.sql(GIVE_BACK)).bind(ids).execute(&store.pool).await);
+            });
+        }
+    }
+}
+
+const CLAIM_WAITING: &str = "
+UPDATE schema.email_intents AS intent
+SET claimed_until = clock_timestamp() + $3::bigint * interval '1 millisecond'
+FROM (
+    SELECT id FROM schema.email_intents
+    WHERE state = 'waiting' AND due_at <= (SELECT clock_timestamp() + $2::bigint * interval '1 millisecond')
+      AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
+    ORDER BY due_at
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+) AS free
+WHERE intent.id = free.id
+RETURNING intent.id, username, queue, max_retries, run_at, next_attempt_at, deadline,
+          (extract(epoch FROM timeout) * 1000)::bigint AS timeout_ms, state";
+
+const GIVE_BACK: &str = "UPDATE schema.email_intents SET claimed_until = NULL WHERE id = ANY($1) AND state = 'waiting'";

@@ -1,11 +1,44 @@
 //! What a failure to use the database means.
 //!
-//! Takes: an error of the store. Gives: an [`Unready`], by PostgreSQL's SQLSTATE (appendix A of its manual) or by what
-//! the TLS handshake came to. Does not: repeat the error, whose text may name users and addresses.
+//! Takes: an error of the store. Gives: an [`Unready`], what to look at, and a [`Verdict`], what to do with the
+//! connections, by PostgreSQL's SQLSTATE (appendix A of its manual) or by what the TLS handshake came to. Does not:
+//! repeat the error, whose text may name users and addresses.
 
 use super::StoreError;
 use pipeline::Unready;
 use std::{error::Error, io, sync::Arc};
+
+/// What a failed statement says of the connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The server takes no writes, stops or does not answer: another one may stand behind its name.
+    Stale,
+    /// A prepared statement was looked for in a session that is not the one it was prepared in; it did not run.
+    Pooled,
+    /// Nothing: it is about the statement.
+    Other,
+}
+
+impl Verdict {
+    pub(super) fn on(error: &sqlx::Error) -> Self {
+        let refusal = match error {
+            sqlx::Error::Database(refusal) => refusal.code(),
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => return Self::Stale,
+            _ => None,
+        };
+        match refusal.as_deref().unwrap_or_default() {
+            READ_ONLY => Self::Stale,
+            // Shutdown by hand or after a crash, not yet started, database dropped, session ended; connection failed.
+            code if code.starts_with("57P") || code.starts_with("08") => Self::Stale,
+            // The statement is not there; another of its name is.
+            "26000" | "42P05" => Self::Pooled,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A statement that writes, on a standby or a server set to read only.
+const READ_ONLY: &str = "25006";
 
 impl StoreError {
     /// What to look at first.
@@ -46,6 +79,7 @@ fn read(error: &sqlx::Error) -> Unready {
             Some("28000") if refusal.message().contains("no encryption") => Unready::TlsDemanded,
             Some("28000") => Unready::Credentials,
             Some("3D000") => Unready::NoDatabase,
+            Some(READ_ONLY) => Unready::ReadOnly,
             Some("42501") => {
                 let (what, needs) = ("do all that it has to", "the privilege that the log speaks of");
                 Unready::Forbidden { what: what.to_owned(), needs: needs.to_owned() }

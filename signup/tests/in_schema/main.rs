@@ -18,6 +18,8 @@ mod lease;
 #[path = "../signup/migrations.rs"]
 mod migrations;
 mod neighbours;
+#[path = "../signup/pooler.rs"]
+mod pooler;
 #[path = "../signup/record.rs"]
 mod record;
 #[path = "../signup/refusals.rs"]

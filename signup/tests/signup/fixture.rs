@@ -159,7 +159,7 @@ impl Fixture {
     }
 }
 
-fn store(uri: &str, connections: u32) -> Store {
+pub(crate) fn store(uri: &str, connections: u32) -> Store {
     Store::connect(uri, None, connections).unwrap().in_schema(crate::SCHEMA)
 }
 

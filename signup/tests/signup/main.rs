@@ -2,12 +2,14 @@
 
 mod adoption;
 mod create_user;
+mod failover;
 mod fixture;
 mod group_commit;
 mod hiding;
 mod intents;
 mod lease;
 mod migrations;
+mod pooler;
 mod record;
 mod refusals;
 mod relay;

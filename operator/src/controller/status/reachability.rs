@@ -79,6 +79,13 @@ fn database_trouble(missing: &str, database: &Database) -> Finding {
         Some(Unready::NoDatabase) => {
             (reason::DATABASE_MISSING, format!("create it, or correct the end of the URI in Secret {secret}"))
         }
+        Some(Unready::ReadOnly) => (
+            reason::DATABASE_READ_ONLY,
+            format!(
+                "name the primary in the URI of Secret {secret}, or a name that follows it; signups go on as soon as \
+                writes are taken there"
+            ),
+        ),
         Some(Unready::TlsNotOffered) => (
             reason::TLS_MISMATCH,
             format!(

@@ -1,0 +1,182 @@
+//! The connections to PostgreSQL: through a pooler as well as straight, and made anew when the server is another one.
+//!
+//! Takes: how to connect, and statements. Gives: their rows. Does not: know what a statement is for, or repeat one that
+//! may have been carried out.
+//!
+//! **Poolers.** PgBouncer and its kind lend a server to a client for one transaction and refuse parameters of the
+//! start that they do not know. So none is sent that is not needed, but for one: a mark of our own, a setting that
+//! PostgreSQL keeps for the session. A session that refuses the mark, or does not show it, is not ours alone: then
+//! statements are sent unnamed, each in a transaction, because a named one would be looked for in another session.
+//!
+//! **Failover.** Behind a name another server may stand any time, while the old one still answers. Errors that tell
+//! of it ([`Verdict::Stale`]) make all connections that are open now stale: they are closed instead of used again, and
+//! new ones look the name up.
+
+mod executor;
+mod server;
+
+use super::unready::Verdict;
+use server::Server;
+use sqlx::{
+    Connection as _, PgConnection, PgPool, Postgres, Transaction,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use std::{sync::Arc, time::Duration};
+
+/// How long a caller waits for a free connection before the database counts as unavailable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection that was idle longer than this is tested before use; a busy one is not, which saves a round trip.
+const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
+
+/// How long an idle connection may take to show that it works: less than [`ACQUIRE_TIMEOUT`], which has to be enough
+/// for another one.
+const TEST_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to show that it works when it is given back. A statement that was given up may have
+/// left it waiting for an answer that never comes, and it would keep its permit of the pool for as long as the kernel
+/// tries.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connections of one process to one database. Clones share them; `&Connections` runs a statement.
+#[derive(Debug, Clone)]
+pub(super) struct Connections {
+    pool: PgPool,
+    server: Arc<Server>,
+}
+
+/// An open transaction; dropped, it is rolled back. `&mut Work` runs a statement in it.
+#[derive(Debug)]
+pub(super) struct Work {
+    transaction: Transaction<'static, Postgres>,
+    server: Arc<Server>,
+}
+
+impl Connections {
+    /// At most `connections`; the first use connects. Needs a Tokio runtime.
+    pub(super) fn new(connections: u32, options: PgConnectOptions) -> Self {
+        Self::to(Arc::new(Server::new(options)), connections)
+    }
+
+    /// Others to the same server: what one learns of it, both know.
+    pub(super) fn beside(&self, connections: u32) -> Self {
+        Self::to(Arc::clone(&self.server), connections)
+    }
+
+    fn to(server: Arc<Server>, connections: u32) -> Self {
+        Self { pool: pool(&server, connections), server }
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    ///
+    /// No connection can be had within 3 s, or PostgreSQL's.
+    pub(super) async fn begin(&self) -> Result<Work, sqlx::Error> {
+        self.begin_with("BEGIN").await
+    }
+
+    /// Begins a transaction with statements of its own, which have no parameters.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin`](Self::begin).
+    pub(super) async fn begin_with(&self, statement: &'static str) -> Result<Work, sqlx::Error> {
+        self.follow();
+        let begun = match self.pool.begin_with(statement).await {
+            Err(error) if self.finds_pooler(&error).await => self.pool.begin_with(statement).await,
+            begun => begun,
+        };
+        let transaction = begun.inspect_err(|error| self.server.learn(error))?;
+        Ok(Work { transaction, server: Arc::clone(&self.server) })
+    }
+
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        self.follow();
+        match self.pool.acquire().await {
+            Err(error) if self.finds_pooler(&error).await => self.pool.acquire().await,
+            acquired => acquired,
+        }
+    }
+
+    /// Whether an error at the start of a session is a pooler's that refuses the mark.
+    async fn finds_pooler(&self, error: &sqlx::Error) -> bool {
+        let found = self.bears_mark() && self.server.refuses_mark(error).await;
+        self.follow();
+        found
+    }
+
+    /// Lets sessions begin without the mark where a pooler is known.
+    fn follow(&self) {
+        if self.server.is_pooled() && self.bears_mark() {
+            self.pool.set_connect_options(self.server.unmarked().clone());
+        }
+    }
+
+    fn bears_mark(&self) -> bool {
+        self.server.bears_mark(&self.pool.connect_options())
+    }
+
+    /// Closes all connections that are open now instead of using them again.
+    pub(super) fn renew(&self) {
+        self.server.renew();
+    }
+
+    /// Closes every connection after its last use; later calls fail.
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl Work {
+    /// Makes what was done last.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL's; whether it was committed is then unknown, unless it says so.
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        let Self { transaction, server } = self;
+        transaction.commit().await.inspect_err(|error| server.learn(error))
+    }
+}
+
+fn pool(server: &Arc<Server>, connections: u32) -> PgPool {
+    let [connecting, before, after] = [(); 3].map(|()| Arc::clone(server));
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            let server = Arc::clone(&connecting);
+            Box::pin(async move { server.look_for_mark(connection).await })
+        })
+        .before_acquire(move |connection, about| {
+            let server = Arc::clone(&before);
+            Box::pin(async move {
+                if server.is_stale(about.age) {
+                    return Ok(false);
+                }
+                if about.idle_for > TEST_AFTER_IDLE {
+                    answers(connection, TEST_TIMEOUT).await.inspect_err(|_| server.renew())?;
+                }
+                Ok(true)
+            })
+        })
+        .after_release(move |connection, about| {
+            let server = Arc::clone(&after);
+            Box::pin(async move {
+                if server.is_stale(about.age) {
+                    return Ok(false);
+                }
+                answers(connection, RELEASE_TIMEOUT).await.inspect_err(|_| server.renew())?;
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(server.marked().clone())
+}
+
+/// An error makes the pool close the connection and open another for the caller that waits.
+async fn answers(connection: &mut PgConnection, within: Duration) -> Result<(), sqlx::Error> {
+    tokio::time::timeout(within, connection.ping()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}

@@ -50,6 +50,8 @@ pub struct Inputs {
     pub redis_ports: Vec<u16>,
     /// Keys of PostgreSQL's Secret and the files that pods see them as; empty: the key of `secretRef` as `uri`.
     pub database_files: Vec<(String, &'static str)>,
+    /// The same of the Secret for migrations.
+    pub migrations_files: Vec<(String, &'static str)>,
     /// The same of Redis' Secret.
     pub redis_files: Vec<(String, &'static str)>,
 }

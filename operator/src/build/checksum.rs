@@ -20,7 +20,15 @@ pub struct Checksums {
 /// Annotations of both pod templates.
 pub(super) fn annotations(subject: &Subject<'_>, checksums: &Checksums) -> BTreeMap<String, String> {
     let spec = subject.spec;
-    let Database { secret_ref: _, ca_secret_ref: _, schema, max_connections_per_pod, migrations } = &spec.database;
+    // The URI for migrations is read when it is used, and again until it works.
+    let Database {
+        secret_ref: _,
+        ca_secret_ref: _,
+        migrations_secret_ref: _,
+        schema,
+        max_connections_per_pod,
+        migrations,
+    } = &spec.database;
     let mut database = format!("{} {max_connections_per_pod} {migrations:?}", checksums.database);
     // As before the field came, where it is not set: an upgrade restarts no pod.
     if let Some(schema) = schema {

@@ -22,6 +22,8 @@ pub struct MountedPaths {
     pub database_uri: PathBuf,
     /// PEM file of PostgreSQL's certificate authority.
     pub database_ca: Option<PathBuf>,
+    /// File with the URI for migrations alone.
+    pub migrations_uri: Option<PathBuf>,
     /// File with Redis' URI.
     pub redis_uri: PathBuf,
     /// PEM file of Redis' certificate authority.
@@ -94,6 +96,7 @@ fn database(database: &Database, paths: &MountedPaths) -> document::Database {
             Migrations::Auto => document::Migrations::Auto,
             Migrations::Manual => document::Migrations::Manual,
         },
+        migrations_uri_file: paths.migrations_uri.clone(),
     }
 }
 

@@ -21,7 +21,8 @@ struct Mount {
     name: &'static str,
     path: String,
     source: Value,
-    worker_only: bool,
+    /// The component that sees it; `None`: both do.
+    only: Option<Component>,
 }
 
 /// Paths inside every pod.
@@ -30,6 +31,7 @@ pub fn paths(spec: &SignupPipelineSpec) -> MountedPaths {
     MountedPaths {
         database_uri: secret("database/uri"),
         database_ca: spec.database.ca_secret_ref.as_ref().map(|_| secret("database-ca/ca.crt")),
+        migrations_uri: spec.database.migrations_secret_ref.as_ref().map(|_| secret("database-migrations/uri")),
         redis_uri: secret("redis/uri"),
         redis_ca: spec.redis.ca_secret_ref.as_ref().map(|_| secret("redis-ca/ca.crt")),
         smtp_auth: spec.mail.smtp.auth_secret_ref.as_ref().map(|_| secret("smtp")),
@@ -44,12 +46,12 @@ pub fn key_secret(pipeline: &str, spec: &SignupPipelineSpec) -> String {
     spec.verification.key_secret_ref.as_ref().map_or_else(|| names::key_secret(pipeline), |given| given.name.clone())
 }
 
-/// Volumes and mounts of a component's pods: `api` never sees the mail server's credentials.
+/// Volumes and mounts of a component's pods: `api` never sees the mail server's credentials, `worker` never the URI for
+/// migrations.
 pub(super) fn volumes(subject: &Subject<'_>, inputs: &Inputs, component: Component) -> (Vec<Value>, Vec<Value>) {
-    let mounts =
-        mounts(subject, inputs).into_iter().filter(|mount| component == Component::Worker || !mount.worker_only);
+    let mounts = mounts(subject, inputs).into_iter().filter(|mount| mount.only.is_none_or(|only| only == component));
     mounts
-        .map(|Mount { name, path, source, worker_only: _ }| {
+        .map(|Mount { name, path, source, only: _ }| {
             let mut volume = source;
             volume["name"] = name.into();
             (volume, json!({"name": name, "mountPath": path, "readOnly": true}))
@@ -61,47 +63,46 @@ fn mounts(subject: &Subject<'_>, inputs: &Inputs) -> Vec<Mount> {
     let (pipeline, spec) = (subject.name, subject.spec);
     let (database, redis, smtp) = (&spec.database, &spec.redis, &spec.mail.smtp);
     let config_map = |name: &str| json!({"configMap": {"name": name, "defaultMode": 0o444}});
-    let config = Mount {
-        name: "config",
-        path: CONFIG.into(),
-        source: config_map(&names::config_map(pipeline)),
-        worker_only: false,
-    };
-    let mut mounts = vec![config, store("database", &database.secret_ref, &inputs.database_files)];
-    let authority = |name, ca: &CaSecret, worker_only| {
+    let config =
+        Mount { name: "config", path: CONFIG.into(), source: config_map(&names::config_map(pipeline)), only: None };
+    let (api, worker) = (Some(Component::Api), Some(Component::Worker));
+    let mut mounts = vec![config, store("database", &database.secret_ref, &inputs.database_files, None)];
+    let authority = |name, ca: &CaSecret, only| {
         let item = [(ca.key.clone(), "ca.crt")];
-        items(name, &ca.name, &item, worker_only)
+        items(name, &ca.name, &item, only)
     };
-    mounts.extend(database.ca_secret_ref.as_ref().map(|ca| authority("database-ca", ca, false)));
-    mounts.push(store("redis", &redis.secret_ref, &inputs.redis_files));
-    mounts.extend(redis.ca_secret_ref.as_ref().map(|ca| authority("redis-ca", ca, false)));
-    mounts.push(whole("keys", &key_secret(pipeline, spec), false));
-    mounts.extend(smtp.auth_secret_ref.as_ref().map(|auth| whole("smtp", &auth.name, true)));
-    mounts.extend(smtp.ca_secret_ref.as_ref().map(|ca| authority("smtp-ca", ca, true)));
+    mounts.extend(database.ca_secret_ref.as_ref().map(|ca| authority("database-ca", ca, None)));
+    let migrations = database.migrations_secret_ref.as_ref();
+    mounts.extend(migrations.map(|secret| store("database-migrations", secret, &inputs.migrations_files, api)));
+    mounts.push(store("redis", &redis.secret_ref, &inputs.redis_files, None));
+    mounts.extend(redis.ca_secret_ref.as_ref().map(|ca| authority("redis-ca", ca, None)));
+    mounts.push(whole("keys", &key_secret(pipeline, spec), None));
+    mounts.extend(smtp.auth_secret_ref.as_ref().map(|auth| whole("smtp", &auth.name, worker)));
+    mounts.extend(smtp.ca_secret_ref.as_ref().map(|ca| authority("smtp-ca", ca, worker)));
     mounts.extend(spec.mail.templates_ref.as_ref().map(|templates| Mount {
         name: "templates",
         path: TEMPLATES.into(),
         source: config_map(&templates.name),
-        worker_only: true,
+        only: worker,
     }));
     mounts
 }
 
 /// A whole Secret as a folder. The files belong to root and the pod's group; others cannot read them.
-fn whole(name: &'static str, secret: &str, worker_only: bool) -> Mount {
+fn whole(name: &'static str, secret: &str, only: Option<Component>) -> Mount {
     let source = json!({"secret": {"secretName": secret, "defaultMode": 0o440}});
-    Mount { name, path: format!("/run/secrets/{name}"), source, worker_only }
+    Mount { name, path: format!("/run/secrets/{name}"), source, only }
 }
 
 /// The keys of a server's Secret that say where it is.
-fn store(name: &'static str, secret: &UriSecret, files: &[(String, &'static str)]) -> Mount {
+fn store(name: &'static str, secret: &UriSecret, files: &[(String, &'static str)], only: Option<Component>) -> Mount {
     let uri = [(secret.key.clone(), store_secret::URI)];
-    items(name, &secret.name, if files.is_empty() { &uri } else { files }, false)
+    items(name, &secret.name, if files.is_empty() { &uri } else { files }, only)
 }
 
 /// Some keys of a Secret as files of a folder.
-fn items(name: &'static str, secret: &str, files: &[(String, &'static str)], worker_only: bool) -> Mount {
-    let mut mount = whole(name, secret, worker_only);
+fn items(name: &'static str, secret: &str, files: &[(String, &'static str)], only: Option<Component>) -> Mount {
+    let mut mount = whole(name, secret, only);
     let items: Vec<Value> = files.iter().map(|(key, file)| json!({"key": key, "path": file})).collect();
     mount.source["secret"]["items"] = items.into();
     mount

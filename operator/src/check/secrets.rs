@@ -10,7 +10,10 @@ use crate::{
         store_secret::StoreSecret,
         validate::{Reference, Resolved, Source, references, validate},
     },
-    crd::SignupPipeline,
+    crd::{
+        SignupPipeline,
+        stores::{Migrations, UriSecret},
+    },
     manifest::objects::Content,
 };
 use pipeline::{PostgresUri, postgres_uri::TargetSessionAttrs, store_secret::StoreKind};
@@ -93,8 +96,9 @@ fn unusable(pipeline: &SignupPipeline, reference: &Reference, content: &Content)
     let spec = &pipeline.spec;
     match reference.store() {
         Some(StoreKind::Postgres) => {
-            let secret = StoreSecret::of(StoreKind::Postgres, &spec.database.secret_ref, Some(content), false);
-            return doubtful(&secret.postgres_uri().ok()?);
+            let named = UriSecret { name: reference.name.clone(), key: reference.keys.first()?.clone() };
+            let secret = StoreSecret::of(StoreKind::Postgres, &named, Some(content), false);
+            return doubtful(&secret.postgres_uri().ok()?).or_else(|| unused_migrations(pipeline, reference));
         }
         Some(StoreKind::Redis) => {
             let has_authority = spec.redis.ca_secret_ref.is_some();
@@ -116,6 +120,16 @@ fn unusable(pipeline: &SignupPipeline, reference: &Reference, content: &Content)
         }
         _ => None,
     }
+}
+
+/// Nobody applies the schema on that URI.
+fn unused_migrations(pipeline: &SignupPipeline, reference: &Reference) -> Option<Line> {
+    let is_unused = reference.field == "spec.database.migrationsSecretRef"
+        && pipeline.spec.database.migrations == Migrations::Manual;
+    is_unused.then(|| {
+        let message = "spec.database.migrationsSecretRef has no effect: spec.database.migrations is Manual";
+        Line::warning("", message, "set spec.database.migrations to Auto, or remove spec.database.migrationsSecretRef")
+    })
 }
 
 const PEM: &str = "-----BEGIN CERTIFICATE-----";
@@ -199,6 +213,23 @@ mod tests {
             let line = line("spec.database.secretRef", &[("uri", uri)]);
             assert!(line.message.contains(said), "{uri}: {}", line.message);
             assert!(!format!("{line:?}").contains("canary"));
+        }
+    }
+
+    #[test]
+    fn the_uri_for_migrations_is_judged_and_told_where_nobody_uses_it() {
+        for (more, uri, said) in [
+            ("", "mysql://db/app", "begin with postgres://"),
+            ("", "postgres://app@db/app", "has uri"),
+            ("migrations: Manual, ", "postgres://app@db/app", "has no effect: spec.database.migrations is Manual"),
+        ] {
+            let mut pipeline = pipeline("");
+            let text = format!("{{{more}secretRef: {{name: app-db}}, migrationsSecretRef: {{name: app-db-direct}}}}");
+            pipeline.spec.database = serde_yaml::from_str(&text).expect("valid");
+            let reference = named(&pipeline).into_iter().find(|reference| reference.name == "app-db-direct");
+            let content = Resolved::Found([("uri", uri)].into_iter().collect());
+            let line = judge(&pipeline, &[(reference.expect("it is named"), content)], false).remove(0);
+            assert!(line.message.contains(said), "{}", line.message);
         }
     }
 

@@ -29,7 +29,13 @@ pub fn inputs(pipeline: &SignupPipeline, secrets: &BTreeMap<String, Content>, im
     };
     let (database, redis) = (StoreSecret::postgres(&spec.database, secrets), StoreSecret::redis(&spec.redis, secrets));
     // A URI that cannot be used is found elsewhere.
-    let database_ports = database.postgres_uri().map_or_else(|_| vec![POSTGRES_PORT], |uri| uri.ports());
+    let ports =
+        |secret: &StoreSecret<'_>| secret.postgres_uri().map_or_else(|_| vec![POSTGRES_PORT], |uri| uri.ports());
+    let migrations = StoreSecret::migrations(&spec.database, secrets);
+    let mut database_ports = ports(&database);
+    database_ports.extend(migrations.iter().flat_map(ports));
+    database_ports.sort_unstable();
+    database_ports.dedup();
     let redis_ports = redis_uri(&redis).map_or_else(|| vec![REDIS_PORT], |uri| uri.ports());
     Inputs {
         image: image.to_owned(),
@@ -40,6 +46,7 @@ pub fn inputs(pipeline: &SignupPipeline, secrets: &BTreeMap<String, Content>, im
         database_ports,
         redis_ports,
         database_files: database.files(),
+        migrations_files: migrations.map(|secret| secret.files()).unwrap_or_default(),
         redis_files: redis.files(),
     }
 }

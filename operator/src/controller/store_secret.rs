@@ -30,6 +30,12 @@ impl<'a> StoreSecret<'a> {
         Self::of(StoreKind::Postgres, &database.secret_ref, content, database.ca_secret_ref.is_some())
     }
 
+    /// That of `spec.database.migrationsSecretRef`, where it is named.
+    pub(crate) fn migrations(database: &'a Database, secrets: &'a BTreeMap<String, Content>) -> Option<Self> {
+        let named = database.migrations_secret_ref.as_ref()?;
+        Some(Self::of(StoreKind::Postgres, named, secrets.get(&named.name), database.ca_secret_ref.is_some()))
+    }
+
     /// That of `spec.redis`.
     pub(crate) fn redis(redis: &'a Redis, secrets: &'a BTreeMap<String, Content>) -> Self {
         let content = secrets.get(&redis.secret_ref.name);

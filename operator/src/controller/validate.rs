@@ -50,7 +50,7 @@ impl Reference {
     /// Which server the Secret is about, if it is that of a server.
     pub(crate) fn store(&self) -> Option<StoreKind> {
         match self.field {
-            DATABASE => Some(StoreKind::Postgres),
+            DATABASE | MIGRATIONS => Some(StoreKind::Postgres),
             REDIS => Some(StoreKind::Redis),
             _ => None,
         }
@@ -58,6 +58,7 @@ impl Reference {
 }
 
 const DATABASE: &str = "spec.database.secretRef";
+const MIGRATIONS: &str = "spec.database.migrationsSecretRef";
 const REDIS: &str = "spec.redis.secretRef";
 
 /// What a reference resolves to.
@@ -80,6 +81,7 @@ pub fn references(pipeline: &SignupPipeline) -> Vec<Reference> {
     let smtp = &spec.mail.smtp;
     let mut references = vec![uri(DATABASE, &spec.database.secret_ref)];
     references.extend(ca("spec.database.caSecretRef", &spec.database.ca_secret_ref));
+    references.extend(spec.database.migrations_secret_ref.as_ref().map(|secret| uri(MIGRATIONS, secret)));
     references.push(uri(REDIS, &spec.redis.secret_ref));
     references.extend(ca("spec.redis.caSecretRef", &spec.redis.ca_secret_ref));
     let auth = smtp.auth_secret_ref.as_ref();

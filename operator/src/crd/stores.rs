@@ -71,6 +71,10 @@ pub struct Database {
     /// Who applies the schema.
     #[serde(default)]
     pub migrations: Migrations,
+    /// Secret with another URI of the same database, on which `api` applies the schema (with `migrations: Auto`): past
+    /// a pooler, or with a role that owns the tables. Absent: that of `secretRef`, which may lead through a pooler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrations_secret_ref: Option<UriSecret>,
 }
 
 fn max_connections() -> i32 {

@@ -65,7 +65,7 @@ impl Files {
     }
 
     fn write_secrets(&self, plan: &Plan, stores: &Stores) -> Result<MountedPaths, LocalError> {
-        let Plan { database, redis, mail, keys, templates } = plan;
+        let Plan { database, migrations, redis, mail, keys, templates } = plan;
         let database_files = database.files(stores.postgres_uri().map(str::to_owned));
         let (auth, smtp_ca) = match mail {
             MailServer::Inbox => (None, None),
@@ -74,6 +74,7 @@ impl Files {
         Ok(MountedPaths {
             database_uri: self.folder("database", &database_files)?.join(store_secret::URI),
             database_ca: self.optional_file("database-ca.crt", database.authority())?,
+            migrations_uri: self.optional_file("migrations-uri", migrations.as_deref())?,
             redis_uri: self.folder("redis", &redis.files(stores.redis_uri()))?.join(store_secret::URI),
             redis_ca: self.optional_file("redis-ca.crt", redis.authority())?,
             smtp_auth: auth.map(|auth| self.folder("smtp", auth)).transpose()?,

@@ -48,6 +48,8 @@ pub(super) enum MailServer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) database: Store,
+    /// URI on which the schema is applied, where it is not the database's own.
+    pub(super) migrations: Option<Vec<u8>>,
     pub(super) redis: Store,
     pub(super) mail: MailServer,
     /// `None`: a key is made for this run.
@@ -69,6 +71,7 @@ impl Plan {
                     ca_field: "spec.database.caSecretRef",
                 },
             )?,
+            migrations: migrations(spec, objects)?,
             redis: store(
                 objects,
                 &StoreSecrets {
@@ -92,7 +95,7 @@ impl Plan {
     /// The first thing that cannot become `other`'s without a new start of everything: processes that start later would
     /// use another store than those that run. Credentials of the mail server, keys and texts change live.
     pub(super) fn needs_new_start(&self, other: &Self) -> Option<&'static str> {
-        let Self { database, redis, mail: _, keys: _, templates: _ } = self;
+        let Self { database, migrations: _, redis, mail: _, keys: _, templates: _ } = self;
         [
             ("where PostgreSQL is (the Secrets of spec.database)", *database == other.database),
             ("where Redis is (the Secrets of spec.redis)", *redis == other.redis),
@@ -147,6 +150,14 @@ fn store(objects: &Objects, secrets: &StoreSecrets<'_>) -> Result<Store, LocalEr
     }
     let files = secret.files().into_iter().filter_map(|(key, file)| Some((file, content.get(&key)?)));
     Ok(Store::Given { files: files.collect(), ca: authority(objects, *ca, ca_field)? })
+}
+
+/// Where PostgreSQL is started here, it is applied there.
+fn migrations(spec: &SignupPipelineSpec, objects: &Objects) -> Result<Option<Vec<u8>>, LocalError> {
+    let is_given = |secret: &UriSecret| objects.secrets.contains_key(&secret.name);
+    let secret = spec.database.migrations_secret_ref.as_ref();
+    let secret = secret.filter(|secret| is_given(secret) && is_given(&spec.database.secret_ref));
+    secret.map(|secret| key_of(objects, &secret.name, &secret.key, "spec.database.migrationsSecretRef")).transpose()
 }
 
 fn mail_server(spec: &SignupPipelineSpec, objects: &Objects, send_mail: bool) -> Result<MailServer, LocalError> {

@@ -15,6 +15,7 @@ fn paths(full: bool) -> MountedPaths {
     MountedPaths {
         database_uri: "/etc/signup/database/uri".into(),
         database_ca: when_full("/etc/signup/database-ca/ca.crt"),
+        migrations_uri: None,
         redis_uri: "/etc/signup/redis/uri".into(),
         redis_ca: when_full("/etc/signup/redis-ca/ca.crt"),
         smtp_auth: when_full("/etc/signup/smtp"),

@@ -3,6 +3,7 @@
 //! Takes: changes of the usual. Gives: [`Options`]. Does not: start anything.
 
 use pipeline::Document;
+use servers::PoolMode;
 use std::time::Duration;
 
 /// How many programs, whose servers, and which document.
@@ -14,6 +15,8 @@ pub struct Options {
     pub(crate) own_postgres: bool,
     pub(crate) redis_uri: Option<String>,
     pub(crate) neighbour: &'static str,
+    pub(crate) pooler: Option<PoolMode>,
+    pub(crate) failover: bool,
 }
 
 impl Default for Options {
@@ -26,7 +29,16 @@ impl Options {
     /// One api, one worker, a database on the PostgreSQL of this test process; mails due after 1 s, waits of 1 s at
     /// most.
     pub fn new() -> Self {
-        Self { document: usual(), apis: 1, workers: 1, own_postgres: false, redis_uri: None, neighbour: "" }
+        Self {
+            document: usual(),
+            apis: 1,
+            workers: 1,
+            own_postgres: false,
+            redis_uri: None,
+            neighbour: "",
+            pooler: None,
+            failover: false,
+        }
     }
 
     /// With a change of the document. Files and the mail server's port are filled in later.
@@ -58,6 +70,18 @@ impl Options {
     #[must_use]
     pub fn beside(self, neighbour: &'static str, schema: &str) -> Self {
         Self { neighbour, ..self.with(|document| document.database.schema = Some(schema.to_owned())) }
+    }
+
+    /// With PgBouncer between the programs and PostgreSQL.
+    #[must_use]
+    pub fn through_pgbouncer(self, mode: PoolMode) -> Self {
+        Self { pooler: Some(mode), ..self }
+    }
+
+    /// With a PostgreSQL server and its standby behind a name that moves.
+    #[must_use]
+    pub fn with_failover(self) -> Self {
+        Self { failover: true, ..self }
     }
 
     /// With a PostgreSQL server that no other test uses, so that it can be stopped.

@@ -13,7 +13,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result};
 use inbox::{Certificates, Credentials, Inbox, Settings, Tls};
-use servers::{Postgres, Redis};
+use servers::{Failover, PgBouncer, Postgres, Redis};
 use std::{path::PathBuf, sync::Arc};
 
 /// api, worker, PostgreSQL, Redis and a mail server, running. Dropped, all of it ends.
@@ -31,6 +31,9 @@ pub struct Pipeline {
     pub postgres: Option<Postgres>,
     /// The schema `public` before the pipeline came, as `pg_dump` writes it.
     pub neighbour: String,
+    /// The servers behind a name that moves, when the pipeline has such.
+    pub failover: Option<Arc<Failover>>,
+    _pooler: Option<PgBouncer>,
     pub(crate) files: Files,
     pub(crate) database: Database,
     pub(crate) database_uri: String,
@@ -56,9 +59,16 @@ impl Pipeline {
     }
 
     async fn prepare(options: Options) -> Result<Self> {
-        let Options { mut document, apis, workers, own_postgres, redis_uri, neighbour } = options;
+        let Options { mut document, apis, workers, own_postgres, redis_uri, neighbour, pooler, failover } = options;
         let postgres = if own_postgres { Some(Postgres::start()?) } else { None };
-        let database_uri = postgres.as_ref().unwrap_or_else(|| servers::postgres()).create_database()?;
+        let failover = if failover { Some(Arc::new(Failover::start()?)) } else { None };
+        let server = postgres.as_ref().unwrap_or_else(|| servers::postgres());
+        let database_uri = match &failover {
+            Some(failover) => failover.create_database()?,
+            None => server.create_database()?,
+        };
+        let pooler = pooler.map(|mode| PgBouncer::start(server, mode, "")).transpose()?;
+        let programs_uri = pooler.as_ref().map_or(database_uri.clone(), |pooler| pooler.before(&database_uri));
         let neighbour = crate::database::set_up(&database_uri, neighbour)?;
         let redis = Redis::start()?;
         let redis_uri = redis_uri.unwrap_or_else(|| redis.uri(0));
@@ -72,11 +82,25 @@ impl Pipeline {
         document.mail.smtp.port = inbox.smtp_addr().port();
         let database = Database::in_schema(&database_uri, document.database.schema.as_deref())?;
         let ca_pem = inbox.ca_pem().context("the inbox speaks TLS")?;
-        let files = Files::new(document, &database_uri, &redis_uri, ca_pem, journal)?;
+        let files = Files::new(document, &programs_uri, &redis_uri, ca_pem, journal)?;
         let apis = (0..apis).map(|_| Program::api(files.path())).collect::<Result<_>>()?;
         let workers = (0..workers).map(|_| Program::worker(files.path())).collect::<Result<_>>()?;
         let signups = Arc::new(Signups::new(Vec::new())?);
-        Ok(Self { apis, workers, inbox, redis, postgres, neighbour, files, database, database_uri, redis_uri, signups })
+        Ok(Self {
+            apis,
+            workers,
+            inbox,
+            redis,
+            postgres,
+            neighbour,
+            failover,
+            _pooler: pooler,
+            files,
+            database,
+            database_uri,
+            redis_uri,
+            signups,
+        })
     }
 
     /// Waits until every program that runs says that it is ready.

@@ -5,7 +5,7 @@
 
 use crate::{
     canary, check,
-    database::Row,
+    database::{Database, Row},
     files,
     gate::{Gate, Point},
     mails,
@@ -18,7 +18,7 @@ use crate::{
 };
 use pipeline::{Document, Live};
 use queue::{Connection, Inspector, QueueState};
-use std::{collections::HashSet, process::Command, time::Duration};
+use std::{collections::HashSet, process::Command, sync::Arc, time::Duration};
 
 impl Pipeline {
     /// Signs `count` users up, `concurrency` at a time, and says what each client was told.
@@ -28,7 +28,7 @@ impl Pipeline {
 
     /// Signs one user up in the background; the answer may be long in coming, or never come.
     pub fn sign_up_in_background(&self) -> tokio::task::JoinHandle<Attempt> {
-        let signups = std::sync::Arc::clone(&self.signups);
+        let signups = Arc::clone(&self.signups);
         tokio::spawn(async move { signups.one().await })
     }
 
@@ -64,6 +64,21 @@ impl Pipeline {
     /// What each client was told.
     pub fn attempts(&self) -> Vec<Attempt> {
         self.signups.attempts()
+    }
+
+    /// Lets the first PostgreSQL take no more writes, its standby take its place, and the name lead there.
+    ///
+    /// # Panics
+    ///
+    /// When a server refuses.
+    pub async fn fail_over(&mut self) {
+        let failover = Arc::clone(self.failover.as_ref().expect("a pipeline with failover"));
+        let uri = failover.on_standby(&self.database_uri);
+        let moving = tokio::task::spawn_blocking(move || failover.demote().and_then(|()| failover.promote()));
+        moving.await.expect("no panic").expect("the name moves");
+        // The checker's connections stay with the old server, as every client's that does not look again.
+        self.database = Database::new(&uri).expect("a URI");
+        self.database_uri = uri;
     }
 
     /// Starts one more worker.

@@ -35,3 +35,20 @@ async fn postgresql_killed_and_recovered_under_load_loses_nothing() {
     pipeline.settle(PATIENCE).await;
     pipeline.check().await.assert_exactly_one_mail_each();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signups_follow_a_name_that_moves_to_the_standby_and_none_is_lost() {
+    let mut pipeline = Pipeline::start(Options::new().with_failover()).await;
+    let load = pipeline.load(2);
+    pipeline.until_acknowledged(40).await;
+    pipeline.fail_over().await;
+    // Those from before are answered by now, or within the time of one refusal.
+    pipeline.until_acknowledged(pipeline.acknowledged() + 40).await;
+    load.stop().await;
+    let attempts = pipeline.attempts();
+    let refused = attempts.iter().map(|attempt| &attempt.outcome).filter(|outcome| **outcome != Outcome::Acknowledged);
+    let refused: Vec<_> = refused.collect();
+    assert!(refused.iter().all(|outcome| matches!(outcome, Outcome::Refused(503, _))), "{refused:?}");
+    pipeline.settle(PATIENCE).await;
+    pipeline.check().await.assert_exactly_one_mail_each();
+}

@@ -28,7 +28,7 @@ pub(crate) struct Variation {
 pub(crate) struct Deployment {
     pub(crate) inbox: Program,
     pub(crate) redis: Redis,
-    _postgres: Postgres,
+    pub(crate) postgres: Postgres,
     pub(crate) database_uri: String,
     pub(crate) document: Document,
     programs: PathBuf,
@@ -54,7 +54,7 @@ impl Deployment {
         let document = document(folder.path(), inbox.address("smtp")?.port(), variation);
         write(folder.path(), "pipeline.yaml", &document.to_yaml()?)?;
         let programs = programs.to_owned();
-        Ok(Self { inbox, redis, _postgres: postgres, database_uri, document, programs, folder })
+        Ok(Self { inbox, redis, postgres, database_uri, document, programs, folder })
     }
 
     /// Sends the mails in clear to another mail server than the inbox, for programs started from now on.
@@ -70,6 +70,11 @@ impl Deployment {
         change(&mut self.document);
         write(self.folder.path(), "pipeline.yaml", &self.document.to_yaml()?)?;
         Ok(self)
+    }
+
+    /// Gives programs started from now on another way to PostgreSQL, or another one.
+    pub(crate) fn lead_to(&self, database_uri: &str) -> anyhow::Result<()> {
+        write(self.folder.path(), "database-uri", database_uri)
     }
 
     /// The number that a query gives.

@@ -5,6 +5,7 @@
 
 mod delayed;
 mod enqueueing;
+mod failover;
 mod journal;
 mod latency;
 mod mail_servers;
@@ -13,6 +14,7 @@ mod memory;
 mod overload;
 mod owed;
 mod privacy;
+mod pooler;
 mod processing;
 mod proxy;
 mod recovery;
@@ -51,6 +53,10 @@ pub(crate) enum Work {
     Privacy,
     /// Far more signups than can be hashed.
     Overload,
+    /// Signups through PgBouncer, against straight to PostgreSQL.
+    Pooler,
+    /// Signups after PostgreSQL's name has moved to its standby, against a client that connects anew each time.
+    Failover,
 }
 
 /// Programs a work may start.
@@ -92,6 +98,8 @@ impl Work {
             Self::Memory => &memory::GOALS,
             Self::Privacy => &privacy::GOALS,
             Self::Overload => &overload::GOALS,
+            Self::Pooler => &pooler::GOALS,
+            Self::Failover => &failover::GOALS,
         }
     }
 
@@ -113,6 +121,8 @@ impl Work {
             Self::Memory => memory::measure(&programs.folder).await,
             Self::Privacy => privacy::measure(&programs.folder, round).await,
             Self::Overload => overload::measure(&programs.folder).await,
+            Self::Pooler => pooler::measure(&programs.folder, round).await,
+            Self::Failover => failover::measure(&programs.folder).await,
         }
     }
 }

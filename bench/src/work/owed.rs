@@ -54,7 +54,8 @@ async fn write_users(deployment: &Deployment, mails: usize) -> anyhow::Result<()
     Ok(())
 }
 
-fn new_user(number: usize) -> anyhow::Result<NewUser> {
+/// A user without a password.
+pub(super) fn new_user(number: usize) -> anyhow::Result<NewUser> {
     Ok(NewUser {
         username: Username::parse(&format!("user_{number}"))?,
         full_name: FullName::parse("Bench User")?,

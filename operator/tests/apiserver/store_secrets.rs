@@ -80,10 +80,10 @@ async fn what_a_secret_lacks_and_a_uri_that_cannot_be_used_are_named_and_nothing
 async fn redis_is_reached_by_the_parts_of_bitnamis_secret() {
     let mut run = Run::new().await;
     let uri = run.secrets_with_redis().await;
-    let (login, place) = uri.trim_start_matches("redis://").split_once('@').expect("our servers have passwords");
+    let (login, place) = uri.trim_start_matches("redis://").split_once('@').expect("a login");
     let (host, rest) = place.split_once(':').expect("a port");
     let (port, index) = rest.split_once('/').expect("an index");
-    let password = login.trim_start_matches(':');
+    let (_, password) = login.split_once(':').expect("our servers have passwords");
     run.secret("app-redis", &[("redis-password", password)]).await;
     run.pipeline(MINIMAL).await;
     run.start();

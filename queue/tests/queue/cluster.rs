@@ -125,6 +125,22 @@ async fn a_replica_takes_over_and_the_queues_of_the_other_nodes_do_not_wait_for_
         jobs.next().await;
     }
     let dead = cluster.owner("asynq:{low}:pending").unwrap();
+    fixture.until("acked", async |fixture| fixture.state("low").await.processed == 1).await;
+    // What its replica has not heard of is lost with it: this comes after all of that.
+    let master = redis::Client::open(cluster.nodes()[dead].uri(0)).unwrap();
+    let mut master = master.get_multiplexed_async_connection().await.unwrap();
+    master.set_response_timeout(DEADLINE);
+    let heard: (String, i64) = redis::pipe()
+        .cmd("SET")
+        .arg("asynq:{low}:last")
+        .arg(1)
+        .cmd("WAIT")
+        .arg(1)
+        .arg(30_000)
+        .query_async(&mut master)
+        .await
+        .unwrap();
+    assert_eq!(heard.1, 1);
     cluster.nodes()[dead].kill();
     let mut went_on = 0;
     for number in 0.. {

@@ -42,10 +42,25 @@ impl Postgres {
     ///
     /// [`ServerError::Missing`] when the package is not installed, else what went wrong.
     pub fn start() -> Result<Self, ServerError> {
+        Self::start_with(&[])
+    }
+
+    /// As [`Self::start`], with settings of its own (`name=value`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_with(settings: &[&str]) -> Result<Self, ServerError> {
         let mut server = Self::prepare(random_hex()?)?;
         server.initialise()?;
+        server.settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         server.start_again()?;
         Ok(server)
+    }
+
+    /// Folder of its socket.
+    pub fn socket_folder(&self) -> &Path {
+        self.process.folder()
     }
 
     /// A folder and a port, and no data yet.
@@ -81,6 +96,24 @@ impl Postgres {
             std::fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n").map_err(io)?;
         }
         server.settings = vec!["ssl=on".to_owned()];
+        server.start_again()?;
+        Ok(server)
+    }
+
+    /// As [`Self::start_with_tls`], and every client has to show a certificate of the authority.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_with_client_certificates(authority: &Authority) -> Result<Self, ServerError> {
+        let io = |source| ServerError::Io { action: "give the server its authority", source };
+        let mut server = Self::start_with_tls(authority, true)?;
+        server.stop();
+        let data = server.process.folder().join("data");
+        std::fs::copy(authority.ca(), data.join("root.crt")).map_err(io)?;
+        let rule = "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n";
+        std::fs::write(data.join("pg_hba.conf"), rule).map_err(io)?;
+        server.settings.push("ssl_ca_file=root.crt".to_owned());
         server.start_again()?;
         Ok(server)
     }

@@ -64,7 +64,7 @@ use pipeline::{
     postgres_uri::{PostgresUri, PostgresUriError},
     secret,
 };
-use pool::Connections;
+use pool::{Connections, Hosts};
 use schema::Schema;
 use secrecy::ExposeSecret as _;
 use sqlx::{AssertSqlSafe, postgres::PgConnectOptions};
@@ -152,7 +152,7 @@ impl Store {
     }
 
     fn connect_to(uri: &PostgresUri, max_connections: u32) -> Result<Self, StoreError> {
-        let pool = Connections::new(max_connections.saturating_sub(1).max(1), options(uri)?);
+        let pool = Connections::new(max_connections.saturating_sub(1).max(1), hosts(uri)?);
         let probe = pool.beside(1);
         Ok(Self { pool, probe, schema: Schema::new(None), direct: None, read_only_since: Arc::default() })
     }
@@ -186,9 +186,10 @@ impl Store {
     }
 }
 
-fn options(uri: &PostgresUri) -> Result<PgConnectOptions, StoreError> {
-    let first = uri.hosts().first().map(|host| uri.uri_of(host)).unwrap_or_default();
-    first.expose_secret().parse().map_err(StoreError::UnusableUri)
+fn hosts(uri: &PostgresUri) -> Result<Hosts, StoreError> {
+    let options = |host| uri.uri_of(host).expose_secret().parse().map_err(StoreError::UnusableUri);
+    let all: Vec<PgConnectOptions> = uri.hosts().iter().map(options).collect::<Result<_, _>>()?;
+    Ok(Hosts::new(all, uri.target_session_attrs(), uri.connect_timeout()))
 }
 
 /// Whether PostgreSQL can hold the text at all: it knows no NUL. What cannot be stored cannot be found either.

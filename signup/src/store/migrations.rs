@@ -29,7 +29,7 @@ impl Store {
     /// changed then.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let Some(database) = &self.direct else { return self.migrate_on(&self.pool).await };
-        let direct = Connections::new(1, super::options(&database.read()?)?);
+        let direct = Connections::new(1, super::hosts(&database.read()?)?);
         let migrated = self.migrate_on(&direct).await;
         direct.close().await;
         migrated

@@ -11,18 +11,29 @@
 //! **Failover.** Behind a name another server may stand any time, while the old one still answers. Errors that tell
 //! of it ([`Verdict::Stale`]) make all connections that are open now stale: they are closed instead of used again, and
 //! new ones look the name up.
+//!
+//! **Several hosts.** Which of them is the right one is found out before the first connection (`hosts`), after every
+//! such error, and while a connection is waited for longer than [`PATIENCE`].
 
 mod executor;
+mod hosts;
 mod server;
+
+pub(super) use hosts::{Hosts, NoHost};
 
 use super::unready::Verdict;
 use server::Server;
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Postgres, Transaction,
-    pool::PoolConnection,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    Connection as _, PgConnection, PgPool, Postgres, Transaction, pool::PoolConnection, postgres::PgPoolOptions,
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 /// How long a caller waits for a free connection before the database counts as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -34,6 +45,9 @@ const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// for another one.
 const TEST_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long a connection to one of several hosts is waited for before they are tried in turn again.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// How long a connection may take to show that it works when it is given back. A statement that was given up may have
 /// left it waiting for an answer that never comes, and it would keep its permit of the pool for as long as the kernel
 /// tries.
@@ -44,6 +58,8 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Connections {
     pool: PgPool,
     server: Arc<Server>,
+    /// Number of the host that sessions of the pool begin at.
+    host: Arc<AtomicUsize>,
 }
 
 /// An open transaction; dropped, it is rolled back. `&mut Work` runs a statement in it.
@@ -55,8 +71,8 @@ pub(super) struct Work {
 
 impl Connections {
     /// At most `connections`; the first use connects. Needs a Tokio runtime.
-    pub(super) fn new(connections: u32, options: PgConnectOptions) -> Self {
-        Self::to(Arc::new(Server::new(options)), connections)
+    pub(super) fn new(connections: u32, hosts: Hosts) -> Self {
+        Self::to(Arc::new(Server::new(hosts)), connections)
     }
 
     /// Others to the same server: what one learns of it, both know.
@@ -65,7 +81,7 @@ impl Connections {
     }
 
     fn to(server: Arc<Server>, connections: u32) -> Self {
-        Self { pool: pool(&server, connections), server }
+        Self { pool: pool(&server, connections), server, host: Arc::default() }
     }
 
     /// Begins a transaction.
@@ -83,35 +99,52 @@ impl Connections {
     ///
     /// As [`begin`](Self::begin).
     pub(super) async fn begin_with(&self, statement: &'static str) -> Result<Work, sqlx::Error> {
-        self.follow();
-        let begun = match self.pool.begin_with(statement).await {
-            Err(error) if self.finds_pooler(&error).await => self.pool.begin_with(statement).await,
-            begun => begun,
-        };
+        let begun = self.open(|| self.pool.begin_with(statement)).await;
         let transaction = begun.inspect_err(|error| self.server.learn(error))?;
         Ok(Work { transaction, server: Arc::clone(&self.server) })
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-        self.follow();
-        match self.pool.acquire().await {
-            Err(error) if self.finds_pooler(&error).await => self.pool.acquire().await,
-            acquired => acquired,
+        self.open(|| self.pool.acquire()).await
+    }
+
+    /// Opens something at the right host; while it is waited for, the host is looked for again.
+    async fn open<T, F>(&self, open: impl Fn() -> F) -> Result<T, sqlx::Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        self.follow(self.server.hosts().find(false).await?);
+        let mut opening = pin!(open());
+        let opened = loop {
+            tokio::select! {
+                opened = &mut opening => break opened,
+                () = tokio::time::sleep(PATIENCE), if !self.server.hosts().is_one() => {
+                    if self.follow(self.server.hosts().find(true).await?) {
+                        opening.set(open());
+                    }
+                }
+            }
+        };
+        match opened {
+            Err(error) if self.finds_pooler(&error).await => open().await,
+            opened => opened,
         }
     }
 
     /// Whether an error at the start of a session is a pooler's that refuses the mark.
     async fn finds_pooler(&self, error: &sqlx::Error) -> bool {
         let found = self.bears_mark() && self.server.refuses_mark(error).await;
-        self.follow();
+        self.follow(self.host.load(Ordering::Relaxed));
         found
     }
 
-    /// Lets sessions begin without the mark where a pooler is known.
-    fn follow(&self) {
-        if self.server.is_pooled() && self.bears_mark() {
-            self.pool.set_connect_options(self.server.unmarked().clone());
+    /// Lets sessions begin at a host, and without the mark where a pooler is known; true when the host is another one.
+    fn follow(&self, host: usize) -> bool {
+        let has_moved = self.host.swap(host, Ordering::Relaxed) != host;
+        if has_moved || (self.server.is_pooled() && self.bears_mark()) {
+            self.pool.set_connect_options(self.server.options());
         }
+        has_moved
     }
 
     fn bears_mark(&self) -> bool {
@@ -149,7 +182,10 @@ fn pool(server: &Arc<Server>, connections: u32) -> PgPool {
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
             let server = Arc::clone(&connecting);
-            Box::pin(async move { server.look_for_mark(connection).await })
+            Box::pin(async move {
+                // One that was put in the place of a wrong one bears no mark.
+                if server.hosts().settle(connection).await? { server.look_for_mark(connection).await } else { Ok(()) }
+            })
         })
         .before_acquire(move |connection, about| {
             let server = Arc::clone(&before);
@@ -173,7 +209,7 @@ fn pool(server: &Arc<Server>, connections: u32) -> PgPool {
                 Ok(true)
             })
         })
-        .connect_lazy_with(server.marked().clone())
+        .connect_lazy_with(server.options())
 }
 
 /// An error makes the pool close the connection and open another for the caller that waits.

@@ -4,7 +4,7 @@
 //! connections, by PostgreSQL's SQLSTATE (appendix A of its manual) or by what the TLS handshake came to. Does not:
 //! repeat the error, whose text may name users and addresses.
 
-use super::StoreError;
+use super::{StoreError, pool::NoHost};
 use pipeline::Unready;
 use std::{error::Error, io, sync::Arc};
 
@@ -90,6 +90,11 @@ fn read(error: &sqlx::Error) -> Unready {
             Some("42883") => Unready::Missing("function that a statement names".to_owned()),
             Some("42704") => Unready::Missing("object that a statement names".to_owned()),
             _ => Unready::Silent,
+        },
+        sqlx::Error::Configuration(cause) => match cause.downcast_ref::<NoHost>() {
+            Some(NoHost::NoneMatches) => Unready::ReadOnly,
+            Some(NoHost::NoneAnswers(error)) => read(error),
+            None => Unready::Silent,
         },
         sqlx::Error::Tls(cause) if cause.to_string().contains("does not support TLS") => Unready::TlsNotOffered,
         sqlx::Error::Tls(_) => Unready::Certificate,

@@ -6,6 +6,7 @@ mod failover;
 mod fixture;
 mod group_commit;
 mod hiding;
+mod hosts;
 mod intents;
 mod lease;
 mod migrations;

@@ -1,9 +1,9 @@
 //! What is known of the server behind a URI, shared by all connections to it.
 //!
 //! Takes: errors, and sessions that have just begun. Gives: whether a pooler stands between, and which connections are
-//! stale. Does not: hold connections.
+//! stale. Does not: hold connections, or choose between hosts (`hosts` does).
 
-use super::{ACQUIRE_TIMEOUT, TEST_TIMEOUT, Verdict, answers};
+use super::{ACQUIRE_TIMEOUT, TEST_TIMEOUT, Verdict, answers, hosts::Hosts};
 use parking_lot::Mutex;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection, Row as _, postgres::PgConnectOptions};
 use std::{
@@ -24,8 +24,7 @@ const RENEW_INTERVAL: Duration = Duration::from_millis(200);
 pub(super) struct Server {
     /// The mark's value, which nobody else has.
     mark: String,
-    marked: PgConnectOptions,
-    unmarked: PgConnectOptions,
+    hosts: Hosts,
     is_pooled: AtomicBool,
     /// The pooler had no server for a connection.
     is_crowded: AtomicBool,
@@ -34,23 +33,21 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(options: PgConnectOptions) -> Self {
-        // The driver would ask for digits of floating-point numbers, of which there are none here.
-        let unmarked = options.extra_float_digits(None);
+    pub(super) fn new(hosts: Hosts) -> Self {
         let mark = Uuid::new_v4().simple().to_string();
-        let marked = unmarked.clone().options([(MARK, &mark)]);
         let (is_pooled, is_crowded) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { mark, marked, unmarked, is_pooled, is_crowded, stale_before: Mutex::new(None) }
+        Self { mark, hosts, is_pooled, is_crowded, stale_before: Mutex::new(None) }
     }
 
-    /// How sessions begin as long as no pooler is known.
-    pub(super) fn marked(&self) -> &PgConnectOptions {
-        &self.marked
+    /// Which of several servers it is.
+    pub(super) fn hosts(&self) -> &Hosts {
+        &self.hosts
     }
 
-    /// How sessions begin that a pooler has a part in.
-    pub(super) fn unmarked(&self) -> &PgConnectOptions {
-        &self.unmarked
+    /// How sessions begin: with the mark as long as no pooler is known.
+    pub(super) fn options(&self) -> PgConnectOptions {
+        let unmarked = self.hosts.current().clone();
+        if self.is_pooled() { unmarked } else { unmarked.options([(MARK, &self.mark)]) }
     }
 
     pub(super) fn bears_mark(&self, options: &PgConnectOptions) -> bool {
@@ -70,7 +67,7 @@ impl Server {
         if !may_refuse_parameters(error) {
             return false;
         }
-        match tokio::time::timeout(ACQUIRE_TIMEOUT, self.unmarked.connect()).await {
+        match tokio::time::timeout(ACQUIRE_TIMEOUT, self.hosts.current().connect()).await {
             Ok(Ok(connection)) => {
                 self.found_pooler();
                 // It has served its purpose.
@@ -120,7 +117,9 @@ impl Server {
         }
     }
 
+    /// Makes connections that are open now stale, and has the host looked for again where there are several.
     pub(super) fn renew(&self) {
+        self.hosts.doubt();
         let mut stale_before = self.stale_before.lock();
         if stale_before.is_none_or(|at| at.elapsed() >= RENEW_INTERVAL) {
             *stale_before = Some(Instant::now());

@@ -1,7 +1,8 @@
 //! Secrets of each operator's shape, as a pod sees them.
 
 use pipeline::{
-    document::{Database, Migrations, Redis},
+    Document,
+    document::{Database, Redis},
     postgres_uri::{HostAddress, PostgresUri},
     secret::SecretError,
     store_secret::StoreKind,
@@ -26,8 +27,7 @@ fn mount(kind: StoreKind, keys: &[(&str, &str)]) -> tempfile::TempDir {
 fn postgres(keys: &[(&str, &str)]) -> (tempfile::TempDir, Result<PostgresUri, SecretError>) {
     let folder = mount(StoreKind::Postgres, keys);
     let uri_file = folder.path().join("uri");
-    let database =
-        Database { uri_file, ca_file: None, schema: None, max_connections_per_pod: 2, migrations: Migrations::Auto };
+    let database = Database { uri_file, ca_file: None, ..Document::sample().database };
     let read = database.read();
     (folder, read)
 }

@@ -34,7 +34,7 @@ impl Store {
         loop {
             let begin = sqlx::AssertSqlSafe(begin_alone_with(&new.email));
             let mut transaction = self.pool.begin_with(begin).await.map_err(unavailable)?;
-            let error = match self.create(&mut *transaction, new, policy, keys, true).await {
+            let error = match self.create(&mut transaction, new, policy, keys, true).await {
                 Ok(created) => return transaction.commit().await.map(|()| created).map_err(unavailable),
                 Err(error) => error,
             };

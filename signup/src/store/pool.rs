@@ -24,7 +24,8 @@ pub(super) use hosts::{Hosts, NoHost};
 use super::unready::Verdict;
 use server::Server;
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Postgres, Transaction, pool::PoolConnection, postgres::PgPoolOptions,
+    Connection as _, PgConnection, PgPool, Postgres, SqlSafeStr, Transaction, pool::PoolConnection,
+    postgres::PgPoolOptions,
 };
 use std::{
     pin::pin,
@@ -98,8 +99,9 @@ impl Connections {
     /// # Errors
     ///
     /// As [`begin`](Self::begin).
-    pub(super) async fn begin_with(&self, statement: &'static str) -> Result<Work, sqlx::Error> {
-        let begun = self.open(|| self.pool.begin_with(statement)).await;
+    pub(super) async fn begin_with(&self, statement: impl SqlSafeStr) -> Result<Work, sqlx::Error> {
+        let statement = statement.into_sql_str();
+        let begun = self.open(|| self.pool.begin_with(statement.clone())).await;
         let transaction = begun.inspect_err(|error| self.server.learn(error))?;
         Ok(Work { transaction, server: Arc::clone(&self.server) })
     }

@@ -89,6 +89,8 @@ async fn several_faults_of_what_a_pipeline_names_are_each_told_with_their_fix() 
     run.pipeline_named("second", MINIMAL).await;
     run.start();
     run.condition("Stalled", "True", "SecretKeyMissing").await;
+    // What the status says is not told a second time.
+    run.condition("ScalingActive", "False", "RedisShared").await;
     let checked = check(&config().await, None, &["-n", &run.namespace, "demo"]).await;
     let about = |thing: &str| format!("{}/demo {thing}", run.namespace);
     checked.assert(
@@ -113,7 +115,7 @@ async fn several_faults_of_what_a_pipeline_names_are_each_told_with_their_fix() 
     );
     checked.assert(
         "error",
-        &about("Redis"),
+        &about("condition ScalingActive"),
         &format!("{}/second uses the same Redis", run.namespace),
         "own database index",
     );

@@ -44,7 +44,7 @@ pub(super) fn hosts(host: &str, addresses: &str, ports: &str) -> Result<Vec<Host
     let one = |index: usize| {
         let address = at(&addresses, index);
         let name = if address.is_empty() { at(&names, index) } else { address };
-        let port = ports.get(index).or(ports.first()).map_or("", |port| port.trim());
+        let port = ports.get(index).or(ports.first()).copied().unwrap_or_default();
         Ok(Host { address: address_of(name)?, port: port_of(port)? })
     };
     (0..count).map(one).collect()
@@ -70,6 +70,7 @@ fn address_of(name: String) -> Result<HostAddress, PostgresUriError> {
 fn port_of(text: &str) -> Result<u16, PostgresUriError> {
     match text {
         "" => Ok(DEFAULT_PORT),
-        text => text.parse().ok().filter(|port| *port > 0).ok_or(PostgresUriError::Port),
+        // libpq takes blanks around a number, and no blanks alone.
+        text => text.trim().parse().ok().filter(|port| *port > 0).ok_or(PostgresUriError::Port),
     }
 }

@@ -142,10 +142,13 @@ fn what_a_secret_lacks_is_named_and_no_value_is() {
     }
 }
 
+/// Keys of a Secret, an authority, and the URI.
+type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a Path>, &'a str);
+
 #[test]
 fn the_secrets_of_redis_say_where_it_is() {
     let authority = Path::new("/dev/null");
-    let cases: [(&[(&str, &str)], Option<&Path>, &str); 6] = [
+    let cases: [Case<'_>; 6] = [
         (&[("uri", "redis://:canary@cache:6379/1")], None, "redis://:canary@cache:6379/1"),
         (&[("host", "cache"), ("redis-password", "p@ss")], None, "redis://:p%40ss@cache:6379/0"),
         (&[("host", "::1"), ("port", "6380"), ("database", "3")], None, "redis://[::1]:6380/3"),

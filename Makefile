@@ -18,7 +18,7 @@ quick: ## Format, lint and unit-test what changed since the upstream branch (SIN
 	@scripts/setup.sh quick
 	@scripts/quick.py $(if $(SINCE),--since $(SINCE))
 
-test: ## Run every test, on real PostgreSQL, Redis, mail servers, asynq's Go library and a Kubernetes API server (15 minutes and more)
+test: ## Run every test, on real PostgreSQL, Redis, mail servers, asynq's Go library and a Kubernetes API server (23 minutes)
 	@scripts/setup.sh test
 	@tests/cluster/build.sh etcd kube-apiserver kubectl helm
 	cargo test --workspace --no-fail-fast --features operator/apiserver-tests

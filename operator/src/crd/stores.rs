@@ -95,9 +95,11 @@ pub enum Migrations {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Redis {
-    /// Secret with the URI `redis://:password@host:6379/0` (`rediss://` for TLS). The database index at its end
-    /// separates pipelines that share a server: each needs its own. Without the key `uri` it is put together from the
-    /// keys `host`, `port`, `database`, `username`, `password` (or `redis-password`) and `tls`.
+    /// Secret with the URI `redis://:password@host:6379/0` (`rediss://` for TLS), `redis+sentinel://` with the hosts
+    /// of sentinels and `/master/0`, or `redis+cluster://` with nodes. The database index at its end separates
+    /// pipelines that share a server: each needs its own, and on a cluster, which has one, a cluster of its own.
+    /// Without the key `uri` it is put together from the keys `host`, `port`, `database`, `username`, `password` (or
+    /// `redis-password`) and `tls`.
     pub secret_ref: UriSecret,
     /// Certificate authority of the server; absent: the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]

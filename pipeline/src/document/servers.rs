@@ -41,8 +41,8 @@ pub enum Migrations {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Redis {
-    /// File holding the connection URI (`redis://` or `rediss://`, with the database index as its path). Where it is
-    /// missing, files of its folder hold the parts: see [`store_secret`](crate::store_secret).
+    /// File holding the connection URI (any form of `queue::RedisUri`: `redis://`, `redis+sentinel://` and so on).
+    /// Where it is missing, files of its folder hold the parts: see [`store_secret`](crate::store_secret).
     pub uri_file: PathBuf,
     /// PEM file of the CA that signed the server's certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -54,9 +54,4 @@ impl Haproxy {
         stream.read_to_string(&mut answer).map_err(io)?;
         Ok(answer)
     }
-
-    /// Everything it has logged.
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.process.folder().join("log")).unwrap_or_default()
-    }
 }

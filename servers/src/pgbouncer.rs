@@ -69,6 +69,6 @@ impl PgBouncer {
 
     /// What it has logged so far.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.process.folder().join("log")).unwrap_or_default()
+        self.process.log()
     }
 }

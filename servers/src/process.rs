@@ -101,6 +101,11 @@ impl Process {
         &self.folder
     }
 
+    /// Everything that the server has written to its output.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
     /// Process id of the running server.
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
@@ -169,7 +174,7 @@ impl Process {
         while !ready() {
             let ended = self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
             if ended || start.elapsed() > START_LIMIT {
-                let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+                let log = self.log();
                 let tail: Vec<&str> = log.lines().rev().take(5).collect();
                 return Err(ServerError::NotReady {
                     program,

@@ -21,9 +21,6 @@ use std::{
 /// Enough for one database a test.
 const DATABASES: u32 = 1024;
 
-/// How long servers may take to agree: far above the 2 s measured.
-const UNTIL_LIMIT: Duration = Duration::from_secs(60);
-
 /// A running Redis server; dropped, it ends and its folder goes.
 #[derive(Debug)]
 pub struct Redis {
@@ -58,7 +55,7 @@ impl Redis {
     /// # Errors
     ///
     /// As [`Self::start`].
-    pub fn start_replica(&self) -> Result<Self, ServerError> {
+    pub(crate) fn start_replica(&self) -> Result<Self, ServerError> {
         Self::start_as(free_port()?, self.password.clone(), &["--replicaof", "127.0.0.1", &self.port.to_string()])
     }
 
@@ -102,7 +99,7 @@ impl Redis {
     /// # Errors
     ///
     /// [`ServerError::Failed`] when it answers with an error.
-    pub fn command(&self, command: &[&str]) -> Result<String, ServerError> {
+    pub(crate) fn command(&self, command: &[&str]) -> Result<String, ServerError> {
         command_at(self.port, &self.password, command)
     }
 
@@ -127,28 +124,20 @@ impl Redis {
     ///
     /// [`ServerError::NotReady`] with the end of its log.
     pub fn start_again(&mut self) -> Result<(), ServerError> {
-        let program = std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
-        let mut command = Command::new(program);
+        let mut command = program();
         command.current_dir(self.process.folder());
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--requirepass", &self.password]);
         command.args(["--databases", &DATABASES.to_string(), "--save", "", "--appendonly", "no"]);
         command.args(["--maxmemory-policy", "noeviction", "--masterauth", &self.password]);
         command.args(["--repl-diskless-sync-delay", "0"]).args(&self.arguments);
         self.process.spawn_program("redis-server", command)?;
-        let (port, password) = (self.port, self.password.clone());
-        self.process.wait_until("redis-server", || is_ready(port, &password))
+        self.wait_until(is_ready)
     }
 
-    /// Waits until `ready` says so.
-    pub(crate) fn until(&mut self, ready: impl Fn(&Self) -> bool) -> Result<(), ServerError> {
-        let start = std::time::Instant::now();
-        while !ready(self) {
-            if start.elapsed() > UNTIL_LIMIT {
-                return Err(ServerError::Failed { program: "redis-server", output: "not ready in time".to_owned() });
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
+    /// Waits until `ready` says so of the server with this port and password.
+    pub(crate) fn wait_until(&mut self, ready: impl Fn(u16, &str) -> bool) -> Result<(), ServerError> {
+        let (port, password) = (self.port, &self.password);
+        self.process.wait_until("redis-server", || ready(port, password))
     }
 
     /// Stops the server's clock (SIGSTOP): connections stay open and nothing is answered.
@@ -160,6 +149,11 @@ impl Redis {
     pub fn resume(&self) {
         self.process.signal(Signal::CONT);
     }
+}
+
+/// `redis-server`, which is the sentinel as well, or the program that `REDIS_SERVER` names.
+pub(crate) fn program() -> Command {
+    Command::new(std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into()))
 }
 
 /// Runs one command with Redis' own client.

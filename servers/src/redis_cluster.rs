@@ -6,7 +6,7 @@
 use crate::{
     port::free_pair,
     process::{ServerError, random_hex, run},
-    redis::Redis,
+    redis::{Redis, command_at},
 };
 use std::process::Command;
 
@@ -43,7 +43,7 @@ impl RedisCluster {
         run("redis-cli", &mut create)?;
         let (count, mut cluster) = (nodes.len(), Self { nodes });
         for node in &mut cluster.nodes {
-            node.until(|node| is_whole(node, count))?;
+            node.wait_until(|port, password| is_whole(port, password, count))?;
         }
         Ok(cluster)
     }
@@ -57,15 +57,6 @@ impl RedisCluster {
     /// The nodes, in the order of their start: the masters first.
     pub fn nodes(&mut self) -> &mut [Redis] {
         &mut self.nodes
-    }
-
-    /// Runs a command at the node that has its key.
-    ///
-    /// # Errors
-    ///
-    /// [`ServerError::Failed`] when it is refused.
-    pub fn command(&self, command: &[&str]) -> Result<String, ServerError> {
-        self.nodes[0].command(&[&["-c"], command].concat())
     }
 
     /// The index of the master that has the slot of `key`.
@@ -130,7 +121,7 @@ impl Move<'_> {
     }
 }
 
-fn is_whole(node: &Redis, nodes: usize) -> bool {
-    let info = node.command(&["CLUSTER", "INFO"]).unwrap_or_default();
+fn is_whole(port: u16, password: &str, nodes: usize) -> bool {
+    let info = command_at(port, password, &["CLUSTER", "INFO"]).unwrap_or_default();
     info.contains("cluster_state:ok") && info.contains(&format!("cluster_known_nodes:{nodes}\r"))
 }

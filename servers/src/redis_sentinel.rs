@@ -7,10 +7,9 @@
 use crate::{
     port::free_port,
     process::{Process, ServerError, random_hex},
-    redis::{Redis, command_at},
+    redis::{Redis, command_at, program},
 };
 use rustix::process::Signal;
-use std::process::Command;
 
 const SENTINELS: usize = 3;
 /// The name that the sentinels give to the master.
@@ -117,9 +116,9 @@ impl Sentinel {
         );
         let file = process.folder().join("sentinel.conf");
         std::fs::write(&file, config).map_err(|source| ServerError::Io { action: "write sentinel.conf", source })?;
-        let mut command = Command::new("redis-server");
+        let mut command = program();
         command.arg(&file).arg("--sentinel").current_dir(process.folder());
-        process.spawn(command)?;
+        process.spawn_program("redis-server", command)?;
         // Not as a server is asked: a sentinel does not know QUIT.
         process.wait_until("redis-server --sentinel", || command_at(port, password, &["PING"]).is_ok())?;
         Ok(Self { process, port })

@@ -85,9 +85,7 @@ impl Deployment {
 
     /// The rows that a query gives, `|` between columns.
     pub(crate) fn rows(&self, query: &str) -> anyhow::Result<Vec<String>> {
-        let output = Command::new("psql").args(["-AtXqc", query, &self.database_uri]).output()?;
-        ensure!(output.status.success(), "`{query}`: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+        rows(&self.database_uri, query)
     }
 
     /// Starts `api` and waits until it is ready.
@@ -119,6 +117,13 @@ impl Deployment {
     fn config(&self) -> String {
         self.folder.path().join("pipeline.yaml").display().to_string()
     }
+}
+
+/// The rows that a statement gives, by a client that connects for it alone; `|` between columns.
+pub(crate) fn rows(database_uri: &str, statement: &str) -> anyhow::Result<Vec<String>> {
+    let output = Command::new("psql").args(["-AtXqc", statement, database_uri]).output()?;
+    ensure!(output.status.success(), "`{statement}`: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }
 
 const LOCAL: &str = "127.0.0.1:0";

@@ -5,7 +5,7 @@
 //! name or a Service. The baseline is a client that connects anew for each of its writes: `psql`, again and again.
 
 use crate::{
-    deployment::{Deployment, Variation},
+    deployment::{Deployment, Variation, rows},
     figure::{Better, Goal, Measured, Target, Unit},
     requests::Requests,
 };
@@ -15,7 +15,6 @@ use std::{
     collections::HashSet,
     net::SocketAddr,
     path::Path,
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -59,7 +58,7 @@ pub(super) async fn measure(programs: &Path) -> anyhow::Result<Vec<Measured>> {
     let uri = failover.create_database()?;
     deployment.lead_to(&uri)?;
     let api = deployment.api().await?;
-    psql(&uri, "CREATE TABLE baseline ()")?;
+    rows(&uri, "CREATE TABLE baseline ()")?;
     let stop = Arc::new(AtomicBool::new(false));
     let address = api.address("http")?;
     let clients: Vec<_> = (0..CLIENTS).map(|client| start(address, client, &stop)).collect();
@@ -67,7 +66,7 @@ pub(super) async fn measure(programs: &Path) -> anyhow::Result<Vec<Measured>> {
     failover.demote()?;
     failover.promote()?;
     let moved = Instant::now();
-    while psql(&uri, "INSERT INTO baseline DEFAULT VALUES").is_err() {
+    while rows(&uri, "INSERT INTO baseline DEFAULT VALUES").is_err() {
         ensure!(moved.elapsed() < TIMEOUT, "nobody can write after the move");
     }
     let baseline = moved.elapsed();
@@ -78,8 +77,8 @@ pub(super) async fn measure(programs: &Path) -> anyhow::Result<Vec<Measured>> {
         created.extend(client.await??);
     }
     let next = created.iter().map(|(_, at)| *at).filter(|at| *at > moved).min().context("no signup after the move")?;
-    let kept = psql(&failover.on_standby(&uri), "SELECT username FROM users")?;
-    let kept: HashSet<&str> = kept.lines().collect();
+    let kept = rows(&failover.on_standby(&uri), "SELECT username FROM users")?;
+    let kept: HashSet<&str> = kept.iter().map(String::as_str).collect();
     let lost = created.iter().filter(|(username, _)| !kept.contains(username.as_str())).count();
     let milliseconds = |time: Duration| 1000.0 * time.as_secs_f64();
     Ok(vec![
@@ -108,10 +107,4 @@ fn start(address: SocketAddr, client: usize, stop: &Arc<AtomicBool>) -> JoinHand
         }
         Ok(created)
     })
-}
-
-fn psql(uri: &str, statement: &str) -> anyhow::Result<String> {
-    let output = Command::new("psql").args(["-AtXqc", statement, uri]).output()?;
-    ensure!(output.status.success(), "`{statement}`: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?)
 }

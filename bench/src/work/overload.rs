@@ -5,7 +5,7 @@
 //! that neither takes from the other what it measures. Does not: count signups of the first two seconds, in which the
 //! line grows.
 
-use super::signups::sign_up;
+use super::signups::{self, sign_up};
 use crate::{
     deployment::{Deployment, Variation},
     figure::{Better, Goal, Measured, Target, Unit},
@@ -128,9 +128,7 @@ async fn sign_up_once(
         Some(requests) => requests,
         None => Requests::open(address).await?,
     };
-    let who = format!(r#""username":"user_{number}","full_name":"Bench User","email":"user{number}@example.com""#);
-    let answer =
-        requests.post_json("/v1/create_user", &format!(r#"{{{who},"password":"correct horse battery"}}"#)).await?;
+    let answer = signups::post(&mut requests, number).await?;
     idle.lock().push(requests);
     Ok(Answered { status: answer.status, end: start.elapsed(), took: begin.elapsed() })
 }

@@ -8,17 +8,21 @@ use anyhow::ensure;
 use queue::{Connection, Inspector};
 use signup::{EmailAddress, FullName, NewUser, Policy, State, Store, Username, verification::Keys};
 use std::{
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+/// Callers of the store at once, each with a connection.
+pub(super) const CALLERS: usize = 8;
 /// For the relay to hand all tasks over.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Has `mails` mails owed, and waits until all their tasks are in Redis and due.
 pub(super) async fn owe(deployment: &Deployment, mails: usize) -> anyhow::Result<()> {
     let api = deployment.api().await?;
-    write_users(deployment, mails).await?;
+    let store = Store::connect(&deployment.database_uri, None, CALLERS as u32)?;
+    write_users(deployment, &store, 0..mails).await?;
     wait_until_handed_over(deployment, mails).await?;
     drop(api);
     Ok(())
@@ -32,16 +36,16 @@ pub(super) async fn check_recorded(deployment: &Deployment, mails: usize) -> any
     Ok(())
 }
 
-async fn write_users(deployment: &Deployment, mails: usize) -> anyhow::Result<()> {
-    const CALLERS: usize = 8;
-    let store = Store::connect(&deployment.database_uri, None, CALLERS as u32)?;
+/// Writes users without hashing, [`CALLERS`] at once.
+pub(super) async fn write_users(deployment: &Deployment, store: &Store, numbers: Range<usize>) -> anyhow::Result<()> {
     let policy = Arc::new(Policy::from(&deployment.document));
     let keys = Arc::new(Keys::load(&deployment.keys_dir())?);
     let callers: Vec<_> = (0..CALLERS)
         .map(|caller| {
             let (store, policy, keys) = (store.clone(), Arc::clone(&policy), Arc::clone(&keys));
+            let numbers = (numbers.start + caller..numbers.end).step_by(CALLERS);
             tokio::spawn(async move {
-                for number in (caller..mails).step_by(CALLERS) {
+                for number in numbers {
                     store.create_user(&new_user(number)?, &policy, &keys).await?;
                 }
                 anyhow::Ok(())
@@ -55,7 +59,7 @@ async fn write_users(deployment: &Deployment, mails: usize) -> anyhow::Result<()
 }
 
 /// A user without a password.
-pub(super) fn new_user(number: usize) -> anyhow::Result<NewUser> {
+fn new_user(number: usize) -> anyhow::Result<NewUser> {
     Ok(NewUser {
         username: Username::parse(&format!("user_{number}"))?,
         full_name: FullName::parse("Bench User")?,

@@ -4,16 +4,19 @@
 //! the store alone, without hashes: what it costs that no statement stays prepared and each has a transaction. It has
 //! no target, for no signup is without a hash.
 
-use super::{Round, owed::new_user, signups::sign_up};
+use super::{
+    Round,
+    owed::{CALLERS, write_users},
+    signups::sign_up,
+};
 use crate::{
     deployment::{Deployment, Variation},
     figure::{Better, Goal, Measured, Target, Unit},
 };
 use servers::{PgBouncer, PoolMode};
-use signup::{Policy, Store, verification::Keys};
+use signup::Store;
 use std::{
     path::Path,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -32,8 +35,6 @@ const SLICES: usize = 4;
 const SLICE: usize = 320;
 /// Users written in a slice of the second row.
 const USERS: usize = 800;
-/// Callers of the store at once, each with a connection.
-const CALLERS: usize = 8;
 /// As in the work `signups`.
 const DELAY: Duration = Duration::from_secs(50);
 
@@ -53,7 +54,9 @@ pub(super) async fn measure(programs: &Path, round: Round) -> anyhow::Result<Vec
     for (slice, way) in (0..=SLICES).flat_map(|slice| order.map(|way| (slice, way))) {
         let first = (slice * 2 + way) * 100_000;
         let signed_up = sign_up(apis[way], first, SLICE).await?;
-        let written = write(&deployment, &stores[way], first + 50_000).await?;
+        let (start, first) = (Instant::now(), first + 50_000);
+        write_users(&deployment, &stores[way], first..first + USERS).await?;
+        let written = start.elapsed();
         // The first slice warms both ways up.
         if slice > 0 {
             signing_up[way] += signed_up;
@@ -65,26 +68,4 @@ pub(super) async fn measure(programs: &Path, round: Round) -> anyhow::Result<Vec
         Measured::against("pooler_signups", rate(SLICE, signing_up[0]), rate(SLICE, signing_up[1])),
         Measured::against("pooler_statements", rate(USERS, writing[0]), rate(USERS, writing[1])),
     ])
-}
-
-/// Writes users without hashing, [`CALLERS`] at once.
-async fn write(deployment: &Deployment, store: &Store, first: usize) -> anyhow::Result<Duration> {
-    let policy = Arc::new(Policy::from(&deployment.document));
-    let keys = Arc::new(Keys::load(&deployment.keys_dir())?);
-    let start = Instant::now();
-    let callers: Vec<_> = (0..CALLERS)
-        .map(|caller| {
-            let (store, policy, keys) = (store.clone(), Arc::clone(&policy), Arc::clone(&keys));
-            tokio::spawn(async move {
-                for number in (first + caller..first + USERS).step_by(CALLERS) {
-                    store.create_user(&new_user(number)?, &policy, &keys).await?;
-                }
-                anyhow::Ok(())
-            })
-        })
-        .collect();
-    for caller in callers {
-        caller.await??;
-    }
-    Ok(start.elapsed())
 }

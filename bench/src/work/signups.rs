@@ -8,7 +8,7 @@ use crate::{
     deployment::{Deployment, Variation},
     figure::{Better, Goal, Measured, Target, Unit},
     program::Program,
-    requests::Requests,
+    requests::{Answer, Requests},
     usage,
 };
 use anyhow::{Context, ensure};
@@ -179,11 +179,15 @@ pub(super) async fn sign_up(address: SocketAddr, first: usize, count: usize) -> 
     Ok(start.elapsed())
 }
 
+/// One signup, of the user with that number.
+pub(super) async fn post(requests: &mut Requests, number: usize) -> anyhow::Result<Answer> {
+    let who = format!(r#""username":"user_{number}","full_name":"Bench User","email":"user{number}@example.com""#);
+    requests.post_json("/v1/create_user", &format!(r#"{{{who},"password":"correct horse battery"}}"#)).await
+}
+
 async fn sign_up_in_turn(mut requests: Requests, numbers: impl Iterator<Item = usize>) -> anyhow::Result<()> {
     for number in numbers {
-        let who = format!(r#""username":"user_{number}","full_name":"Bench User","email":"user{number}@example.com""#);
-        let body = format!(r#"{{{who},"password":"correct horse battery"}}"#);
-        let answer = requests.post_json("/v1/create_user", &body).await?;
+        let answer = post(&mut requests, number).await?;
         ensure!(
             answer.status == 200,
             "a signup was answered {}: {}",

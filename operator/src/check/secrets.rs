@@ -10,10 +10,7 @@ use crate::{
         store_secret::StoreSecret,
         validate::{Reference, Resolved, Source, references, validate},
     },
-    crd::{
-        SignupPipeline,
-        stores::{Migrations, UriSecret},
-    },
+    crd::{SignupPipeline, stores::Migrations},
     manifest::objects::Content,
 };
 use pipeline::{PostgresUri, postgres_uri::TargetSessionAttrs, store_secret::StoreKind};
@@ -74,8 +71,8 @@ fn judge_one(pipeline: &SignupPipeline, reference: &Reference, resolved: &Resolv
 /// The keys that are used; of a server's Secret those that its connection is put together from.
 fn used(reference: &Reference, content: &Content) -> String {
     let Some(store) = reference.store() else { return reference.keys.join(", ") };
-    let key = reference.keys.first().cloned().unwrap_or_default();
-    let files = store.files(&key, |key| content.get(key).is_some_and(|value| !value.trim_ascii().is_empty()));
+    let key = reference.keys.first().map(String::as_str).unwrap_or_default();
+    let files = StoreSecret::of(store, key, Some(content), false).files();
     files.into_iter().map(|(key, _)| key).collect::<Vec<_>>().join(", ")
 }
 
@@ -96,13 +93,12 @@ fn unusable(pipeline: &SignupPipeline, reference: &Reference, content: &Content)
     let spec = &pipeline.spec;
     match reference.store() {
         Some(StoreKind::Postgres) => {
-            let named = UriSecret { name: reference.name.clone(), key: reference.keys.first()?.clone() };
-            let secret = StoreSecret::of(StoreKind::Postgres, &named, Some(content), false);
+            let secret = StoreSecret::of(StoreKind::Postgres, reference.keys.first()?, Some(content), false);
             return doubtful(&secret.postgres_uri().ok()?).or_else(|| unused_migrations(pipeline, reference));
         }
         Some(StoreKind::Redis) => {
             let has_authority = spec.redis.ca_secret_ref.is_some();
-            let secret = StoreSecret::of(StoreKind::Redis, &spec.redis.secret_ref, Some(content), has_authority);
+            let secret = StoreSecret::of(StoreKind::Redis, &spec.redis.secret_ref.key, Some(content), has_authority);
             return redis(pipeline, reference, secret.redis_uri().ok()?.expose_secret());
         }
         None => {}

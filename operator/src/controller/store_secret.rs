@@ -4,7 +4,7 @@
 //! Does not: know which keys there are (`pipeline::store_secret` does) or show a value.
 
 use crate::{
-    crd::stores::{Database, Redis, UriSecret},
+    crd::stores::{Database, Redis},
     manifest::objects::Content,
 };
 use pipeline::{
@@ -18,7 +18,8 @@ use std::{collections::BTreeMap, path::Path};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StoreSecret<'a> {
     kind: StoreKind,
-    named: &'a UriSecret,
+    /// The key that holds the whole URI.
+    key: &'a str,
     content: Option<&'a Content>,
     has_authority: bool,
 }
@@ -27,29 +28,29 @@ impl<'a> StoreSecret<'a> {
     /// That of `spec.database`.
     pub(crate) fn postgres(database: &'a Database, secrets: &'a BTreeMap<String, Content>) -> Self {
         let content = secrets.get(&database.secret_ref.name);
-        Self::of(StoreKind::Postgres, &database.secret_ref, content, database.ca_secret_ref.is_some())
+        Self::of(StoreKind::Postgres, &database.secret_ref.key, content, database.ca_secret_ref.is_some())
     }
 
     /// That of `spec.database.migrationsSecretRef`, where it is named.
     pub(crate) fn migrations(database: &'a Database, secrets: &'a BTreeMap<String, Content>) -> Option<Self> {
         let named = database.migrations_secret_ref.as_ref()?;
-        Some(Self::of(StoreKind::Postgres, named, secrets.get(&named.name), database.ca_secret_ref.is_some()))
+        Some(Self::of(StoreKind::Postgres, &named.key, secrets.get(&named.name), database.ca_secret_ref.is_some()))
     }
 
     /// That of `spec.redis`.
     pub(crate) fn redis(redis: &'a Redis, secrets: &'a BTreeMap<String, Content>) -> Self {
         let content = secrets.get(&redis.secret_ref.name);
-        Self::of(StoreKind::Redis, &redis.secret_ref, content, redis.ca_secret_ref.is_some())
+        Self::of(StoreKind::Redis, &redis.secret_ref.key, content, redis.ca_secret_ref.is_some())
     }
 
     /// One whose content is at hand.
-    pub(crate) fn of(kind: StoreKind, named: &'a UriSecret, content: Option<&'a Content>, has_authority: bool) -> Self {
-        Self { kind, named, content, has_authority }
+    pub(crate) fn of(kind: StoreKind, key: &'a str, content: Option<&'a Content>, has_authority: bool) -> Self {
+        Self { kind, key, content, has_authority }
     }
 
     /// The keys that pods need, with the files that they see them as.
     pub(crate) fn files(&self) -> Vec<(String, &'static str)> {
-        self.kind.files(&self.named.key, |key| self.value(key).is_some())
+        self.kind.files(self.key, |key| self.value(key).is_some())
     }
 
     /// The values under those keys; nothing for one that is absent.
@@ -86,6 +87,14 @@ impl<'a> StoreSecret<'a> {
     /// What is missing or wrong, without a value.
     pub(crate) fn redis_uri(&self) -> Result<SecretString, StoreSecretError> {
         store_secret::redis(|file| self.text(file), self.has_authority)
+    }
+
+    /// What keeps it from saying where the server is.
+    pub(crate) fn error(&self) -> Option<StoreSecretError> {
+        match self.kind {
+            StoreKind::Postgres => self.postgres_uri().err(),
+            StoreKind::Redis => self.redis_uri().err(),
+        }
     }
 
     fn value(&self, key: &str) -> Option<&'a [u8]> {

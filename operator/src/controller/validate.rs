@@ -144,17 +144,12 @@ fn without_key(Reference { field, name, .. }: &Reference, kind: &str, key: &str,
 fn judge_store(kind: StoreKind, reference: &Reference, content: &Content) -> Option<Finding> {
     let Reference { field, name, keys, .. } = reference;
     let key = keys.first()?;
-    let named = UriSecret { name: name.clone(), key: key.clone() };
-    let secret = StoreSecret::of(kind, &named, Some(content), false);
-    let error = match kind {
-        StoreKind::Postgres => secret.postgres_uri().err(),
-        StoreKind::Redis => secret.redis_uri().err(),
-    };
+    let secret = StoreSecret::of(kind, key, Some(content), false);
     let server = match kind {
         StoreKind::Postgres => "PostgreSQL",
         StoreKind::Redis => "Redis",
     };
-    Some(match error? {
+    Some(match secret.error()? {
         StoreSecretError::Missing(parts) => {
             let mut problem = without_key(reference, "Secret", key, content);
             let mut fix = format!("add the key, or name the right one in {field}.key");

@@ -74,7 +74,10 @@ impl Files {
         Ok(MountedPaths {
             database_uri: self.folder("database", &database_files)?.join(store_secret::URI),
             database_ca: self.optional_file("database-ca.crt", database.authority())?,
-            migrations_uri: self.optional_file("migrations-uri", migrations.as_deref())?,
+            migrations_uri: migrations
+                .as_ref()
+                .map(|files| Ok::<_, LocalError>(self.folder("migrations", files)?.join(store_secret::URI)))
+                .transpose()?,
             redis_uri: self.folder("redis", &redis.files(stores.redis_uri()))?.join(store_secret::URI),
             redis_ca: self.optional_file("redis-ca.crt", redis.authority())?,
             smtp_auth: auth.map(|auth| self.folder("smtp", auth)).transpose()?,

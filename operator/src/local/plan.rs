@@ -49,7 +49,7 @@ pub(super) enum MailServer {
 pub(super) struct Plan {
     pub(super) database: Store,
     /// URI on which the schema is applied, where it is not the database's own.
-    pub(super) migrations: Option<Vec<u8>>,
+    pub(super) migrations: Option<Content>,
     pub(super) redis: Store,
     pub(super) mail: MailServer,
     /// `None`: a key is made for this run.
@@ -138,26 +138,33 @@ struct StoreSecrets<'a> {
 
 fn store(objects: &Objects, secrets: &StoreSecrets<'_>) -> Result<Store, LocalError> {
     let StoreSecrets { kind, uri: named, uri_field, ca, ca_field } = secrets;
-    let UriSecret { name, key } = named;
-    let Some(content) = objects.secrets.get(name) else { return Ok(Store::StartedHere) };
-    let secret = StoreSecret::of(*kind, named, Some(content), ca.is_some());
-    let is_put_together = match kind {
-        StoreKind::Postgres => secret.postgres_uri().is_ok(),
-        StoreKind::Redis => secret.redis_uri().is_ok(),
-    };
-    if !is_put_together {
-        key_of(objects, name, key, uri_field)?;
+    let Some(content) = objects.secrets.get(&named.name) else { return Ok(Store::StartedHere) };
+    let secret = StoreSecret::of(*kind, &named.key, Some(content), ca.is_some());
+    let files = files_of(objects, &secret, named, uri_field)?;
+    Ok(Store::Given { files, ca: authority(objects, *ca, ca_field)? })
+}
+
+/// The files that a process sees a Secret as; where no connection can be put together from it, its key must be there.
+fn files_of(
+    objects: &Objects,
+    secret: &StoreSecret<'_>,
+    named: &UriSecret,
+    field: &'static str,
+) -> Result<Content, LocalError> {
+    if secret.error().is_some() {
+        key_of(objects, &named.name, &named.key, field)?;
     }
-    let files = secret.files().into_iter().filter_map(|(key, file)| Some((file, content.get(&key)?)));
-    Ok(Store::Given { files: files.collect(), ca: authority(objects, *ca, ca_field)? })
+    let values = secret.files().into_iter().zip(secret.values());
+    Ok(values.filter(|(_, value)| !value.is_empty()).map(|((_, file), value)| (file, value)).collect())
 }
 
 /// Where PostgreSQL is started here, it is applied there.
-fn migrations(spec: &SignupPipelineSpec, objects: &Objects) -> Result<Option<Vec<u8>>, LocalError> {
-    let is_given = |secret: &UriSecret| objects.secrets.contains_key(&secret.name);
-    let secret = spec.database.migrations_secret_ref.as_ref();
-    let secret = secret.filter(|secret| is_given(secret) && is_given(&spec.database.secret_ref));
-    secret.map(|secret| key_of(objects, &secret.name, &secret.key, "spec.database.migrationsSecretRef")).transpose()
+fn migrations(spec: &SignupPipelineSpec, objects: &Objects) -> Result<Option<Content>, LocalError> {
+    let is_given = |secret: &&UriSecret| objects.secrets.contains_key(&secret.name);
+    let named = spec.database.migrations_secret_ref.as_ref().filter(is_given);
+    let Some(named) = named.filter(|_| is_given(&&spec.database.secret_ref)) else { return Ok(None) };
+    let Some(secret) = StoreSecret::migrations(&spec.database, &objects.secrets) else { return Ok(None) };
+    files_of(objects, &secret, named, "spec.database.migrationsSecretRef").map(Some)
 }
 
 fn mail_server(spec: &SignupPipelineSpec, objects: &Objects, send_mail: bool) -> Result<MailServer, LocalError> {

@@ -17,11 +17,12 @@ use super::{
     wait,
 };
 use crate::{
+    controller::store_secret::StoreSecret,
     crd::SignupPipelineSpec,
     manifest::Manifest,
     scaling::{self, Autoscaler, Past},
 };
-use pipeline::store_secret;
+use pipeline::store_secret::{self, StoreKind};
 use queue::{Certificates, Connection, Inspector};
 use secrecy::ExposeSecret as _;
 use std::{
@@ -117,11 +118,12 @@ async fn start_workers(
 
 fn inspector(plan: &Plan, stores: &Stores) -> Result<Inspector, LocalError> {
     let files = plan.redis.files(stores.redis_uri());
-    let text = |file: &str| files.get(file).map(|value| String::from_utf8_lossy(value).trim().to_owned());
-    let uri = store_secret::redis(text, plan.redis.authority().is_some()).unwrap_or_default();
-    let ca = plan.redis.authority().or_else(|| files.get(store_secret::AUTHORITY));
-    let [certificate, key] = store_secret::CERTIFICATE.map(|file| files.get(file));
-    let certificates = Certificates { authority: ca, client: certificate.zip(key) };
+    // The files of a process have the names of a Secret's keys.
+    let authority = plan.redis.authority();
+    let secret = StoreSecret::of(StoreKind::Redis, store_secret::URI, Some(&files), authority.is_some());
+    let uri = secret.redis_uri().unwrap_or_default();
+    let ca = authority.or_else(|| secret.file(store_secret::AUTHORITY));
+    let certificates = Certificates { authority: ca, client: secret.certificate() };
     Ok(Inspector::new(Connection::open_with(uri.expose_secret(), certificates)?))
 }
 

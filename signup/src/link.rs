@@ -35,9 +35,14 @@ pub fn url(public_url: &str, email_id: i64, code: &Code) -> String {
 /// intent's id, which is random itself; always 16 digits, so never one of the sequence that the Go program takes its
 /// ids from.
 pub(crate) fn id(intent: Uuid) -> i64 {
-    let digest = Sha256::new().chain_update(ID_PURPOSE).chain_update(intent.as_bytes()).finalize();
-    let bits = digest.iter().take(8).fold(0u64, |bits, byte| bits << 8 | u64::from(*byte)) >> (u64::BITS - ID_BITS);
+    let bits = number_of(ID_PURPOSE, intent.as_bytes()) >> (u64::BITS - ID_BITS);
     (1 << ID_BITS | bits).cast_signed()
+}
+
+/// The first 64 bits of SHA-256 over a purpose and what the number is of.
+pub(crate) fn number_of(purpose: &[u8], of: &[u8]) -> u64 {
+    let digest = Sha256::new().chain_update(purpose).chain_update(of).finalize();
+    digest.iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte))
 }
 
 impl Link {

@@ -7,8 +7,7 @@
 //! time, from a second request, or from what others can or cannot do afterwards (decision 12).
 
 use super::{Store, users};
-use crate::{CreateError, Created, EmailAddress, Keys, NewUser, Policy, StoreError};
-use sha2::{Digest as _, Sha256};
+use crate::{CreateError, Created, EmailAddress, Keys, NewUser, Policy, StoreError, link::number_of};
 
 /// Rounds until an address counts as changing hands all the time: one more than it takes when a service that does not
 /// hide anything, or the Go program, creates a user with it in between.
@@ -51,8 +50,7 @@ impl Store {
 /// second would otherwise wait for the first inside its statement, fail and come again, which with a taken one it never
 /// does. The lock is a number, so the text is one of ours. A process that stops amid this loses its locks after 5 s.
 fn begin_alone_with(email: &EmailAddress) -> String {
-    let digest = Sha256::new().chain_update(LOCK_PURPOSE).chain_update(email.canonical()).finalize();
-    let lock = digest.iter().take(8).fold(0i64, |bits, byte| bits << 8 | i64::from(*byte));
+    let lock = number_of(LOCK_PURPOSE, email.canonical().as_bytes()).cast_signed();
     format!(
         "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'; SELECT pg_catalog.pg_advisory_xact_lock({lock})"
     )

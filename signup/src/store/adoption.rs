@@ -94,10 +94,10 @@ impl Place {
         .bind(name)
         .fetch_one(&mut *transaction)
         .await
-        .map(|(quoted, is_there, may_use, may_create, encoding, _): (_, _, _, _, _, String)| {
+        .map(|(quoted, is_there, may_use, may_create, encoding, _): (String, _, _, _, _, String)| {
             (quoted, is_there, may_use, may_create, encoding)
         })?;
-        let applied = if may_use { applied(transaction).await? } else { Applied::Nothing };
+        let applied = if may_use { applied(transaction, &quoted).await? } else { Applied::Nothing };
         Ok(Self { name: name.to_owned(), quoted, is_there, may_use, may_create, encoding, applied })
     }
 
@@ -191,7 +191,7 @@ fn nowhere() -> Unready {
 }
 
 /// Reads the table of migrations of the schema that the transaction's `search_path` names.
-async fn applied(transaction: &mut Work) -> Result<Applied, StoreError> {
+async fn applied(transaction: &mut Work, quoted: &str) -> Result<Applied, StoreError> {
     let columns: Vec<(String, String, bool)> = sqlx::query_as(
         "SELECT attname::text, format_type(atttypid, NULL), has_table_privilege(attrelid, 'SELECT')
          FROM pg_attribute WHERE attrelid = to_regclass('_sqlx_migrations') AND attnum > 0 AND NOT attisdropped",
@@ -206,7 +206,7 @@ async fn applied(transaction: &mut Work) -> Result<Applied, StoreError> {
         return Ok(Applied::Foreign("it has other columns"));
     }
     if !columns.iter().all(|(.., may_read)| *may_read) {
-        let needs = "GRANT SELECT ON _sqlx_migrations TO <role>".to_owned();
+        let needs = format!("GRANT SELECT ON {quoted}._sqlx_migrations TO <role>");
         forbidden("read the table _sqlx_migrations".to_owned(), needs)?;
     }
     let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success")

@@ -219,16 +219,36 @@ macro_rules! leased {
 }
 pub(super) use leased;
 
+/// How an intent is leased: `$2` is the owner, `$3` the length in milliseconds (I7: the attempt is counted here).
+macro_rules! take {
+    () => {
+        "SET state = 'sending', attempts = attempts + 1, lease_owner = $2, lease_epoch = lease_epoch + 1,
+         lease_until = clock_timestamp() + $3::bigint * interval '1 millisecond'"
+    };
+}
+pub(super) use take;
+
+/// Whether an intent may be leased: owed, due, in time, and with retries left (I4).
+macro_rules! takeable {
+    () => {
+        "intent.state IN ('waiting', 'dispatched') AND intent.due_at <= clock_timestamp()
+         AND intent.deadline > clock_timestamp() AND intent.failures <= intent.max_retries"
+    };
+}
+pub(super) use takeable;
+
 const LEASE: &str = concat!(
     "
 UPDATE schema.email_intents AS intent
-SET state = 'sending', attempts = attempts + 1, lease_owner = $2, lease_epoch = lease_epoch + 1,
-    lease_until = clock_timestamp() + $3::bigint * interval '1 millisecond'
+",
+    take!(),
+    "
 FROM schema.users, schema.verify_emails AS code
 WHERE intent.id = $1 AND intent.kind = 'verification'
   AND users.username = intent.username AND code.intent_id = intent.id
-  AND intent.state IN ('waiting', 'dispatched') AND intent.due_at <= clock_timestamp()
-  AND intent.deadline > clock_timestamp() AND intent.failures <= intent.max_retries
+  AND ",
+    takeable!(),
+    "
   AND NOT users.is_email_verified
   -- A worker that is newer than the schema gets no lease: it could not record that the mail was accepted.
   AND (SELECT true FROM schema.refusals LIMIT 0) IS NULL

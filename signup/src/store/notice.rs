@@ -7,7 +7,11 @@
 //! signup waits for either. The row of the owner is locked first, as everywhere, so that of two notices at once one is
 //! sent.
 
-use super::{Store, StoreError, lease::leased, milliseconds};
+use super::{
+    Store, StoreError,
+    lease::{leased, take, takeable},
+    milliseconds,
+};
 use crate::Leased;
 use std::time::Duration;
 use uuid::Uuid;
@@ -39,19 +43,21 @@ const LEASE_NOTICE: &str = concat!(
 WITH told AS (
     UPDATE schema.users AS owner SET notice_id = $1, noticed_at = clock_timestamp()
     FROM schema.email_intents AS intent JOIN schema.verify_emails AS code ON code.intent_id = intent.id
-    WHERE intent.id = $1 AND intent.kind = 'notice' AND intent.state IN ('waiting', 'dispatched')
-      AND intent.due_at <= clock_timestamp() AND ",
+    WHERE intent.id = $1 AND intent.kind = 'notice' AND ",
+    takeable!(),
+    " AND ",
     owner!(),
     "
     RETURNING owner.username, owner.email, owner.full_name
 )
 UPDATE schema.email_intents AS intent
-SET state = 'sending', attempts = attempts + 1, lease_owner = $2, lease_epoch = lease_epoch + 1,
-    lease_until = clock_timestamp() + $3::bigint * interval '1 millisecond'
+",
+    take!(),
+    "
 FROM told, schema.verify_emails AS code
-WHERE intent.id = $1 AND code.intent_id = intent.id
-  AND intent.state IN ('waiting', 'dispatched') AND intent.due_at <= clock_timestamp()
-  AND intent.deadline > clock_timestamp() AND intent.failures <= intent.max_retries
+WHERE intent.id = $1 AND code.intent_id = intent.id AND ",
+    takeable!(),
+    "
 RETURNING told.username, told.email, told.full_name, ",
     leased!()
 );

@@ -84,6 +84,12 @@ struct State {
     end: Option<End>,
 }
 
+impl State {
+    fn idles(&self) -> bool {
+        self.open == 0 && self.header.is_none() && self.end.is_none()
+    }
+}
+
 impl Activity {
     pub(super) fn new(protocol: Protocol) -> Self {
         let state = State {
@@ -156,8 +162,15 @@ impl Activity {
     /// Since when it waits for a next request, or for its first.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let state = self.state.lock();
-        let idles = state.open == 0 && state.header.is_none() && state.end.is_none();
-        idles.then_some(state.since)
+        state.idles().then_some(state.since)
+    }
+
+    /// Asks it to end, unless a request has begun.
+    pub(super) fn end_idle(&self, why: End) {
+        let mut state = self.state.lock();
+        if state.idles() {
+            self.ask(&mut state, why);
+        }
     }
 
     /// Asks it to end.
@@ -175,7 +188,10 @@ impl Activity {
         loop {
             let idle_timeout = idle_timeout();
             let at = match self.deadline(idle_timeout) {
-                Some((at, end)) if at <= Instant::now() => return end,
+                Some((at, end)) if at <= Instant::now() => {
+                    self.end(end);
+                    return end;
+                }
                 deadline => deadline.map(|(at, _)| at),
             };
             // No limit that begins meanwhile is over before this.

@@ -66,13 +66,14 @@ impl Connections {
     }
 
     async fn end_the_longest_idle(&self) {
-        let idle = |activity: &&Arc<Activity>| activity.idle_since();
         let longest = {
             let open = self.open.lock();
-            open.1.values().filter(|activity| idle(activity).is_some()).min_by_key(idle).cloned()
+            // Asked once: a request may begin meanwhile.
+            let idle = open.1.values().filter_map(|activity| Some((activity.idle_since()?, activity)));
+            idle.min_by_key(|(since, _)| *since).map(|(_, activity)| Arc::clone(activity))
         };
         if let Some(activity) = longest {
-            activity.end(End::Crowded);
+            activity.end_idle(End::Crowded);
         }
         tokio::time::sleep(PATIENCE).await;
     }

@@ -125,7 +125,8 @@ pub struct Signup {
     pub reserved_usernames: ReservedUsernames,
     /// True: a taken e-mail address answers like a free one, and its owner is told by mail.
     pub hide_existing_accounts: bool,
-    /// Signups per minute and client address in one api process; 0: no limit. Loopback clients are not limited.
+    /// Signups per minute and client address, by all api processes together; 0: no limit. Loopback clients are not
+    /// limited.
     #[serde(rename = "perMinutePerIP")]
     pub per_minute_per_ip: u32,
     /// True: a proxy stands before `api`, whose entry in `X-Forwarded-For` is the client's address.

@@ -11,7 +11,7 @@
 //! - [`duration`]: `10s`, `15m`, `72h`: parse and print
 //! - [`secret`]: values that live in files and never in logs
 //! - [`postgres_uri`]: where PostgreSQL is, as libpq reads it; [`store_secret`]: the keys of a Secret that say where
-//!   PostgreSQL or Redis is; `percent`: special characters in a URI
+//!   PostgreSQL or Redis is
 //! - [`mailbox`]: e-mail addresses, and senders with a name
 //! - [`Network`]: addresses of proxies
 //! - [`live`]: load, watch, and say which version is in force
@@ -28,7 +28,6 @@ mod hash;
 pub mod live;
 pub mod mailbox;
 mod network;
-mod percent;
 pub mod postgres_uri;
 pub mod sample;
 pub mod secret;

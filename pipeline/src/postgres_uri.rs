@@ -22,7 +22,7 @@ mod tests;
 pub use error::PostgresUriError;
 pub use hosts::{Host, HostAddress};
 
-use crate::percent::encode;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use std::{collections::BTreeMap, fmt::Write as _, path::Path, time::Duration};
 
@@ -145,8 +145,10 @@ impl PostgresUri {
     pub fn uri_of(&self, host: &Host) -> SecretString {
         let mut uri = String::from("postgres:///?host=");
         match &host.address {
-            HostAddress::Name(name) => encode(&mut uri, name),
-            HostAddress::SocketFolder(folder) => encode(&mut uri, &folder.to_string_lossy()),
+            HostAddress::Name(name) => uri.extend(utf8_percent_encode(name, NON_ALPHANUMERIC)),
+            HostAddress::SocketFolder(folder) => {
+                uri.extend(utf8_percent_encode(&folder.to_string_lossy(), NON_ALPHANUMERIC))
+            }
         }
         let _ = write!(uri, "&port={}", host.port);
         let is_socket = matches!(host.address, HostAddress::SocketFolder(_));
@@ -154,7 +156,7 @@ impl PostgresUri {
         let used = self.parameters.iter().filter(|(keyword, _)| !(is_socket && keyword.starts_with("ssl")));
         for (keyword, value) in used {
             let _ = write!(uri, "&{keyword}=");
-            encode(&mut uri, self.in_effect(keyword, value.expose_secret()));
+            uri.extend(utf8_percent_encode(self.in_effect(keyword, value.expose_secret()), NON_ALPHANUMERIC));
         }
         if is_socket {
             uri.push_str("&sslmode=disable");

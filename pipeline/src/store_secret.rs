@@ -7,10 +7,8 @@
 //! The keys are those of CloudNativePG, Crunchy, Percona and Zalando (PostgreSQL), of Bitnami's charts, of the Service
 //! Binding specification 1.0, of Aiven's operator and of Crossplane, and those of Secrets of type `kubernetes.io/tls`.
 
-use crate::{
-    percent::encode,
-    postgres_uri::{PostgresUri, PostgresUriError},
-};
+use crate::postgres_uri::{PostgresUri, PostgresUriError};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
 use std::{fmt::Write as _, path::Path};
 
@@ -173,9 +171,9 @@ pub fn redis(read: impl Fn(&str) -> Option<String>, has_authority: bool) -> Resu
     let mut uri = String::from(if is_tls { "rediss://" } else { "redis://" });
     let (user, password) = (read("user").unwrap_or_default(), read("password").unwrap_or_default());
     if !(user.is_empty() && password.is_empty()) {
-        encode(&mut uri, &user);
+        uri.extend(utf8_percent_encode(&user, NON_ALPHANUMERIC));
         uri.push(':');
-        encode(&mut uri, &password);
+        uri.extend(utf8_percent_encode(&password, NON_ALPHANUMERIC));
         uri.push('@');
     }
     let host = read("host").unwrap_or_default();

@@ -31,7 +31,7 @@ use tonic_health::server::HealthReporter;
 /// How often the gRPC health service learns of a change.
 const HEALTH_POLL: Duration = Duration::from_secs(2);
 
-/// Time relay and sweeper get to end what they hold; PostgreSQL rolls back what they leave.
+/// Time relay and sweeper get to end what they hold; a claim that they leave lapses.
 const BACKGROUND_DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs until SIGTERM or SIGINT. Needs a Tokio runtime and an installed rustls provider.
@@ -69,7 +69,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     background.close();
     background_stop.cancel();
     if tokio::time::timeout(BACKGROUND_DRAIN, background.wait()).await.is_err() {
-        tracing::warn!("relay or sweeper did not end in time; PostgreSQL rolls back what they held");
+        tracing::warn!("relay or sweeper did not end in time; what they had claimed lapses");
     }
     admin_stop.cancel();
     Ok(())

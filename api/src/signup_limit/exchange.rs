@@ -24,7 +24,7 @@ pub(crate) async fn run(limit: &SignupLimit, live: Live, fleet: Fleet, stop: Can
         if let Err(error) = &exchanged
             && answered
         {
-            let cause = std::error::Error::source(error).map(ToString::to_string);
+            let cause = std::error::Error::source(error).map(pipeline::chain);
             tracing::warn!(%error, cause, "signups are limited without the other api processes until Redis answers");
         }
         answered = exchanged.is_ok();
@@ -37,17 +37,17 @@ async fn exchange_once(limit: &SignupLimit, per_minute: NonZeroU32, fleet: &Flee
     let (untold, cost) = limit.with(per_minute, |buckets| (buckets.untold(), buckets.cost()));
     let named: Vec<(String, u32)> = untold.iter().map(|(client, count)| (client.to_string(), *count)).collect();
     let exchanged = fleet.exchange(&format!("signups:{per_minute}"), cost, &named).await;
-    limit.with(per_minute, |buckets| match &exchanged {
-        Ok(exchanged) => {
-            let told = untold.iter().map(|(client, _)| *client).zip(exchanged.told.iter().copied());
-            let known = exchanged.known.iter().filter_map(|(name, debt)| Some((name.parse::<IpAddr>().ok()?, *debt)));
-            buckets.learn(u32::try_from(exchanged.members).unwrap_or(u32::MAX), known.chain(told), Instant::now());
-            buckets.forget_paid(Instant::now());
+    limit.with(per_minute, |buckets| {
+        match &exchanged {
+            Ok(exchanged) => {
+                let told = untold.iter().map(|(client, _)| *client).zip(exchanged.told.iter().copied());
+                let known =
+                    exchanged.known.iter().filter_map(|(name, debt)| Some((name.parse::<IpAddr>().ok()?, *debt)));
+                buckets.learn(u32::try_from(exchanged.members).unwrap_or(u32::MAX), known.chain(told), Instant::now());
+            }
+            Err(_) => buckets.not_told(&untold),
         }
-        Err(_) => {
-            buckets.not_told(&untold);
-            buckets.forget_paid(Instant::now());
-        }
+        buckets.forget_paid(Instant::now());
     });
     exchanged.map(report)
 }

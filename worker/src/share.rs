@@ -27,8 +27,9 @@ pub(crate) async fn follow(mut live: Live, mailer: Arc<Mailer>, inspector: Inspe
         };
         mailer.set_max_connections(smtp.max_connections.map(|limit| known.map_or(0, |share: Share| share.of(limit))));
         mailer.set_share(known);
-        let per_second = smtp.max_per_second.zip(known).map(|(limit, share)| 1.0 / share.gap(limit).as_secs_f64());
-        metrics::gauge!("signup_mail_per_second_allowed").set(per_second.unwrap_or(f64::INFINITY));
+        // Nothing before the workers were first counted.
+        let of = |limit| known.map_or(0.0, |share: Share| 1.0 / share.gap(limit).as_secs_f64());
+        metrics::gauge!("signup_mail_per_second_allowed").set(smtp.max_per_second.map_or(f64::INFINITY, of));
         tokio::select! {
             changed = live.changed() => if changed.is_none() { return },
             () = tokio::time::sleep(INTERVAL) => {}

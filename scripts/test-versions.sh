@@ -79,6 +79,7 @@ programs=$(cargo test --quiet --workspace --features operator/apiserver-tests --
 run() {
   local program
   program=$(awk -v package="$1" -v target="$2" '$1 == package && $2 == target {print $3}' <<<"$programs")
+  [ -n "$program" ] || { say "there is no test program $2 in $1"; exit 1; }
   (cd "$1" && for one in $program; do "$one" --quiet "${@:3}"; done)
 }
 

@@ -69,7 +69,10 @@ impl Pipeline {
         };
         let pooler = pooler.map(|mode| PgBouncer::start(server, mode, "")).transpose()?;
         let programs_uri = pooler.as_ref().map_or(database_uri.clone(), |pooler| pooler.before(&database_uri));
-        let neighbour = crate::database::set_up(&database_uri, neighbour)?;
+        let neighbour = match neighbour {
+            "" => String::new(),
+            statements => crate::database::set_up(&database_uri, statements)?,
+        };
         let redis = Redis::start()?;
         let redis_uri = redis_uri.unwrap_or_else(|| redis.uri(0));
         let journal = tempfile::Builder::new().prefix("journal-").tempdir()?;

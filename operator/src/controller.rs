@@ -12,7 +12,7 @@
 //! - `crate::build`: the children as they should be (pure)
 //! - [`apply`]: makes them so. `drift` finds what differs, `failure` says why a child could not be applied, `restarts`
 //!   why pods are replaced; `sync` brings a new configuration to running pods
-//! - [`scale`]: the number of workers. `replicas` writes it; `redis` says why the queues cannot be read
+//! - [`scale`]: the number of workers, evaluated beside the reconciles, which hand over what they know
 //! - [`status`]: what came of it. `facts` is all that is known; `rollout`, `reachability`, `configuration`, `exposure`,
 //!   `figures` and `readiness` make conditions of it (pure, `condition`); `report` and `events` publish them
 //!
@@ -33,7 +33,10 @@ pub mod validate;
 
 use crate::crd::SignupPipeline;
 use definition::Definition;
-use futures::{StreamExt, TryStreamExt};
+use futures::{
+    StreamExt, TryStreamExt,
+    channel::mpsc::{UnboundedSender, unbounded},
+};
 use kube::{
     Api, Client, Resource, ResourceExt,
     runtime::{
@@ -41,7 +44,7 @@ use kube::{
         controller::Action,
         events::{Recorder, Reporter},
         predicates,
-        reflector::{Store, store::Writer},
+        reflector::{ObjectRef, Store, store::Writer},
         watcher,
     },
 };
@@ -51,6 +54,7 @@ use observe::{
 };
 use pipelines::Pipelines;
 use reconcile::ReconcileError;
+use scale::Surroundings;
 use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 
 /// Time between reconciles of a pipeline without events: the queue and the Secrets send none.
@@ -80,12 +84,26 @@ pub struct Scope {
 
 struct Context {
     client: Client,
-    view: View,
+    view: Arc<View>,
     recorder: Recorder,
     pods: Pods,
     definition: Definition,
     image: String,
     pipelines: Arc<Pipelines>,
+    /// Asks for a reconcile.
+    reconciles: UnboundedSender<ObjectRef<SignupPipeline>>,
+}
+
+impl Context {
+    fn surroundings(&self) -> Surroundings {
+        let Self { client, view, recorder, reconciles, .. } = self;
+        Surroundings {
+            client: client.clone(),
+            view: Arc::clone(view),
+            recorder: recorder.clone(),
+            reconciles: reconciles.clone(),
+        }
+    }
 }
 
 /// Reconciles until `stop`.
@@ -112,16 +130,18 @@ pub async fn run(
     let changes = applied.predicate_filter(predicates::generation, Default::default());
     let changes = watch::working(changes, &SignupPipeline::plural(&()));
     let controller = Controller::for_stream(changes, reader).with_config(Config::default().concurrency(CONCURRENCY));
-    let (controller, view) = watch::watch(controller, &client, scope.namespace.as_deref());
+    let (reconciles, asked) = unbounded();
+    let (controller, view) = watch::watch(controller.reconcile_on(asked), &client, scope.namespace.as_deref());
     let reporter = Reporter { controller: "signup-operator".into(), instance: Some(scope.identity) };
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         pods: Pods::new()?,
         definition: Definition::new(client.clone()),
         client,
-        view,
+        view: Arc::new(view),
         image: scope.image,
         pipelines,
+        reconciles,
     });
     let watched = Arc::clone(&context);
     let reconciled = controller.graceful_shutdown_on(stop).run(reconcile, error_policy, context);

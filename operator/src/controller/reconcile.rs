@@ -12,7 +12,7 @@ use super::{
         pods::{Report, Version},
     },
     reason::{self, Finding},
-    scale::{Scaler, Scaling},
+    scale::{Endpoint, Evaluation, Inputs, Scaling},
     status::{
         facts::Facts,
         report::{self, Written},
@@ -31,14 +31,15 @@ use crate::{
 use jiff::Timestamp;
 use kube::{Client, ResourceExt, runtime::events::EventType};
 use pipeline::{document::InvalidDocument, hash};
+use std::sync::Arc;
 
 /// The state of a pipeline between reconciles.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct PipelineState {
     applied: LastApplied,
     templates: restarts::Templates,
     version: Option<Version>,
-    scaler: Scaler,
+    evaluation: Option<Evaluation>,
     written: Written,
 }
 
@@ -64,7 +65,7 @@ pub(super) enum ReconcileError {
 
 /// Observe, validate, build, apply, scale, and report all of it in the status.
 pub(super) async fn reconcile(
-    pipeline: &SignupPipeline,
+    pipeline: &Arc<SignupPipeline>,
     context: &Context,
     state: &mut PipelineState,
 ) -> Result<(), ReconcileError> {
@@ -79,9 +80,7 @@ pub(super) async fn reconcile(
     if applied.findings.is_empty() && !pipeline.spec.paused {
         applied.failure = sync_pods(client, &observed, &reports, &version, state).await.err();
     }
-    let shared = shared_redis(context, pipeline, &observed);
-    let scaling = state.scaler.scale(client, pipeline, &observed, shared).await;
-    publish_scaling(context, pipeline, &scaling).await;
+    let scaling = scaling(context, pipeline, &observed, &mut state.evaluation).await;
     let (outdated, previous) = (context.definition.finding().await, state.written.latest(pipeline).cloned());
     let [api, worker] = rollouts(pipeline, &observed, &state.applied, &scaling);
     let facts = Facts {
@@ -203,13 +202,20 @@ fn shared_redis(context: &Context, pipeline: &SignupPipeline, observed: &Observe
     Some(Finding::redis_shared(&other))
 }
 
-async fn publish_scaling(context: &Context, pipeline: &SignupPipeline, scaling: &Scaling) {
-    if let (Some((from, to)), Some(decision)) = (scaling.changed, &scaling.decision) {
-        tracing::info!(pipeline = pipeline.name_any(), from, to, "workers scaled");
-        let note = format!("workers: {from} -> {to} ({})", decision.explanation);
-        let action = format!("Scale{from}To{to}");
-        report::publish(&context.recorder, pipeline, EventType::Normal, reason::SCALED.name(), &action, note).await;
-    }
+/// Hands over what is known to the evaluation, which the first reconcile begins; gives what came of it.
+async fn scaling(
+    context: &Context,
+    pipeline: &Arc<SignupPipeline>,
+    observed: &Observed,
+    evaluation: &mut Option<Evaluation>,
+) -> Arc<Scaling> {
+    let inputs = Inputs {
+        pipeline: Arc::clone(pipeline),
+        endpoint: Endpoint::new(&pipeline.spec.redis, &observed.secrets()),
+        shared: shared_redis(context, pipeline, observed),
+    };
+    evaluation.take_if(|evaluation| evaluation.has_ended());
+    evaluation.get_or_insert_with(|| Evaluation::start(context.surroundings())).evaluate(inputs).await
 }
 
 async fn write_status(

@@ -71,6 +71,15 @@ impl View {
         self.children.iter().flat_map(of_kind).collect()
     }
 
+    /// The child of that kind and name, of the pipeline with this uid.
+    pub fn child(&self, kind: Kind, namespace: &str, name: &str, uid: &str) -> Option<DynamicObject> {
+        let resource = kind.resource();
+        let reference = ObjectRef::new_with(name, resource.clone()).within(namespace);
+        let object = self.children.get(&kind)?.get(&reference)?;
+        let is_owned = object.owner_references().iter().any(|owner| owner.uid == uid);
+        is_owned.then(|| object.decode(&resource))
+    }
+
     /// The pipeline's pods, sorted by name.
     pub fn pods(&self, namespace: &str, pipeline: &str) -> Vec<Arc<Pod>> {
         let ours = |pod: &Pod| {

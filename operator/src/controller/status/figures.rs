@@ -56,9 +56,9 @@ pub(super) fn autoscaling(facts: &Facts<'_>, now: Timestamp) -> Option<Autoscali
     let decision: &Decision = facts.scaling.decision.as_ref()?;
     let count = |workers: u32| i32::try_from(workers).unwrap_or(i32::MAX);
     let before = facts.previous.and_then(|status| status.autoscaling.as_ref());
-    let last_scale_time = match before {
-        Some(before) if facts.scaling.changed.is_none() => before.last_scale_time.clone(),
-        _ => Some(Time(whole_second(now))),
+    let last_scale_time = match (facts.scaling.scaled_at, before) {
+        (None, Some(before)) => before.last_scale_time.clone(),
+        (at, _) => Some(Time(whole_second(at.unwrap_or(now)))),
     };
     Some(AutoscalingStatus {
         desired: count(decision.desired),

@@ -56,7 +56,7 @@ pub(super) fn report(component: Component, ready: Result<(), &str>) -> Report {
 impl Fixture {
     pub(super) fn healthy() -> Self {
         let text = include_str!("../../../../samples/minimal.yaml");
-        let scaling = Scaling { queues: Ok(Vec::new()), decision: None, changed: None, awaited: None, trouble: None };
+        let scaling = Scaling { queues: Ok(Vec::new()), ..Scaling::not_known() };
         Self {
             pipeline: crate::manifest::parse(text).expect("it is valid").pipeline,
             observed: Observed { found: Vec::new(), children: Vec::new(), pods: Vec::new(), image: None },

@@ -1,0 +1,149 @@
+//! The evaluation of one pipeline, beside its reconciles.
+//!
+//! Takes: what each reconcile knows of the pipeline. Gives: the newest [`Scaling`], and a reconcile where the status has
+//! to say something new. Does not: wait for a reconcile to ask Redis, decide or write.
+
+use super::{Inputs, Scaler, Scaling};
+use crate::{
+    controller::{
+        POLL_INTERVAL,
+        observe::watch::View,
+        reason::{self, Finding},
+        status::{condition::FIGURES_INTERVAL, report},
+    },
+    crd::SignupPipeline,
+};
+use futures::channel::mpsc::UnboundedSender;
+use kube::{
+    Client, Resource, ResourceExt,
+    runtime::{
+        events::{EventType, Recorder},
+        reflector::ObjectRef,
+    },
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::{sync::watch, time::timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+/// A reconcile waits no longer for the evaluation of what it found; Redis may be silent.
+const EVALUATION_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What all evaluations share.
+#[derive(Clone)]
+pub(in crate::controller) struct Surroundings {
+    pub(in crate::controller) client: Client,
+    pub(in crate::controller) view: Arc<View>,
+    pub(in crate::controller) recorder: Recorder,
+    /// Asks for a reconcile.
+    pub(in crate::controller) reconciles: UnboundedSender<ObjectRef<SignupPipeline>>,
+}
+
+/// An evaluation that goes on until this is dropped.
+pub(in crate::controller) struct Evaluation {
+    number: u64,
+    inputs: watch::Sender<Option<Numbered<Inputs>>>,
+    outcome: watch::Receiver<Numbered<Scaling>>,
+    /// A reconcile did not wait for the last one.
+    is_late: Arc<AtomicBool>,
+    task: AbortOnDropHandle<()>,
+}
+
+/// Inputs, or what came of the inputs with that number.
+struct Numbered<T> {
+    number: u64,
+    value: Arc<T>,
+}
+
+impl Evaluation {
+    /// Begins with the first inputs.
+    pub(in crate::controller) fn start(surroundings: Surroundings) -> Self {
+        let (inputs, taken) = watch::channel(None);
+        let nothing_yet = Numbered { number: 0, value: Arc::new(Scaling::not_known()) };
+        let (published, outcome) = watch::channel(nothing_yet);
+        let is_late = Arc::new(AtomicBool::new(false));
+        let task = Task { surroundings, published, is_late: Arc::clone(&is_late), told: None };
+        let task = AbortOnDropHandle::new(tokio::spawn(task.run(taken)));
+        Self { number: 0, inputs, outcome, is_late, task }
+    }
+
+    /// It panicked: another has to begin.
+    pub(in crate::controller) fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Takes over what a reconcile found; gives what came of it, or what was known before where that takes too long.
+    pub(in crate::controller) async fn evaluate(&mut self, inputs: Inputs) -> Arc<Scaling> {
+        self.number += 1;
+        self.inputs.send_replace(Some(Numbered { number: self.number, value: Arc::new(inputs) }));
+        let done = self.outcome.wait_for(|outcome| outcome.number >= self.number);
+        if timeout(EVALUATION_TIMEOUT, done).await.is_err() {
+            self.is_late.store(true, Ordering::Relaxed);
+        }
+        Arc::clone(&self.outcome.borrow().value)
+    }
+}
+
+/// What runs.
+struct Task {
+    surroundings: Surroundings,
+    published: watch::Sender<Numbered<Scaling>>,
+    is_late: Arc<AtomicBool>,
+    /// What a reconcile was last asked for, or given.
+    told: Option<(Instant, Arc<Scaling>)>,
+}
+
+impl Task {
+    async fn run(mut self, mut inputs: watch::Receiver<Option<Numbered<Inputs>>>) {
+        let mut scaler = Scaler::default();
+        let mut is_asked = true;
+        if inputs.wait_for(Option::is_some).await.is_err() {
+            return;
+        }
+        loop {
+            let taken = inputs.borrow_and_update().as_ref().map(|inputs| (inputs.number, Arc::clone(&inputs.value)));
+            let Some((number, current)) = taken else { return };
+            let scaling = Arc::new(scaler.evaluate(&self.surroundings, &current).await);
+            self.publish(number, &current.pipeline, &scaling, is_asked);
+            publish_event(&self.surroundings.recorder, &current.pipeline, &scaling).await;
+            let interval = POLL_INTERVAL.min(current.pipeline.spec.worker.autoscaling.poll_interval.get());
+            is_asked = tokio::select! {
+                changed = inputs.changed() => match changed {
+                    Ok(()) => true,
+                    Err(_) => return,
+                },
+                () = tokio::time::sleep(interval) => false,
+            };
+        }
+    }
+
+    /// The reconcile that asked gets the result; otherwise one is asked for where the status would say something new.
+    fn publish(&mut self, number: u64, pipeline: &SignupPipeline, scaling: &Arc<Scaling>, is_asked: bool) {
+        self.published.send_replace(Numbered { number, value: Arc::clone(scaling) });
+        let is_news = self.told.as_ref().is_none_or(|(at, told)| {
+            told.differs(scaling) || (at.elapsed() >= FIGURES_INTERVAL && told.figures_differ(scaling))
+        });
+        let is_late = self.is_late.swap(false, Ordering::Relaxed);
+        if is_late || (is_news && !is_asked) {
+            // It fails when the controller has ended.
+            let _ = self.surroundings.reconciles.unbounded_send(ObjectRef::from_obj(pipeline));
+        }
+        if is_news || is_asked {
+            self.told = Some((Instant::now(), Arc::clone(scaling)));
+        }
+    }
+}
+
+async fn publish_event(recorder: &Recorder, pipeline: &SignupPipeline, scaling: &Scaling) {
+    if let (Some((from, to)), Some(decision)) = (scaling.changed, &scaling.decision) {
+        tracing::info!(pipeline = pipeline.name_any(), namespace = pipeline.namespace(), from, to, "workers scaled");
+        let note = format!("workers: {from} -> {to} ({})", decision.explanation);
+        let action = format!("Scale{from}To{to}");
+        report::publish(recorder, pipeline, EventType::Normal, reason::SCALED.name(), &action, note).await;
+    }
+}

@@ -6,6 +6,7 @@ mod fleet;
 mod inspect;
 mod maintain;
 mod produce;
+mod queue_states;
 mod settle;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -16,6 +17,7 @@ use std::ops::Deref;
 
 pub(crate) use consume::{Dequeue, Dequeued, LEASE, Lease, MAX_TASKS_PER_DEQUEUE, Taken};
 pub(crate) use maintain::Expired;
+pub(crate) use queue_states::queue_states;
 pub(crate) use settle::{Guard, NextAttempt, Settled};
 
 /// Access to Redis for everything that changes tasks.

@@ -4,7 +4,7 @@
 //!
 //! # Layout
 //!
-//! - `dial`: opens one connection; `link`: keeps one
+//! - `dial`: opens one connection; `link`: keeps one; `tracking`: what a server tells by itself
 //! - `sentinel`: finds the master; `cluster`: finds the node of a key; `first_answers`: how both ask
 
 mod cluster;
@@ -12,6 +12,10 @@ mod dial;
 mod first_answers;
 mod link;
 mod sentinel;
+mod tracking;
+
+pub(crate) use tracking::Changes;
+pub use tracking::{Heard, Untracked};
 
 use crate::{
     certificates::Certificates,
@@ -71,17 +75,25 @@ impl Connection {
     ///
     /// [`Error::InvalidUri`], [`Error::InvalidCertificate`].
     pub fn open_with(uri: &str, certificates: Certificates<'_>) -> Result<Self, Error> {
-        let uri = RedisUri::parse(uri)?;
-        let dialer = Arc::new(Dialer::new(&uri, certificates)?);
+        Self::open_parsed(&RedisUri::parse(uri)?, certificates, None)
+    }
+
+    /// As [`open_with`](Self::open_with); `changes` hears of what other clients change, where the server tells.
+    pub(crate) fn open_parsed(
+        uri: &RedisUri,
+        certificates: Certificates<'_>,
+        changes: Option<Arc<Changes>>,
+    ) -> Result<Self, Error> {
+        let dialer = Arc::new(Dialer::new(uri, certificates)?);
         let clock = Arc::new(Clock::default());
         let (origin, hosts) = match &uri.place {
             Place::Socket(path) => (Origin::Server(Target::Socket(path.clone())), Vec::new()),
-            Place::Sentinels(hosts) => (Origin::Sentinels(Sentinels::new(&uri, hosts, certificates)), Vec::new()),
+            Place::Sentinels(hosts) => (Origin::Sentinels(Sentinels::new(uri, hosts, certificates)), Vec::new()),
             Place::Server(host) => (Origin::Server(Target::Tcp(host.clone())), vec![host.clone()]),
             // The link stays unused.
             Place::Cluster(hosts) => (Origin::Server(Target::Tcp(hosts[0].clone())), hosts.clone()),
         };
-        let link = Link::new(Arc::clone(&dialer), origin, Some(Arc::clone(&clock)));
+        let link = Link::new(Arc::clone(&dialer), origin, Some(Arc::clone(&clock))).heard_by(changes);
         let shared = Shared { dialer, link, hosts, cluster: OnceLock::new(), clock };
         if matches!(uri.place, Place::Cluster(_)) {
             shared.cluster();
@@ -109,6 +121,14 @@ impl Connection {
     /// True when queues are on several nodes, of which one may be away and others not.
     pub(crate) fn is_cluster(&self) -> bool {
         self.shared.cluster.get().is_some()
+    }
+
+    /// Why no changes are heard of; opens the connection if there is none.
+    pub(crate) async fn untracked(&self) -> Result<Option<Untracked>, Error> {
+        match self.route().await? {
+            Route::One(live) => Ok(live.untracked),
+            Route::Nodes(_) => Ok(Some(Untracked::Cluster)),
+        }
     }
 
     /// Runs one command. A reply that is an error is an error here.
@@ -158,6 +178,14 @@ impl Connection {
             return Ok(Route::Nodes(self.shared.cluster()));
         }
         Ok(Route::One(live))
+    }
+}
+
+/// What a refused SELECT means.
+pub(crate) fn selection_error(error: Error) -> Error {
+    match error {
+        Error::Refused(error) => dial::opening_error(error),
+        other => other,
     }
 }
 

@@ -108,6 +108,19 @@ pub(crate) fn wake(database: i64) -> String {
     format!("asynq:wake:{database}")
 }
 
+/// The channels of all databases of a server.
+pub(crate) const WAKE_PATTERN: &str = "asynq:wake:*";
+
+/// The database of a channel of [`wake`].
+pub(crate) fn woken_database(channel: &str) -> Option<i64> {
+    channel.strip_prefix("asynq:wake:")?.parse().ok()
+}
+
+/// The queue of a key of one.
+pub(crate) fn queue_of(key: &str) -> Option<&str> {
+    Some(key.strip_prefix("asynq:{")?.split_once("}:")?.0)
+}
+
 /// Private key: a random value that is lost together with the data.
 pub(crate) const INCARNATION: &str = "asynq:incarnation";
 

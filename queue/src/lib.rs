@@ -68,6 +68,7 @@
 //! - [`Task`], [`Handler`], [`Settings`], [`RetryPolicy`], [`QueueState`], [`Error`]: the words of the interface
 //! - [`Client`] puts tasks in, [`Server`] runs them, [`Inspector`] reads, [`Connection`] is what all three share,
 //!   [`RedisUri`] where it leads, and [`Certificates`] what goes with it over TLS
+//! - [`Tracker`] reads queues of many databases on one connection, and hears when they may have changed
 //! - [`Fleet`]: what processes tell each other that share a limit
 //! - `message` and `keys`: the wire format; `scripts`: one Lua file per transition; `broker`: runs them
 //! - `backoff`: the time between attempts; `active_wait`: how a caller waits for one task to be written; `batch`: how
@@ -99,18 +100,20 @@ mod scripts;
 mod server;
 mod settings;
 mod task;
+mod tracker;
 mod uri;
 
 pub use backoff::RetryPolicy;
 pub use certificates::Certificates;
 pub use client::Client;
-pub use connection::Connection;
+pub use connection::{Connection, Heard, Untracked};
 pub use error::Error;
 pub use fleet::{Exchanged, Fleet};
 pub use handler::{Handler, Job, TaskError, TimeLimit};
 pub use inspector::{Inspector, ServerInfo};
-pub use queue_state::QueueState;
+pub use queue_state::{QueueReading, QueueState};
 pub use server::{Server, ShutdownReport};
 pub use settings::{MAX_PAYLOAD_BYTES, QueuePriority, Settings};
 pub use task::{Enqueued, Task};
+pub use tracker::{Answers, Question, Tracker};
 pub use uri::{RedisUri, UriError};

@@ -32,3 +32,14 @@ pub struct QueueState {
     /// asynq's pause flag.
     pub paused: bool,
 }
+
+/// One queue as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueReading {
+    /// What is in it.
+    pub state: QueueState,
+    /// The time by the Redis clock, in milliseconds.
+    pub at: Timestamp,
+    /// When the first scheduled or retry task is due that [`QueueState::due_within`] does not count; whole seconds.
+    pub next_beyond_at: Option<Timestamp>,
+}

@@ -30,7 +30,7 @@ const SERVER_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 
 /// What a URI names. Debug shows neither user nor password.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RedisUri {
     pub(crate) place: Place,
     pub(crate) is_tls: bool,
@@ -43,7 +43,7 @@ pub struct RedisUri {
 }
 
 /// Where the server is, or who knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
     Server(Host),
     Socket(PathBuf),
@@ -53,7 +53,7 @@ pub(crate) enum Place {
 }
 
 /// Sentinels and what they are asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct SentinelHosts {
     pub(crate) hosts: Vec<Host>,
     pub(crate) master: String,
@@ -71,7 +71,7 @@ pub(crate) struct Host {
 }
 
 /// User and password, both optional. Debug shows neither.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Login {
     pub(crate) user: Option<String>,
     pub(crate) password: Option<String>,
@@ -149,6 +149,17 @@ impl RedisUri {
     /// True for a file of this machine, which no other and no pod sees.
     pub fn is_socket(&self) -> bool {
         matches!(self.place, Place::Socket(_))
+    }
+
+    /// The index of the database.
+    pub fn database(&self) -> i64 {
+        self.database
+    }
+
+    /// The same server, spoken to in the same way, with another database.
+    #[must_use]
+    pub fn with_database(self, database: i64) -> Self {
+        Self { database, ..self }
     }
 
     /// Host and port of every server or sentinel that the URI names, as `host:port` (IPv6 in brackets); empty for a

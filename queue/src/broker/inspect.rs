@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     keys::{self, QueueKeys},
     message::wire,
-    queue_state::QueueState,
+    queue_state::{QueueReading, QueueState},
     scripts,
 };
 use jiff::Timestamp;
@@ -16,30 +16,7 @@ use std::time::Duration;
 impl Broker {
     /// One queue's state; what is due is counted up to `ahead` from now, in whole seconds.
     pub(crate) async fn queue_state(&self, keys: &QueueKeys, ahead: Duration) -> Result<QueueState, Error> {
-        let containers = [&keys.pending, &keys.active, &keys.scheduled, &keys.retry, &keys.archived, &keys.completed];
-        let others = [&keys.processed, &keys.failed, &keys.paused];
-        let names: Vec<&str> = containers.into_iter().chain(others).map(String::as_str).collect();
-        let call = Call::new(&scripts::QUEUE_STATE, &names).with(&keys.task_prefix).with(ahead.as_secs());
-        let (next_due_s, since_ns, counts): (i64, String, Vec<i64>) = self.run(call).await?;
-        // In the order that the script documents.
-        let [pending, active, scheduled, retry, archived, completed, due, due_within, processed, failed, paused] =
-            counts.try_into().map_err(|_| Error::UnexpectedReply { script: "queue_state" })?;
-        let count = |value: i64| u64::try_from(value).unwrap_or(0);
-        Ok(QueueState {
-            pending: count(pending),
-            active: count(active),
-            scheduled: count(scheduled),
-            retry: count(retry),
-            archived: count(archived),
-            completed: count(completed),
-            due: count(due),
-            due_within: count(due_within),
-            next_due_at: (next_due_s >= 0).then(|| Timestamp::from_second(next_due_s).ok()).flatten(),
-            oldest_pending_since: since_ns.parse().ok().and_then(|ns: i64| Timestamp::from_nanosecond(ns.into()).ok()),
-            processed: count(processed),
-            failed: count(failed),
-            paused: paused != 0,
-        })
+        queue_reading(self.run(queue_state_call(keys, ahead)).await?).map(|reading| reading.state)
     }
 
     /// The registry of queues.
@@ -69,4 +46,39 @@ impl Broker {
         };
         Ok(replies.into_iter().filter_map(decode).collect())
     }
+}
+
+/// The call that reads one queue.
+pub(super) fn queue_state_call(keys: &QueueKeys, ahead: Duration) -> Call {
+    let containers = [&keys.pending, &keys.active, &keys.scheduled, &keys.retry, &keys.archived, &keys.completed];
+    let others = [&keys.processed, &keys.failed, &keys.paused];
+    let names: Vec<&str> = containers.into_iter().chain(others).map(String::as_str).collect();
+    Call::new(&scripts::QUEUE_STATE, &names).with(&keys.task_prefix).with(ahead.as_secs())
+}
+
+/// Its answer, in the order that the script documents.
+pub(super) fn queue_reading(reply: Value) -> Result<QueueReading, Error> {
+    let (next_due_s, since_ns, counts, now_ms, next_beyond_s): (i64, String, Vec<i64>, i64, i64) =
+        parse(scripts::QUEUE_STATE.name, reply)?;
+    let [pending, active, scheduled, retry, archived, completed, due, due_within, processed, failed, paused] =
+        counts.try_into().map_err(|_| Error::UnexpectedReply { script: scripts::QUEUE_STATE.name })?;
+    let count = |value: i64| u64::try_from(value).unwrap_or(0);
+    let second = |at: i64| (at >= 0).then(|| Timestamp::from_second(at).ok()).flatten();
+    let state = QueueState {
+        pending: count(pending),
+        active: count(active),
+        scheduled: count(scheduled),
+        retry: count(retry),
+        archived: count(archived),
+        completed: count(completed),
+        due: count(due),
+        due_within: count(due_within),
+        next_due_at: second(next_due_s),
+        oldest_pending_since: since_ns.parse().ok().and_then(|ns: i64| Timestamp::from_nanosecond(ns.into()).ok()),
+        processed: count(processed),
+        failed: count(failed),
+        paused: paused != 0,
+    };
+    let at = Timestamp::from_millisecond(now_ms).unwrap_or_default();
+    Ok(QueueReading { state, at, next_beyond_at: second(next_beyond_s) })
 }

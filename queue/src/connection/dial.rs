@@ -62,6 +62,8 @@ pub(super) struct Opened {
     /// Opens others to the same server in the same way.
     pub(super) client: Client,
     pub(super) facts: Facts,
+    /// The server may speak without being asked.
+    pub(super) is_resp3: bool,
 }
 
 impl Dialer {
@@ -109,7 +111,11 @@ impl Dialer {
             if !self.is_resp2 {
                 let client = self.client(target, ProtocolVersion::RESP3)?;
                 match client.get_multiplexed_async_connection_with_config(&config().set_push_sender(on_push)).await {
-                    Ok(connection) => return introduced(connection, client, clock, true).await,
+                    Ok(connection) => {
+                        return introduced(connection, client, clock, true)
+                            .await
+                            .map(|opened| Opened { is_resp3: true, ..opened });
+                    }
                     Err(error) if is_without_hello(&error) => {}
                     Err(error) => return Err(error),
                 }
@@ -196,7 +202,7 @@ async fn introduced(
         measured(clock, time, sent)?;
     }
     let facts = replies.next().map(facts).unwrap_or_default();
-    Ok(Opened { connection, client, facts })
+    Ok(Opened { connection, client, facts, is_resp3: false })
 }
 
 /// Takes over an answer to TIME. Where it is not known, the local clock is used.
@@ -250,7 +256,7 @@ fn is_unknown_command(error: &RedisError) -> bool {
 }
 
 /// A server of a cluster refuses the database index while the connection is opened.
-fn opening_error(error: RedisError) -> Error {
+pub(super) fn opening_error(error: RedisError) -> Error {
     if error.detail().is_some_and(|detail| detail.contains("not allowed in cluster mode")) {
         let fix = "remove the index: a cluster has database 0 alone, so each pipeline needs a cluster of its own";
         return UriError::new("its database index is not 0, and the server is part of a cluster", fix).into();

@@ -6,6 +6,7 @@
 use super::{
     dial::{Dialer, Target, measured, timed_out},
     sentinel::Sentinels,
+    tracking::{self, Changes, Untracked},
 };
 use crate::{clock::Clock, error::Error, uri::Host};
 use parking_lot::RwLock;
@@ -42,18 +43,27 @@ pub(super) struct Slot {
     live: RwLock<Option<Live>>,
     /// Of the last connection: its server, and what opens others to it.
     opened: RwLock<Option<(Target, Client)>>,
+    /// Hears what the server tells by itself, and of the connection's end.
+    changes: Option<Arc<Changes>>,
 }
 
 #[derive(Clone)]
 pub(super) struct Live {
     pub(super) number: u64,
     pub(super) is_cluster: bool,
+    /// Why changes are not heard of, where they were asked for.
+    pub(super) untracked: Option<Untracked>,
     connection: MultiplexedConnection,
 }
 
 impl Link {
     pub(super) fn new(dialer: Arc<Dialer>, origin: Origin, clock: Option<Arc<Clock>>) -> Self {
         Self { dialer, origin, slot: Arc::default(), attempt: Mutex::default(), clock }
+    }
+
+    /// One whose connections tell `changes` what may have changed.
+    pub(super) fn heard_by(self, changes: Option<Arc<Changes>>) -> Self {
+        Self { slot: Arc::new(Slot { changes, ..Slot::default() }), ..self }
     }
 
     pub(super) fn number(&self) -> Option<u64> {
@@ -113,8 +123,8 @@ impl Link {
 
     async fn connect(&self) -> Result<Live, Error> {
         let number = connection_number();
-        let on_push = || on_end(Arc::downgrade(&self.slot), number);
-        let (target, opened) = match &self.origin {
+        let on_push = || on_push(Arc::downgrade(&self.slot), number);
+        let (target, mut opened) = match &self.origin {
             Origin::Server(target) => {
                 (target.clone(), self.dialer.open(target, self.clock.as_deref(), on_push()).await?)
             }
@@ -123,7 +133,11 @@ impl Link {
                 sentinels.open_master(&self.dialer, self.clock.as_deref(), on_push).await?
             }
         };
-        let live = Live { number, is_cluster: opened.facts.is_cluster, connection: opened.connection };
+        let untracked = match &self.slot.changes {
+            Some(_) => tracking::begin(&mut opened).await?,
+            None => None,
+        };
+        let live = Live { number, is_cluster: opened.facts.is_cluster, untracked, connection: opened.connection };
         *self.slot.opened.write() = Some((target, opened.client));
         *self.slot.live.write() = Some(live.clone());
         Ok(live)
@@ -151,6 +165,7 @@ impl Slot {
         let mut live = self.live.write();
         if live.as_ref().is_some_and(|live| live.number == number) {
             *live = None;
+            self.tell_lost();
         }
     }
 
@@ -161,17 +176,22 @@ impl Slot {
         if live.is_some() && !self.opened.read().as_ref().is_some_and(leads_there) {
             tracing::info!("the sentinels name another master, following it");
             *live = None;
+            self.tell_lost();
         }
+    }
+
+    fn tell_lost(&self) {
+        self.changes.iter().for_each(|changes| changes.lost());
     }
 }
 
-/// Forgets a connection as soon as it is lost, and not only at its next use.
-fn on_end(slot: Weak<Slot>, number: u64) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> {
+/// Forgets a connection as soon as it is lost, and not only at its next use; hands on what the server tells.
+fn on_push(slot: Weak<Slot>, number: u64) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> {
     move |push| {
-        if push.kind == PushKind::Disconnection
-            && let Some(slot) = slot.upgrade()
-        {
-            slot.forget(number);
+        let Some(slot) = slot.upgrade() else { return Ok(()) };
+        match push.kind {
+            PushKind::Disconnection => slot.forget(number),
+            _ => slot.changes.iter().for_each(|changes| changes.hear(&push)),
         }
         Ok(())
     }

@@ -4,15 +4,22 @@
 -- ARGV[1] task key prefix, [2] look-ahead (s)
 -- Returns {next due (s, -1 none), pending_since of the task that runs next (ns as text, empty when unknown),
 --          {pending, active, scheduled, retry, archived, completed, due, due within the look-ahead, processed, failed,
---           paused}}.
-local now = tonumber(redis.call("TIME")[1])
-local due, ahead, next_due = 0, 0, -1
+--           paused}, now (ms), due time of the first beyond the look-ahead (s, -1 none)}.
+local time = redis.call("TIME")
+local now = tonumber(time[1])
+local due, ahead, next_due, next_beyond = 0, 0, -1, -1
 for _, container in ipairs({ KEYS[3], KEYS[4] }) do
   due = due + redis.call("ZCOUNT", container, "-inf", now)
   ahead = ahead + redis.call("ZCOUNT", container, "-inf", now + tonumber(ARGV[2]))
   local first = tonumber(redis.call("ZRANGE", container, 0, 0, "WITHSCORES")[2] or "")
   if first and (next_due < 0 or first < next_due) then
     next_due = first
+  end
+  local limit = now + tonumber(ARGV[2])
+  local beyond = redis.call("ZRANGEBYSCORE", container, "(" .. limit, "+inf", "WITHSCORES", "LIMIT", 0, 1)
+  local at = tonumber(beyond[2] or "")
+  if at and (next_beyond < 0 or at < next_beyond) then
+    next_beyond = at
   end
 end
 local oldest = redis.call("LINDEX", KEYS[1], -1)
@@ -27,4 +34,4 @@ end
 counts[7], counts[8] = due, ahead
 counts[9], counts[10] = redis.call("GET", KEYS[7]) or "0", redis.call("GET", KEYS[8]) or "0"
 counts[11] = redis.call("EXISTS", KEYS[9])
-return { next_due, since, counts }
+return { next_due, since, counts, now * 1000 + math.floor(tonumber(time[2]) / 1000), next_beyond }

@@ -6,6 +6,7 @@
 //! - `server`: what runs, when, how often and how it ends; `span`: what a subscriber sees of it
 //! - `crash`, `faults`, `outage`, `broken_queue`: dead workers, a Redis in trouble, one that is away, keys of a wrong
 //!   type; `too_long`: tasks that are too long to be read
+//! - `tracker`: one connection for queues of many databases, and what it hears
 //! - `places`: the same on everything that a URI can name; `cluster`, `sentinel`: slots that move, masters that change
 //! - `wire_compat`: both directions with Go; `tls`: the same Redis behind TLS
 //! - `examples`: the programs in `queue/examples`
@@ -26,4 +27,5 @@ mod server;
 mod span;
 mod tls;
 mod too_long;
+mod tracker;
 mod wire_compat;

@@ -8,14 +8,14 @@ use crate::{
     controller::{
         POLL_INTERVAL,
         observe::watch::View,
-        reason::{self, Finding},
+        reason,
         status::{condition::FIGURES_INTERVAL, report},
     },
     crd::SignupPipeline,
 };
 use futures::channel::mpsc::UnboundedSender;
 use kube::{
-    Client, Resource, ResourceExt,
+    Client, ResourceExt,
     runtime::{
         events::{EventType, Recorder},
         reflector::ObjectRef,

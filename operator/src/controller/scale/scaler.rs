@@ -4,7 +4,7 @@
 //! Does not: choose when.
 
 use super::{
-    Inputs, Scaling, Surroundings, replicas,
+    Inputs, Scaling, Surroundings,
     replicas::{Replicas, Target},
 };
 use crate::{

@@ -1,8 +1,8 @@
 //! Reads queues in any database of one Redis on one connection, and hears when they may have changed.
 //!
-//! Takes: a URI without regard to its database index, and certificates. Gives: the states of queues, as many as are asked
-//! for in one round trip, and [`Heard`]. Does not: read by itself, or poll where the server tells nothing: whoever holds
-//! it does, and is told why.
+//! Takes: a URI without regard to its database index, and certificates. Gives: the states of queues, as many as are
+//! asked for in one round trip, and [`Heard`]. Does not: read by itself, or poll where the server tells nothing:
+//! whoever holds it does, and is told why.
 //!
 //! The connection is the tracker's alone, so that it may select databases: another's command between two of ours would
 //! run in the wrong one. Nodes of a cluster are read through a [`Connection`] for each database.

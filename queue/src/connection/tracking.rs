@@ -5,7 +5,7 @@
 //! Does not: read anything.
 //!
 //! Tracking knows names and not databases: who has read a key in one database is told of a change to the same name in
-//! another (Redis 7.0, 8 and Valkey 9; "Client-side caching" in the Redis documentation says that there is one namespace).
+//! another (measured with Redis 7.0; "Client-side caching" in the Redis documentation: there is one namespace of keys).
 //! So an invalidation names a queue and no database, and a wake-up, which only our producers send, a database and no
 //! queue. A key is told of once, until it is read again.
 

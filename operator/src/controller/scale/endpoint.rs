@@ -1,6 +1,7 @@
 //! Where the Redis of a pipeline is, and how it is spoken to.
 //!
-//! Takes: `spec.redis` and the Secrets that it names. Gives: an [`Endpoint`], or why there can be none. Does not: connect.
+//! Takes: `spec.redis` and the Secrets that it names. Gives: an [`Endpoint`], or why there can be none. Does not:
+//! connect.
 
 use super::redis;
 use crate::{

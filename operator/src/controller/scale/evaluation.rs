@@ -1,7 +1,7 @@
 //! The evaluation of one pipeline, beside its reconciles.
 //!
-//! Takes: what each reconcile knows of the pipeline. Gives: the newest [`Scaling`], and a reconcile where the status has
-//! to say something new. Does not: wait for a reconcile to ask Redis, decide or write.
+//! Takes: what each reconcile knows of the pipeline. Gives: the newest [`Scaling`], and a reconcile where the status
+//! has to say something new. Does not: wait for a reconcile to ask Redis, decide or write.
 
 use super::{Inputs, Scaler, Scaling};
 use crate::{

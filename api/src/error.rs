@@ -6,7 +6,7 @@
 
 use crate::access_log::LoggedBody;
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use pipeline::Unready;
@@ -42,6 +42,12 @@ pub(crate) enum ApiError {
     /// The body is larger than [`crate::request_body::LIMIT`].
     #[error("request body is larger than 64 KiB")]
     TooLarge,
+    /// The body is compressed or otherwise encoded.
+    #[error("request body is encoded; send it as it is, without Content-Encoding")]
+    Encoded,
+    /// The body is no JSON, and the client says so itself.
+    #[error("request body is not JSON; send application/json in UTF-8")]
+    NotJson,
     /// The body did not arrive in time.
     #[error("request body did not arrive in time")]
     BodyTimeout,
@@ -100,6 +106,7 @@ impl ApiError {
                 (StatusCode::BAD_REQUEST, Code::InvalidArgument, None)
             }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted, None),
+            Self::Encoded | Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, None),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, Code::Cancelled, None),
             Self::UsernameTaken | Self::EmailTaken => (StatusCode::CONFLICT, Code::AlreadyExists, None),
             Self::LinkNotFound => (StatusCode::NOT_FOUND, Code::NotFound, Some("LINK_NOT_FOUND")),
@@ -148,6 +155,18 @@ impl ApiError {
         }
     }
 
+    /// Writes what the headers of the HTTP answer say: when to try again, and what is read (RFC 9110, 15.5.16).
+    pub(crate) fn write_headers(&self, headers: &mut HeaderMap) {
+        if let Some(after) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, whole_seconds(after).into());
+        }
+        match self {
+            Self::Encoded => drop(headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
+            Self::NotJson => drop(headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"))),
+            _ => {}
+        }
+    }
+
     /// The body of the HTTP answer; `details` only when there are some, as protojson omits empty lists.
     fn body(&self) -> Value {
         let (_, code, reason) = self.kind();
@@ -188,9 +207,7 @@ impl IntoResponse for ApiError {
         let mut response = (self.status(), body.clone()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(after) = self.retry_after() {
-            headers.insert(header::RETRY_AFTER, whole_seconds(after).into());
-        }
+        self.write_headers(headers);
         response.extensions_mut().insert(LoggedBody(body));
         response
     }
@@ -220,7 +237,7 @@ impl From<ApiError> for tonic::Status {
 }
 
 /// Rounds up: a client that waits this long is not too early. At least 1 (RFC 9110 section 10.2.3 knows whole seconds).
-fn whole_seconds(duration: Duration) -> u64 {
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
 }
 

@@ -11,20 +11,24 @@
 //!
 //! - start: [`config`], [`parts`], [`program`], [`schema`], [`keyring`]
 //! - both interfaces: [`accept`], [`access_log`], [`error`], [`service`]
-//! - HTTP: [`router`], [`request_body`], [`protojson`], [`query`], [`link`], [`page`]
+//! - HTTP: [`router`], [`cors`], [`request_body`], [`media_type`], [`protojson`], [`query`], [`link`], [`page`]
 //! - gRPC: [`grpc`], [`pb`]
-//! - the work: [`signup`], [`signup_limit`], [`peer`], [`verification`]
+//! - the work: [`signup`], [`form`], [`denied_domains`], [`signup_limit`], [`peer`], [`verification`]
 //! - after the commit: [`relay`], [`sweeper`], [`refusal`]
 #![allow(rustdoc::private_intra_doc_links, reason = "the layout is for those who read the source")]
 
 mod accept;
 mod access_log;
 mod config;
+mod cors;
+mod denied_domains;
 mod error;
+mod form;
 mod grpc;
 mod grpc_methods;
 mod keyring;
 mod link;
+mod media_type;
 mod nesting;
 mod page;
 mod parts;

@@ -81,7 +81,9 @@ fn refuse(error: &ApiError) -> Response {
         error if error.is_temporary() => ("Please try again", "We could not answer just now. Your link stays valid."),
         error => ("This link is not valid", what_is_wrong(error)),
     };
-    page(error.status(), &Answer { title, text })
+    let mut response = page(error.status(), &Answer { title, text });
+    error.write_headers(response.headers_mut());
+    response
 }
 
 /// In words for the person who opened it; parts are named as they stand in the link.

@@ -3,7 +3,7 @@
 //! Takes: a [`Config`]. Gives: the [`Parts`], or the one that cannot be opened, with the flag or field to change.
 //! Does not: wait for PostgreSQL or Redis; both connect at their first use.
 
-use crate::{config::Config, grpc, keyring::Keyring};
+use crate::{config::Config, denied_domains::DeniedDomains, grpc, keyring::Keyring};
 use lifecycle::{admin, logs, logs::Logs, shutdown::Shutdown};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::Live;
@@ -53,6 +53,7 @@ pub(crate) struct Parts {
     /// The api processes of this pipeline.
     pub(crate) fleet: queue::Fleet,
     pub(crate) keyring: Arc<Keyring>,
+    pub(crate) denied_domains: Arc<DeniedDomains>,
     pub(crate) hashing: Hashing,
 }
 
@@ -73,6 +74,8 @@ impl Parts {
         let live = Live::open(&config.config)?;
         let document = live.document();
         let logs = logs::start(&document.observability.log_level, document.observability.log_format)?;
+        let denied_domains = Arc::new(DeniedDomains::default());
+        denied_domains.reload(document.signup.email_domains.deny_list_dir.as_deref());
         let redis = document.redis.read()?;
         let certificates = Certificates { authority: redis.authority.as_deref(), client: redis.client() };
         let redis = queue::Connection::open_with(redis.uri.expose_secret(), certificates)?;
@@ -83,6 +86,7 @@ impl Parts {
             fleet: queue::Fleet::new(redis.clone(), &document.pipeline),
             client: queue::Client::new(redis),
             keyring: Arc::new(Keyring::load(&document.verification.keys_dir)?),
+            denied_domains,
             hashing: hashing(config),
             listeners: Listeners::bind(config).await?,
             live,

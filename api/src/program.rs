@@ -9,6 +9,7 @@
 use crate::{
     accept::{self, Interface, MAX_AGE, Protocol},
     config::Config,
+    denied_domains::DeniedDomains,
     grpc,
     keyring::Keyring,
     parts::{Parts, StartError, bound},
@@ -50,12 +51,12 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let over = interfaces(&parts.live, config.max_connections);
     grpc::report(&health, false).await;
 
-    let Parts { live, logs, metrics, shutdown, listeners, store, client, fleet, keyring, .. } = parts;
+    let Parts { live, logs, metrics, shutdown, listeners, store, client, fleet, keyring, denied_domains, .. } = parts;
     let migrations = live.document().database.migrations;
     let (admin_stop, background_stop) = (CancellationToken::new(), CancellationToken::new());
     let admin = Admin::new(metrics, readiness(store.clone(), schema_ready.clone())).with_config(live.clone());
     tokio::spawn(admin.serve(listeners.admin, admin_stop.clone()));
-    tokio::spawn(follow(live.clone(), logs, keyring));
+    tokio::spawn(follow(live.clone(), logs, keyring, denied_domains));
     tokio::spawn(report_health(readiness(store.clone(), schema_ready.clone()), schema_ready, health));
     let background = TaskTracker::new();
     let stop = background_stop.clone();
@@ -97,6 +98,7 @@ fn service(
         groups: GroupCommit::new(parts.store.clone()),
         hashing: parts.hashing.clone(),
         keyring: Arc::clone(&parts.keyring),
+        denied_domains: Arc::clone(&parts.denied_domains),
         relay,
         limit,
         schema_ready,
@@ -143,9 +145,10 @@ async fn interface(name: &str, over: Interface, listener: TcpListener, routes: R
 }
 
 /// Applies what each change of the document or a secret means for this process; the rest is asked anew by each request.
-async fn follow(mut live: Live, logs: Logs, keyring: Arc<Keyring>) {
+async fn follow(mut live: Live, logs: Logs, keyring: Arc<Keyring>, denied_domains: Arc<DeniedDomains>) {
     while let Some(loaded) = live.changed().await {
         keyring.reload(&loaded.document.verification.keys_dir);
+        denied_domains.reload(loaded.document.signup.email_domains.deny_list_dir.as_deref());
         if let Err(error) = logs.set_level(&loaded.document.observability.log_level) {
             tracing::error!(%error, "failed to apply observability.logLevel, the previous level stays");
         }

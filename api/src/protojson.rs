@@ -6,7 +6,7 @@
 
 mod response;
 
-use crate::{error::ApiError, nesting, pb, request_body};
+use crate::{error::ApiError, media_type::Declared, nesting, pb, request_body};
 use axum::extract::{FromRequest, Request};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
@@ -22,8 +22,9 @@ impl<S: Send + Sync> FromRequest<S> for ProtoJson<pb::CreateUserRequest> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let declared = Declared::by(request.headers());
         let body = request_body::read(request).await?;
-        Ok(Self(create_user_request(&body)?))
+        Ok(Self(create_user_request(&body).map_err(|error| declared.judge(error, &body))?))
     }
 }
 

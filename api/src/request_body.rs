@@ -1,7 +1,8 @@
 //! Reading a request body within bounds.
 //!
-//! Takes: the body of a request. Gives: its bytes, at most [`LIMIT`], within [`TIMEOUT`]. Does not: look into them,
-//! except to tell nesting bombs from bodies that are merely too large.
+//! Takes: the body of a request. Gives: its bytes, at most [`LIMIT`], within [`TIMEOUT`], without a mark of UTF-8's
+//! byte order at their beginning (RFC 8259, 8.1). Does not: look into them otherwise, except to tell nesting bombs from
+//! bodies that are merely too large; decode a body that is compressed.
 
 use crate::{error::ApiError, nesting};
 use axum::{
@@ -18,25 +19,34 @@ pub(crate) const LIMIT: usize = 64 * 1024;
 /// Time for the whole body, however it trickles in.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a body that is too large which are read and dropped, so that the client reads our answer instead of a
+/// Bytes of a body that is refused which are read and dropped, so that the client reads our answer instead of a
 /// reset.
 const MAX_DRAINED: usize = 32 * 1024 * 1024;
+
+/// U+FEFF in UTF-8, which editors and some frameworks put before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads a body.
 ///
 /// # Errors
 ///
-/// [`ApiError::TooLarge`], [`ApiError::BodyTimeout`], or [`ApiError::Malformed`] when the connection breaks in between
-/// or the first [`LIMIT`] bytes are already nested too deep to be accepted.
+/// [`ApiError::Encoded`], [`ApiError::TooLarge`], [`ApiError::BodyTimeout`], or [`ApiError::Malformed`] when the
+/// connection breaks in between or the first [`LIMIT`] bytes are already nested too deep to be accepted.
 pub(crate) async fn read(request: Request) -> Result<Bytes, ApiError> {
     let (parts, mut body) = request.into_parts();
     let announced = content_length(&parts.headers);
     let waits_for_consent = parts.headers.contains_key(header::EXPECT);
+    if is_encoded(&parts.headers) {
+        if !waits_for_consent && announced <= MAX_DRAINED {
+            let _ = tokio::time::timeout(TIMEOUT, drain(&mut body)).await;
+        }
+        return Err(ApiError::Encoded);
+    }
     if announced > LIMIT && (waits_for_consent || announced > MAX_DRAINED) {
         return Err(ApiError::TooLarge);
     }
     match tokio::time::timeout(TIMEOUT, collect(&mut body, announced.min(LIMIT))).await {
-        Ok(read) => read,
+        Ok(read) => read.map(without_mark),
         Err(_elapsed) => Err(ApiError::BodyTimeout),
     }
 }
@@ -63,6 +73,18 @@ async fn drain(body: &mut Body) {
             return;
         }
     }
+}
+
+fn without_mark(body: Bytes) -> Bytes {
+    if body.starts_with(BYTE_ORDER_MARK) { body.slice(BYTE_ORDER_MARK.len()..) } else { body }
+}
+
+/// Whether a coding is named; `identity` is none (RFC 9110, 8.4 and 12.5.3).
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let values =
+        headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    let mut codings = values.map(<[u8]>::trim_ascii).filter(|coding| !coding.is_empty());
+    codings.any(|coding| !coding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// 0 when it is absent; HTTP itself refuses one that is not a number.

@@ -1,10 +1,11 @@
 //! The routes of the HTTP interface and what stands around them.
 //!
-//! Takes: the [`Service`]. Gives: the router: access log outermost, then a net for panics, then the routes.
+//! Takes: the [`Service`]. Gives: the router: access log outermost, then what browsers ask of other origins, a net for
+//! panics, the routes.
 //! Does not: listen; that is [`crate::accept`].
 
 use crate::{
-    access_log, error::ApiError, page, pb, peer::Peer, protojson::ProtoJson, query::Parameters, service::Service,
+    access_log, cors, error::ApiError, page, pb, peer::Peer, protojson::ProtoJson, query::Parameters, service::Service,
 };
 use axum::{
     Router,
@@ -28,6 +29,7 @@ pub(crate) fn routes(service: Arc<Service>) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .fallback(|| async { ApiError::NoSuchPath })
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(service.live.clone(), cors::answer))
         .layer(middleware::from_fn(access_log::http))
         .with_state(service)
 }
@@ -36,8 +38,12 @@ async fn create_user(
     State(service): State<Arc<Service>>,
     peer: Peer,
     ProtoJson(request): ProtoJson<pb::CreateUserRequest>,
-) -> Result<ProtoJson<pb::CreateUserResponse>, ApiError> {
-    service.create_user(request, peer).await.map(ProtoJson)
+) -> Response {
+    let mut response = service.create_user(request, peer.clone()).await.map(ProtoJson).into_response();
+    if let Some(quota) = service.quota(&peer) {
+        quota.write_headers(response.headers_mut());
+    }
+    response
 }
 
 /// For API clients: GET verifies, as in the Go program. No mail links here.

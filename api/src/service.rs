@@ -3,7 +3,10 @@
 //! Takes: the parts, once. Gives: `create_user` and `verify_email` (in [`crate::signup`] and [`crate::verification`]),
 //! which HTTP and gRPC call alike, so that rules, limits and answers cannot differ. Does not: know either protocol.
 
-use crate::{error::ApiError, keyring::Keyring, relay::Relay, schema::SchemaState, signup_limit::SignupLimit};
+use crate::{
+    denied_domains::DeniedDomains, error::ApiError, keyring::Keyring, relay::Relay, schema::SchemaState,
+    signup_limit::SignupLimit,
+};
 use pipeline::Live;
 use signup::{GroupCommit, Store, password::Hashing};
 use std::{sync::Arc, time::Duration};
@@ -24,6 +27,8 @@ pub(crate) struct Service {
     pub(crate) hashing: Hashing,
     /// The keys that verification codes are derived from.
     pub(crate) keyring: Arc<Keyring>,
+    /// The mounted lists of domains that may not sign up.
+    pub(crate) denied_domains: Arc<DeniedDomains>,
     /// Hands committed intents to Redis; no request waits for it.
     pub(crate) relay: Arc<Relay>,
     /// Signups per minute and client address.

@@ -5,24 +5,16 @@
 //! the task is put into Redis after the commit and nobody waits for that. Does not: send anything, or know whether a
 //! signup was hidden because its address was taken; the store does, and the mail tells the owner.
 
-use crate::{error::ApiError, pb, peer::Peer, service::Service};
+use crate::{error::ApiError, form::Form, pb, peer::Peer, service::Service, signup_limit::Quota};
 use pipeline::{Document, document::Signup};
 use signup::{
-    CreateError, EmailAddress, FullName, Intent, NewUser, Password, Policy, User, Username, Violation,
+    CreateError, Intent, NewUser, Policy, User,
     password::{HashError, HashPermit},
 };
 use std::{sync::Arc, time::Duration};
 
 /// Mails due earlier than this are worth waking the relay for; it polls by itself three times as often.
 const DUE_SOON: Duration = Duration::from_secs(1);
-
-/// The fields of a signup that keep their rules.
-struct Form {
-    username: Username,
-    password: Password,
-    full_name: FullName,
-    email: EmailAddress,
-}
 
 impl Service {
     /// Creates a user.
@@ -36,7 +28,7 @@ impl Service {
         peer: Peer,
     ) -> Result<pb::CreateUserResponse, ApiError> {
         let document = self.live.document();
-        let form = Form::parse(&request, &document.signup)?;
+        let form = Form::parse(&request, &document.signup, &self.denied_domains)?;
         let Signup { behind_proxy, per_minute_per_ip, .. } = document.signup;
         let user = self.bounded(async {
             // The permit comes first: a client that is asked to come back has not used up a signup of its limit.
@@ -47,6 +39,13 @@ impl Service {
         });
         let user = user.await?;
         Ok(pb::CreateUserResponse { user: Some(user) })
+    }
+
+    /// What the limit leaves to a client; `None` where none is in force for it.
+    pub(crate) fn quota(&self, peer: &Peer) -> Option<Quota> {
+        let document = self.live.document();
+        let client = peer.client(document.signup.behind_proxy, &document.api.http.trusted_proxies);
+        self.limit.quota(client, document.signup.per_minute_per_ip)
     }
 
     async fn store_user(&self, form: Form, permit: HashPermit, document: &Document) -> Result<pb::User, ApiError> {
@@ -82,28 +81,6 @@ impl Service {
             self.relay.wake();
         }
     }
-}
-
-impl Form {
-    /// All violations at once, in the order of the Go program: username, password, full_name, email.
-    fn parse(request: &pb::CreateUserRequest, rules: &Signup) -> Result<Self, ApiError> {
-        let mut violations = Vec::new();
-        let username = kept(Username::parse_new(&request.username, rules.reserved_usernames), &mut violations);
-        let min_password = rules.password_min_length as usize;
-        let password = kept(Password::parse(&request.password, min_password), &mut violations);
-        let full_name = kept(FullName::parse(&request.full_name), &mut violations);
-        let email = kept(EmailAddress::parse(&request.email), &mut violations);
-        match (username, password, full_name, email) {
-            (Some(username), Some(password), Some(full_name), Some(email)) => {
-                Ok(Self { username, password, full_name, email })
-            }
-            _ => Err(ApiError::Invalid(violations)),
-        }
-    }
-}
-
-fn kept<T>(parsed: Result<T, Violation>, violations: &mut Vec<Violation>) -> Option<T> {
-    parsed.map_err(|violation| violations.push(violation)).ok()
 }
 
 fn hash_refused(error: HashError) -> ApiError {

@@ -1,12 +1,15 @@
 //! Signups per minute and client address, of all `api` processes together.
 //!
 //! Takes: the address of a client and the limit in force, n a minute. Gives: admission, or the time until the next one:
-//! n at once, then one every 60 s / n. What other processes admit is learnt in the background (`exchange`); a request
-//! asks this process alone (`buckets`). Does not: find out who the client is (`peer` does), or limit loopback clients
-//! (tests, sidecars, port-forwards).
+//! n at once, then one every 60 s / n; and what is left of it (`quota`). What other processes admit is learnt in the
+//! background (`exchange`); a request asks this process alone (`buckets`). Does not: find out who the client is (`peer`
+//! does), or limit loopback clients (tests, sidecars, port-forwards).
 
 mod buckets;
 pub(crate) mod exchange;
+mod quota;
+
+pub(crate) use quota::Quota;
 
 use crate::error::ApiError;
 use buckets::Buckets;
@@ -32,6 +35,14 @@ impl SignupLimit {
         let Some(per_minute) = NonZeroU32::new(per_minute).filter(|_| !client.is_loopback()) else { return Ok(()) };
         let admitted = self.with(per_minute, |buckets| buckets.admit(client, exchange::INTERVAL, Instant::now()));
         admitted.map_err(|after| ApiError::LimitReached { after })
+    }
+
+    /// What is left to a client, as far as this process knows; `None` where it is not limited.
+    pub(crate) fn quota(&self, client: IpAddr, per_minute: u32) -> Option<Quota> {
+        let client = network(client);
+        let per_minute = NonZeroU32::new(per_minute).filter(|_| !client.is_loopback())?;
+        let (left, until_all) = self.with(per_minute, |buckets| buckets.left(client, Instant::now()));
+        Some(Quota { per_minute, left, until_all })
     }
 
     fn with<T>(&self, per_minute: NonZeroU32, work: impl FnOnce(&mut Buckets) -> T) -> T {

@@ -7,7 +7,7 @@
 //! # Layout
 //!
 //! - [`time_span`], [`forms`]: durations and texts with their rules
-//! - [`task`], [`stores`], [`mail`], [`workload`], [`autoscaling`], [`exposure`]: the spec, in groups
+//! - [`task`], [`stores`], [`mail`], [`signup`], [`workload`], [`autoscaling`], [`exposure`]: the spec, in groups
 //! - [`status`]: what the operator reports
 
 #![expect(unreachable_pub, reason = "KubeSchema derives a hidden copy of each struct inside a function")]
@@ -16,6 +16,7 @@ pub mod autoscaling;
 pub mod exposure;
 pub mod forms;
 pub mod mail;
+pub mod signup;
 pub mod status;
 pub mod stores;
 pub mod task;
@@ -25,9 +26,10 @@ pub mod workload;
 use autoscaling::AutoscalingMode;
 use exposure::{Expose, NetworkPolicy, Observability};
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
-use mail::{Mail, Signup, Verification};
+use mail::{Mail, Verification};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use signup::Signup;
 use stores::{Database, LocalReference, Redis};
 use task::{Queue, Task};
 use workload::{Api, Worker};

@@ -73,6 +73,17 @@ fn sender(Document { mail, .. }: &Document) -> Checked {
 fn signup(Document { signup, verification, .. }: &Document) -> Checked {
     let shortest = signup.password_min_length;
     demand((6..=128).contains(&shortest), "signup.passwordMinLength", shortest, "must be 6 to 128")?;
+    let domains = &signup.email_domains;
+    for (field, list) in [("signup.emailDomains.allow", &domains.allow), ("signup.emailDomains.deny", &domains.deny)] {
+        if let Some(wrong) = list.iter().find(|domain| !domain.is_valid()) {
+            demand(
+                false,
+                field,
+                String::from(wrong.clone()),
+                "must be a domain like example.com, without @, * or port",
+            )?;
+        }
+    }
     let url = &verification.public_url;
     let is_web = url.starts_with("https://") || url.starts_with("http://");
     demand(is_web, "verification.publicURL", url, "must begin with https:// or http://")

@@ -4,8 +4,10 @@
 //! Does not: hold secrets; it names the files that hold them.
 
 mod servers;
+mod signup;
 
 pub use servers::{Database, Mail, Migrations, Redis, Smtp, SmtpTls};
+pub use signup::{EmailDomains, ReservedUsernames, Signup};
 
 use crate::{Network, check, duration};
 use serde::{Deserialize, Serialize};
@@ -112,43 +114,6 @@ pub struct Verification {
     pub link_ttl: Duration,
     /// Folder of key files; `current` signs, all others only rebuild codes made with them.
     pub keys_dir: PathBuf,
-}
-
-/// Rules of the signup form.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Signup {
-    /// Characters; 6 to 128.
-    pub password_min_length: u32,
-    /// Whether a new user may be called `admin`, `postmaster` or the like.
-    #[serde(default, skip_serializing_if = "ReservedUsernames::is_default")]
-    pub reserved_usernames: ReservedUsernames,
-    /// True: a taken e-mail address answers like a free one, and its owner is told by mail.
-    pub hide_existing_accounts: bool,
-    /// Signups per minute and client address, by all api processes together; 0: no limit. Loopback clients are not
-    /// limited.
-    #[serde(rename = "perMinutePerIP")]
-    pub per_minute_per_ip: u32,
-    /// True: a proxy stands before `api`, whose entry in `X-Forwarded-For` is the client's address.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub behind_proxy: bool,
-}
-
-/// Whether a new user may have a name that belongs to the site.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ReservedUsernames {
-    /// Refused like a name of wrong letters.
-    #[default]
-    Refuse,
-    /// Like any other name.
-    Allow,
-}
-
-impl ReservedUsernames {
-    /// Not written, so that processes of an older version read what a newer operator writes.
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// Settings of each api process. Not written where they are the defaults, so that processes of an older version read

@@ -12,8 +12,8 @@
 //! - [`secret`]: values that live in files and never in logs
 //! - [`postgres_uri`]: where PostgreSQL is, as libpq reads it; [`store_secret`]: the keys of a Secret that say where
 //!   PostgreSQL or Redis is
-//! - [`mailbox`]: e-mail addresses, and senders with a name
-//! - [`Network`]: addresses of proxies
+//! - [`mailbox`]: e-mail addresses, and senders with a name; [`domain`]: names of domains
+//! - [`Network`]: addresses of proxies; [`Origin`]: where pages stand whose scripts may call `api`
 //! - [`live`]: load, watch, and say which version is in force
 //! - [`unready`]: what `api` says on its readiness when it cannot work, and the operator reads
 //! - [`hash()`]: the name of a configuration
@@ -23,11 +23,13 @@
 mod chain;
 mod check;
 pub mod document;
+pub mod domain;
 pub mod duration;
 mod hash;
 pub mod live;
 pub mod mailbox;
 mod network;
+mod origin;
 pub mod postgres_uri;
 pub mod sample;
 pub mod secret;
@@ -36,9 +38,11 @@ pub mod unready;
 
 pub use chain::chain;
 pub use document::Document;
+pub use domain::Domain;
 pub use hash::hash;
 pub use live::{Live, Loaded};
 pub use mailbox::{Address, Mailbox};
 pub use network::{Network, NoNetwork};
+pub use origin::{NoOrigin, Origin};
 pub use postgres_uri::PostgresUri;
 pub use unready::Unready;

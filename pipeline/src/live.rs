@@ -116,7 +116,22 @@ fn fingerprint(text: &str, document: &Document) -> [u8; 32] {
             hasher.update(std::fs::read(entry).unwrap_or_default());
         }
     }
+    let lists = [document.signup.email_domains.deny_list_dir.as_deref()];
+    for stamp in lists.into_iter().flatten().flat_map(stamps) {
+        hasher.update(stamp);
+    }
     hasher.finalize().into()
+}
+
+/// What changes with each file of a folder of lists, which may be too long to be read four times a second.
+fn stamps(folder: &Path) -> Vec<String> {
+    let stamp = |entry: std::fs::DirEntry| {
+        let metadata = std::fs::metadata(entry.path()).ok().filter(std::fs::Metadata::is_file)?;
+        Some(format!("{:?} {} {:?}\n", entry.path(), metadata.len(), metadata.modified().ok()))
+    };
+    let mut stamps: Vec<String> = std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(stamp).collect();
+    stamps.sort();
+    stamps
 }
 
 async fn follow(path: PathBuf, sender: watch::Sender<Loaded>) {

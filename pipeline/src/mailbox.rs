@@ -204,7 +204,7 @@ fn is_dot_atom(text: &str) -> bool {
 }
 
 /// A name of DNS in ASCII (RFC 5321's `Domain`). One whose last label is a number is an IP address, not a domain.
-fn is_domain(text: &str) -> bool {
+pub(crate) fn is_domain(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=MAX_LABEL_BYTES).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')

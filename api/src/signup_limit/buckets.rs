@@ -72,6 +72,15 @@ impl Buckets {
         Ok(())
     }
 
+    /// How many signups of a client would be admitted one after the other, and the time until all of them are again.
+    pub(super) fn left(&self, client: IpAddr, now: Instant) -> (u32, Duration) {
+        let Some(client) = self.clients.get(&client) else { return (self.per_minute.get(), Duration::ZERO) };
+        let owed = client.charged.saturating_duration_since(now);
+        let room = MINUTE.saturating_sub(owed).as_nanos() / self.charge().as_nanos().max(1);
+        let left = u32::try_from(room).unwrap_or(u32::MAX).min(self.per_minute.get());
+        (left, owed.max(client.known.saturating_duration_since(now)))
+    }
+
     /// Takes out what was not told yet: of whom, and how many.
     pub(super) fn untold(&mut self) -> Vec<(IpAddr, u32)> {
         let untold = self.clients.iter_mut().filter(|(_, client)| client.untold > 0);
@@ -190,6 +199,18 @@ mod tests {
         let (mut buckets, now) = (buckets(10, 2), Instant::now());
         assert_eq!(admitted(&mut buckets, now), 5);
         assert_eq!(buckets.admit(client(), EXCHANGE, now), Err(EXCHANGE));
+    }
+
+    #[test]
+    fn what_is_left_falls_with_each_admission_and_comes_back_with_time() {
+        let (mut alone, now) = (buckets(10, 1), Instant::now());
+        assert_eq!(alone.left(client(), now), (10, Duration::ZERO));
+        for left in (0..10).rev() {
+            alone.admit(client(), EXCHANGE, now).expect("there is room");
+            assert_eq!(alone.left(client(), now), (left, Duration::from_secs(6) * (10 - left)));
+        }
+        assert_eq!(alone.left(client(), now + Duration::from_secs(12)), (2, Duration::from_secs(48)));
+        assert_eq!(alone.left(client(), now + MINUTE * 2), (10, Duration::ZERO));
     }
 
     #[test]

@@ -33,6 +33,7 @@ async fn without_postgresql_the_program_lives_unready_and_recovers_by_itself() {
     assert!(api.get(&link.replace("/v1", "")).await.status == 200, "the page needs no database");
     let page = api.post_form("/verify_email", format!("email_id=1&secret_code={}", "a".repeat(32))).await;
     assert!(page.status == 503 && page.text.contains("Please try again"), "{}", page.text);
+    assert_eq!(page.header("retry-after"), "1");
     let (status, reason) = api.readyz().await;
     assert!(status == 503 && reason.contains("PostgreSQL"), "{reason}");
     assert_eq!(api.admin("/livez").await.status, 200);

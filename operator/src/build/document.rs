@@ -7,7 +7,8 @@
 use crate::crd::{
     SignupPipelineSpec,
     exposure::{LogFormat, Observability},
-    mail::{Mail, ReservedUsernames, Signup, SmtpTls, Verification},
+    mail::{Mail, SmtpTls, Verification},
+    signup::{EmailDomains, ReservedUsernames, Signup},
     stores::{Database, Migrations},
     task::{Backoff, BackoffFormula, Queue, Task},
     workload::{Api, Http, Worker},
@@ -34,6 +35,8 @@ pub struct MountedPaths {
     pub smtp_ca: Option<PathBuf>,
     /// Folder with the texts of the mails.
     pub templates: Option<PathBuf>,
+    /// Folder with lists of domains that may not sign up.
+    pub denied_domains: Option<PathBuf>,
     /// Folder with the keys that sign links.
     pub keys: PathBuf,
 }
@@ -49,7 +52,7 @@ pub fn document(name: &str, namespace: &str, spec: &SignupPipelineSpec, paths: &
         redis: document::Redis { uri_file: paths.redis_uri.clone(), ca_file: paths.redis_ca.clone() },
         mail: mail(&spec.mail, paths),
         verification: verification(spec, paths),
-        signup: signup(&spec.signup, spec.expose.is_some()),
+        signup: signup(&spec.signup, spec.expose.is_some(), paths),
         api: api(&spec.api),
         worker: worker(&spec.worker),
         observability: observability(&spec.observability),
@@ -132,8 +135,16 @@ fn verification(spec: &SignupPipelineSpec, paths: &MountedPaths) -> document::Ve
     }
 }
 
-fn signup(signup: &Signup, behind_proxy: bool) -> document::Signup {
-    let Signup { password_min_length, reserved_usernames, hide_existing_accounts, per_minute_per_ip } = signup;
+fn signup(signup: &Signup, behind_proxy: bool, paths: &MountedPaths) -> document::Signup {
+    let Signup {
+        password_min_length,
+        reserved_usernames,
+        hide_existing_accounts,
+        per_minute_per_ip,
+        allowed_origins,
+        unicode_names,
+        email_domains,
+    } = signup;
     document::Signup {
         password_min_length: password_min_length.unsigned_abs(),
         reserved_usernames: match reserved_usernames {
@@ -143,7 +154,17 @@ fn signup(signup: &Signup, behind_proxy: bool) -> document::Signup {
         hide_existing_accounts: *hide_existing_accounts,
         per_minute_per_ip: per_minute_per_ip.unsigned_abs(),
         behind_proxy,
+        // The schema lets nothing pass that is no origin; a test holds both to the same cases.
+        allowed_origins: allowed_origins.iter().filter_map(|origin| origin.parse().ok()).collect(),
+        unicode_names: *unicode_names,
+        email_domains: self::email_domains(email_domains, paths),
     }
+}
+
+fn email_domains(domains: &EmailDomains, paths: &MountedPaths) -> document::EmailDomains {
+    let EmailDomains { allow, deny, deny_list_ref: _ } = domains;
+    let read = |list: &[String]| list.iter().cloned().map(Into::into).collect();
+    document::EmailDomains { allow: read(allow), deny: read(deny), deny_list_dir: paths.denied_domains.clone() }
 }
 
 fn api(api: &Api) -> document::Api {

@@ -16,6 +16,9 @@ pub const CONFIG: &str = "/etc/signup";
 /// Folder of replaced mail texts.
 const TEMPLATES: &str = "/etc/signup-templates";
 
+/// Folder of lists of domains that may not sign up.
+const DENIED_DOMAINS: &str = "/etc/signup-denied-domains";
+
 /// One mounted folder.
 struct Mount {
     name: &'static str,
@@ -37,6 +40,7 @@ pub fn paths(spec: &SignupPipelineSpec) -> MountedPaths {
         smtp_auth: spec.mail.smtp.auth_secret_ref.as_ref().map(|_| secret("smtp")),
         smtp_ca: spec.mail.smtp.ca_secret_ref.as_ref().map(|_| secret("smtp-ca/ca.crt")),
         templates: spec.mail.templates_ref.as_ref().map(|_| TEMPLATES.into()),
+        denied_domains: spec.signup.email_domains.deny_list_ref.as_ref().map(|_| DENIED_DOMAINS.into()),
         keys: secret("keys"),
     }
 }
@@ -79,11 +83,12 @@ fn mounts(subject: &Subject<'_>, inputs: &Inputs) -> Vec<Mount> {
     mounts.push(whole("keys", &key_secret(pipeline, spec), None));
     mounts.extend(smtp.auth_secret_ref.as_ref().map(|auth| whole("smtp", &auth.name, worker)));
     mounts.extend(smtp.ca_secret_ref.as_ref().map(|ca| authority("smtp-ca", ca, worker)));
-    mounts.extend(spec.mail.templates_ref.as_ref().map(|templates| Mount {
-        name: "templates",
-        path: TEMPLATES.into(),
-        source: config_map(&templates.name),
-        only: worker,
+    let maps = [
+        ("templates", TEMPLATES, spec.mail.templates_ref.as_ref(), worker),
+        ("denied-domains", DENIED_DOMAINS, spec.signup.email_domains.deny_list_ref.as_ref(), api),
+    ];
+    mounts.extend(maps.into_iter().filter_map(|(name, path, map, only)| {
+        Some(Mount { name, path: path.into(), source: config_map(&map?.name), only })
     }));
     mounts
 }

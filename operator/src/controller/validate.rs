@@ -93,9 +93,13 @@ pub fn references(pipeline: &SignupPipeline) -> Vec<Reference> {
         &mounts::key_secret(name, spec),
         &["current"],
     ));
-    references.extend(spec.mail.templates_ref.as_ref().map(|templates| Reference {
-        source: Source::ConfigMap,
-        ..Reference::to_secret("spec.mail.templatesRef", &templates.name, &["subject.txt", "body.txt", "body.html"])
+    let texts = ["subject.txt", "body.txt", "body.html"];
+    let maps = [
+        ("spec.mail.templatesRef", spec.mail.templates_ref.as_ref(), &texts[..]),
+        ("spec.signup.emailDomains.denyListRef", spec.signup.email_domains.deny_list_ref.as_ref(), &[]),
+    ];
+    references.extend(maps.into_iter().filter_map(|(field, map, keys)| {
+        Some(Reference { source: Source::ConfigMap, ..Reference::to_secret(field, &map?.name, keys) })
     }));
     references
 }
@@ -115,7 +119,11 @@ fn judge(reference: &Reference, resolved: &Resolved) -> Option<Finding> {
         Resolved::Found(content) => content,
         Resolved::Missing => {
             let problem = format!("{kind} {name}, named by {field}, does not exist in this namespace");
-            let fix = format!("create it with the {} {}, or name another", plural("key", keys.len()), keys.join(", "));
+            let with = match keys.len() {
+                0 => String::new(),
+                count => format!(" with the {} {}", plural("key", count), keys.join(", ")),
+            };
+            let fix = format!("create it{with}, or name another");
             return Some(Finding::new(missing, problem, fix));
         }
         Resolved::Forbidden => {

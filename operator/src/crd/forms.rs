@@ -120,12 +120,43 @@ pub(super) fn networks(generator: &mut SchemaGenerator) -> Schema {
 fn network(_: &mut SchemaGenerator) -> Schema {
     let octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
     let v4 = format!("({octet}[.]){{3}}{octet}(/(3[0-2]|[12]?[0-9]))?");
+    let v6 = format!("{}(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?", ipv6());
+    text(43, &format!("^({v4}|{v6})$"), "must be a network like 10.0.0.0/8 or 2001:db8::/32, or an address")
+}
+
+/// An address of IPv6 that does not end in IPv4.
+fn ipv6() -> String {
     let h = "[0-9a-fA-F]{1,4}";
     // `::` stands for one group of zeros or more: so many groups may be before it and after it.
     let shortened: Vec<String> = (1..7).map(|before| format!("({h}:){{{before}}}(:{h}){{1,{}}}", 7 - before)).collect();
-    let v6 = format!("(({h}:){{7}}{h}|({h}:){{1,7}}:|:((:{h}){{1,7}}|:)|{})", shortened.join("|"));
-    let v6 = format!("{v6}(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?");
-    text(43, &format!("^({v4}|{v6})$"), "must be a network like 10.0.0.0/8 or 2001:db8::/32, or an address")
+    format!("(({h}:){{7}}{h}|({h}:){{1,7}}:|:((:{h}){{1,7}}|:)|{})", shortened.join("|"))
+}
+
+/// Origins of web pages: what [`pipeline::Origin`] reads, but for IPv6 that ends in IPv4.
+pub(super) fn origins(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "maxItems": 64, "items": origin(generator)})
+}
+
+fn origin(_: &mut SchemaGenerator) -> Schema {
+    let label = "[-a-z0-9_]+";
+    let port = "(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}|0))?";
+    text(
+        260,
+        &format!(r"^[a-z][-a-z0-9+.]*://(([*][.])?{label}([.]{label})*|\\[{}\\]){port}$", ipv6()),
+        "must be an origin like https://app.example.com, http://localhost:3000 or https://*.example.com: a scheme, a \
+            host in small letters and perhaps a port, with no path and no slash at the end",
+    )
+}
+
+/// Domains of addresses; what Unicode they may hold is known to [`pipeline::Domain`] alone.
+pub(super) fn domains(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "maxItems": 256, "items": domain(generator)})
+}
+
+fn domain(_: &mut SchemaGenerator) -> Schema {
+    let label = r"[-a-zA-Z0-9\\x{80}-\\x{10FFFF}]+";
+    let message = "must be a domain like example.com, which stands for its sub-domains too: without @, * or port";
+    text(253, &format!("^{label}([.]{label})*$"), message)
 }
 
 /// Path of a URL.

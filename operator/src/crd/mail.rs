@@ -1,4 +1,4 @@
-//! `spec.mail`, `spec.verification` and `spec.signup`: what people who sign up see.
+//! `spec.mail` and `spec.verification`: what people who sign up get.
 //!
 //! Takes and gives: the fields as written in the resource. Does not: hold templates or credentials; it names them.
 
@@ -109,45 +109,4 @@ impl Default for Verification {
     fn default() -> Self {
         Self { public_url: None, link_ttl: TimeSpan::from_secs(24 * 3600), key_secret_ref: None }
     }
-}
-
-/// Rules of the signup form.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Signup {
-    /// Shortest password accepted, in characters; 6 to 128.
-    #[schemars(range(min = 6, max = 128))]
-    pub password_min_length: i32,
-    /// Whether a new user may have a name that belongs to the site, such as admin, root, support or postmaster. Who has
-    /// such a name keeps it.
-    pub reserved_usernames: ReservedUsernames,
-    /// True: a signup with a taken e-mail address is answered and stored like any other, but never verified; the owner
-    /// of the address gets a mail about it, once a day at most. A taken user name is told in any case.
-    pub hide_existing_accounts: bool,
-    /// Signups per minute and client address that all api processes together accept; 0 (no limit) to 100000. With
-    /// `expose` the client is whom the proxy names last in X-Forwarded-For.
-    #[serde(rename = "perMinutePerIP")]
-    #[schemars(range(min = 0, max = 100_000))]
-    pub per_minute_per_ip: i32,
-}
-
-impl Default for Signup {
-    fn default() -> Self {
-        Self {
-            password_min_length: 6,
-            reserved_usernames: ReservedUsernames::Refuse,
-            hide_existing_accounts: false,
-            per_minute_per_ip: 10,
-        }
-    }
-}
-
-/// Whether a new user may have a name that belongs to the site.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ReservedUsernames {
-    /// Refused: a stranger could be taken for the site.
-    #[default]
-    Refuse,
-    /// Like any other name.
-    Allow,
 }

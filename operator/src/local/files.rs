@@ -65,7 +65,7 @@ impl Files {
     }
 
     fn write_secrets(&self, plan: &Plan, stores: &Stores) -> Result<MountedPaths, LocalError> {
-        let Plan { database, migrations, redis, mail, keys, templates } = plan;
+        let Plan { database, migrations, redis, mail, keys, templates, denied_domains } = plan;
         let database_files = database.files(stores.postgres_uri().map(str::to_owned));
         let (auth, smtp_ca) = match mail {
             MailServer::Inbox => (None, None),
@@ -83,6 +83,7 @@ impl Files {
             smtp_auth: auth.map(|auth| self.folder("smtp", auth)).transpose()?,
             smtp_ca: self.optional_file("smtp-ca.crt", smtp_ca)?,
             templates: templates.as_ref().map(|templates| self.folder("templates", templates)).transpose()?,
+            denied_domains: denied_domains.as_ref().map(|lists| self.folder("denied-domains", lists)).transpose()?,
             keys: self.folder("keys", keys.as_ref().unwrap_or(&self.own_key))?,
         })
     }

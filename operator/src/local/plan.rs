@@ -55,6 +55,8 @@ pub(super) struct Plan {
     /// `None`: a key is made for this run.
     pub(super) keys: Option<Content>,
     pub(super) templates: Option<Content>,
+    /// Lists of domains that may not sign up.
+    pub(super) denied_domains: Option<Content>,
 }
 
 impl Plan {
@@ -84,7 +86,12 @@ impl Plan {
             )?,
             mail: mail_server(spec, objects, send_mail)?,
             keys: keys(spec.verification.key_secret_ref.as_ref(), objects)?,
-            templates: templates(spec.mail.templates_ref.as_ref(), objects)?,
+            templates: config_map(spec.mail.templates_ref.as_ref(), objects, "spec.mail.templatesRef")?,
+            denied_domains: config_map(
+                spec.signup.email_domains.deny_list_ref.as_ref(),
+                objects,
+                "spec.signup.emailDomains.denyListRef",
+            )?,
         })
     }
 
@@ -95,7 +102,7 @@ impl Plan {
     /// The first thing that cannot become `other`'s without a new start of everything: processes that start later would
     /// use another store than those that run. Credentials of the mail server, keys and texts change live.
     pub(super) fn needs_new_start(&self, other: &Self) -> Option<&'static str> {
-        let Self { database, migrations: _, redis, mail: _, keys: _, templates: _ } = self;
+        let Self { database, migrations: _, redis, mail: _, keys: _, templates: _, denied_domains: _ } = self;
         [
             ("where PostgreSQL is (the Secrets of spec.database)", *database == other.database),
             ("where Redis is (the Secrets of spec.redis)", *redis == other.redis),
@@ -193,8 +200,11 @@ fn keys(secret: Option<&LocalReference>, objects: &Objects) -> Result<Option<Con
     Ok(objects.secrets.get(&secret.name).cloned())
 }
 
-fn templates(map: Option<&LocalReference>, objects: &Objects) -> Result<Option<Content>, LocalError> {
-    let field = "spec.mail.templatesRef";
+fn config_map(
+    map: Option<&LocalReference>,
+    objects: &Objects,
+    field: &'static str,
+) -> Result<Option<Content>, LocalError> {
     let Some(LocalReference { name }) = map else { return Ok(None) };
     match objects.config_maps.get(name) {
         Some(content) => Ok(Some(content.clone())),

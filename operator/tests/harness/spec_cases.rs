@@ -161,6 +161,14 @@ fn proxies(network: &str) -> Value {
     json!({"api": {"http": {"trustedProxies": [network]}}})
 }
 
+fn origin(text: &str) -> Value {
+    json!({"signup": {"allowedOrigins": [text]}})
+}
+
+fn denied(domain: &str) -> Value {
+    json!({"signup": {"emailDomains": {"deny": [domain]}}})
+}
+
 /// A text that its own rule refuses, and a part of the message.
 pub(crate) fn malformed() -> Vec<(Value, &'static str)> {
     vec![
@@ -204,6 +212,18 @@ pub(crate) fn malformed() -> Vec<(Value, &'static str)> {
         (proxies("fe80::1%eth0"), "10.0.0.0/8"),
         (proxies("2001:db8::1::/64"), "10.0.0.0/8"),
         (proxies("proxy.example.com"), "10.0.0.0/8"),
+        (origin("*"), "https://*.example.com"),
+        (origin("null"), "https://app.example.com"),
+        (origin("app.example.com"), "a scheme"),
+        (origin("https://app.example.com/"), "no slash at the end"),
+        (origin("https://App.example.com"), "a host in small letters"),
+        (origin("https://app.*.com"), "https://*.example.com"),
+        (origin("https://app.example.com:65536"), "https://app.example.com"),
+        (origin("https://app.example.com\nhttps://b.c"), "https://app.example.com"),
+        (denied("@example.com"), "without @, * or port"),
+        (denied("*.example.com"), "without @, * or port"),
+        (denied("example..com"), "like example.com"),
+        (denied("example.com\n"), "like example.com"),
     ]
 }
 
@@ -237,6 +257,15 @@ pub(crate) fn well_formed() -> Vec<Value> {
         proxies("::/0"),
         proxies("1:2:3:4:5:6:7:8/128"),
         proxies("1::"),
+        origin("https://app.example.com"),
+        origin("https://*.example.com:8443"),
+        origin("http://localhost:3000"),
+        origin("http://[::1]:3000"),
+        origin("capacitor://localhost"),
+        denied("Example.com"),
+        denied("münchen.example"),
+        denied("xn--mnchen-3ya.example"),
+        denied("tk"),
     ]
 }
 

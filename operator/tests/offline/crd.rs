@@ -180,6 +180,17 @@ proptest! {
     }
 
     #[test]
+    fn an_origin_is_valid_in_the_schema_when_the_processes_can_read_it(
+        text in prop_oneof![
+            "(https?|a[b+.A-]{0,2})://([*][.])?[a-zA-Z0-9_.-]{0,8}(:[0-9]{0,6})?/?",
+            "http://\\[([0-9a-f]{0,4}:){1,8}[0-9a-f]{0,4}\\](:[0-9]{1,5})?",
+        ]
+    ) {
+        let is_valid = problems(&spec(json!({"signup": {"allowedOrigins": [text]}}))).is_empty();
+        prop_assert_eq!(is_valid, text.parse::<pipeline::Origin>().is_ok(), "{}", text);
+    }
+
+    #[test]
     fn a_sender_is_valid_in_the_schema_when_the_worker_can_read_it(
         text in prop_oneof![
             "[a-zé,.@<>\"\\\\ ]{0,8} ?<[a-z'{.-]{1,5}@[a-z0-9.-]{1,6}>",

@@ -21,6 +21,7 @@ fn paths(full: bool) -> MountedPaths {
         smtp_auth: when_full("/etc/signup/smtp"),
         smtp_ca: when_full("/etc/signup/smtp-ca/ca.crt"),
         templates: when_full("/etc/signup/templates"),
+        denied_domains: None,
         keys: "/etc/signup/keys".into(),
     }
 }

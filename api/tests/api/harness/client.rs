@@ -66,6 +66,21 @@ impl TestApi {
         Answer::read(request.send().await.expect("an answer")).await
     }
 
+    /// Sends any request with these headers.
+    pub(crate) async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
+        let mut request = self.client.request(method, format!("http://{}{path}", self.http)).body(body.into());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::read(request.send().await.expect("an answer")).await
+    }
+
     /// Gets a path.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, "", "").await

@@ -1,0 +1,62 @@
+//! The fields of a signup and their rules.
+//!
+//! Takes: a `CreateUserRequest`, the rules in force, the lists that are mounted. Gives: a [`Form`], or all violations
+//! at once. Does not: know who asks, or what is stored.
+
+use crate::{denied_domains::DeniedDomains, error::ApiError, pb};
+use pipeline::document::{EmailDomains, Signup};
+use signup::{EmailAddress, FullName, Password, Username, Violation};
+
+/// The fields of a signup that keep their rules.
+pub(crate) struct Form {
+    pub(crate) username: Username,
+    pub(crate) password: Password,
+    pub(crate) full_name: FullName,
+    pub(crate) email: EmailAddress,
+}
+
+impl Form {
+    /// All violations at once, in the order of the Go program: username, password, full_name, email.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Invalid`].
+    pub(crate) fn parse(
+        request: &pb::CreateUserRequest,
+        rules: &Signup,
+        denied: &DeniedDomains,
+    ) -> Result<Self, ApiError> {
+        let mut violations = Vec::new();
+        let username = kept(Username::parse_new(&request.username, rules.reserved_usernames), &mut violations);
+        let min_password = rules.password_min_length as usize;
+        let password = kept(Password::parse(&request.password, min_password), &mut violations);
+        let parse_name = if rules.unicode_names { FullName::parse } else { FullName::parse_ascii };
+        let full_name = kept(parse_name(&request.full_name), &mut violations);
+        let email = EmailAddress::parse(&request.email);
+        let email = email.and_then(|email| accepted(email, &rules.email_domains, denied));
+        let email = kept(email, &mut violations);
+        match (username, password, full_name, email) {
+            (Some(username), Some(password), Some(full_name), Some(email)) => {
+                Ok(Self { username, password, full_name, email })
+            }
+            _ => Err(ApiError::Invalid(violations)),
+        }
+    }
+}
+
+fn kept<T>(parsed: Result<T, Violation>, violations: &mut Vec<Violation>) -> Option<T> {
+    parsed.map_err(|violation| violations.push(violation)).ok()
+}
+
+/// The address, if those of its domain may sign up.
+fn accepted(email: EmailAddress, rules: &EmailDomains, denied: &DeniedDomains) -> Result<EmailAddress, Violation> {
+    let EmailDomains { allow, deny, deny_list_dir: _ } = rules;
+    let domain = email.domain();
+    let is_allowed = allow.is_empty() || allow.iter().any(|allowed| allowed.covers(domain));
+    let is_denied = deny.iter().any(|denied| denied.covers(domain)) || denied.holds(domain);
+    if is_allowed && !is_denied {
+        return Ok(email);
+    }
+    let description = "is at a domain whose addresses may not sign up here; use another address".to_owned();
+    Err(Violation { field: "email", description })
+}

@@ -2,9 +2,11 @@
 //!
 //! Takes: a listener, the metrics, a readiness check, and the live configuration of a process that has one. Gives: `GET
 //! /livez` (the process serves), `GET /readyz` (it can do its own job; 503 with the reason otherwise), `GET /metrics`
-//! (Prometheus text), `GET /config` (the hash in force; 404 without a configuration), and what else the program tells,
-//! as JSON. Does not: authenticate; the port is for the kubelet, Prometheus and the operator and is never part of a
-//! Service for users.
+//! (Prometheus text), `GET /config` (the hash in force; 404 without a configuration), what else the program tells, as
+//! JSON, and `GET /state` (all of it but the metrics, held until it changes: `state`). Does not: authenticate; the port
+//! is for the kubelet, Prometheus and the operator and is never part of a Service for users.
+
+mod state;
 
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -39,7 +41,11 @@ pub struct Admin {
     live: Option<pipeline::Live>,
     /// Paths of the program's own.
     own: Router<Self>,
+    /// What they tell, by name.
+    told: Vec<(&'static str, Tell)>,
 }
+
+type Tell = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 
 /// Body of `GET /config`.
 #[derive(Debug, Serialize)]
@@ -49,6 +55,12 @@ struct Config {
     /// Why a newer file was refused; absent when the newest is in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
+}
+
+impl Config {
+    fn of(loaded: pipeline::live::Loaded) -> Self {
+        Self { hash: loaded.hash, refused: loaded.refused }
+    }
 }
 
 /// Installs the metrics recorder of this process and keeps its histograms small. Needs a Tokio runtime.
@@ -77,7 +89,7 @@ impl Admin {
     where
         F: Future<Output = Readiness> + Send + 'static,
     {
-        Self { metrics, ready: Arc::new(move || Box::pin(ready())), live: None, own: Router::new() }
+        Self { metrics, ready: Arc::new(move || Box::pin(ready())), live: None, own: Router::new(), told: Vec::new() }
     }
 
     /// Serves `/config` too.
@@ -93,6 +105,8 @@ impl Admin {
         path: &'static str,
         tell: impl Fn() -> T + Clone + Send + Sync + 'static,
     ) -> Self {
+        let again = tell.clone();
+        self.told.push((path.trim_start_matches('/'), Arc::new(move || json(again()))));
         self.own = self.own.route(path, get(move || std::future::ready(Json(tell()))));
         self
     }
@@ -115,6 +129,7 @@ impl Admin {
             .route("/readyz", get(readyz))
             .route("/metrics", get(|State(admin): State<Self>| async move { admin.metrics.render() }))
             .route("/config", get(config))
+            .route("/state", get(state::state))
             .merge(self.own.clone())
             .with_state(self)
     }
@@ -128,6 +143,10 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
 }
 
 async fn config(State(admin): State<Admin>) -> Result<Json<Config>, StatusCode> {
-    let loaded = admin.live.ok_or(StatusCode::NOT_FOUND)?.now();
-    Ok(Json(Config { hash: loaded.hash, refused: loaded.refused }))
+    Ok(Json(Config::of(admin.live.ok_or(StatusCode::NOT_FOUND)?.now())))
+}
+
+/// Null for what cannot be written as JSON, which no program tells.
+fn json(told: impl Serialize) -> serde_json::Value {
+    serde_json::to_value(told).unwrap_or_default()
 }

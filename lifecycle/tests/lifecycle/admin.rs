@@ -13,7 +13,7 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-fn write(path: &Path, text: &str) {
+pub(crate) fn write(path: &Path, text: &str) {
     let mut file = tempfile::NamedTempFile::new_in(path.parent().expect("a folder")).expect("a file");
     file.write_all(text.as_bytes()).expect("written");
     file.persist(path).expect("renamed");

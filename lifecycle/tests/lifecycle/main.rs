@@ -1,3 +1,4 @@
 //! What the three programs do alike, as others see it.
 
 mod admin;
+mod state;

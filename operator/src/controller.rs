@@ -21,6 +21,7 @@
 
 pub mod apply;
 pub mod definition;
+mod dispatch;
 pub mod endpoints;
 pub mod observe;
 mod pipelines;
@@ -29,47 +30,34 @@ mod reconcile;
 pub mod scale;
 pub mod status;
 pub(crate) mod store_secret;
+mod turns;
 pub mod validate;
 
 use crate::crd::SignupPipeline;
 use definition::Definition;
-use futures::{
-    StreamExt, TryStreamExt,
-    channel::mpsc::{UnboundedSender, unbounded},
-};
+use futures::StreamExt;
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Client, Resource, ResourceExt,
     runtime::{
-        Config, Controller, WatchStreamExt,
-        controller::Action,
+        WatchStreamExt,
         events::{Recorder, Reporter},
-        predicates,
-        reflector::{ObjectRef, Store, store::Writer},
+        reflector::{Store, store::Writer},
         watcher,
     },
 };
 use observe::{
+    named::{Named, SecretAccess},
     pods::Pods,
     watch::{self, View},
 };
-use pipelines::Pipelines;
-use reconcile::ReconcileError;
+use pipelines::{News, Pipelines};
 use scale::Surroundings;
-use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
+use std::{collections::HashSet, future::Future, num::NonZeroU16, pin::pin, sync::Arc, time::Duration};
+use tokio::task::JoinSet;
+use turns::{Name, Turns};
 
 /// Time between reconciles of a pipeline without events: the queue and the Secrets send none.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(2);
-
-/// Wait after a first failure; it doubles up to [`MAX_WAIT`].
-const MIN_WAIT: Duration = Duration::from_secs(1);
-const MAX_WAIT: Duration = Duration::from_secs(60);
-
-/// The API server may never answer (kube has no read timeout), and the pipeline has to be reconciled again.
-const RECONCILE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Reconciles at once, each with a connection to the API server. Most of a reconcile is waiting, for Redis up to a
-/// second when it is down.
-const CONCURRENCY: u16 = 16;
 
 /// Settings of an operator.
 #[derive(Debug, Clone)]
@@ -80,28 +68,32 @@ pub struct Scope {
     pub image: String,
     /// Name of this process in events.
     pub identity: String,
+    /// Reconciles at once, each with a connection to the API server. Most of a reconcile is waiting.
+    pub concurrency: NonZeroU16,
+    /// How changes of Secrets are found out.
+    pub secrets: SecretAccess,
 }
 
 struct Context {
     client: Client,
     view: Arc<View>,
+    named: Arc<Named>,
     recorder: Recorder,
-    pods: Pods,
+    pods: Arc<Pods>,
     definition: Definition,
     image: String,
     pipelines: Arc<Pipelines>,
-    /// Asks for a reconcile.
-    reconciles: UnboundedSender<ObjectRef<SignupPipeline>>,
+    turns: Arc<Turns>,
 }
 
 impl Context {
     fn surroundings(&self) -> Surroundings {
-        let Self { client, view, recorder, reconciles, .. } = self;
+        let Self { client, view, recorder, turns, .. } = self;
         Surroundings {
             client: client.clone(),
             view: Arc::clone(view),
             recorder: recorder.clone(),
-            reconciles: reconciles.clone(),
+            turns: Arc::clone(turns),
         }
     }
 }
@@ -116,107 +108,96 @@ pub async fn run(
     scope: Scope,
     stop: impl Future<Output = ()> + Send + Sync + 'static,
 ) -> Result<(), reqwest::Error> {
-    let api: Api<SignupPipeline> = match &scope.namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    };
-    let writer = Writer::new(());
-    let reader = writer.as_reader();
-    let pipelines = Arc::new(Pipelines::default());
-    let events = watcher(api, watcher::Config::default().page_size(watch::PAGE_SIZE)).default_backoff();
-    let events = events.modify(|pipeline| pipeline.managed_fields_mut().clear()).reflect(writer);
-    let applied = events.inspect_ok(forget_deleted(Arc::clone(&pipelines), reader.clone())).applied_objects();
-    // Our own writes of the status trigger nothing.
-    let changes = applied.predicate_filter(predicates::generation, Default::default());
-    let changes = watch::working(changes, &SignupPipeline::plural(&()));
-    let controller = Controller::for_stream(changes, reader).with_config(Config::default().concurrency(CONCURRENCY));
-    let (reconciles, asked) = unbounded();
-    let (controller, view) = watch::watch(controller.reconcile_on(asked), &client, scope.namespace.as_deref());
+    let (pipelines, turns) = (Arc::new(Pipelines::default()), Arc::new(Turns::new(scope.concurrency)));
+    // Dropped with this future, they end.
+    let mut watches = JoinSet::new();
+    let (namespace, pods) = (scope.namespace.as_deref(), Arc::new(Pods::new(Arc::clone(&turns))?));
+    let named = Named::start(&mut watches, &client, namespace, scope.secrets, &turns);
+    let notes = Notes { pipelines: Arc::clone(&pipelines), turns: Arc::clone(&turns), named: Arc::clone(&named) };
+    let store = watch_pipelines(&mut watches, &client, namespace, notes);
+    let asked = Arc::clone(&pods);
+    let view = watch::watch(&mut watches, &client, namespace, (&store, &turns), asked);
     let reporter = Reporter { controller: "signup-operator".into(), instance: Some(scope.identity) };
-    let context = Arc::new(Context {
+    let context = Context {
         recorder: Recorder::new(client.clone(), reporter),
-        pods: Pods::new()?,
+        pods,
         definition: Definition::new(client.clone()),
         client,
         view: Arc::new(view),
+        named,
         image: scope.image,
         pipelines,
-        reconciles,
-    });
-    let watched = Arc::clone(&context);
-    let reconciled = controller.graceful_shutdown_on(stop).run(reconcile, error_policy, context);
+        turns,
+    };
+    let mut stop = pin!(stop);
+    let work = async {
+        tokio::select! {
+            () = context.view.filled() => dispatch::dispatch(&context, &store, stop.as_mut()).await,
+            () = stop.as_mut() => {}
+        }
+    };
     tokio::select! {
-        () = reconciled.for_each(|_| std::future::ready(())) => {}
-        never = watched.definition.watch() => match never {},
+        () = work => {}
+        never = context.definition.watch() => match never {},
     }
     Ok(())
 }
 
-/// A delete event names one deleted pipeline; after a gap in the watch the end of a list shows all of them.
-fn forget_deleted(pipelines: Arc<Pipelines>, store: Store<SignupPipeline>) -> impl Fn(&watcher::Event<SignupPipeline>) {
-    move |event| match event {
-        watcher::Event::Delete(pipeline) => pipelines.forget(&pipeline.uid().unwrap_or_default()),
-        watcher::Event::InitDone => {
-            let uids: HashSet<String> = store.state().iter().filter_map(|pipeline| pipeline.uid()).collect();
-            pipelines.keep(|uid| uids.contains(uid));
+/// Watches the pipelines. Our own writes of the status trigger nothing.
+fn watch_pipelines(
+    watches: &mut JoinSet<()>,
+    client: &Client,
+    namespace: Option<&str>,
+    notes: Notes,
+) -> Store<SignupPipeline> {
+    let api = watch::api(client, namespace);
+    let writer = Writer::new(());
+    let store = writer.as_reader();
+    let events = watcher(api, watcher::Config::default().page_size(watch::PAGE_SIZE)).default_backoff();
+    let events = events.modify(|pipeline: &mut SignupPipeline| pipeline.managed_fields_mut().clear()).reflect(writer);
+    let events = watch::working(events, &SignupPipeline::plural(&()));
+    let known = store.clone();
+    watches.spawn(events.for_each(move |event| {
+        if let Ok(event) = event {
+            notes.note(&event, &known);
         }
-        watcher::Event::Apply(_) | watcher::Event::Init | watcher::Event::InitApply(_) => {}
-    }
+        std::future::ready(())
+    }));
+    store
 }
 
-#[tracing::instrument(skip_all, fields(pipeline = pipeline.name_any(), namespace = pipeline.namespace()))]
-async fn reconcile(pipeline: Arc<SignupPipeline>, context: Arc<Context>) -> Result<Action, ReconcileError> {
-    let uid = pipeline.uid().unwrap_or_default();
-    if pipeline.metadata.deletion_timestamp.is_some() {
-        // The children go by their owner references.
-        context.pipelines.forget(&uid);
-        return Ok(Action::await_change());
-    }
-    let state = context.pipelines.state(&uid);
-    let mut state = state.lock().await;
-    context.view.filled().await;
-    metrics::counter!("signup_operator_reconciles_total").increment(1);
-    let done = tokio::time::timeout(RECONCILE_TIMEOUT, reconcile::reconcile(&pipeline, &context, &mut state));
-    done.await.map_err(|_| ReconcileError::TooSlow)??;
-    context.pipelines.forget_failures(&uid);
-    Ok(Action::requeue(requeue_after(&pipeline)))
+/// What learns of each event of the pipelines' watch.
+struct Notes {
+    pipelines: Arc<Pipelines>,
+    turns: Arc<Turns>,
+    named: Arc<Named>,
 }
 
-/// Time to the next reconcile when nothing happens.
-fn requeue_after(pipeline: &SignupPipeline) -> Duration {
-    POLL_INTERVAL.min(pipeline.spec.worker.autoscaling.poll_interval.get())
-}
-
-/// Failures are tried again after 1, 2, 4 ... 60 seconds.
-fn error_policy(pipeline: Arc<SignupPipeline>, error: &ReconcileError, context: Arc<Context>) -> Action {
-    metrics::counter!("signup_operator_reconcile_failures_total").increment(1);
-    let failures = context.pipelines.count_failure(&pipeline.uid().unwrap_or_default());
-    let source = std::error::Error::source(error).map(pipeline::chain);
-    let (name, namespace) = (pipeline.name_any(), pipeline.namespace());
-    tracing::warn!(pipeline = name, namespace, %error, source, failures, "reconcile failed");
-    Action::requeue(wait(failures))
-}
-
-fn wait(failures: u32) -> Duration {
-    MIN_WAIT.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(MAX_WAIT)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_wait_after_failures_doubles_up_to_a_minute() {
-        let seconds: Vec<u64> = (1..=8).map(|failures| wait(failures).as_secs()).collect();
-        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
+impl Notes {
+    /// The store is as the event says; during a list it is as before it, so that a list counts when it is complete.
+    fn note(&self, event: &watcher::Event<SignupPipeline>, store: &Store<SignupPipeline>) {
+        match event {
+            watcher::Event::Apply(pipeline) => self.see(pipeline),
+            watcher::Event::Delete(pipeline) => {
+                self.pipelines.forget(&pipeline.uid().unwrap_or_default());
+                self.turns.changed(Name::from_obj(pipeline));
+            }
+            watcher::Event::InitDone => {
+                let listed = store.state();
+                let uids: HashSet<String> = listed.iter().filter_map(|pipeline| pipeline.uid()).collect();
+                self.pipelines.keep(|uid| uids.contains(uid));
+                self.named.keep(|name| store.get(name).is_some());
+                listed.iter().for_each(|pipeline| self.see(pipeline));
+            }
+            watcher::Event::Init | watcher::Event::InitApply(_) => {}
+        }
     }
 
-    #[test]
-    fn a_poll_interval_shortens_the_time_to_the_next_look_and_never_lengthens_it() {
-        let text = include_str!("../../samples/minimal.yaml");
-        let mut pipeline = crate::manifest::parse(text).expect("it is valid").pipeline;
-        assert_eq!(requeue_after(&pipeline), POLL_INTERVAL);
-        pipeline.spec.worker.autoscaling.poll_interval = crate::crd::time_span::TimeSpan::from_secs(1);
-        assert_eq!(requeue_after(&pipeline), Duration::from_secs(1));
+    fn see(&self, pipeline: &SignupPipeline) {
+        match self.pipelines.see(pipeline) {
+            News::New => self.turns.changed(Name::from_obj(pipeline)),
+            News::Edited => self.turns.edited(Name::from_obj(pipeline)),
+            News::None => {}
+        }
     }
 }

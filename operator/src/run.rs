@@ -4,7 +4,10 @@
 //! working operator among all that run, until SIGTERM or SIGINT. Does not: install the CRD; the chart does.
 
 use crate::{
-    controller::{self, Scope},
+    controller::{
+        self, Scope,
+        observe::named::{self, SecretAccess},
+    },
     leader::{Leader, Timing},
 };
 use kube::Client;
@@ -12,6 +15,7 @@ use lifecycle::{admin::Admin, shutdown::Shutdown};
 use pipeline::document::LogFormat;
 use std::{
     net::SocketAddr,
+    num::NonZeroU16,
     sync::Arc,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -44,6 +48,13 @@ pub struct Options {
     /// Name of the Lease; operators of different scopes need different ones.
     #[arg(long, env = "LEASE_NAME", value_name = "NAME", default_value = "signup-operator")]
     pub lease_name: String,
+    /// How changes of Secrets are found out: by reading those that are named once a minute and when something hints at a
+    /// change, or by a watch on the metadata of all of them, which takes the rights `list` and `watch`.
+    #[arg(long, env = "SECRETS_ACCESS", value_name = "ACCESS", default_value = "get")]
+    pub secrets_access: Access,
+    /// Reconciles at once, each with a connection to the API server.
+    #[arg(long, env = "CONCURRENCY", value_name = "NUMBER", default_value = "16")]
+    pub concurrency: NonZeroU16,
     /// Where /livez, /readyz and /metrics are served; port 0 takes a free one.
     #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8081")]
     pub admin: SocketAddr,
@@ -53,6 +64,24 @@ pub struct Options {
     /// Shape of the log lines.
     #[arg(long, env = "LOG_FORMAT", value_name = "FORMAT", default_value = "json")]
     pub log_format: Format,
+}
+
+/// How changes of Secrets are found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Access {
+    /// Each named Secret is read once a minute, and when something hints at a change.
+    Get,
+    /// The metadata of all Secrets are watched.
+    Watch,
+}
+
+impl From<Access> for SecretAccess {
+    fn from(access: Access) -> Self {
+        match access {
+            Access::Get => Self::Get { every: named::INTERVAL },
+            Access::Watch => Self::Watch,
+        }
+    }
 }
 
 /// Shape of a log line.
@@ -133,7 +162,8 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     }
     leads.store(true, Ordering::Relaxed);
     tracing::info!(lease = options.lease_name, identity, namespace, "leading");
-    let scope = Scope { namespace: options.namespace, image: options.image, identity };
+    let Options { namespace, image, concurrency, secrets_access, .. } = options;
+    let scope = Scope { namespace, image, identity, concurrency, secrets: secrets_access.into() };
     tokio::select! {
         ended = controller::run(client, scope, stop.clone().cancelled_owned()) => ended?,
         () = leader.hold() => return Err(RunError::LeaseLost),

@@ -1,15 +1,21 @@
 //! What is there: the Secrets and ConfigMaps that a pipeline names, its children and its pods.
 //!
-//! Takes: the resource, a client, and the view that watches keep. Gives: [`Observed`]. Reads each named object by
-//! `get`. Does not: change anything, except that the generated key Secret is made when it is absent, once and never
+//! Takes: the resource, a client, the named objects that `named` keeps and the view that watches keep. Gives:
+//! [`Observed`]. Does not: change anything, except that the generated key Secret is made when it is absent, once and never
 //! again.
 
 pub mod encoded;
+pub mod named;
 pub mod pods;
 pub mod watch;
 
-use self::watch::View;
-use super::validate::{Reference, Resolved, Source, references};
+pub(crate) use self::named::resolve;
+
+use self::{named::Named, watch::View};
+use super::{
+    turns::Name,
+    validate::{Reference, Resolved, Source, references},
+};
 use crate::{
     build::{
         child::Kind,
@@ -19,10 +25,7 @@ use crate::{
     crd::SignupPipeline,
     manifest::objects::Content,
 };
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{ConfigMap, Pod, Secret},
-};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
     Api, Client, ResourceExt,
     api::{DynamicObject, PostParams},
@@ -80,23 +83,34 @@ impl Observed {
     }
 }
 
-/// Looks.
+/// What keeps the view of the cluster.
+pub(super) struct Sources<'a> {
+    pub(super) client: &'a Client,
+    pub(super) view: &'a View,
+    pub(super) named: &'a Named,
+}
+
+/// Looks; `is_edited`: the pipeline was edited since it was looked at last.
 ///
 /// # Errors
 ///
 /// [`ObserveError`]. A missing or forbidden object is not an error but a finding.
-pub async fn observe(client: &Client, view: &View, pipeline: &SignupPipeline) -> Result<Observed, ObserveError> {
-    let namespace = pipeline.namespace().unwrap_or_default();
-    let mut found = Vec::new();
-    for reference in references(pipeline) {
-        let mut resolved = resolve(client, &namespace, &reference).await?;
-        let generated =
-            reference.field == "spec.verification.keySecretRef" && pipeline.spec.verification.key_secret_ref.is_none();
-        if generated && resolved == Resolved::Missing && !pipeline.spec.paused {
-            create_key(client, &namespace, pipeline).await?;
-            resolved = resolve(client, &namespace, &reference).await?;
-        }
-        found.push((reference, resolved));
+pub(super) async fn observe(
+    sources: Sources<'_>,
+    pipeline: &SignupPipeline,
+    is_edited: bool,
+) -> Result<Observed, ObserveError> {
+    let Sources { client, view, named } = sources;
+    let (namespace, name) = (pipeline.namespace().unwrap_or_default(), Name::from_obj(pipeline));
+    let mut found = named.resolve(&name, references(pipeline), is_edited).await?;
+    let is_key = |reference: &Reference| reference.field == "spec.verification.keySecretRef";
+    let generated = found.iter_mut().find(|(reference, resolved)| {
+        let is_generated = is_key(reference) && pipeline.spec.verification.key_secret_ref.is_none();
+        is_generated && *resolved == Resolved::Missing && !pipeline.spec.paused
+    });
+    if let Some((reference, resolved)) = generated {
+        create_key(client, &namespace, pipeline).await?;
+        *resolved = named.again(&name, reference).await?;
     }
     let children = view.children_of(&pipeline.uid().unwrap_or_default());
     let pods = view.pods(&namespace, &pipeline.name_any());
@@ -119,30 +133,6 @@ async fn kept_image(
     let deployment = Api::<Deployment>::namespaced(client.clone(), namespace).get_metadata_opt(&name).await;
     let read = |source| ObserveError::Read { kind: "Deployment", name, source: Box::new(source) };
     Ok(deployment.map_err(read)?.and_then(|deployment| deployment.annotations().get(IMAGE).cloned()))
-}
-
-/// Reads one named object.
-pub(crate) async fn resolve(client: &Client, namespace: &str, reference: &Reference) -> Result<Resolved, ObserveError> {
-    let (kind, read) = match reference.source {
-        Source::Secret => ("Secret", read_secret(client, namespace, &reference.name).await),
-        Source::ConfigMap => ("ConfigMap", read_config_map(client, namespace, &reference.name).await),
-    };
-    match read {
-        Ok(Some(content)) => Ok(Resolved::Found(content)),
-        Ok(None) => Ok(Resolved::Missing),
-        Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(Resolved::Forbidden),
-        Err(source) => Err(ObserveError::Read { kind, name: reference.name.clone(), source: Box::new(source) }),
-    }
-}
-
-async fn read_secret(client: &Client, namespace: &str, name: &str) -> Result<Option<Content>, kube::Error> {
-    let secret = Api::<Secret>::namespaced(client.clone(), namespace).get_opt(name).await?;
-    Ok(secret.map(|secret| secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect()))
-}
-
-async fn read_config_map(client: &Client, namespace: &str, name: &str) -> Result<Option<Content>, kube::Error> {
-    let map = Api::<ConfigMap>::namespaced(client.clone(), namespace).get_opt(name).await?;
-    Ok(map.map(|map| map.data.unwrap_or_default().into_iter().collect()))
 }
 
 /// Another operator may have been faster; then its key is the key.

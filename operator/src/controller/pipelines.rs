@@ -1,7 +1,7 @@
 //! The state that the operator keeps of each pipeline between reconciles.
 //!
-//! Takes: uids of pipelines. Gives: the state of each, how often it failed, and which other pipeline uses its Redis
-//! database. Does not: keep the state of a deleted pipeline: its connection to Redis is closed, and its database is
+//! Takes: uids of pipelines, and what the watch shows of them. Gives: the state of each, whether it was edited, how often
+//! it failed, and which other pipeline uses its Redis database. Does not: keep the state of a deleted pipeline: its connection to Redis is closed, and its database is
 //! free for another.
 
 use super::reconcile::PipelineState;
@@ -19,6 +19,18 @@ struct Entry {
     state: Arc<tokio::sync::Mutex<PipelineState>>,
     failures: u32,
     database: Option<Database>,
+    generation: Option<i64>,
+}
+
+/// What the watch shows of a pipeline, beside what it showed before.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// It was not known.
+    New,
+    /// Its spec changed, or it is being deleted.
+    Edited,
+    /// Nothing that a reconcile reads.
+    None,
 }
 
 /// The Redis database of a pipeline.
@@ -37,6 +49,17 @@ impl Pipelines {
     /// The state of a pipeline, kept from now on.
     pub(super) fn state(&self, uid: &str) -> Arc<tokio::sync::Mutex<PipelineState>> {
         Arc::clone(&self.entries().entry(uid.to_owned()).or_default().state)
+    }
+
+    /// Notes what the watch shows.
+    pub(super) fn see(&self, pipeline: &SignupPipeline) -> News {
+        let mut entries = self.entries();
+        let entry = entries.entry(pipeline.uid().unwrap_or_default()).or_default();
+        match std::mem::replace(&mut entry.generation, pipeline.metadata.generation) {
+            None => News::New,
+            before if before == pipeline.metadata.generation => News::None,
+            Some(_) => News::Edited,
+        }
     }
 
     /// Notes the Redis database of a pipeline; gives another pipeline that has it too. The
@@ -111,6 +134,16 @@ mod tests {
         assert_eq!(share(&pipelines, "c").as_deref(), Some("app/b"));
         pipelines.keep(|uid| uid == "c");
         assert_eq!(share(&pipelines, "c"), None);
+    }
+
+    #[test]
+    fn a_pipeline_is_new_once_and_edited_when_its_generation_changes() {
+        let (pipelines, mut pipeline) = (Pipelines::default(), pipeline("a"));
+        let mut see = |generation| {
+            pipeline.metadata.generation = Some(generation);
+            pipelines.see(&pipeline)
+        };
+        assert_eq!([1, 1, 2, 2].map(&mut see), [News::New, News::None, News::Edited, News::None]);
     }
 
     #[test]

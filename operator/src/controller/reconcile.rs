@@ -4,21 +4,23 @@
 //! step is reported in the status before it is an error. Does not: apply anything while something is missing.
 
 use super::{
-    Context,
+    Context, POLL_INTERVAL,
     apply::{ApplyError, LastApplied, apply, restarts, sync::sync},
     endpoints,
     observe::{
-        ObserveError, Observed, observe,
+        ObserveError, Observed, Sources, observe,
         pods::{Report, Version},
     },
     reason::{self, Finding},
     scale::{Endpoint, Evaluation, Inputs, Scaling},
     status::{
+        events::trouble,
         facts::Facts,
         report::{self, Written},
         rollout::rollouts,
         status,
     },
+    turns::Name,
     validate::{Resolved, validate},
 };
 use crate::{
@@ -31,7 +33,7 @@ use crate::{
 use jiff::Timestamp;
 use kube::{Client, ResourceExt, runtime::events::EventType};
 use pipeline::{document::InvalidDocument, hash};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// The state of a pipeline between reconciles.
 #[derive(Default)]
@@ -41,6 +43,10 @@ pub(super) struct PipelineState {
     version: Option<Version>,
     evaluation: Option<Evaluation>,
     written: Written,
+    /// Of the last look.
+    generation: Option<Option<i64>>,
+    /// What was wrong at the last look.
+    trouble: Option<String>,
 }
 
 /// A reconcile that has to be done again.
@@ -63,20 +69,23 @@ pub(super) enum ReconcileError {
     Status(#[source] Box<kube::Error>),
 }
 
-/// Observe, validate, build, apply, scale, and report all of it in the status.
+/// Observe, validate, build, apply, scale, and report all of it in the status. Gives the time after which to do so again
+/// although nothing happens.
 pub(super) async fn reconcile(
     pipeline: &Arc<SignupPipeline>,
     context: &Context,
     state: &mut PipelineState,
-) -> Result<(), ReconcileError> {
+) -> Result<Option<Duration>, ReconcileError> {
     let client = &context.client;
-    let observed = observe(client, &context.view, pipeline).await?;
+    let is_edited = state.generation.replace(pipeline.metadata.generation) != Some(pipeline.metadata.generation);
+    let sources = Sources { client, view: &context.view, named: &context.named };
+    let observed = observe(sources, pipeline, is_edited).await?;
     let missing = validate(observed.found.iter().map(|(reference, resolved)| (reference, resolved)));
     let image = observed.image.as_ref().unwrap_or(&context.image);
     let desired = build::children(pipeline, &endpoints::inputs(pipeline, &observed.secrets(), image));
     let version = version(pipeline, &observed);
     let mut applied = apply_children(context, pipeline, &observed, missing, desired, state).await;
-    let reports = context.pods.ask(&observed.pods).await;
+    let reports = context.pods.reports(&observed.pods).await;
     if applied.findings.is_empty() && !pipeline.spec.paused {
         applied.failure = sync_pods(client, &observed, &reports, &version, state).await.err();
     }
@@ -97,8 +106,19 @@ pub(super) async fn reconcile(
         config: &version.config,
         scaling: &scaling,
     };
-    write_status(context, pipeline, status(&facts, Timestamp::now()), &mut state.written).await?;
-    applied.failure.map_or(Ok(()), Err)
+    let status = status(&facts, Timestamp::now());
+    let trouble = trouble(&status.conditions);
+    if trouble.is_some() && trouble != state.trouble {
+        context.named.doubt(&Name::from_obj(pipeline));
+    }
+    state.trouble = trouble;
+    write_status(context, pipeline, status, &mut state.written).await?;
+    applied.failure.map_or(Ok(Some(look_after(pipeline))), Err)
+}
+
+/// Time to the next reconcile when nothing happens.
+fn look_after(pipeline: &SignupPipeline) -> Duration {
+    POLL_INTERVAL.min(pipeline.spec.worker.autoscaling.poll_interval.get())
 }
 
 /// What came of an attempt to apply the children.
@@ -227,4 +247,18 @@ async fn write_status(
     report::publish_transitions(&context.recorder, pipeline, written, &status).await;
     let result = written.write(&context.client, pipeline, status).await;
     result.map_err(|error| ReconcileError::Status(Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poll_interval_shortens_the_time_to_the_next_look_and_never_lengthens_it() {
+        let text = include_str!("../../../samples/minimal.yaml");
+        let mut pipeline = crate::manifest::parse(text).expect("it is valid").pipeline;
+        assert_eq!(look_after(&pipeline), POLL_INTERVAL);
+        pipeline.spec.worker.autoscaling.poll_interval = crate::crd::time_span::TimeSpan::from_secs(1);
+        assert_eq!(look_after(&pipeline), Duration::from_secs(1));
+    }
 }

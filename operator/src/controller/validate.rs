@@ -19,7 +19,7 @@ use crate::{
 use pipeline::store_secret::{StoreKind, StoreSecretError};
 
 /// Kind of an object that the resource names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// A Secret.
     Secret,

@@ -13,7 +13,11 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
 };
 use operator::{
-    controller::{self, Scope, definition::Definition},
+    controller::{
+        self, Scope,
+        definition::Definition,
+        observe::named::{INTERVAL, SecretAccess},
+    },
     crd::SignupPipeline,
     manifest,
 };
@@ -43,7 +47,13 @@ async fn a_definition_older_than_the_operator_is_told_with_its_fix_until_it_is_r
     let pipeline = manifest::parse(MINIMAL).expect("it is valid").pipeline;
     let pipelines: Api<SignupPipeline> = Api::default_namespaced(client.clone());
     pipelines.create(&PostParams::default(), &pipeline).await.expect("it is accepted");
-    let scope = Scope { namespace: Some("default".into()), image: "signup:test".into(), identity: "test".into() };
+    let scope = Scope {
+        namespace: Some("default".into()),
+        image: "signup:test".into(),
+        identity: "test".into(),
+        concurrency: std::num::NonZeroU16::MIN,
+        secrets: SecretAccess::Get { every: INTERVAL },
+    };
     let operator = tokio::spawn(controller::run(client.clone(), scope, std::future::pending()));
     let redis = tokio::task::spawn_blocking(|| servers::redis().fresh_database()).await.expect("Redis starts");
     for (name, uri) in [("app-db", "postgres://app@db.test/app"), ("app-redis", &redis)] {

@@ -19,14 +19,16 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
 };
 use operator::{
-    controller::{self, Scope},
+    controller::{self, Scope, observe::named::SecretAccess},
     crd::SignupPipeline,
     manifest,
 };
 use serde_json::{Value, json};
 use std::{
     fmt::Debug,
+    num::NonZeroU16,
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 use tokio::task::JoinHandle;
 
@@ -39,6 +41,8 @@ pub(crate) struct Run {
     pub(crate) client: Client,
     pub(crate) namespace: String,
     operator: Option<JoinHandle<()>>,
+    /// Secrets are read far more often than by an operator that is shipped, so that no test waits for a minute.
+    pub(crate) access: SecretAccess,
 }
 
 impl Run {
@@ -54,7 +58,8 @@ impl Run {
         let object = json!({"metadata": {"name": namespace, "labels": labels}});
         let object: Namespace = serde_json::from_value(object).expect("a namespace");
         Api::all(client.clone()).create(&PostParams::default(), &object).await.expect("it is new");
-        Self { client, namespace, operator: None }
+        let access = SecretAccess::Get { every: Duration::from_secs(2) };
+        Self { client, namespace, operator: None, access }
     }
 
     /// A namespace with the Secrets of the minimal pipeline, the pipeline, and an operator.
@@ -95,7 +100,9 @@ impl Run {
 
     /// With the rights of a client, and an image of its own.
     pub(crate) fn start_with(&mut self, client: Client, image: &str) {
-        let scope = Scope { namespace: Some(self.namespace.clone()), image: image.into(), identity: "test".into() };
+        let (namespace, concurrency) = (Some(self.namespace.clone()), NonZeroU16::new(16).expect("it is not 0"));
+        let scope =
+            Scope { namespace, image: image.into(), identity: "test".into(), concurrency, secrets: self.access };
         let run = controller::run(client, scope, std::future::pending());
         self.operator = Some(tokio::spawn(async { run.await.expect("it runs") }));
     }

@@ -1,28 +1,32 @@
 //! What the running pods report on their admin ports.
 //!
-//! Takes: pods with their addresses. Gives: a [`Report`] per pod from its admin port. Does not: change a pod; `sync`
-//! does.
+//! Takes: pods as their watch shows them. Gives: a [`Report`] per pod, and a turn for its pipeline when it changes: a
+//! task per pod has one request there, which the pod holds until something changes (`ask`). Does not: change a pod;
+//! `sync` does.
 
-use crate::build::names::{ADMIN_PORT, COMPONENT, Component};
-use futures::future::join_all;
+mod ask;
+mod ask_old;
+mod follow;
+
+use self::follow::{Followed, Pod as Target};
+use super::super::turns::{Name, Turns};
+use crate::build::names::{ADMIN_PORT, COMPONENT, Component, INSTANCE};
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
-use serde::Deserialize;
+use kube::{
+    ResourceExt,
+    runtime::{reflector::ObjectRef, watcher},
+};
+use parking_lot::Mutex;
 use std::{
+    collections::HashMap,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
+use tokio::time::{Instant, timeout_at};
 
-/// A pod that takes longer is asked again at the next poll.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Body of `GET /config`.
-#[derive(Debug, Clone, Deserialize)]
-struct Config {
-    hash: String,
-    refused: Option<String>,
-}
+/// A reconcile waits so long for the first answers of pods that came just now, as all do when the operator starts.
+const FIRST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a pod reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,80 +64,94 @@ pub enum Mail {
     },
 }
 
-/// Body of `GET /mail` of a worker.
-#[derive(Debug, Default, Deserialize)]
-struct MailReport {
-    said: Option<String>,
-    fault: Option<String>,
-    connections: Option<u32>,
+/// Keeps what the pods report.
+pub(in crate::controller) struct Pods {
+    followed: Mutex<HashMap<ObjectRef<Pod>, Followed>>,
+    asker: ask::Asker,
+    turns: Arc<Turns>,
 }
 
-/// Asks pods on their admin ports.
-#[derive(Debug, Clone)]
-pub struct Pods(reqwest::Client);
-
 impl Pods {
-    /// Sets up the HTTP client.
-    ///
     /// # Errors
     ///
     /// The HTTP client's, when it cannot be set up.
-    pub fn new() -> Result<Self, reqwest::Error> {
-        // Idle connections kept for the next poll would be most of the memory: two of each pod.
-        let client = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).pool_max_idle_per_host(0).no_proxy();
-        Ok(Self(client.build()?))
+    pub(in crate::controller) fn new(turns: Arc<Turns>) -> Result<Self, reqwest::Error> {
+        Ok(Self { followed: Mutex::default(), asker: ask::Asker::new()?, turns })
     }
 
-    /// Asks all pods at once.
-    pub async fn ask(&self, pods: &[Arc<Pod>]) -> Vec<Report> {
-        join_all(pods.iter().filter(|pod| is_live(pod)).map(|pod| self.ask_one(pod))).await
+    /// Follows what the watch shows; `all` are the pods after the event.
+    pub(super) fn note(&self, event: &watcher::Event<Pod>, all: impl FnOnce() -> Vec<Arc<Pod>>) {
+        match event {
+            watcher::Event::Apply(pod) => self.see(pod),
+            watcher::Event::Delete(pod) => drop(self.followed.lock().remove(&ObjectRef::from_obj(pod))),
+            watcher::Event::InitDone => {
+                let all = all();
+                self.followed.lock().retain(|known, _| all.iter().any(|pod| *known == ObjectRef::from_obj(&**pod)));
+                all.iter().for_each(|pod| self.see(pod));
+            }
+            watcher::Event::Init | watcher::Event::InitApply(_) => {}
+        }
     }
 
-    async fn ask_one(&self, pod: &Pod) -> Report {
-        let component = Component::ALL
-            .into_iter()
-            .find(|component| pod.labels().get(COMPONENT).is_some_and(|name| name == component.name()));
-        let mut report = Report { pod: pod.name_any(), component, ..Report::default() };
-        let Some(address) = address(pod) else { return report };
-        let get = |path: &str| self.0.get(format!("http://{address}{path}")).send();
-        // All at once: requests to a pod on a lost node each run into their timeout.
-        let of_worker = async |path| if component == Some(Component::Worker) { get(path).await.ok() } else { None };
-        let asked = (get("/config"), get("/readyz"), of_worker("/metrics"), of_worker("/mail"));
-        let (config, ready, metrics, said) = tokio::join!(asked.0, asked.1, asked.2, asked.3);
-        if let Ok(response) = config
-            && let Ok(config) = response.json::<Config>().await
-        {
-            (report.hash, report.refused) = (Some(config.hash), config.refused);
-        }
-        if let Ok(response) = ready {
-            let works = response.status().is_success();
-            let text = response.text().await.unwrap_or_default();
-            let missing = text.trim().trim_start_matches("not ready: ").chars().take(200).collect();
-            report.ready = Some(if works { Ok(()) } else { Err(missing) });
-        }
-        if let Some(response) = metrics {
-            report.mail = mail(&response.text().await.unwrap_or_default());
-        }
-        if let (Some(mail), Some(response)) = (&mut report.mail, said) {
-            let told = response.json::<Option<MailReport>>().await.ok().flatten().unwrap_or_default();
-            match mail {
-                Mail::Works { connections } => *connections = told.connections,
-                Mail::Fails { said, fault, .. } => (*said, *fault) = (told.said, told.fault),
+    fn see(&self, pod: &Pod) {
+        let (name, mut followed) = (ObjectRef::from_obj(pod), self.followed.lock());
+        let Some(target) = target(pod).filter(|_| is_live(pod)) else {
+            followed.remove(&name);
+            return;
+        };
+        match followed.get(&name).filter(|known| known.is_of(&target)) {
+            Some(known) => known.see(readiness(pod)),
+            None => {
+                let started = Followed::start(target, readiness(pod), self.asker.clone(), Arc::clone(&self.turns));
+                followed.insert(name, started);
             }
         }
-        report
+    }
+
+    /// What the live ones of these pods report, those without an answer included.
+    pub(in crate::controller) async fn reports(&self, pods: &[Arc<Pod>]) -> Vec<Report> {
+        let end = Instant::now() + FIRST_ANSWERS_TIMEOUT;
+        let mut reports = Vec::new();
+        for pod in pods.iter().filter(|pod| is_live(pod)) {
+            let answer = self.followed.lock().get(&ObjectRef::from_obj(&**pod)).map(Followed::answer);
+            let known = match answer {
+                Some(mut answer) => match timeout_at(end, answer.wait_for(Option::is_some)).await {
+                    Ok(Ok(known)) => known.clone(),
+                    Ok(Err(_)) | Err(_) => None,
+                },
+                None => None,
+            };
+            reports.push(known.unwrap_or_else(|| Report::silent(pod)));
+        }
+        reports
     }
 }
 
-fn mail(metrics: &str) -> Option<Mail> {
-    let value = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
-    if value("signup_mail_reachable ")? > 0.0 {
-        return Some(Mail::Works { connections: None });
+impl Report {
+    /// Of a pod that does not answer.
+    fn silent(pod: &Pod) -> Self {
+        Self { pod: pod.name_any(), component: component(pod), ..Self::default() }
     }
-    let phases =
-        metrics.lines().filter_map(|line| line.strip_prefix("signup_mail_failing{phase=\"")?.split_once("\"} "));
-    let failing = phases.into_iter().find(|(_, value)| value.trim().parse::<f64>().is_ok_and(|value| value > 0.0));
-    Some(Mail::Fails { phase: failing.map(|(phase, _)| phase.to_owned()).unwrap_or_default(), said: None, fault: None })
+}
+
+fn component(pod: &Pod) -> Option<Component> {
+    let is_it = |component: &Component| pod.labels().get(COMPONENT).is_some_and(|name| name == component.name());
+    Component::ALL.into_iter().find(is_it)
+}
+
+/// `None` before the pod has an address.
+fn target(pod: &Pod) -> Option<Target> {
+    let pipeline = Name::new(pod.labels().get(INSTANCE)?).within(&pod.namespace()?);
+    Some(Target { uid: pod.uid().unwrap_or_default(), silent: Report::silent(pod), address: address(pod)?, pipeline })
+}
+
+/// What the kubelet says of it, which differs after everything that makes another answer likely.
+fn readiness(pod: &Pod) -> (bool, i32) {
+    let status = pod.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_ref()).into_iter().flatten();
+    let containers = status.and_then(|status| status.container_statuses.as_ref()).into_iter().flatten();
+    let is_ready = conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    (is_ready, containers.map(|container| container.restart_count).fold(0, i32::saturating_add))
 }
 
 /// Whether a pod has neither ended nor been deleted.
@@ -154,78 +172,4 @@ pub struct Version {
     pub config: String,
     /// Of all mounted Secrets, salted.
     pub secrets: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
-    };
-
-    #[test]
-    fn the_metrics_of_a_worker_tell_whether_the_mail_server_works_and_at_which_step_it_fails() {
-        assert_eq!(mail("signup_mail_sent_total 0\n"), None);
-        assert_eq!(
-            mail("signup_mail_reachable 1\nsignup_mail_failing{phase=\"tls\"} 0\n"),
-            Some(Mail::Works { connections: None })
-        );
-        let failing =
-            "signup_mail_reachable 0\nsignup_mail_failing{phase=\"auth\"} 0\nsignup_mail_failing{phase=\"tls\"} 1\n";
-        let fails = |phase: &str| Some(Mail::Fails { phase: phase.to_owned(), said: None, fault: None });
-        assert_eq!(mail(failing), fails("tls"));
-        assert_eq!(mail("signup_mail_reachable 0\n"), fails(""), "an older worker");
-    }
-
-    /// Answers only once it was asked for everything.
-    async fn answer_all_at_once(listener: TcpListener) {
-        let mut asked = Vec::new();
-        while asked.len() < 4 {
-            let (mut stream, _) = listener.accept().await.expect("it listens");
-            let mut request = [0; 1024];
-            let length = stream.read(&mut request).await.expect("a request");
-            asked.push((stream, String::from_utf8_lossy(&request[..length]).into_owned()));
-        }
-        for (mut stream, request) in asked {
-            let body = match request.split(' ').nth(1) {
-                Some("/config") => "{\"hash\":\"1\"}",
-                Some("/metrics") => "signup_mail_reachable 0\nsignup_mail_failing{phase=\"rcpt\"} 1\n",
-                Some("/mail") => {
-                    "{\"works\":false,\"phase\":\"rcpt\",\"said\":\"550 relay not permitted\",\"fault\":\"relay\"}"
-                }
-                _ => "ok\n",
-            };
-            let answer =
-                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-            stream.write_all(answer.as_bytes()).await.expect("it is read");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_worker_is_asked_for_everything_at_once_so_that_a_dead_one_costs_one_wait() {
-        let [.., high, low] = std::process::id().to_be_bytes();
-        let address = IpAddr::from([127, high, low, 1]);
-        let listener = TcpListener::bind((address, ADMIN_PORT)).await.expect("the address is free");
-        let metadata = json!({"name": "demo-worker-1", "labels": {COMPONENT: "worker"}});
-        let pod = json!({"metadata": metadata, "status": {"podIP": address}});
-        let pod: Arc<Pod> = serde_json::from_value(pod).map(Arc::new).expect("a pod");
-        let pods = Pods::new().expect("a client");
-        let asked = [pod];
-        let (reports, ()) = tokio::join!(pods.ask(&asked), answer_all_at_once(listener));
-        let expected = Report {
-            pod: "demo-worker-1".to_owned(),
-            component: Some(Component::Worker),
-            hash: Some("1".to_owned()),
-            refused: None,
-            ready: Some(Ok(())),
-            mail: Some(Mail::Fails {
-                phase: "rcpt".to_owned(),
-                said: Some("550 relay not permitted".to_owned()),
-                fault: Some("relay".to_owned()),
-            }),
-        };
-        assert_eq!(reports, [expected]);
-    }
 }

@@ -1,29 +1,31 @@
 //! The watches of the pipelines' children and pods.
 //!
-//! Takes: a client and a scope. Gives: a store per kind, filled by a watch on the operator's own label, and streams
-//! that trigger a reconcile. Does not: watch or list Secrets, or anything that is not the operator's.
+//! Takes: a client and a scope. Gives: a store per kind, filled by a watch on the operator's own label, and a turn for the
+//! pipeline that an object belongs to. Does not: watch or list Secrets, or anything that is not the operator's.
 
-use super::encoded::EncodedObject;
+use super::{encoded::EncodedObject, pods::Pods};
 use crate::{
     build::{
         child::Kind,
         names::{INSTANCE, MANAGED_BY},
     },
+    controller::turns::{Name, Turns},
     crd::SignupPipeline,
 };
-use futures::{Stream, StreamExt, future::join_all};
+use futures::{Stream, StreamExt, TryStreamExt, future::join_all};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     api::{ApiResource, DynamicObject},
+    core::NamespaceResourceScope,
     runtime::{
-        Controller, WatchStreamExt,
+        WatchStreamExt,
         reflector::{ObjectRef, Store, store::Writer},
         watcher,
     },
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::{sync::OnceCell, time::timeout};
+use tokio::{sync::OnceCell, task::JoinSet, time::timeout};
 
 /// Objects per page of a list, which is what is in memory undecoded at a time.
 pub(crate) const PAGE_SIZE: u32 = 50;
@@ -92,52 +94,89 @@ impl View {
     }
 }
 
-/// Adds the watches of all kinds and of pods to `controller`. A kind that the cluster lacks, or that may not be
-/// watched, is tried again (in the end every 30 s), so that a kind that is installed later is found without a right on
-/// definitions.
-pub fn watch(
-    mut controller: Controller<SignupPipeline>,
+/// Starts the watches of all kinds and of pods. A kind that the cluster lacks, or that may not be watched, is tried again
+/// (in the end every 30 s), so that a kind that is installed later is found without a right on definitions.
+pub(in crate::controller) fn watch(
+    watches: &mut JoinSet<()>,
     client: &Client,
     namespace: Option<&str>,
-) -> (Controller<SignupPipeline>, View) {
+    (pipelines, turns): (&Store<SignupPipeline>, &Arc<Turns>),
+    asked: Arc<Pods>,
+) -> View {
     let mut children = BTreeMap::new();
     for kind in Kind::ALL {
         let resource = kind.resource();
         let writer = Writer::new(resource.clone());
         children.insert(kind, writer.as_reader());
-        controller = controller.owns_stream_with(objects(client, namespace, &resource, writer), resource);
+        let events = watcher(objects(client, namespace, &resource), own()).default_backoff().reflect(writer);
+        let events = working(events, &resource.plural);
+        watches.spawn(trigger(events, owners, pipelines.clone(), Arc::clone(turns)));
     }
     let writer = Writer::new(());
     let pods = writer.as_reader();
-    let api =
-        namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
-    let stream = watcher(api, own()).default_backoff().modify(forget_spec).reflect(writer).touched_objects();
-    let controller = controller.watches_stream(working(stream, "pods"), |pod: Pod| {
-        let pipeline = pod.labels().get(INSTANCE)?;
-        Some(ObjectRef::new(pipeline).within(&pod.namespace()?))
+    let events = watcher(api(client, namespace), own()).default_backoff();
+    let known = pods.clone();
+    let events =
+        events.modify(forget_spec).reflect(writer).inspect_ok(move |event| asked.note(event, || known.state()));
+    let events = working(events, "pods");
+    watches.spawn(trigger(events, pipeline_of, pipelines.clone(), Arc::clone(turns)));
+    View { children, pods, is_filled: OnceCell::new() }
+}
+
+/// Objects of a kind in one namespace or all.
+pub(in crate::controller) fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace))
+}
+
+/// An object changes the pipelines that it belongs to. A list, at the start, after a gap in the watch, or of a kind that
+/// was installed just now, changes all: what it lacks has no event.
+async fn trigger<K, I: IntoIterator<Item = Name>>(
+    events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
+    pipelines_of: impl Fn(&K) -> I,
+    pipelines: Store<SignupPipeline>,
+    turns: Arc<Turns>,
+) {
+    use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+    let each = events.for_each(|event| {
+        match event {
+            Ok(Apply(object) | Delete(object)) => {
+                pipelines_of(&object).into_iter().for_each(|name| turns.changed(name));
+            }
+            Ok(InitDone) => pipelines.state().iter().for_each(|pipeline| turns.changed(Name::from_obj(pipeline))),
+            Ok(Init | InitApply(_)) | Err(_) => {}
+        }
+        std::future::ready(())
     });
-    (controller, View { children, pods, is_filled: OnceCell::new() })
+    each.await;
+}
+
+fn owners(object: &EncodedObject) -> Vec<Name> {
+    let namespace = object.namespace();
+    let owner = |owner| Name::from_owner_ref(namespace.as_deref(), owner, ());
+    object.owner_references().iter().filter_map(owner).collect()
+}
+
+fn pipeline_of(pod: &Pod) -> Option<Name> {
+    let pipeline = pod.labels().get(INSTANCE)?;
+    Some(Name::new(pipeline).within(&pod.namespace()?))
 }
 
 fn own() -> watcher::Config {
     watcher::Config::default().page_size(PAGE_SIZE).labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))
 }
 
-fn objects(
-    client: &Client,
-    namespace: Option<&str>,
-    resource: &ApiResource,
-    writer: Writer<EncodedObject>,
-) -> impl Stream<Item = watcher::Result<EncodedObject>> + Send + use<> {
-    let api: Api<EncodedObject> = match namespace {
+fn objects(client: &Client, namespace: Option<&str>, resource: &ApiResource) -> Api<EncodedObject> {
+    match namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
         None => Api::all_with(client.clone(), resource),
-    };
-    working(watcher(api, own()).default_backoff().reflect(writer).touched_objects(), &resource.plural).boxed()
+    }
 }
 
-/// Takes out the errors of a watch, which tries again by itself: the controller would hold up every other trigger. A
-/// forbidden watch needs a person, so it is logged as a warning.
+/// Takes out the errors of a watch, which tries again by itself. A forbidden watch needs a person, so it is logged as a
+/// warning.
 pub(crate) fn working<K: Send + 'static>(
     stream: impl Stream<Item = watcher::Result<K>> + Send + 'static,
     plural: &str,

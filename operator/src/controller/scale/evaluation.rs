@@ -10,16 +10,13 @@ use crate::{
         observe::watch::View,
         reason,
         status::{condition::FIGURES_INTERVAL, report},
+        turns::{Name, Turns},
     },
     crd::SignupPipeline,
 };
-use futures::channel::mpsc::UnboundedSender;
 use kube::{
     Client, ResourceExt,
-    runtime::{
-        events::{EventType, Recorder},
-        reflector::ObjectRef,
-    },
+    runtime::events::{EventType, Recorder},
 };
 use std::{
     sync::{
@@ -40,8 +37,7 @@ pub(in crate::controller) struct Surroundings {
     pub(in crate::controller) client: Client,
     pub(in crate::controller) view: Arc<View>,
     pub(in crate::controller) recorder: Recorder,
-    /// Asks for a reconcile.
-    pub(in crate::controller) reconciles: UnboundedSender<ObjectRef<SignupPipeline>>,
+    pub(in crate::controller) turns: Arc<Turns>,
 }
 
 /// An evaluation that goes on until this is dropped.
@@ -130,8 +126,7 @@ impl Task {
         });
         let is_late = self.is_late.swap(false, Ordering::Relaxed);
         if is_late || (is_news && !is_asked) {
-            // It fails when the controller has ended.
-            let _ = self.surroundings.reconciles.unbounded_send(ObjectRef::from_obj(pipeline));
+            self.surroundings.turns.changed(Name::from_obj(pipeline));
         }
         if is_news || is_asked {
             self.told = Some((Instant::now(), Arc::clone(scaling)));

@@ -58,6 +58,12 @@ impl Waiting {
     }
 }
 
+/// All that is wrong, in words that differ when something else is; `None`: nothing.
+pub(in crate::controller) fn trouble(conditions: &[Condition]) -> Option<String> {
+    let bad: Vec<&str> = conditions.iter().filter(|condition| is_bad(condition)).map(|bad| &*bad.message).collect();
+    (!bad.is_empty()).then(|| bad.join("\n"))
+}
+
 fn is_bad(condition: &Condition) -> bool {
     let is_good = is_good_when_true(&condition.type_) == (condition.status == "True");
     !is_good && condition.status != "Unknown" && condition.message.contains("Fix:")

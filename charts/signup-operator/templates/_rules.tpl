@@ -1,6 +1,7 @@
 {{/*
 The rights of the operator on the pipelines it serves: in a ClusterRole, or in a Role of each watched namespace.
-Secrets are read by name and the key that signs links is created; no Secret is ever listed, watched, changed or deleted.
+Secrets are read by name and the key that signs links is created; no Secret is ever changed or deleted, and none is listed or watched
+but with secrets.access=Watch. RBAC cannot grant the metadata alone.
 Server-side apply needs create and patch. Only what an edit of the pipeline takes away is deleted; the rest goes with its owner.
 */}}
 {{- define "signup-operator.rules" -}}
@@ -16,7 +17,7 @@ Server-side apply needs create and patch. Only what an edit of the pipeline take
   verbs: [update]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, create]
+  verbs: [get, create{{ if eq .Values.secrets.access "Watch" }}, list, watch{{ end }}]
 - apiGroups: [""]
   resources: [configmaps, services, serviceaccounts]
   verbs: [get, list, watch, create, patch]

@@ -48,8 +48,8 @@ pub struct Options {
     /// Name of the Lease; operators of different scopes need different ones.
     #[arg(long, env = "LEASE_NAME", value_name = "NAME", default_value = "signup-operator")]
     pub lease_name: String,
-    /// How changes of Secrets are found out: by reading those that are named once a minute and when something hints at a
-    /// change, or by a watch on the metadata of all of them, which takes the rights `list` and `watch`.
+    /// How changes of Secrets are found out: by reading those that are named once a minute and when something hints at
+    /// a change, or by a watch on the metadata of all of them, which takes the rights `list` and `watch`.
     #[arg(long, env = "SECRETS_ACCESS", value_name = "ACCESS", default_value = "get")]
     pub secrets_access: Access,
     /// Reconciles at once, each with a connection to the API server.

@@ -1,8 +1,8 @@
 //! What is there: the Secrets and ConfigMaps that a pipeline names, its children and its pods.
 //!
 //! Takes: the resource, a client, the named objects that `named` keeps and the view that watches keep. Gives:
-//! [`Observed`]. Does not: change anything, except that the generated key Secret is made when it is absent, once and never
-//! again.
+//! [`Observed`]. Does not: change anything, except that the generated key Secret is made when it is absent, once and
+//! never again.
 
 pub mod encoded;
 pub mod named;

@@ -1,8 +1,8 @@
 //! The state that the operator keeps of each pipeline between reconciles.
 //!
-//! Takes: uids of pipelines, and what the watch shows of them. Gives: the state of each, whether it was edited, how often
-//! it failed, and which other pipeline uses its Redis database. Does not: keep the state of a deleted pipeline: its connection to Redis is closed, and its database is
-//! free for another.
+//! Takes: uids of pipelines, and what the watch shows of them. Gives: the state of each, whether it was edited, how
+//! often it failed, and which other pipeline uses its Redis database. Does not: keep the state of a deleted pipeline:
+//! its connection to Redis is closed, and its database is free for another.
 
 use super::reconcile::PipelineState;
 use crate::crd::SignupPipeline;

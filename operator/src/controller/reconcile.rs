@@ -69,8 +69,8 @@ pub(super) enum ReconcileError {
     Status(#[source] Box<kube::Error>),
 }
 
-/// Observe, validate, build, apply, scale, and report all of it in the status. Gives the time after which to do so again
-/// although nothing happens.
+/// Observe, validate, build, apply, scale, and report all of it in the status. Gives the time after which to do so
+/// again although nothing happens.
 pub(super) async fn reconcile(
     pipeline: &Arc<SignupPipeline>,
     context: &Context,

@@ -1,8 +1,8 @@
 //! The Secrets and ConfigMaps that pipelines name: each is read once, for all that name it, and again when it may have
 //! changed.
 //!
-//! Takes: references, by `get`. Gives: what they resolve to, and a turn for every pipeline that names an object that was
-//! found to be another. Does not: keep the content of an object that no pipeline names.
+//! Takes: references, by `get`. Gives: what they resolve to, and a turn for every pipeline that names an object that
+//! was found to be another. Does not: keep the content of an object that no pipeline names.
 //!
 //! # When an object is read again
 //!

@@ -1,7 +1,7 @@
 //! The watches of the pipelines' children and pods.
 //!
-//! Takes: a client and a scope. Gives: a store per kind, filled by a watch on the operator's own label, and a turn for the
-//! pipeline that an object belongs to. Does not: watch or list Secrets, or anything that is not the operator's.
+//! Takes: a client and a scope. Gives: a store per kind, filled by a watch on the operator's own label, and a turn for
+//! the pipeline that an object belongs to. Does not: watch or list Secrets, or anything that is not the operator's.
 
 use super::{encoded::EncodedObject, pods::Pods};
 use crate::{
@@ -94,8 +94,8 @@ impl View {
     }
 }
 
-/// Starts the watches of all kinds and of pods. A kind that the cluster lacks, or that may not be watched, is tried again
-/// (in the end every 30 s), so that a kind that is installed later is found without a right on definitions.
+/// Starts the watches of all kinds and of pods. A kind that the cluster lacks, or that may not be watched, is tried
+/// again (in the end every 30 s), so that a kind that is installed later is found without a right on definitions.
 pub(in crate::controller) fn watch(
     watches: &mut JoinSet<()>,
     client: &Client,
@@ -131,8 +131,8 @@ where
     namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace))
 }
 
-/// An object changes the pipelines that it belongs to. A list, at the start, after a gap in the watch, or of a kind that
-/// was installed just now, changes all: what it lacks has no event.
+/// An object changes the pipelines that it belongs to. A list, at the start, after a gap in the watch, or of a kind
+/// that was installed just now, changes all: what it lacks has no event.
 async fn trigger<K, I: IntoIterator<Item = Name>>(
     events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
     pipelines_of: impl Fn(&K) -> I,

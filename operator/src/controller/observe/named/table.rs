@@ -108,8 +108,8 @@ impl Table {
         oldest.is_none_or(|oldest| read.at >= oldest).then(|| read.resolved.clone())
     }
 
-    /// Notes what a read that began at `at` found. Gives the pipelines to which it is news. What nobody names any more is
-    /// not kept.
+    /// Notes what a read that began at `at` found. Gives the pipelines to which it is news. What nobody names any more
+    /// is not kept.
     pub(super) fn store(&mut self, key: &Key, resolved: Resolved, version: Option<String>, at: Instant) -> Vec<Name> {
         let (every, is_watched) = (self.every, self.watched.contains(&key.source));
         let Some(object) = self.objects.get_mut(key) else { return Vec::new() };

@@ -1,7 +1,7 @@
 //! Watches the metadata of Secrets and ConfigMaps.
 //!
-//! Takes: a client and a scope. Gives: what changed, to [`Named`]. Does not: keep anything of what is seen: the metadata
-//! of a Secret may hold its content (`kubectl apply` writes it into an annotation).
+//! Takes: a client and a scope. Gives: what changed, to [`Named`]. Does not: keep anything of what is seen: the
+//! metadata of a Secret may hold its content (`kubectl apply` writes it into an annotation).
 
 use super::Named;
 use crate::controller::{

@@ -16,7 +16,7 @@ use redis::{Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, ServerErrorKind, ToRe
 use std::ops::Deref;
 
 pub(crate) use consume::{Dequeue, Dequeued, LEASE, Lease, MAX_TASKS_PER_DEQUEUE, Taken};
-pub(crate) use maintain::Expired;
+pub(crate) use maintain::{Expired, Forwarded};
 pub(crate) use queue_states::queue_states;
 pub(crate) use settle::{Guard, NextAttempt, Settled};
 

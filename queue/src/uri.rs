@@ -20,9 +20,14 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
-use form::{FORMS, Form, form, master, no_database, socket, the_only, without_fragment};
+use form::{Form, form, master, no_database, socket, the_only, without_fragment};
 use parts::{Query, database, hosts, userinfo};
 use std::path::PathBuf;
+
+/// The fix where nothing more special is known.
+const FORMS: &str = "write it like redis://:password@host:6379/0 (rediss:// for TLS), or \
+    redis+sentinel://:password@sentinel-1:26379,sentinel-2:26379/master/0, or \
+    redis+cluster://:password@node-1:6379,node-2:6379, special characters percent-encoded";
 
 /// Redis' own port, for a host without one.
 const SERVER_PORT: u16 = 6379;

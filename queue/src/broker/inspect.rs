@@ -24,7 +24,8 @@ impl Broker {
         parse("SMEMBERS", self.connection.command(redis::cmd("SMEMBERS").arg(keys::QUEUES)).await?)
     }
 
-    /// The last heartbeats of live servers; what does not decode is left out, as asynq does.
+    /// The last heartbeats of live servers; what does not decode is left out, as asynq does. An error as well where
+    /// only one node of a cluster is silent: its servers are alive, and who counts them must not miss them.
     pub(crate) async fn live_servers(&self) -> Result<Vec<wire::ServerInfo>, Error> {
         // Not the offset known since the connection was opened: the machine's clock may have been set meanwhile.
         self.connection.measure_clock().await?;
@@ -40,11 +41,12 @@ impl Broker {
             pipeline.cmd("GET").arg(name);
         }
         let replies = self.connection.pipeline(&pipeline).await?;
-        let decode = |reply| match reply {
-            Ok(Value::BulkString(bytes)) => wire::ServerInfo::decode(&*bytes).ok(),
+        let entries = replies.into_iter().collect::<Result<Vec<Value>, Error>>()?;
+        let decode = |entry| match entry {
+            Value::BulkString(bytes) => wire::ServerInfo::decode(&*bytes).ok(),
             _ => None,
         };
-        Ok(replies.into_iter().filter_map(decode).collect())
+        Ok(entries.into_iter().filter_map(decode).collect())
     }
 }
 

@@ -48,21 +48,24 @@ pub(crate) struct Expired {
 }
 
 impl Broker {
-    /// Moves due tasks of the queues to pending; answers are two per queue, scheduled and retry.
-    pub(crate) async fn forward(&self, queues: &[&QueueKeys], now: Now) -> Result<Vec<Forwarded>, Error> {
+    /// Moves due tasks of the queues to pending; answers are two per queue, scheduled and retry. On a cluster some may
+    /// be errors; all of them is an error of the whole.
+    pub(crate) async fn forward(
+        &self,
+        queues: &[&QueueKeys],
+        now: Now,
+    ) -> Result<Vec<Result<Forwarded, Error>>, Error> {
         let mut calls = Vec::with_capacity(queues.len() * 2);
         for keys in queues {
             calls.extend([&keys.scheduled, &keys.retry].map(|source| self.forward_call(keys, source, now)));
         }
         let replies = self.run_all(calls).await?;
-        replies
-            .into_iter()
-            .map(|reply| {
-                let (seen, forwarded, next_poll_ms): (usize, usize, i64) = parse("forward", reply?)?;
-                let next_poll_ms = (next_poll_ms >= 0).then_some(next_poll_ms);
-                Ok(Forwarded { forwarded, more: seen >= ENTRIES_PER_FORWARD && forwarded > 0, next_poll_ms })
-            })
-            .collect()
+        let read = |reply: Result<Value, Error>| {
+            let (seen, forwarded, next_poll_ms): (usize, usize, i64) = parse("forward", reply?)?;
+            let next_poll_ms = (next_poll_ms >= 0).then_some(next_poll_ms);
+            Ok(Forwarded { forwarded, more: seen >= ENTRIES_PER_FORWARD && forwarded > 0, next_poll_ms })
+        };
+        Ok(replies.into_iter().map(read).collect())
     }
 
     fn forward_call(&self, keys: &QueueKeys, source: &str, now: Now) -> Call {

@@ -1,5 +1,6 @@
 //! The transitions against a real Redis at a fixed time: the whole database before and after is compared as text.
 
+mod cluster;
 mod ensure;
 mod fencing;
 mod fleet;

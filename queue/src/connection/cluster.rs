@@ -37,7 +37,7 @@ const MAX_ASKED: usize = 8;
 
 pub(super) struct Cluster {
     dialer: Arc<Dialer>,
-    /// Where to ask when no node known answers.
+    /// Where to ask first which node holds which slot.
     seeds: Vec<Host>,
     links: Mutex<HashMap<Host, Arc<Link>>>,
     owners: RwLock<Vec<Range<Arc<Link>>>>,
@@ -205,8 +205,8 @@ impl Cluster {
         }
         // Before the question: what is doubted from now on is asked again.
         self.is_stale.store(false, Ordering::Relaxed);
-        let mut hosts: Vec<Host> = self.links.lock().keys().cloned().collect();
-        hosts.extend(self.seeds.iter().filter(|seed| !hosts.contains(seed)).cloned().collect::<Vec<_>>());
+        let mut hosts = self.seeds.clone();
+        hosts.extend(self.links.lock().keys().filter(|host| !self.seeds.contains(host)).cloned());
         let questions = hosts.into_iter().take(MAX_ASKED).map(|host| self.ask_view(host));
         let (views, failure) = first_answers(questions).await;
         *refreshed = Some(Instant::now());
@@ -239,7 +239,9 @@ impl Cluster {
     fn take_over(&self, view: View) {
         let owners: Vec<Range<Arc<Link>>> =
             view.ranges.into_iter().map(|range| range.map(|host| self.link(host))).collect();
-        self.links.lock().retain(|_, link| owners.iter().any(|range| Arc::ptr_eq(&range.owner, link)));
+        // A seed is asked at each refresh, also one that holds no slot or goes by another name in the answers.
+        let is_owner = |link: &Arc<Link>| owners.iter().any(|range| Arc::ptr_eq(&range.owner, link));
+        self.links.lock().retain(|host, link| is_owner(link) || self.seeds.contains(host));
         *self.owners.write() = owners;
     }
 }

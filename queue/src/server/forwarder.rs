@@ -1,8 +1,8 @@
 //! Makes due tasks pending, on time: sleeps until the next one, or until an earlier one is scheduled.
 
 use super::Shared;
-use crate::{error::Error, keys::QueueKeys};
-use std::{sync::Arc, time::Duration};
+use crate::{broker::Forwarded, error::Error, keys::QueueKeys};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Longest sleep, for tasks scheduled by producers that do not publish (Go's).
@@ -12,14 +12,23 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const PAUSE_PER_POLL: u32 = 4;
 /// Pause after Redis failed.
 const BACK_OFF: Duration = Duration::from_millis(500);
+/// A queue that failed is left out for so long: a silent node of a cluster takes a second to fail, in which the tasks
+/// on other nodes come due.
+const LEFT_OUT: Duration = Duration::from_secs(4);
+
+/// Queues that failed, and until when they are left out.
+type Failed = HashMap<String, Instant>;
 
 /// Runs until the server's loops end.
 pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut failed = Failed::new();
     while !shared.quit.is_cancelled() {
         let begun = Instant::now();
         let _ = shared.wake.take_due();
-        let (next_ms, pause) = match forward(&shared).await {
-            Ok(next_ms) => (next_ms, begun.elapsed() * PAUSE_PER_POLL),
+        let (next_ms, pause) = match forward(&shared, &mut failed).await {
+            Ok(next_ms) if failed.is_empty() => (next_ms, begun.elapsed() * PAUSE_PER_POLL),
+            // The poll may have waited for a silent node, which is no work for the others.
+            Ok(next_ms) => (next_ms, (begun.elapsed() * PAUSE_PER_POLL).min(BACK_OFF)),
             Err(error) => {
                 shared.log_failure("failed to forward due tasks", &error);
                 (None, BACK_OFF)
@@ -32,19 +41,37 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Forwards what is due in all queues; returns when the next entry is (Unix time, milliseconds).
-async fn forward(shared: &Shared) -> Result<Option<i64>, Error> {
+/// Forwards what is due in all queues but those that `failed` just before; returns when the next entry is (Unix time,
+/// milliseconds). An error only where every queue fails.
+async fn forward(shared: &Shared, failed: &mut Failed) -> Result<Option<i64>, Error> {
     let queues = shared.queues.of(&shared.settings.borrow());
-    let keys: Vec<&QueueKeys> = queues.iter().map(|queue| &*queue.keys).collect();
+    let mut next_ms: HashMap<&str, i64> = HashMap::new();
     loop {
-        let done = shared.broker.forward(&keys, shared.broker.now()).await?;
-        for (queue, containers) in queues.iter().zip(done.chunks(2)) {
-            if containers.iter().any(|container| container.forwarded > 0) {
-                shared.wake.pending(&queue.keys.name);
+        failed.retain(|_, until| *until > Instant::now());
+        let asked: Vec<&QueueKeys> =
+            queues.iter().map(|queue| &*queue.keys).filter(|keys| !failed.contains_key(&keys.name)).collect();
+        let replies = shared.broker.forward(&asked, shared.broker.now()).await?;
+        let mut more = false;
+        for (keys, replies) in asked.iter().zip(replies.chunks(2)) {
+            for reply in replies {
+                match reply {
+                    Ok(Forwarded { forwarded, .. }) if *forwarded > 0 => shared.wake.pending(&keys.name),
+                    Ok(_) => {}
+                    Err(error) => {
+                        shared.log_failure("failed to forward the due tasks of a queue", error);
+                        failed.insert(keys.name.clone(), Instant::now() + LEFT_OUT);
+                    }
+                }
             }
+            let done = || replies.iter().flatten();
+            more |= done().any(|container| container.more);
+            match done().filter_map(|container| container.next_poll_ms).min() {
+                Some(next) => next_ms.insert(&keys.name, next),
+                None => next_ms.remove(&*keys.name),
+            };
         }
-        if !done.iter().any(|container| container.more) {
-            return Ok(done.iter().filter_map(|container| container.next_poll_ms).min());
+        if !more {
+            return Ok(next_ms.into_values().min());
         }
     }
 }

@@ -4,15 +4,10 @@
 //! only when it is a known one.
 
 use super::{
-    Host, Place, UriError,
+    FORMS, Host, Place, UriError,
     parts::{Query, decoded},
 };
 use std::path::PathBuf;
-
-/// The fix where nothing more special is known.
-pub(super) const FORMS: &str = "write it like redis://:password@host:6379/0 (rediss:// for TLS), or \
-    redis+sentinel://:password@sentinel-1:26379,sentinel-2:26379/master/0, or \
-    redis+cluster://:password@node-1:6379,node-2:6379, special characters percent-encoded";
 
 /// Schemes of others that people write here: safe to repeat.
 const FOREIGN: &[&str] = &["http", "https", "tcp", "tls", "memcached", "postgres", "postgresql", "amqp", "sentinel"];

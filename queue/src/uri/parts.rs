@@ -3,7 +3,7 @@
 //! Takes: text between the delimiters. Gives: values, decoded. Does not: repeat in an error what may be secret: a
 //! password with an unencoded `/` or `?` ends up where a host or port is expected.
 
-use super::{Host, Login, UriError, form::FORMS};
+use super::{FORMS, Host, Login, UriError};
 use percent_encoding::percent_decode_str;
 
 /// The fix of what is most often a password with special characters.

@@ -4,7 +4,7 @@
 use super::{Fixture, M0, NOW, lease, stored, t1, with_id};
 use crate::{
     Task,
-    broker::{Dequeue, Guard, maintain::Forwarded},
+    broker::{Dequeue, Forwarded, Guard},
     clock::Now,
     keys::QueueKeys,
     settings::MAX_PAYLOAD_BYTES,
@@ -23,7 +23,7 @@ fn due_after_ms(id: &str, ms: i64) -> Task {
 async fn a_task_is_forwarded_at_its_millisecond_and_not_at_the_start_of_its_second() {
     let fixture = Fixture::new();
     fixture.broker.enqueue(&due_after_ms("T1", 1_400), NOW).await.unwrap();
-    let forward = async |ms| fixture.broker.forward(&[&fixture.keys], after_ms(ms)).await.unwrap()[0];
+    let forward = async |ms| fixture.broker.forward(&[&fixture.keys], after_ms(ms)).await.unwrap().remove(0).unwrap();
     let waiting = |next_poll_ms| Forwarded { forwarded: 0, more: false, next_poll_ms };
     // Its second (and score) begins at 1 700 000 001 000 ms; the task is due 523 ms into it.
     assert_eq!(forward(0).await, waiting(Some(1_700_000_001_000)));
@@ -40,7 +40,7 @@ async fn a_score_moved_by_another_program_counts_and_not_our_old_millisecond() {
     fixture.broker.enqueue(&due_after_ms("T1", 500_900), NOW).await.unwrap();
     fixture.redis(&["ZADD", "asynq:{q}:scheduled", "1700000003", "T1"]).await;
     let forwarded = fixture.broker.forward(&[&fixture.keys], after_ms(3_000)).await.unwrap();
-    assert_eq!(forwarded[0].forwarded, 1);
+    assert_eq!(forwarded[0].as_ref().unwrap().forwarded, 1);
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn thousands_of_due_tasks_are_forwarded_in_steps() {
     fixture.broker.enqueue_many(&tasks, NOW).await.unwrap();
     let mut steps = Vec::new();
     loop {
-        let done = fixture.broker.forward(&[&fixture.keys], after_ms(2_000)).await.unwrap()[0];
+        let done = fixture.broker.forward(&[&fixture.keys], after_ms(2_000)).await.unwrap().remove(0).unwrap();
         steps.push(done.forwarded);
         if !done.more {
             break;

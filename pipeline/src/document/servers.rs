@@ -117,7 +117,7 @@ pub struct Smtp {
     /// PEM file of the CA that signed the server's certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
-    /// Mails per second and worker process; absent: no limit.
+    /// Mails per second of all workers together; absent: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_second: Option<u32>,
     /// Connections at once, shared out among the workers; absent: as many as the server takes.

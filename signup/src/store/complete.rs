@@ -55,10 +55,6 @@ impl Store {
                     "a policy, for row level security is on: CREATE POLICY signup ON {table} TO <role> USING (true)"
                 ),
             ),
-            "sequence" => forbidden(
-                format!("use the sequence of {relation}"),
-                format!("GRANT USAGE ON SEQUENCE {name} TO <role>"),
-            ),
             _ => forbidden(format!("{name} in the table {relation}"), format!("GRANT {name} ON {table} TO <role>")),
         }
     }
@@ -102,11 +98,5 @@ WITH place AS (
     UNION ALL
     SELECT 6, number, 'rows', name, ''
     FROM present WHERE row_security_active(oid) AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = present.oid)
-    UNION ALL
-    SELECT 7, 1, 'sequence', present.name, sequence.oid::regclass::text
-    FROM present
-    JOIN pg_depend ON refobjid = present.oid AND refclassid = 'pg_class'::regclass AND deptype = 'a'
-    JOIN pg_class AS sequence ON sequence.oid = objid AND classid = 'pg_class'::regclass
-    WHERE NOT CASE relkind WHEN 'S' THEN has_sequence_privilege(sequence.oid, 'USAGE, UPDATE') ELSE true END
 )
 SELECT kind, relation, name FROM problems ORDER BY rank, number LIMIT 1";

@@ -19,7 +19,7 @@ mod executor;
 mod hosts;
 mod server;
 
-pub(super) use hosts::{Hosts, NoHost};
+pub(super) use hosts::Hosts;
 
 use super::unready::Verdict;
 use server::Server;

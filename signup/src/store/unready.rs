@@ -4,9 +4,26 @@
 //! connections, by PostgreSQL's SQLSTATE (appendix A of its manual) or by what the TLS handshake came to. Does not:
 //! repeat the error, whose text may name users and addresses.
 
-use super::{StoreError, pool::NoHost};
+use super::StoreError;
 use pipeline::Unready;
 use std::{error::Error, io, sync::Arc};
+
+/// No server of the URI can be used.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum NoHost {
+    /// Some answer, and none is what is asked for.
+    #[error("no host of the database URI is what its target_session_attrs asks for")]
+    NoneMatches,
+    /// None takes a connection.
+    #[error("no host of the database URI takes a connection")]
+    NoneAnswers(#[source] Arc<sqlx::Error>),
+}
+
+impl From<NoHost> for sqlx::Error {
+    fn from(error: NoHost) -> Self {
+        Self::Configuration(Box::new(error))
+    }
+}
 
 /// What a failed statement says of the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

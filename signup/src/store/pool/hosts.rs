@@ -4,6 +4,7 @@
 //! connect to, found by trying them in turn, as libpq does. Does not: look again while that one answers and is what is
 //! asked for: a server that comes back does not get the connections back.
 
+use crate::store::unready::NoHost;
 use pipeline::postgres_uri::TargetSessionAttrs;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection, Row as _, postgres::PgConnectOptions};
 use std::{
@@ -32,17 +33,6 @@ pub(in crate::store) struct Hosts {
     is_found: AtomicBool,
     /// One search at a time; what the last one came to.
     search: Mutex<Option<(Instant, Result<(), NoHost>)>>,
-}
-
-/// No server of the URI can be used.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(in crate::store) enum NoHost {
-    /// Some answer, and none is what is asked for.
-    #[error("no host of the database URI is what its target_session_attrs asks for")]
-    NoneMatches,
-    /// None takes a connection.
-    #[error("no host of the database URI takes a connection")]
-    NoneAnswers(#[source] Arc<sqlx::Error>),
 }
 
 impl Hosts {
@@ -155,12 +145,6 @@ impl Hosts {
         }
         drop(connection.close().await);
         Ok(None)
-    }
-}
-
-impl From<NoHost> for sqlx::Error {
-    fn from(error: NoHost) -> Self {
-        Self::Configuration(Box::new(error))
     }
 }
 

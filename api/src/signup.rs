@@ -35,7 +35,8 @@ impl Service {
             let permit = self.hashing.permit().map_err(hash_refused)?;
             let client = peer.client(behind_proxy, &document.api.http.trusted_proxies);
             self.limit.admit(client, per_minute_per_ip)?;
-            self.store_user(form, permit, &document).await
+            // Boxed, so that what a refused signup moves about is not the whole of an accepted one.
+            Box::pin(self.store_user(form, permit, &document)).await
         });
         let user = user.await?;
         Ok(pb::CreateUserResponse { user: Some(user) })

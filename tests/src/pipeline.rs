@@ -14,7 +14,10 @@ use crate::{
 use anyhow::{Context as _, Result};
 use inbox::{Certificates, Credentials, Inbox, Settings, Tls};
 use servers::{Failover, PgBouncer, Postgres, Redis};
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// api, worker, PostgreSQL, Redis and a mail server, running. Dropped, all of it ends.
 #[derive(Debug)]
@@ -69,19 +72,12 @@ impl Pipeline {
         };
         let pooler = pooler.map(|mode| PgBouncer::start(server, mode, "")).transpose()?;
         let programs_uri = pooler.as_ref().map_or(database_uri.clone(), |pooler| pooler.before(&database_uri));
-        let neighbour = match neighbour {
-            "" => String::new(),
-            statements => crate::database::set_up(&database_uri, statements)?,
-        };
+        let set_up = |statements| crate::database::set_up(&database_uri, statements);
+        let neighbour = if neighbour.is_empty() { String::new() } else { set_up(neighbour)? };
         let redis = Redis::start()?;
         let redis_uri = redis_uri.unwrap_or_else(|| redis.uri(0));
         let journal = tempfile::Builder::new().prefix("journal-").tempdir()?;
-        let inbox = Inbox::start(Settings {
-            tls: Tls::StartTls(Certificates::generate()?),
-            credentials: Some(Credentials::new(crate::files::SMTP_USER, crate::files::SMTP_PASSWORD)),
-            log: Some(journal.path().join("journal")),
-            ..Settings::default()
-        })?;
+        let inbox = start_inbox(journal.path())?;
         document.mail.smtp.port = inbox.smtp_addr().port();
         let database = Database::in_schema(&database_uri, document.database.schema.as_deref())?;
         let ca_pem = inbox.ca_pem().context("the inbox speaks TLS")?;
@@ -146,4 +142,14 @@ impl Drop for Pipeline {
             }
         }
     }
+}
+
+/// An inbox that asks for TLS and the password, and writes down every dialogue.
+fn start_inbox(journal: &Path) -> Result<Inbox> {
+    Ok(Inbox::start(Settings {
+        tls: Tls::StartTls(Certificates::generate()?),
+        credentials: Some(Credentials::new(crate::files::SMTP_USER, crate::files::SMTP_PASSWORD)),
+        log: Some(journal.join("journal")),
+        ..Settings::default()
+    })?)
 }

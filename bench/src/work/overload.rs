@@ -31,11 +31,7 @@ pub(super) const GOALS: [Goal; 4] = [
         better: Better::Higher,
         target: Target::TimesBaseline(0.95),
     },
-    goal(
-        "overload_accepted_p99",
-        "time of an accepted signup amid forty times as many: p99",
-        Target::AtMost(1500.0),
-    ),
+    goal("overload_accepted_p99", "time of an accepted signup amid forty times as many: p99", Target::AtMost(1500.0)),
     goal("overload_refused_p99", "time of a refused signup amid forty times as many: p99", Target::Nothing),
     goal("overload_verify_p99", "time of a verification amid forty times as many signups: p99", Target::AtMost(100.0)),
 ];

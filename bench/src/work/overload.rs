@@ -1,9 +1,9 @@
 //! Far more signups than can be hashed: what those that are accepted wait, and what becomes of everything else.
 //!
-//! The baseline is what `api` does when sixteen clients ask in turn. Then forty times as many signups are offered (3,000
-//! a second where two cores hash 75), whatever is answered, and beside them 20 verifications a second. `api` has one core and the load generator the others, so
-//! that neither takes from the other what it measures. Does not: count signups of the first two seconds, in which the
-//! line grows.
+//! The baseline is what `api` does when sixteen clients ask in turn. Then forty times as many are offered (3,000
+//! signups a second where two cores hash 75), whatever is answered, and beside them 20 verifications a second. `api`
+//! has one core and the load generator the others, so that neither takes from the other what it measures. Does not:
+//! count signups of the first two seconds, in which the line grows.
 
 use super::signups::{self, sign_up};
 use crate::{

@@ -69,6 +69,36 @@ pub(crate) enum ApiError {
     /// The user has another address by now.
     #[error("verification link belongs to a former email address")]
     AddressChanged,
+    /// Wrong digits, or a name that nobody has.
+    #[error("username or code is wrong")]
+    CodeNotFound,
+    /// The digits' time is over.
+    #[error("verification code has expired")]
+    CodeExpired,
+    /// The digits were used before, by somebody whose address is no longer verified.
+    #[error("verification code was already used")]
+    CodeUsed,
+    /// Too many wrong digits came before the right ones.
+    #[error("verification code is locked after too many wrong ones, use the link or another email")]
+    CodeLocked,
+    /// A wrong password, or a name that nobody has.
+    #[error("username or password is wrong")]
+    PasswordWrong,
+    /// An address that is verified is not corrected.
+    #[error("email is already verified")]
+    AlreadyVerified,
+    /// Too many mails to one address.
+    #[error("too many emails to this address, try again later")]
+    MailLimitReached {
+        /// Until the next one may be asked for.
+        after: Duration,
+    },
+    /// Too many passwords for one name.
+    #[error("too many tries for this username, try again later")]
+    TryLimitReached {
+        /// Until the next one is admitted.
+        after: Duration,
+    },
     /// Too many signups from one address.
     #[error("too many signups from your address, try again later")]
     LimitReached {
@@ -113,7 +143,15 @@ impl ApiError {
             Self::LinkExpired => (StatusCode::GONE, Code::FailedPrecondition, Some("LINK_EXPIRED")),
             Self::LinkUsed => (StatusCode::BAD_REQUEST, Code::FailedPrecondition, Some("LINK_USED")),
             Self::AddressChanged => (StatusCode::GONE, Code::FailedPrecondition, Some("ADDRESS_CHANGED")),
-            Self::LimitReached { .. } => (StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted, None),
+            Self::CodeNotFound => (StatusCode::NOT_FOUND, Code::NotFound, Some("CODE_INVALID")),
+            Self::CodeExpired => (StatusCode::GONE, Code::FailedPrecondition, Some("CODE_EXPIRED")),
+            Self::CodeUsed => (StatusCode::BAD_REQUEST, Code::FailedPrecondition, Some("CODE_USED")),
+            Self::CodeLocked => (StatusCode::BAD_REQUEST, Code::FailedPrecondition, Some("CODE_LOCKED")),
+            Self::PasswordWrong => (StatusCode::FORBIDDEN, Code::PermissionDenied, Some("PASSWORD_WRONG")),
+            Self::AlreadyVerified => (StatusCode::BAD_REQUEST, Code::FailedPrecondition, Some("ALREADY_VERIFIED")),
+            Self::LimitReached { .. } | Self::MailLimitReached { .. } | Self::TryLimitReached { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted, None)
+            }
             Self::Overloaded { .. } | Self::Unavailable(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, None)
             }
@@ -149,7 +187,10 @@ impl ApiError {
     /// Time after which a client should try again.
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::LimitReached { after } | Self::Overloaded { after } => Some(*after),
+            Self::LimitReached { after }
+            | Self::MailLimitReached { after }
+            | Self::TryLimitReached { after }
+            | Self::Overloaded { after } => Some(*after),
             error if error.is_temporary() => Some(RETRY_AFTER),
             _ => None,
         }
@@ -242,26 +283,4 @@ pub(crate) fn whole_seconds(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_without_details_has_no_details_key() {
-        assert_eq!(ApiError::NoSuchPath.body(), json!({"code": 5, "message": "Not Found"}));
-        assert_eq!(ApiError::NoSuchMethod.body(), json!({"code": 12, "message": "Method Not Allowed"}));
-    }
-
-    #[test]
-    fn a_cause_is_not_shown_to_the_client() {
-        let cause = "connection to 10.0.0.7 refused".into();
-        let error = ApiError::Unavailable(Some(cause));
-        assert_eq!(error.body(), json!({"code": 14, "message": "database is unavailable, try again"}));
-    }
-
-    #[test]
-    fn waiting_times_are_rounded_up() {
-        for (milliseconds, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (6000, 6)] {
-            assert_eq!(whole_seconds(Duration::from_millis(milliseconds)), seconds);
-        }
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@
 
 use crate::{denied_domains::DeniedDomains, error::ApiError, pb};
 use pipeline::document::{EmailDomains, Signup};
-use signup::{EmailAddress, FullName, Password, Username, Violation};
+use signup::{EmailAddress, FullName, Locale, Password, Username, Violation};
 
 /// The fields of a signup that keep their rules.
 pub(crate) struct Form {
@@ -13,10 +13,12 @@ pub(crate) struct Form {
     pub(crate) password: Password,
     pub(crate) full_name: FullName,
     pub(crate) email: EmailAddress,
+    pub(crate) locale: Option<Locale>,
 }
 
 impl Form {
-    /// All violations at once, in the order of the Go program: username, password, full_name, email.
+    /// All violations at once, in the order of the Go program: username, password, full_name, email; then
+    /// ours.
     ///
     /// # Errors
     ///
@@ -32,20 +34,28 @@ impl Form {
         let password = kept(Password::parse(&request.password, min_password), &mut violations);
         let parse_name = if rules.unicode_names { FullName::parse } else { FullName::parse_ascii };
         let full_name = kept(parse_name(&request.full_name), &mut violations);
-        let email = EmailAddress::parse(&request.email);
-        let email = email.and_then(|email| accepted(email, &rules.email_domains, denied));
-        let email = kept(email, &mut violations);
-        match (username, password, full_name, email) {
-            (Some(username), Some(password), Some(full_name), Some(email)) => {
-                Ok(Self { username, password, full_name, email })
+        let email = kept(new_email(&request.email, rules, denied), &mut violations);
+        let locale = kept(Locale::parse(&request.locale), &mut violations);
+        match (username, password, full_name, email, locale) {
+            (Some(username), Some(password), Some(full_name), Some(email), Some(locale)) => {
+                Ok(Self { username, password, full_name, email, locale })
             }
             _ => Err(ApiError::Invalid(violations)),
         }
     }
 }
 
-fn kept<T>(parsed: Result<T, Violation>, violations: &mut Vec<Violation>) -> Option<T> {
+pub(crate) fn kept<T>(parsed: Result<T, Violation>, violations: &mut Vec<Violation>) -> Option<T> {
     parsed.map_err(|violation| violations.push(violation)).ok()
+}
+
+/// An address that a user is to have.
+///
+/// # Errors
+///
+/// A [`Violation`] of `email`: its form first, then its domain.
+pub(crate) fn new_email(text: &str, rules: &Signup, denied: &DeniedDomains) -> Result<EmailAddress, Violation> {
+    EmailAddress::parse(text).and_then(|email| accepted(email, &rules.email_domains, denied))
 }
 
 /// The address, if those of its domain may sign up.

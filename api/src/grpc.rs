@@ -86,6 +86,30 @@ impl SimpleBank for Calls {
     ) -> Result<Response<pb::VerifyEmailResponse>, Status> {
         Ok(Response::new(self.0.verify_email(request.into_inner()).await?))
     }
+
+    async fn verify_code(
+        &self,
+        request: Request<pb::VerifyCodeRequest>,
+    ) -> Result<Response<pb::VerifyEmailResponse>, Status> {
+        let peer = peer(&request);
+        Ok(Response::new(self.0.verify_code(request.into_inner(), peer).await?))
+    }
+
+    async fn resend_verification(
+        &self,
+        request: Request<pb::ResendVerificationRequest>,
+    ) -> Result<Response<pb::ResendVerificationResponse>, Status> {
+        let peer = peer(&request);
+        Ok(Response::new(self.0.resend_verification(request.into_inner(), peer).await?))
+    }
+
+    async fn correct_email(
+        &self,
+        request: Request<pb::CorrectEmailRequest>,
+    ) -> Result<Response<pb::CorrectEmailResponse>, Status> {
+        let peer = peer(&request);
+        Ok(Response::new(self.0.correct_email(request.into_inner(), peer).await?))
+    }
 }
 
 /// The accept loop names the peer of every request; without it all clients would share one limit.
@@ -125,7 +149,7 @@ fn unreadable(status: &Status) -> Option<ApiError> {
         Code::OutOfRange => Some(ApiError::TooLarge),
         Code::Internal => {
             let problem = status.message().strip_prefix(UNREADABLE)?;
-            let fields = ["username", "full_name", "email", "password", "email_id", "secret_code"];
+            let fields = ["username", "full_name", "email", "password", "email_id", "secret_code", "locale", "code"];
             let field = fields.into_iter().find(|field| problem.contains(&format!(".{field}:")));
             Some(ApiError::Malformed { field, problem: problem.to_owned() })
         }

@@ -6,7 +6,7 @@
 
 mod response;
 
-use crate::{error::ApiError, media_type::Declared, nesting, pb, request_body};
+use crate::{error::ApiError, fields::Fields, media_type::Declared, nesting, request_body};
 use axum::extract::{FromRequest, Request};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
@@ -18,23 +18,23 @@ type Position = Option<(&'static str, &'static str)>;
 /// A message as the JSON body of a request or of an answer.
 pub(crate) struct ProtoJson<T>(pub(crate) T);
 
-impl<S: Send + Sync> FromRequest<S> for ProtoJson<pb::CreateUserRequest> {
+impl<S: Send + Sync, T: Fields + Send> FromRequest<S> for ProtoJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let declared = Declared::by(request.headers());
         let body = request_body::read(request).await?;
-        Ok(Self(create_user_request(&body).map_err(|error| declared.judge(error, &body))?))
+        Ok(Self(message(&body).map_err(|error| declared.judge(error, &body))?))
     }
 }
 
-/// Reads a `CreateUserRequest`.
+/// Reads a message.
 ///
 /// # Errors
 ///
 /// [`ApiError::Malformed`], with the field when one can be named.
-fn create_user_request(body: &[u8]) -> Result<pb::CreateUserRequest, ApiError> {
-    let mut request = pb::CreateUserRequest::default();
+fn message<T: Fields>(body: &[u8]) -> Result<T, ApiError> {
+    let mut request = T::default();
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(request);
     }
@@ -70,25 +70,12 @@ fn malformed(error: &serde_json::Error, position: Position) -> ApiError {
 }
 
 /// Fills `request`, keeping `position` up to date.
-struct Message<'a> {
-    request: &'a mut pb::CreateUserRequest,
+struct Message<'a, T> {
+    request: &'a mut T,
     position: &'a mut Position,
 }
 
-impl Message<'_> {
-    /// The field that a key in either spelling names.
-    fn field(&mut self, key: &str) -> Option<(&'static str, &mut String)> {
-        match key {
-            "username" => Some(("username", &mut self.request.username)),
-            "full_name" | "fullName" => Some(("full_name", &mut self.request.full_name)),
-            "email" => Some(("email", &mut self.request.email)),
-            "password" => Some(("password", &mut self.request.password)),
-            _ => None,
-        }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Message<'_> {
+impl<'de, T: Fields> DeserializeSeed<'de> for Message<'_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -96,17 +83,17 @@ impl<'de> DeserializeSeed<'de> for Message<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Message<'_> {
+impl<'de, T: Fields> Visitor<'de> for Message<'_, T> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut seen = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
-            let Some((name, _)) = self.field(&key) else {
+            let Some((name, _)) = self.request.field(&key) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
@@ -117,7 +104,7 @@ impl<'de> Visitor<'de> for Message<'_> {
             seen.push(name);
             *self.position = Some((name, "must be a string"));
             let text = map.next_value::<Option<String>>()?.unwrap_or_default();
-            if let Some((_, slot)) = self.field(&key) {
+            if let Some((_, slot)) = self.request.field(&key) {
                 *slot = text;
             }
             *self.position = None;
@@ -129,8 +116,13 @@ impl<'de> Visitor<'de> for Message<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pb;
     use proptest::prelude::*;
     use serde_json::json;
+
+    fn create_user_request(body: &[u8]) -> Result<pb::CreateUserRequest, ApiError> {
+        message(body)
+    }
 
     fn problem(body: &[u8]) -> (Option<&'static str>, String) {
         match create_user_request(body) {

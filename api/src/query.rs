@@ -1,10 +1,11 @@
 //! Query strings and form bodies (`application/x-www-form-urlencoded`), as grpc-gateway v2.10 reads them.
 //!
-//! Takes: the text after `?` and, for a form, the body. Gives: a `VerifyEmailRequest`, as extractors of handlers.
+//! Takes: the text after `?` and, for a form, the body. Gives: a `VerifyEmailRequest`, or the message of a page's form,
+//! as extractors of handlers.
 //! Accepts `email_id` and `emailId`, ignores unknown parameters, refuses a parameter given twice. Does not: judge
 //! values; that is [`crate::verification`].
 
-use crate::{error::ApiError, pb, request_body};
+use crate::{error::ApiError, fields::Fields, pb, request_body};
 use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, Method, header},
@@ -28,6 +29,35 @@ impl<S: Send + Sync> FromRequest<S> for Parameters {
         let form = request_body::read(request).await?;
         Ok(Self(verify_email_request(&[query.as_bytes(), &form])?))
     }
+}
+
+/// A message in the form of a page of ours. Whatever else a browser sends along is ignored.
+pub(crate) struct Form<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: Fields + Send> FromRequest<S> for Form<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        form(&request_body::read(request).await?).map(Self)
+    }
+}
+
+/// # Errors
+///
+/// [`ApiError::Malformed`] for a parameter given twice or not UTF-8.
+fn form<T: Fields>(text: &[u8]) -> Result<T, ApiError> {
+    let (mut message, mut seen) = (T::default(), Vec::new());
+    for (name, value) in pairs(text) {
+        let Some(name) = decode(name) else { continue };
+        let Some((field, slot)) = message.field(&name) else { continue };
+        let fail = |problem: String| ApiError::Malformed { field: Some(field), problem };
+        *slot = decode(value).ok_or_else(|| fail(format!("{field} must be valid UTF-8, percent-encoded")))?;
+        if seen.contains(&field) {
+            return Err(fail(format!("too many values for field \"{field}\"")));
+        }
+        seen.push(field);
+    }
+    Ok(message)
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
@@ -120,10 +150,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_form_of_a_page_is_read_and_a_field_given_twice_is_not() {
+        let read = |text: &str| form::<pb::VerifyCodeRequest>(text.as_bytes());
+        let message = read("username=alice&code=123+456&x=%ff&%ff=1").expect("a form");
+        assert_eq!((message.username.as_str(), message.code.as_str()), ("alice", "123 456"));
+        assert!(read("").expect("an empty form").username.is_empty());
+        for text in ["code=1&code=2", "code=%ff", "code=%4"] {
+            assert!(matches!(read(text), Err(ApiError::Malformed { field: Some("code"), .. })), "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(text in proptest::collection::vec(any::<u8>(), 0..100)) {
             let _ = verify_email_request(&[&text]);
+            let _ = form::<pb::CorrectEmailRequest>(&text);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What both interfaces share: the parts that answer a request.
 //!
-//! Takes: the parts, once. Gives: `create_user` and `verify_email` (in [`crate::signup`] and [`crate::verification`]),
-//! which HTTP and gRPC call alike, so that rules, limits and answers cannot differ. Does not: know either protocol.
+//! Takes: the parts, once. Gives: `create_user`, `verify_email`, `verify_code`, `resend_verification` and
+//! `correct_email` (in [`crate::signup`], [`crate::verification`], [`crate::resend`] and [`crate::correction`]), which
+//! HTTP and gRPC call alike, so that rules, limits and answers cannot differ. Does not: know either protocol.
 
 use crate::{
-    denied_domains::DeniedDomains, error::ApiError, keyring::Keyring, relay::Relay, schema::SchemaState,
+    denied_domains::DeniedDomains, error::ApiError, keyring::Keyring, peer::Peer, relay::Relay, schema::SchemaState,
     signup_limit::SignupLimit,
 };
 use pipeline::Live;
@@ -38,6 +39,17 @@ pub(crate) struct Service {
 }
 
 impl Service {
+    /// Admits a request of a client, by the limit of its signups.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::LimitReached`].
+    pub(crate) fn admit(&self, peer: &Peer) -> Result<(), ApiError> {
+        let document = self.live.document();
+        let client = peer.client(document.signup.behind_proxy, &document.api.http.trusted_proxies);
+        self.limit.admit(client, document.signup.per_minute_per_ip)
+    }
+
     /// Runs the work of one request within [`TIMEOUT`], once the database has its schema.
     ///
     /// # Errors

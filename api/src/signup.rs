@@ -29,12 +29,10 @@ impl Service {
     ) -> Result<pb::CreateUserResponse, ApiError> {
         let document = self.live.document();
         let form = Form::parse(&request, &document.signup, &self.denied_domains)?;
-        let Signup { behind_proxy, per_minute_per_ip, .. } = document.signup;
         let user = self.bounded(async {
             // The permit comes first: a client that is asked to come back has not used up a signup of its limit.
             let permit = self.hashing.permit().map_err(hash_refused)?;
-            let client = peer.client(behind_proxy, &document.api.http.trusted_proxies);
-            self.limit.admit(client, per_minute_per_ip)?;
+            self.admit(&peer)?;
             // Boxed, so that what a refused signup moves about is not the whole of an accepted one.
             Box::pin(self.store_user(form, permit, &document)).await
         });
@@ -50,9 +48,9 @@ impl Service {
     }
 
     async fn store_user(&self, form: Form, permit: HashPermit, document: &Document) -> Result<pb::User, ApiError> {
-        let Form { username, password, full_name, email } = form;
+        let Form { username, password, full_name, email, locale } = form;
         let hashed_password = permit.hash(password).await.map_err(hash_refused)?;
-        let user = NewUser { username, full_name, email, hashed_password };
+        let user = NewUser { username, full_name, email, hashed_password, locale };
         let (policy, keys) = (Policy::from(document), self.keyring.now());
         let created = if document.signup.hide_existing_accounts {
             // Never in a group: its time would tell a taken address from a free one.
@@ -62,7 +60,7 @@ impl Service {
         };
         match created {
             Ok(created) => {
-                self.announce(created.intent, document);
+                self.announce(created.intent, document.task.delay);
                 Ok(shown(created.user))
             }
             Err(CreateError::UsernameTaken) => Err(ApiError::UsernameTaken),
@@ -73,25 +71,25 @@ impl Service {
 
     /// Wakes the relay for a committed intent, unless there is time until its next poll. With delay 0 the task is also
     /// handed over at once, best effort, beside the answer; whatever comes of it, the relay finds the committed row.
-    fn announce(&self, intent: Intent, document: &Document) {
-        if document.task.delay.is_zero() {
+    pub(crate) fn announce(&self, intent: Intent, delay: Duration) {
+        if delay.is_zero() {
             let relay = Arc::clone(&self.relay);
             tokio::spawn(async move { relay.hand_over(&intent).await });
         }
-        if document.task.delay < DUE_SOON {
+        if delay < DUE_SOON {
             self.relay.wake();
         }
     }
 }
 
-fn hash_refused(error: HashError) -> ApiError {
+pub(crate) fn hash_refused(error: HashError) -> ApiError {
     match error {
         HashError::QueueFull { after } => ApiError::Overloaded { after },
         error @ HashError::Failed(_) => ApiError::Internal(Some(Box::new(error))),
     }
 }
 
-fn shown(user: User) -> pb::User {
+pub(crate) fn shown(user: User) -> pb::User {
     pb::User {
         username: user.username,
         full_name: user.full_name,

@@ -1,10 +1,11 @@
 //! One verification.
 //!
-//! Takes: the id and the code from a link. Gives: success, also for a second click; or the reason of the refusal, so
-//! that a client can offer the right way on. Does not: decide by its own clock or remember codes; PostgreSQL does.
+//! Takes: the id and the code from a link, or a user name and the digits of its mail. Gives: success, also for a second
+//! click; or the reason of the refusal, so that a client can offer the right way on. Does not: decide by its own clock
+//! or remember codes; PostgreSQL does.
 
-use crate::{error::ApiError, pb, service::Service};
-use signup::{VerifyError, Violation};
+use crate::{error::ApiError, form::kept, pb, peer::Peer, service::Service};
+use signup::{Digits, LinkStanding, Username, VerifyError, Violation};
 
 /// Bytes of a code; the Go program's bounds.
 const CODE_BYTES: std::ops::RangeInclusive<usize> = 32..=128;
@@ -21,16 +22,73 @@ impl Service {
     ) -> Result<pb::VerifyEmailResponse, ApiError> {
         check(&request)?;
         self.bounded(async {
-            self.store.verify_email(request.email_id, &request.secret_code).await.map_err(|error| match error {
-                VerifyError::NotFound => ApiError::LinkNotFound,
-                VerifyError::Used => ApiError::LinkUsed,
-                VerifyError::Expired => ApiError::LinkExpired,
-                VerifyError::AddressChanged => ApiError::AddressChanged,
-                error => ApiError::Unavailable(Some(Box::new(error))),
+            self.store.verify_email(request.email_id, &request.secret_code).await.map_err(link_refused)
+        })
+        .await?;
+        Ok(pb::VerifyEmailResponse { is_verified: true })
+    }
+
+    /// Looks at a link for the page behind it, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify_email`](Self::verify_email).
+    pub(crate) async fn look_at_link(&self, link: &pb::VerifyEmailRequest) -> Result<LinkStanding, ApiError> {
+        self.bounded(async { self.store.look_at_link(link.email_id, &link.secret_code).await.map_err(link_refused) })
+            .await
+    }
+
+    /// Marks an address as verified by the digits of a mail.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError`]: invalid fields, limit reached, digits that are wrong, expired, used or locked, database away. A
+    /// name that nobody has is answered as wrong digits are, after the same work.
+    pub(crate) async fn verify_code(
+        &self,
+        request: pb::VerifyCodeRequest,
+        peer: Peer,
+    ) -> Result<pb::VerifyEmailResponse, ApiError> {
+        let (username, digits) = typed(&request)?;
+        self.bounded(async {
+            self.admit(&peer)?;
+            let keys = self.keyring.now();
+            self.store.verify_digits(&username, digits, &keys).await.map_err(|error| match error {
+                VerifyError::NotFound | VerifyError::AddressChanged => ApiError::CodeNotFound,
+                VerifyError::Used => ApiError::CodeUsed,
+                VerifyError::Expired => ApiError::CodeExpired,
+                VerifyError::Locked => ApiError::CodeLocked,
+                error @ VerifyError::Unavailable(_) => ApiError::Unavailable(Some(Box::new(error))),
             })
         })
         .await?;
         Ok(pb::VerifyEmailResponse { is_verified: true })
+    }
+}
+
+fn link_refused(error: VerifyError) -> ApiError {
+    match error {
+        VerifyError::NotFound => ApiError::LinkNotFound,
+        VerifyError::Used => ApiError::LinkUsed,
+        VerifyError::Expired => ApiError::LinkExpired,
+        VerifyError::AddressChanged => ApiError::AddressChanged,
+        error @ (VerifyError::Locked | VerifyError::Unavailable(_)) => ApiError::Unavailable(Some(Box::new(error))),
+    }
+}
+
+/// What somebody typed.
+///
+/// # Errors
+///
+/// [`ApiError::Invalid`] with each field that breaks its rule.
+fn typed(request: &pb::VerifyCodeRequest) -> Result<(Username, Digits), ApiError> {
+    let mut violations = Vec::new();
+    let username = kept(Username::parse(&request.username), &mut violations);
+    let digits = Digits::parse(&request.code);
+    let digits = digits.ok_or_else(|| Violation { field: "code", description: "must be six digits".into() });
+    match (username, kept(digits, &mut violations)) {
+        (Some(username), Some(digits)) => Ok((username, digits)),
+        _ => Err(ApiError::Invalid(violations)),
     }
 }
 

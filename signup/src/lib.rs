@@ -45,6 +45,7 @@
 //! - [`password`]: hashing of passwords, within bounds
 //! - [`intent`]: [`Intent`], its [`State`] and the [`Policy`] copied into it
 //! - [`verification`]: [`Keys`] and the derived codes; [`link`]: how they travel in a mail
+//! - [`Language`]: what mails and pages are written in
 //! - [`task`]: the payload that travels through Redis
 //! - [`store`]: every SQL statement, one function per query
 //! - [`GroupCommit`]: signups that come close together, in one transaction
@@ -53,6 +54,7 @@ mod email_address;
 mod full_name;
 mod group_commit;
 pub mod intent;
+mod language;
 pub mod link;
 pub mod password;
 mod reserved;
@@ -66,11 +68,13 @@ pub use email_address::{EmailAddress, mask};
 pub use full_name::FullName;
 pub use group_commit::GroupCommit;
 pub use intent::{Intent, Kind, Policy, State};
+pub use language::{Language, Locale};
 pub use password::{HashError, Hashing, Password};
 pub use store::{
-    Change, Claim, Counts, CreateError, Created, Filter, Ground, IntentFor, IntentRecord, LeaseOutcome, Leased,
-    NewUser, RecordError, Refusal, RefusalOutcome, RetryOutcome, Store, StoreError, User, VerifyError,
+    Admission, Change, Claim, CorrectionError, Counts, CreateError, Created, Filter, Ground, IntentFor, IntentRecord,
+    LeaseOutcome, Leased, LinkStanding, NewUser, RecordError, Refusal, RefusalOutcome, RetryOutcome, Store, StoreError,
+    User, VerifyError,
 };
 pub use username::Username;
-pub use verification::{Code, Keys};
+pub use verification::{Code, Digits, Keys};
 pub use violation::Violation;

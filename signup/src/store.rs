@@ -11,7 +11,8 @@
 //! - `lease`: the exclusive right to send one mail; `notice`: the same for a notice to the owner of an address
 //! - `record`: what came of it; `refusals`: whether a refusal is news about the mailbox
 //! - `sweeper`: what nobody finished
-//! - `verify`: a click on the link
+//! - `verify`: a click on the link; `digits`: what people type instead
+//! - `requests`: how often something was asked for; `resend`: another mail; `correction`: another address
 //! - `schema`: where the tables are, named in every statement; `ours`: what of the database is ours
 //! - `pool`: the connections, through a pooler or straight
 //! - `migrations`, `apply`: bringing the database up to date; `adoption`, `found`: whether what is there may be ours
@@ -24,6 +25,8 @@ mod adoption;
 mod apply;
 mod by_hand;
 mod complete;
+mod correction;
+mod digits;
 mod found;
 mod hiding;
 mod intents;
@@ -37,6 +40,8 @@ mod pool;
 mod record;
 mod refusals;
 mod relay;
+mod requests;
+mod resend;
 pub(crate) mod rows;
 mod schema;
 mod sweeper;
@@ -47,15 +52,17 @@ mod verify;
 
 pub use adoption::Foreign;
 pub use by_hand::{Change, Refusal};
+pub use correction::CorrectionError;
 pub use intents::{Counts, IntentFor};
 pub use lease::{LeaseOutcome, Leased};
 pub use listing::{Filter, IntentRecord};
 pub use record::{RecordError, RetryOutcome};
 pub use refusals::{Ground, RefusalOutcome};
 pub use relay::Claim;
+pub use requests::Admission;
 pub use unready::unready;
 pub use users::{CreateError, Created, NewUser, User};
-pub use verify::VerifyError;
+pub use verify::{LinkStanding, VerifyError};
 
 use parking_lot::Mutex;
 use pipeline::{

@@ -1,11 +1,16 @@
-//! Secret codes of verification links, derived and never stored.
+//! Secret codes of verification mails, derived and never stored.
 //!
-//! Takes: a folder of keys. Gives: the [`Code`] of an intent: HMAC-SHA-256 (RFC 2104) of the intent's id under a key,
-//! so every retry after a crash writes the identical link, and the hash under which the database knows it. Does not:
-//! decide whether a code is still good; `Store::verify_email` does, by the database's clock.
+//! Takes: a folder of keys. Gives: the [`Code`] of an intent's link: HMAC-SHA-256 (RFC 2104) of the intent's id under a
+//! key, so every retry after a crash writes the identical link, and the hash under which the database knows it; and its
+//! [`Digits`], derived alike, of which the database knows nothing: a hash of one million would be no secret. Does not:
+//! decide whether a code is still good; `Store::verify_email` and `Store::verify_digits` do, by the database's clock.
 //!
 //! Rotation: put a new file under the name `current` and keep the old key under any other name. New codes are made with
 //! `current`; mails that are still owed are written with the key named in their row, wherever its file is.
+
+mod digits;
+
+pub use digits::Digits;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -24,6 +29,9 @@ const MIN_KEY_BYTES: usize = 32;
 
 /// Separates these codes from anything else that may be derived from the same key.
 const PURPOSE: &[u8] = b"signup verification code v1";
+
+/// The same for what people type.
+const DIGITS_PURPOSE: &[u8] = b"signup verification digits v1";
 
 /// The keys that codes are derived from. `Debug` shows ids only.
 #[derive(Clone)]
@@ -104,6 +112,11 @@ impl Keys {
         self.by_id.get(key_id).map(|key| derive(key, intent))
     }
 
+    /// What people type instead of the link, under the key of that id; `None` when that key is not there (any more).
+    pub fn digits(&self, key_id: &str, intent: Uuid) -> Option<Digits> {
+        self.by_id.get(key_id).map(|key| Digits::of(mac(key, DIGITS_PURPOSE, intent)))
+    }
+
     /// The code of an intent under the current key.
     pub fn current_code(&self, intent: Uuid) -> Code {
         derive(self.by_id.get(&self.current).map_or(&[], Vec::as_slice), intent)
@@ -155,10 +168,14 @@ fn key_id(key: &[u8]) -> String {
 }
 
 fn derive(key: &[u8], intent: Uuid) -> Code {
+    Code(letters(mac(key, PURPOSE, intent)))
+}
+
+fn mac(key: &[u8], purpose: &[u8], intent: Uuid) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length (RFC 2104)");
-    mac.update(PURPOSE);
+    mac.update(purpose);
     mac.update(intent.as_bytes());
-    Code(letters(mac.finalize().into_bytes().into()))
+    mac.finalize().into_bytes().into()
 }
 
 /// The 32 lowest digits to the base 26 of a big-endian 256-bit number; `a` is zero. Their distribution is uniform up to

@@ -17,6 +17,18 @@ impl IntoResponse for ProtoJson<pb::CreateUserResponse> {
     }
 }
 
+impl IntoResponse for ProtoJson<pb::CorrectEmailResponse> {
+    fn into_response(self) -> Response {
+        Json(self.0.user.as_ref().map_or_else(|| json!({}), |user| json!({"user": self::user(user)}))).into_response()
+    }
+}
+
+impl IntoResponse for ProtoJson<pb::ResendVerificationResponse> {
+    fn into_response(self) -> Response {
+        Json(json!({})).into_response()
+    }
+}
+
 impl IntoResponse for ProtoJson<pb::VerifyEmailResponse> {
     fn into_response(self) -> Response {
         Json(verification(self.0)).into_response()

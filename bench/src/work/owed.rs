@@ -66,6 +66,7 @@ fn new_user(number: usize) -> anyhow::Result<NewUser> {
         email: EmailAddress::parse(&format!("user{number}@example.com"))?,
         // No one logs in here, so there is nothing to verify.
         hashed_password: "none".to_owned(),
+        locale: None,
     })
 }
 

@@ -122,8 +122,7 @@ impl Hashing {
     ///
     /// As [`hash`](Self::hash), also when the stored hash is of another kind or costs too much.
     pub async fn verify(&self, password: Password, stored: &str) -> Result<bool, HashError> {
-        let stored = stored.to_owned();
-        self.permit()?.run(move |memory| stored::verify(&password, &stored, memory)).await
+        self.permit()?.verify(password, stored).await
     }
 }
 
@@ -139,6 +138,16 @@ impl HashPermit {
     /// A hash that started runs to its end and keeps its permit until then; one that waits is left out.
     pub async fn hash(self, password: Password) -> Result<String, HashError> {
         self.run(move |memory| argon2id(&password, memory)).await
+    }
+
+    /// Compares a password with a stored hash, as [`Hashing::verify`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`HashError::Failed`].
+    pub async fn verify(self, password: Password, stored: &str) -> Result<bool, HashError> {
+        let stored = stored.to_owned();
+        self.run(move |memory| stored::verify(&password, &stored, memory)).await
     }
 
     async fn run<T: Send + 'static>(

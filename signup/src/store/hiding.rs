@@ -11,7 +11,7 @@ use crate::{CreateError, Created, EmailAddress, Keys, NewUser, Policy, StoreErro
 
 /// Rounds until an address counts as changing hands all the time: one more than it takes when a service that does not
 /// hide anything, or the Go program, creates a user with it in between.
-const ROUNDS: u32 = 3;
+pub(super) const ROUNDS: u32 = 3;
 
 /// Separates the locks of addresses from PostgreSQL's other advisory locks.
 const LOCK_PURPOSE: &[u8] = b"signup mailbox lock v1";
@@ -49,7 +49,7 @@ impl Store {
 /// Begins a transaction that has the address to itself among those that hide: of two at once with a free address the
 /// second would otherwise wait for the first inside its statement, fail and come again, which with a taken one it never
 /// does. The lock is a number, so the text is one of ours. A process that stops amid this loses its locks after 5 s.
-fn begin_alone_with(email: &EmailAddress) -> String {
+pub(super) fn begin_alone_with(email: &EmailAddress) -> String {
     let lock = number_of(LOCK_PURPOSE, email.canonical().as_bytes()).cast_signed();
     format!(
         "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'; SELECT pg_catalog.pg_advisory_xact_lock({lock})"

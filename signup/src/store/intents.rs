@@ -161,7 +161,9 @@ WITH new_intent AS (
            (SELECT coalesce(max(generation), 0) + 1 FROM schema.email_intents
             WHERE username = $2 AND kind = 'verification'),
            interval '0', clock_timestamp(), $3, $4::bigint, clock_timestamp() + $5::bigint * interval '1 millisecond',
-           $6::bigint * interval '1 millisecond', $7, $8::bigint * interval '1 millisecond', $9, $10
+           $6::bigint * interval '1 millisecond', $7, $8::bigint * interval '1 millisecond', $9, $10,
+           (SELECT locale FROM schema.email_intents WHERE username = $2 AND kind = 'verification'
+            ORDER BY generation DESC LIMIT 1)
     FROM schema.users
     WHERE username = $2 AND NOT EXISTS (
         SELECT FROM schema.email_intents WHERE username = $2 AND state IN ('waiting', 'dispatched', 'sending'))

@@ -48,6 +48,8 @@ pub struct Leased {
     /// How long the link will work, counted from the first accepted send.
     #[sqlx(rename = "link_ttl_ms", try_from = "rows::Milliseconds")]
     pub link_ttl: Duration,
+    /// Language tag (BCP 47) that the recipient gave.
+    pub locale: Option<String>,
 }
 
 impl fmt::Debug for Leased {
@@ -252,7 +254,7 @@ WHERE intent.id = $1 AND intent.kind = 'verification'
   AND NOT users.is_email_verified
   -- A worker that is newer than the schema gets no lease: it could not record that the mail was accepted.
   AND (SELECT true FROM schema.refusals LIMIT 0) IS NULL
-RETURNING intent.username, intent.email, users.full_name, ",
+RETURNING intent.username, intent.email, users.full_name, intent.locale, ",
     leased!()
 );
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 macro_rules! insert_intent {
     () => {
         "INSERT INTO schema.email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries,
-                                           deadline, timeout, public_url, link_ttl, message_id, key_id)"
+                                           deadline, timeout, public_url, link_ttl, message_id, key_id, locale)"
     };
 }
 pub(super) use insert_intent;

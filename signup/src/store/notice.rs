@@ -58,7 +58,10 @@ FROM told, schema.verify_emails AS code
 WHERE intent.id = $1 AND code.intent_id = intent.id AND ",
     takeable!(),
     "
-RETURNING told.username, told.email, told.full_name, ",
+RETURNING told.username, told.email, told.full_name,
+          (SELECT owners.locale FROM schema.email_intents AS owners
+           WHERE owners.username = told.username AND owners.kind = 'verification'
+           ORDER BY owners.generation DESC LIMIT 1) AS locale, ",
     leased!()
 );
 

@@ -12,7 +12,7 @@ pub(super) struct Table {
 }
 
 /// All tables but that of the migrations.
-pub(super) const TABLES: [Table; 4] = [
+pub(super) const TABLES: [Table; 5] = [
     Table {
         name: "users",
         columns: &[
@@ -66,6 +66,7 @@ pub(super) const TABLES: [Table; 4] = [
             "last_reply",
             "sent_at",
             "in_doubt",
+            "locale",
         ],
         privileges: &["SELECT", "INSERT", "UPDATE"],
     },
@@ -77,6 +78,7 @@ pub(super) const TABLES: [Table; 4] = [
             "email",
             "secret_code",
             "is_used",
+            "created_at",
             "expired_at",
             "intent_id",
             "secret_hash",
@@ -88,6 +90,11 @@ pub(super) const TABLES: [Table; 4] = [
     Table {
         name: "refusals",
         columns: &["intent_id", "by_code"],
+        privileges: &["SELECT", "INSERT", "UPDATE", "DELETE"],
+    },
+    Table {
+        name: "email_requests",
+        columns: &["subject", "made_at", "resend_to"],
         privileges: &["SELECT", "INSERT", "UPDATE", "DELETE"],
     },
 ];
@@ -160,7 +167,7 @@ pub(super) const GO_TABLES: [GoTable; 2] = [
 ];
 
 /// Tables and indexes that the migrations make under these names, which must be free.
-pub(super) const RELATIONS: [&str; 16] = [
+pub(super) const RELATIONS: [&str; 20] = [
     "email_intents",
     "email_intents_deadline_idx",
     "email_intents_dispatched_idx",
@@ -169,6 +176,10 @@ pub(super) const RELATIONS: [&str; 16] = [
     "email_intents_state_idx",
     "email_intents_username_kind_generation_key",
     "email_intents_waiting_idx",
+    "email_requests",
+    "email_requests_latest_idx",
+    "email_requests_pkey",
+    "email_requests_resend_idx",
     "refusals",
     "refusals_pkey",
     "users_email_canonical_key",

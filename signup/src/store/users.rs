@@ -7,7 +7,7 @@ use super::{
     Store, StoreError, milliseconds,
     new_intent::{insert_intent, insert_link, message_id},
 };
-use crate::{EmailAddress, FullName, Intent, Policy, Username, link, verification::Keys};
+use crate::{EmailAddress, FullName, Intent, Locale, Policy, Username, link, verification::Keys};
 use jiff::Timestamp;
 use sqlx::PgExecutor;
 use std::fmt;
@@ -23,6 +23,8 @@ pub struct NewUser {
     pub email: EmailAddress,
     /// PHC string of the password.
     pub hashed_password: String,
+    /// Language of the mails, where one was given.
+    pub locale: Option<Locale>,
 }
 
 impl fmt::Debug for NewUser {
@@ -125,6 +127,7 @@ impl Store {
             .bind(link::id(intent))
             .bind(hides)
             .bind(format!("{intent}@{PLACEHOLDER_DOMAIN}"))
+            .bind(new.locale.as_ref().map(Locale::as_str))
             .fetch_one(database)
             .await
     }
@@ -132,7 +135,7 @@ impl Store {
 
 /// Under this domain, which nobody can have (RFC 2606), are the addresses of hidden signups in `users`: unique as the
 /// column demands, and a dead end for whatever else writes to users.
-const PLACEHOLDER_DOMAIN: &str = "hidden.invalid";
+pub(super) const PLACEHOLDER_DOMAIN: &str = "hidden.invalid";
 
 /// Tells the two clashes apart by the name of the violated constraint.
 pub(super) fn clash(error: &sqlx::Error) -> Option<CreateError> {
@@ -161,7 +164,7 @@ WITH asked AS MATERIALIZED (
            CASE WHEN is_hidden THEN '' ELSE $4 END, 1, $7::bigint * interval '1 millisecond',
            clock_timestamp() + $7::bigint * interval '1 millisecond', $8, $9::bigint,
            clock_timestamp() + ($7::bigint + $10::bigint) * interval '1 millisecond',
-           $11::bigint * interval '1 millisecond', $12, $13::bigint * interval '1 millisecond', $14, $15
+           $11::bigint * interval '1 millisecond', $12, $13::bigint * interval '1 millisecond', $14, $15, $20
     FROM new_user
     RETURNING id, queue, max_retries, run_at, next_attempt_at, deadline, state
 ), new_code AS (

@@ -8,7 +8,7 @@ use super::{
     Store, milliseconds,
     new_intent::{insert_intent, insert_link, message_id},
 };
-use crate::{Created, NewUser, Policy, link, verification::Keys};
+use crate::{Created, Locale, NewUser, Policy, link, verification::Keys};
 use std::{collections::HashMap, time::Duration};
 use uuid::Uuid;
 
@@ -49,6 +49,7 @@ impl Store {
             .bind(milliseconds(policy.link_ttl))
             .bind(keys.current_id())
             .bind(intents.iter().map(|intent| link::id(*intent)).collect::<Vec<_>>())
+            .bind(new.iter().map(|new| new.locale.as_ref().map(Locale::as_str)).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
         let mut created: HashMap<Uuid, Created> =
@@ -68,8 +69,9 @@ const CREATE_USERS: &str = concat!(
 WITH asked AS (
     SELECT *
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::bytea[],
-                $18::bigint[])
-    AS asked (username, hashed_password, full_name, email, email_canonical, intent_id, message_id, secret_hash, link_id)
+                $18::bigint[], $19::text[])
+    AS asked (username, hashed_password, full_name, email, email_canonical, intent_id, message_id, secret_hash, link_id,
+              locale)
 ), new_user AS (
     INSERT INTO schema.users (username, hashed_password, full_name, email, email_canonical)
     SELECT username, hashed_password, full_name, email, email_canonical FROM asked
@@ -82,7 +84,8 @@ WITH asked AS (
     SELECT asked.intent_id, 'verification', new_user.username, new_user.email, 1,
            $9::bigint * interval '1 millisecond', clock_timestamp() + $10::bigint * interval '1 millisecond', $11,
            $12::bigint, clock_timestamp() + ($10::bigint + $13::bigint) * interval '1 millisecond',
-           $14::bigint * interval '1 millisecond', $15, $16::bigint * interval '1 millisecond', asked.message_id, $17
+           $14::bigint * interval '1 millisecond', $15, $16::bigint * interval '1 millisecond', asked.message_id, $17,
+           asked.locale
     FROM new_user JOIN asked ON asked.username = new_user.username
     ORDER BY asked.intent_id
     RETURNING id, username, queue, max_retries, run_at, next_attempt_at, deadline, state

@@ -1,7 +1,7 @@
 //! A click on the link of a verification mail.
 //!
-//! Takes: the link's two parts. Gives: a verified user, or a reason a client can act on. Does not: tell a wrong id from
-//! a wrong code.
+//! Takes: the link's two parts. Gives: whose address it is about; a verified user, or a reason a client can act on.
+//! Does not: tell a wrong id from a wrong code.
 
 use super::{Store, StoreError, is_storable};
 use crate::verification;
@@ -18,6 +18,9 @@ pub enum VerifyError {
     /// The link is too old.
     #[error("the link has expired")]
     Expired,
+    /// Too many wrong digits were typed; the link of the mail works.
+    #[error("too many wrong digits were typed")]
+    Locked,
     /// The user's address is another one now.
     #[error("the address of the user changed after the mail was sent")]
     AddressChanged,
@@ -32,7 +35,39 @@ impl From<sqlx::Error> for VerifyError {
     }
 }
 
+/// What a link is good for.
+#[derive(Debug)]
+pub enum LinkStanding {
+    /// A click verifies this address. Personal.
+    Good(String),
+    /// It verified its address before.
+    Verified,
+}
+
 impl Store {
+    /// Looks at a link, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError`], as a click would give it.
+    pub async fn look_at_link(&self, email_id: i64, code: &str) -> Result<LinkStanding, VerifyError> {
+        if !is_storable(code) {
+            return Err(VerifyError::NotFound);
+        }
+        let hash = verification::hash(code);
+        let looking = sqlx::query_as::<_, (String, String)>(self.sql(LOOK)).bind(email_id).bind(&hash[..]).bind(code);
+        let Some((standing, email)) = looking.fetch_optional(&self.pool).await? else {
+            return Err(VerifyError::NotFound);
+        };
+        match standing.as_str() {
+            "good" => Ok(LinkStanding::Good(email)),
+            "address changed" => Err(VerifyError::AddressChanged),
+            "used" => Err(VerifyError::Used),
+            "expired" => Err(VerifyError::Expired),
+            _ => Ok(LinkStanding::Verified),
+        }
+    }
+
     /// Verifies the address behind a link. A second click gives the same answer as the first.
     ///
     /// # Errors
@@ -52,14 +87,10 @@ impl Store {
         if verified == 1 {
             return Ok(());
         }
-        let why_not = sqlx::query_scalar::<_, String>(self.sql(WHY_NOT)).bind(email_id).bind(&hash[..]).bind(code);
-        match why_not.fetch_optional(&self.pool).await?.as_deref() {
-            None => Err(VerifyError::NotFound),
-            Some("address changed") => Err(VerifyError::AddressChanged),
-            Some("used") => Err(VerifyError::Used),
-            Some("expired") => Err(VerifyError::Expired),
-            // Used by a verified user, or by another click between the two statements.
-            Some(_) => Ok(()),
+        match self.look_at_link(email_id, code).await? {
+            LinkStanding::Verified => Ok(()),
+            // It was none when the first statement looked.
+            LinkStanding::Good(_) => Err(VerifyError::Expired),
         }
     }
 }
@@ -86,12 +117,13 @@ WITH owner AS (
 )
 SELECT count(*) FROM verified";
 
-const WHY_NOT: &str = "
+const LOOK: &str = "
 SELECT CASE
            WHEN code.voided_at IS NOT NULL OR code.email <> users.email THEN 'address changed'
            WHEN code.is_used AND users.is_email_verified THEN 'verified'
            WHEN code.is_used THEN 'used'
-           ELSE 'expired'
-       END AS reason
+           WHEN code.expired_at <= clock_timestamp() THEN 'expired'
+           ELSE 'good'
+       END AS standing, code.email
 FROM schema.verify_emails AS code JOIN schema.users ON users.username = code.username
 WHERE code.id = $1 AND (code.secret_hash = $2 OR code.secret_code = $3)";

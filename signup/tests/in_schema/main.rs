@@ -3,8 +3,12 @@
 
 #[path = "../signup/adoption.rs"]
 mod adoption;
+#[path = "../signup/correction.rs"]
+mod correction;
 #[path = "../signup/create_user.rs"]
 mod create_user;
+#[path = "../signup/digits.rs"]
+mod digits;
 #[path = "../signup/fixture.rs"]
 mod fixture;
 #[path = "../signup/group_commit.rs"]
@@ -26,6 +30,8 @@ mod record;
 mod refusals;
 #[path = "../signup/relay.rs"]
 mod relay;
+#[path = "../signup/resend.rs"]
+mod resend;
 #[path = "../signup/usable.rs"]
 mod usable;
 #[path = "../signup/user_changes.rs"]

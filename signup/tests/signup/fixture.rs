@@ -206,5 +206,6 @@ pub(crate) fn new_user(username: &str, email: &str) -> NewUser {
         full_name: FullName::parse("Test User").unwrap(),
         email: EmailAddress::parse(email).unwrap(),
         hashed_password: "$argon2id$not-checked-here".into(),
+        locale: None,
     }
 }

@@ -1,7 +1,9 @@
 //! The domain and its statements, on a real PostgreSQL: every function of the store is run by a test of this program.
 
 mod adoption;
+mod correction;
 mod create_user;
+mod digits;
 mod failover;
 mod fixture;
 mod group_commit;
@@ -14,6 +16,7 @@ mod pooler;
 mod record;
 mod refusals;
 mod relay;
+mod resend;
 mod unready;
 mod usable;
 mod user_changes;

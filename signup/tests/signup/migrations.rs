@@ -173,3 +173,60 @@ async fn the_database_refuses_states_that_contradict_themselves() {
         assert!(error.as_database_error().expect("a refusal").is_check_violation(), "{assignment}: {error}");
     }
 }
+
+/// A signup as the program wrote it before migration 13, its mail sent an hour ago or owed.
+async fn sign_up_as_before(fixture: &Fixture, username: &str, state: &str) {
+    let id = uuid::Uuid::now_v7();
+    let code = fixture.keys.current_code(id);
+    let signing_up = sqlx::query(
+        "WITH new_user AS (
+             INSERT INTO users (username, hashed_password, full_name, email, email_canonical)
+             VALUES ($1, 'x', 'Old', $1 || '@example.com', $1 || '@example.com') RETURNING username, email
+         ), new_intent AS (
+             INSERT INTO email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries, deadline,
+                                        timeout, public_url, link_ttl, message_id, key_id, state, sent_at)
+             SELECT $2, 'verification', username, email, 1, '0', now(), 'critical', 10, now() + interval '1 day', '30 s',
+                    'https://app.example.com', '24 h', '<x@example.com>', $3, $4,
+                    CASE WHEN $4 = 'sent' THEN now() - interval '1 hour' END
+             FROM new_user
+         )
+         INSERT INTO verify_emails (id, username, email, intent_id, secret_hash, key_id, expired_at)
+         SELECT nextval('verify_emails_id_seq'), username, email, $2, $5, $3, 'infinity' FROM new_user",
+    );
+    let signing_up = signing_up.bind(username).bind(id).bind(fixture.keys.current_id()).bind(state);
+    signing_up.bind(code.hash().to_vec()).execute(&fixture.sql).await.expect("signed up");
+}
+
+#[tokio::test]
+async fn mails_of_the_version_before_have_digits_and_are_sent_and_asked_for_anew() {
+    let fixture = Fixture::with_schema_alone().await;
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations")).expect("migrations");
+    let mut files: Vec<_> = folder.map(|file| file.expect("a file").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "sql"));
+    files.sort();
+    let (new, before): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.ends_with("0013_requests.sql"));
+    for file in before {
+        fixture.execute(&std::fs::read_to_string(file).expect("SQL")).await;
+    }
+    sign_up_as_before(&fixture, "sent", "sent").await;
+    sign_up_as_before(&fixture, "owed", "waiting").await;
+    fixture.execute(&std::fs::read_to_string(&new[0]).expect("SQL")).await;
+    // What a replica of that version goes on to write.
+    sign_up_as_before(&fixture, "sent_later", "sent").await;
+    sign_up_as_before(&fixture, "owed_later", "waiting").await;
+
+    for name in ["sent", "owed", "sent_later", "owed_later"] {
+        let id: uuid::Uuid = sqlx::query_scalar("SELECT id FROM email_intents WHERE username = $1")
+            .bind(name)
+            .fetch_one(&fixture.sql)
+            .await
+            .expect("an intent");
+        match name.starts_with("owed") {
+            true => assert_eq!(fixture.lease(id).await.locale, None),
+            false => drop(fixture.resent(name).await),
+        }
+        let digits = fixture.keys.digits(fixture.keys.current_id(), id).expect("the key is there");
+        let username = signup::Username::parse(name).expect("a name");
+        fixture.store.verify_digits(&username, digits, &fixture.keys).await.expect("verified");
+    }
+}

@@ -51,6 +51,7 @@ async fn sign_up_at(fixture: &Fixture, username: &str, domain: &str) -> Created 
         full_name: FullName::parse("Test User").expect("a name"),
         email: EmailAddress::parse(&format!("{username}@{domain}")).expect("an address"),
         hashed_password: "$argon2id$not-checked-here".into(),
+        locale: None,
     };
     fixture.store.create_user(&new, &fixture.policy(), &fixture.keys()).await.expect("the database answers")
 }

@@ -134,6 +134,7 @@ impl Fixture {
             full_name: FullName::parse("Test User").unwrap(),
             email,
             hashed_password: "$argon2id$not-checked-here".into(),
+            locale: None,
         };
         self.store.create_user(&new, &self.policy(), &self.keys()).await.unwrap()
     }

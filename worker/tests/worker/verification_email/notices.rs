@@ -10,6 +10,7 @@ impl Fixture {
             full_name: FullName::parse("Buy At Evil Example").expect("a name"),
             email: EmailAddress::parse(email).expect("an address"),
             hashed_password: "$argon2id$not-checked-here".into(),
+            locale: None,
         };
         self.store.create_user_hiding(&new, &self.policy(), &self.keys()).await.expect("created")
     }

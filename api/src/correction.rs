@@ -21,7 +21,8 @@ use std::time::Duration;
 
 /// A hash that no password is compared with successfully, made with the parameters of all of ours: it is what a
 /// name that nobody has is compared with. Its salt and its 32 bytes are zeros.
-const NOBODYS_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const NOBODYS_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// The fields that keep their rules.
 struct Correction {
@@ -48,7 +49,7 @@ impl Service {
         let created = self.bounded(async {
             // As for a signup: a client that is asked to come back has not used up a request of its limit.
             let permit = self.hashing.permit().map_err(hash_refused)?;
-            self.admit(&peer)?;
+            self.admit_request(&peer)?;
             if let Admission::After(after) =
                 self.store.admit_correction(username.as_str()).await.map_err(unavailable)?
             {

@@ -87,6 +87,12 @@ pub(crate) enum ApiError {
     /// An address that is verified is not corrected.
     #[error("email is already verified")]
     AlreadyVerified,
+    /// Too many requests from one address that are no signups.
+    #[error("too many requests from your address, try again later")]
+    RequestLimitReached {
+        /// Until the next one is admitted.
+        after: Duration,
+    },
     /// Too many mails to one address.
     #[error("too many emails to this address, try again later")]
     MailLimitReached {
@@ -149,9 +155,10 @@ impl ApiError {
             Self::CodeLocked => (StatusCode::BAD_REQUEST, Code::FailedPrecondition, Some("CODE_LOCKED")),
             Self::PasswordWrong => (StatusCode::FORBIDDEN, Code::PermissionDenied, Some("PASSWORD_WRONG")),
             Self::AlreadyVerified => (StatusCode::BAD_REQUEST, Code::FailedPrecondition, Some("ALREADY_VERIFIED")),
-            Self::LimitReached { .. } | Self::MailLimitReached { .. } | Self::TryLimitReached { .. } => {
-                (StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted, None)
-            }
+            Self::LimitReached { .. }
+            | Self::RequestLimitReached { .. }
+            | Self::MailLimitReached { .. }
+            | Self::TryLimitReached { .. } => (StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted, None),
             Self::Overloaded { .. } | Self::Unavailable(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, None)
             }
@@ -188,6 +195,7 @@ impl ApiError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::LimitReached { after }
+            | Self::RequestLimitReached { after }
             | Self::MailLimitReached { after }
             | Self::TryLimitReached { after }
             | Self::Overloaded { after } => Some(*after),

@@ -11,18 +11,22 @@
 //!
 //! - start: [`config`], [`parts`], [`program`], [`schema`], [`keyring`]
 //! - both interfaces: [`accept`], [`access_log`], [`error`], [`service`]
-//! - HTTP: [`router`], [`cors`], [`request_body`], [`media_type`], [`protojson`], [`query`], [`link`], [`page`]
+//! - HTTP: [`router`], [`cors`], [`request_body`], [`media_type`], [`fields`], [`protojson`], [`query`], [`link`],
+//!   [`page`]
 //! - gRPC: [`grpc`], [`pb`]
-//! - the work: [`signup`], [`form`], [`denied_domains`], [`signup_limit`], [`peer`], [`verification`]
+//! - the work: [`signup`], [`form`], [`denied_domains`], [`signup_limit`], [`peer`], [`verification`], [`resend`],
+//!   [`correction`]
 //! - after the commit: [`relay`], [`sweeper`], [`refusal`]
 #![allow(rustdoc::private_intra_doc_links, reason = "the layout is for those who read the source")]
 
 mod accept;
 mod access_log;
 mod config;
+mod correction;
 mod cors;
 mod denied_domains;
 mod error;
+mod fields;
 mod form;
 mod grpc;
 mod grpc_methods;
@@ -40,6 +44,7 @@ mod redaction;
 mod refusal;
 mod relay;
 mod request_body;
+mod resend;
 mod router;
 mod schema;
 mod service;

@@ -14,7 +14,7 @@ use crate::{
     keyring::Keyring,
     parts::{Parts, StartError, bound},
     relay::Relay,
-    router,
+    resend, router,
     schema::{self, SchemaState},
     service::Service,
     signup_limit::{SignupLimit, exchange},
@@ -47,7 +47,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let limit = Arc::new(SignupLimit::default());
     let service = Arc::new(service(&parts, Arc::clone(&relay), Arc::clone(&limit), schema_ready.clone()));
     let http_routes = router::routes(Arc::clone(&service));
-    let (grpc_routes, health) = grpc::routes(service, config.max_connections as usize)?;
+    let (grpc_routes, health) = grpc::routes(Arc::clone(&service), config.max_connections as usize)?;
     let over = interfaces(&parts.live, config.max_connections);
     grpc::report(&health, false).await;
 
@@ -61,6 +61,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let background = TaskTracker::new();
     let stop = background_stop.clone();
     background.spawn(async move { exchange::run(&limit, live, fleet, stop).await });
+    background.spawn(resend::settle_left(service, background_stop.clone()));
     background.spawn(prepare_and_relay(store, client, relay, migrations, schema_sender, background_stop.clone()));
 
     tokio::join!(

@@ -12,7 +12,7 @@ use axum::{
     extract::State,
     middleware,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{get, patch, post},
 };
 use std::{any::Any, sync::Arc};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -23,9 +23,14 @@ pub(crate) fn routes(service: Arc<Service>) -> Router {
         .route("/v1/create_user", post(create_user))
         // HEAD would otherwise run the GET handler, and that one verifies.
         .route("/v1/verify_email", get(verify_email).post(verify_email).head(no_such_method))
+        .route("/v1/verify_code", post(verify_code))
+        .route("/v1/resend_verification", post(resend_verification))
+        .route("/v1/users/me/email", patch(correct_email))
         .route("/verify_email", get(page::ask).post(page::answer))
         // Programs that make links of text put a slash behind some.
         .route("/verify_email/", get(page::ask).post(page::answer))
+        .route("/verify_code", get(page::code::ask).post(page::code::answer))
+        .route("/resend_verification", get(page::resend::ask).post(page::resend::answer))
         .method_not_allowed_fallback(no_such_method)
         .fallback(|| async { ApiError::NoSuchPath })
         .layer(CatchPanicLayer::custom(panicked))
@@ -52,6 +57,30 @@ async fn verify_email(
     Parameters(request): Parameters,
 ) -> Result<ProtoJson<pb::VerifyEmailResponse>, ApiError> {
     service.verify_email(request).await.map(ProtoJson)
+}
+
+async fn verify_code(
+    State(service): State<Arc<Service>>,
+    peer: Peer,
+    ProtoJson(request): ProtoJson<pb::VerifyCodeRequest>,
+) -> Result<ProtoJson<pb::VerifyEmailResponse>, ApiError> {
+    service.verify_code(request, peer).await.map(ProtoJson)
+}
+
+async fn resend_verification(
+    State(service): State<Arc<Service>>,
+    peer: Peer,
+    ProtoJson(request): ProtoJson<pb::ResendVerificationRequest>,
+) -> Result<ProtoJson<pb::ResendVerificationResponse>, ApiError> {
+    service.resend_verification(request, peer).await.map(ProtoJson)
+}
+
+async fn correct_email(
+    State(service): State<Arc<Service>>,
+    peer: Peer,
+    ProtoJson(request): ProtoJson<pb::CorrectEmailRequest>,
+) -> Result<ProtoJson<pb::CorrectEmailResponse>, ApiError> {
+    service.correct_email(request, peer).await.map(ProtoJson)
 }
 
 async fn no_such_method() -> ApiError {

@@ -39,7 +39,19 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Admits a request of a client, by the limit of its signups.
+    /// Admits another request of a client, by the limit of its signups: it counts as one.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::RequestLimitReached`].
+    pub(crate) fn admit_request(&self, peer: &Peer) -> Result<(), ApiError> {
+        self.admit(peer).map_err(|error| match error {
+            ApiError::LimitReached { after } => ApiError::RequestLimitReached { after },
+            error => error,
+        })
+    }
+
+    /// Admits a signup of a client.
     ///
     /// # Errors
     ///

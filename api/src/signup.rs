@@ -6,7 +6,7 @@
 //! signup was hidden because its address was taken; the store does, and the mail tells the owner.
 
 use crate::{error::ApiError, form::Form, pb, peer::Peer, service::Service, signup_limit::Quota};
-use pipeline::{Document, document::Signup};
+use pipeline::Document;
 use signup::{
     CreateError, Intent, NewUser, Policy, User,
     password::{HashError, HashPermit},

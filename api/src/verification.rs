@@ -51,7 +51,7 @@ impl Service {
     ) -> Result<pb::VerifyEmailResponse, ApiError> {
         let (username, digits) = typed(&request)?;
         self.bounded(async {
-            self.admit(&peer)?;
+            self.admit_request(&peer)?;
             let keys = self.keyring.now();
             self.store.verify_digits(&username, digits, &keys).await.map_err(|error| match error {
                 VerifyError::NotFound | VerifyError::AddressChanged => ApiError::CodeNotFound,

@@ -5,7 +5,7 @@
 #   scripts/setup.sh quick   what `make quick` needs: a C compiler, Python
 #   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library, Kubernetes), Python with gRPC
 #                            (a foreign client) and with libpq, nginx, HAProxy and PgBouncer, mail servers
-#                            (Postfix, Exim, OpenSMTPD: 12 MB in target/, 1 minute)
+#                            (Postfix, Exim, OpenSMTPD: 12 MB in target/, 1 minute), SpamAssassin (9 MB in target/)
 #   scripts/setup.sh versions  what `run` needs, and the oldest and newest PostgreSQL, Redis and Valkey (60 MB in target/;
 #                            the oldest, half of that, are also for `test`)
 #   scripts/setup.sh check   what `test` needs but mail servers, cargo-deny and cargo-machete
@@ -159,6 +159,29 @@ install_versions() {
   done 3< <(scripts/test-versions.sh packages "$1")
 }
 
+# Debian's SpamAssassin, unpacked beside whatever the machine has and not installed: it brings forty packages along, of
+# which checking a mail by local rules needs five.
+install_spamassassin() {
+  local archive=$tools/spamassassin-packages made_of
+  # shellcheck source=/dev/null
+  made_of="$(. /etc/os-release && echo "$ID ${VERSION_ID:-}") $(perl -e 'print $^V')"
+  [ "$(cat "$tools/spamassassin/made-of" 2>/dev/null)" = "$made_of" ] && return
+  say "downloading SpamAssassin for the tests alone, into target/tools (2 MB)"
+  rm -rf "$tools/spamassassin" "$archive"
+  mkdir -p "$tools/spamassassin" "$archive"
+  (
+    cd "$archive"
+    download() {
+      apt-get -qq -o APT::Sandbox::User=root download spamassassin libhtml-parser-perl libhtml-tagset-perl \
+        libnet-dns-perl libnetaddr-ip-perl
+    }
+    download 2>/dev/null || { as_root "run as root: apt-get update" apt-get -qq update && download; }
+  )
+  for package in "$archive"/*.deb; do dpkg -x "$package" "$tools/spamassassin"; done
+  rm -rf "$archive"
+  echo "$made_of" >"$tools/spamassassin/made-of"
+}
+
 # install_cargo_tool NAME: builds cargo-NAME, once.
 install_cargo_tool() {
   command -v "cargo-$1" >/dev/null || [ -x "$tools/$1/bin/cargo-$1" ] && return
@@ -190,10 +213,11 @@ if [ "$need" = cluster ]; then
   install_go
   exit
 fi
-install_packages curl openssl nginx haproxy pgbouncer python3-grpcio python3-grpc-tools python3-protobuf python3-psycopg2
+install_packages curl openssl nginx haproxy pgbouncer perl python3-grpcio python3-grpc-tools python3-protobuf python3-psycopg2
 install_go
 if [ "$need" = test ]; then
   install_mail_servers
+  install_spamassassin
   install_versions oldest
   exit
 fi

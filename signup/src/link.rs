@@ -31,6 +31,11 @@ pub fn url(public_url: &str, email_id: i64, code: &Code) -> String {
     format!("{}/verify_email?email_id={email_id}&secret_code={}", public_url.trim_end_matches('/'), code.as_str())
 }
 
+/// The page where the digits of a mail are typed.
+pub fn digits_url(public_url: &str) -> String {
+    format!("{}/verify_code", public_url.trim_end_matches('/'))
+}
+
 /// The id of an intent's link: the same for every copy, and nothing that could be counted. 52 bits of SHA-256 over the
 /// intent's id, which is random itself; always 16 digits, so never one of the sequence that the Go program takes its
 /// ids from.

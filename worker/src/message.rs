@@ -11,9 +11,12 @@
 //!
 //! - [`templates`]: the files
 //! - [`template`]: one file, its placeholders
+//! - [`built_in`]: the mails that this program brings along; [`words`]: what they say
 
+mod built_in;
 mod template;
 mod templates;
+mod words;
 
 use lettre::{
     Message,
@@ -24,6 +27,7 @@ use lettre::{
     },
 };
 use pipeline::{Address, Mailbox};
+use signup::{Digits, Language};
 use std::time::{Duration, SystemTime};
 use template::Values;
 pub(crate) use templates::Templates;
@@ -50,6 +54,8 @@ pub(crate) struct Mail<'a> {
     pub(crate) full_name: &'a str,
     /// The username.
     pub(crate) username: &'a str,
+    /// What it is written in, where its templates are built in.
+    pub(crate) language: Language,
     /// What it is about.
     pub(crate) content: &'a Content,
 }
@@ -60,6 +66,10 @@ pub(crate) enum Content {
     Verification {
         /// The page that verifies the address; holds the secret code.
         link: String,
+        /// Six digits that do the same. Secret.
+        digits: Digits,
+        /// The page where they are typed.
+        code_link: String,
         /// How long the link works.
         expires_in: Duration,
     },
@@ -98,11 +108,22 @@ pub(crate) fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, Mes
     let bounces_to = header(None, mail.envelope_from.unwrap_or(mail.from.address()))?;
     let reply_to = mail.reply_to.map(|to| header(to.name(), to.address())).transpose()?;
     let full_name = one_line(mail.full_name);
-    let (templates, link, expires_in) = match mail.content {
-        Content::Verification { link, expires_in } => (&templates.verification, link.as_str(), in_words(*expires_in)),
-        Content::Notice => (&templates.notice, "", String::new()),
+    let templates = match mail.content {
+        Content::Verification { .. } => templates.verification.of(mail.language),
+        Content::Notice => templates.notice.of(mail.language),
     };
-    let values = Values { full_name: &full_name, username: mail.username, link, expires_in: &expires_in };
+    let (code, expires_in) = match mail.content {
+        Content::Verification { digits, expires_in, .. } => {
+            (digits.text(), words::of(mail.language).duration(*expires_in))
+        }
+        Content::Notice => Default::default(),
+    };
+    let (link, code_link) = match mail.content {
+        Content::Verification { link, code_link, .. } => (link.as_str(), code_link.as_str()),
+        Content::Notice => Default::default(),
+    };
+    let (username, code, expires_in) = (mail.username, code.as_str(), expires_in.as_str());
+    let values = Values { full_name: &full_name, username, link, code, code_link, expires_in };
     let bodies = MultiPart::alternative()
         .boundary(boundary(mail.message_id))
         .singlepart(SinglePart::plain(templates.text.text(&values)))
@@ -142,18 +163,6 @@ fn one_line(value: &str) -> String {
 fn boundary(message_id: &str) -> String {
     let stable = message_id.chars().filter(char::is_ascii_alphanumeric).take(50);
     format!("part-{}", stable.collect::<String>())
-}
-
-/// `24 hours`, `15 minutes`, `1 hour 30 minutes`; below a second is dropped.
-fn in_words(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let units = [("hour", seconds / 3600), ("minute", seconds % 3600 / 60), ("second", seconds % 60)];
-    let words: Vec<String> = units
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(unit, count)| format!("{count} {unit}{}", if count == 1 { "" } else { "s" }))
-        .collect();
-    if words.is_empty() { "0 seconds".into() } else { words.join(" ") }
 }
 
 #[cfg(test)]

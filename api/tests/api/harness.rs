@@ -137,6 +137,16 @@ impl TestApi {
 
     /// Id and code of the link that the mail to this user will hold, made as a worker makes them.
     pub(crate) fn link(&self, username: &str) -> (i64, String) {
+        let (id, code, _) = self.mailed(username);
+        (id, code)
+    }
+
+    /// The digits in the same mail.
+    pub(crate) fn digits(&self, username: &str) -> String {
+        self.mailed(username).2
+    }
+
+    fn mailed(&self, username: &str) -> (i64, String, String) {
         let row = self.sql(&format!(
             "SELECT id, intent_id, key_id FROM verify_emails WHERE username = '{username}'
              ORDER BY created_at DESC LIMIT 1"
@@ -145,7 +155,9 @@ impl TestApi {
         let mut next = || columns.next().expect("three columns");
         let (id, intent, key) = (next().parse().expect("an id"), next().parse().expect("a UUID"), next());
         let keys = signup::Keys::load(&self.folder().join("keys")).expect("keys");
-        (id, keys.code(key, intent).expect("the key is there").as_str().to_owned())
+        let (code, digits) = (keys.code(key, intent), keys.digits(key, intent));
+        let (code, digits) = (code.expect("the key is there"), digits.expect("the key is there"));
+        (id, code.as_str().to_owned(), digits.text())
     }
 }
 

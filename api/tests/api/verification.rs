@@ -6,7 +6,7 @@ use serde_json::json;
 
 const UNKNOWN_CODE: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-fn reason(answer: &crate::harness::client::Answer) -> (u16, i64, String) {
+pub(crate) fn reason(answer: &crate::harness::client::Answer) -> (u16, i64, String) {
     let body = answer.json();
     let detail = &body["details"][0];
     assert_eq!(detail["@type"], "type.googleapis.com/google.rpc.ErrorInfo", "{body}");
@@ -18,7 +18,7 @@ async fn signed_up(api: &TestApi, username: &str) -> (i64, String) {
     api.link(username)
 }
 
-fn is_verified(api: &TestApi, username: &str) -> bool {
+pub(crate) fn is_verified(api: &TestApi, username: &str) -> bool {
     api.sql(&format!("SELECT is_email_verified FROM users WHERE username = '{username}'")) == "t"
 }
 
@@ -147,12 +147,12 @@ async fn a_link_works_as_peoples_programs_hand_it_over() {
     });
     for query in queries.into_iter().chain([broken]) {
         for (path, action) in [("/verify_email", "verify_email"), ("/verify_email/", "../verify_email")] {
+            api.sql("UPDATE users SET is_email_verified = false");
+            api.sql("UPDATE verify_emails SET is_used = false");
             let page = api.get(&format!("{path}?{query}")).await;
             assert_eq!(page.status, 200, "{query}");
             assert!(page.text.contains(&format!(r#"name="secret_code" value="{code}""#)), "{query}: {}", page.text);
             assert!(page.text.contains(&format!(r#"action="{action}""#)), "{}", page.text);
-            api.sql("UPDATE users SET is_email_verified = false");
-            api.sql("UPDATE verify_emails SET is_used = false");
             assert_eq!(api.post_form(path, query.clone()).await.status, 200, "{query}");
             assert!(is_verified(&api, "alice"), "{query}");
         }

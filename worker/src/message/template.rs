@@ -12,6 +12,10 @@ pub(crate) struct Values<'a> {
     pub(crate) username: &'a str,
     /// `{{link}}`: the page that verifies the address; empty in a mail without one.
     pub(crate) link: &'a str,
+    /// `{{code}}`: six digits that do the same; empty in a mail without a link.
+    pub(crate) code: &'a str,
+    /// `{{code_link}}`: the page where they are typed; empty in a mail without a link.
+    pub(crate) code_link: &'a str,
     /// `{{expires_in}}`: such as `24 hours`; empty in a mail without a link.
     pub(crate) expires_in: &'a str,
 }
@@ -21,6 +25,8 @@ enum Placeholder {
     FullName,
     Username,
     Link,
+    Code,
+    CodeLink,
     ExpiresIn,
 }
 
@@ -43,7 +49,8 @@ pub(crate) enum TemplateError {
     /// A name we do not know.
     #[error(
         "`{{{{{0}}}}}` is not a placeholder; \
-         use `{{{{full_name}}}}`, `{{{{username}}}}`, `{{{{link}}}}` or `{{{{expires_in}}}}`"
+         use `{{{{full_name}}}}`, `{{{{username}}}}`, `{{{{link}}}}`, `{{{{code}}}}`, `{{{{code_link}}}}` or \
+         `{{{{expires_in}}}}`"
     )]
     Unknown(String),
 }
@@ -58,6 +65,8 @@ impl Template {
                 "full_name" => Placeholder::FullName,
                 "username" => Placeholder::Username,
                 "link" => Placeholder::Link,
+                "code" => Placeholder::Code,
+                "code_link" => Placeholder::CodeLink,
                 "expires_in" => Placeholder::ExpiresIn,
                 other => return Err(TemplateError::Unknown(other.chars().take(40).collect())),
             };
@@ -73,9 +82,10 @@ impl Template {
         self.0.contains(&Piece::Placeholder(Placeholder::Link))
     }
 
-    /// `{{link}}` or `{{expires_in}}`, which a mail without a link cannot fill in.
+    /// `{{link}}` and what goes with it, which a mail without a link cannot fill in.
     pub(super) fn speaks_of_a_link(&self) -> bool {
-        self.has_link() || self.0.contains(&Piece::Placeholder(Placeholder::ExpiresIn))
+        let of_links = [Placeholder::Link, Placeholder::Code, Placeholder::CodeLink, Placeholder::ExpiresIn];
+        of_links.into_iter().any(|placeholder| self.0.contains(&Piece::Placeholder(placeholder)))
     }
 
     /// Fills in the values as they are.
@@ -96,6 +106,8 @@ impl Template {
                 Piece::Placeholder(Placeholder::FullName) => write(values.full_name, &mut out),
                 Piece::Placeholder(Placeholder::Username) => write(values.username, &mut out),
                 Piece::Placeholder(Placeholder::Link) => write(values.link, &mut out),
+                Piece::Placeholder(Placeholder::Code) => write(values.code, &mut out),
+                Piece::Placeholder(Placeholder::CodeLink) => write(values.code_link, &mut out),
                 Piece::Placeholder(Placeholder::ExpiresIn) => write(values.expires_in, &mut out),
             }
         }
@@ -125,6 +137,8 @@ mod tests {
         full_name: "<b>Alice</b> {{link}}",
         username: "alice1",
         link: "https://a.example/?a=1&b=2",
+        code: "012345",
+        code_link: "https://a.example/code",
         expires_in: "24 hours",
     };
 
@@ -150,7 +164,8 @@ mod tests {
         let error = Template::parse("{{ name }}").expect_err("no such placeholder");
         assert_eq!(
             error.to_string(),
-            "`{{name}}` is not a placeholder; use `{{full_name}}`, `{{username}}`, `{{link}}` or `{{expires_in}}`"
+            "`{{name}}` is not a placeholder; \
+             use `{{full_name}}`, `{{username}}`, `{{link}}`, `{{code}}`, `{{code_link}}` or `{{expires_in}}`"
         );
     }
 

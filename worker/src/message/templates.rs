@@ -1,11 +1,16 @@
-//! The templates of the mails, three for each: built in, or from a folder.
+//! The templates of the mails, three for each and language: built in, or from a folder.
 //!
 //! Takes: a folder with `subject.txt`, `body.txt`, `body.html` for the verification mail, and the same names after
-//! `notice_` for the notice to the owner of an address (any of them may be missing). Gives: [`Templates`].
+//! `notice_` for the notice to the owner of an address (any of them may be missing). Gives: [`Templates`]. A mail that
+//! the folder has a file of is the folder's in every language, so that no mail mixes two.
 //! Does not: render half of a broken folder; one bad file and all of it is refused; the caller says so and decides
 //! what to use.
 
-use super::template::{Template, TemplateError};
+use super::{
+    built_in,
+    template::{Template, TemplateError},
+};
+use signup::Language;
 use std::path::{Path, PathBuf};
 
 /// A mail is read by people; a larger file is a mistake.
@@ -14,8 +19,29 @@ const MAX_FILE_BYTES: u64 = 256 * 1024;
 /// The mails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Templates {
-    pub(super) verification: Texts,
-    pub(super) notice: Texts,
+    pub(super) verification: Languages,
+    pub(super) notice: Languages,
+}
+
+/// One mail in all languages, in the order of [`Language::ALL`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Languages([Texts; Language::ALL.len()]);
+
+impl Languages {
+    pub(super) fn of(&self, language: Language) -> &Texts {
+        let index = Language::ALL.iter().position(|one| *one == language);
+        &self.0[index.unwrap_or_default()]
+    }
+
+    /// English.
+    #[cfg(test)]
+    pub(super) fn first_mut(&mut self) -> &mut Texts {
+        &mut self.0[0]
+    }
+
+    fn all(texts: &Texts) -> Self {
+        Self(Language::ALL.map(|_| texts.clone()))
+    }
 }
 
 /// One mail: subject and both bodies.
@@ -58,7 +84,7 @@ pub(crate) enum TemplatesError {
         path: PathBuf,
     },
     /// A notice with a placeholder that nothing fills in.
-    #[error("the template {} has `{{{{link}}}}` or `{{{{expires_in}}}}`; a notice has no link", path.display())]
+    #[error("the template {} has `{{{{link}}}}`, `{{{{code}}}}` or `{{{{expires_in}}}}`; a notice has no link", path.display())]
     LinkInNotice {
         /// The file.
         path: PathBuf,
@@ -66,46 +92,44 @@ pub(crate) enum TemplatesError {
 }
 
 impl Templates {
-    /// The mail this program brings along.
-    ///
-    /// # Panics
-    ///
-    /// Never: the files are part of the program, and a test parses them.
+    /// The mails this program brings along.
     pub(crate) fn built_in() -> Self {
-        let parse = |text| Template::parse(text).expect("the built-in templates are parsed by a test");
-        let verification = Texts {
-            subject: parse(include_str!("../../templates/verification_email/subject.txt")),
-            text: parse(include_str!("../../templates/verification_email/body.txt")),
-            html: parse(include_str!("../../templates/verification_email/body.html")),
-        };
-        let notice = Texts {
-            subject: parse(include_str!("../../templates/notice/subject.txt")),
-            text: parse(include_str!("../../templates/notice/body.txt")),
-            html: parse(include_str!("../../templates/notice/body.html")),
-        };
-        Self { verification, notice }
+        Self {
+            verification: Languages(Language::ALL.map(built_in::verification)),
+            notice: Languages(Language::ALL.map(built_in::notice)),
+        }
     }
 
-    /// Reads a folder; what is missing in it is taken from the built-in mail.
+    /// Reads a folder; what is missing in it is taken from the built-in mails.
     ///
     /// # Errors
     ///
     /// [`TemplatesError`] for the first file that cannot be used.
     pub(crate) fn read(folder: &Path) -> Result<Self, TemplatesError> {
-        let Self { verification, notice } = Self::built_in();
+        let read = |name: &str, read: fn(&Path) -> Result<Option<Template>, TemplatesError>| read(&folder.join(name));
+        let built_in = Self::built_in();
+        let verification =
+            [read("subject.txt", read_file)?, read("body.txt", read_body)?, read("body.html", read_body)?];
+        let notice = ["notice_subject.txt", "notice_body.txt", "notice_body.html"];
+        let [subject, text, html] = notice.map(|name| read(name, read_notice));
         Ok(Self {
-            verification: Texts {
-                subject: read_file(&folder.join("subject.txt"))?.unwrap_or(verification.subject),
-                text: read_body(&folder.join("body.txt"))?.unwrap_or(verification.text),
-                html: read_body(&folder.join("body.html"))?.unwrap_or(verification.html),
-            },
-            notice: Texts {
-                subject: read_notice(&folder.join("notice_subject.txt"))?.unwrap_or(notice.subject),
-                text: read_notice(&folder.join("notice_body.txt"))?.unwrap_or(notice.text),
-                html: read_notice(&folder.join("notice_body.html"))?.unwrap_or(notice.html),
-            },
+            verification: merged(verification, built_in.verification),
+            notice: merged([subject?, text?, html?], built_in.notice),
         })
     }
+}
+
+fn merged(found: [Option<Template>; 3], built_in: Languages) -> Languages {
+    if found.iter().all(Option::is_none) {
+        return built_in;
+    }
+    let [subject, text, html] = found;
+    let Texts { subject: no_subject, text: no_text, html: no_html } = built_in.of(Language::default()).clone();
+    Languages::all(&Texts {
+        subject: subject.unwrap_or(no_subject),
+        text: text.unwrap_or(no_text),
+        html: html.unwrap_or(no_html),
+    })
 }
 
 fn read_body(path: &Path) -> Result<Option<Template>, TemplatesError> {
@@ -150,21 +174,35 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_mail_parses_and_has_its_link_in_both_bodies() {
+    fn the_built_in_mails_parse_and_each_has_what_it_needs_in_both_bodies() {
         let templates = Templates::built_in();
-        let (verification, notice) = (templates.verification, templates.notice);
-        assert!(verification.text.has_link() && verification.html.has_link());
-        assert!([notice.subject, notice.text, notice.html].iter().all(|template| !template.speaks_of_a_link()));
+        for language in Language::ALL {
+            let (verification, notice) = (templates.verification.of(language), templates.notice.of(language));
+            assert!(verification.text.has_link() && verification.html.has_link(), "{language:?}");
+            let notice = [&notice.subject, &notice.text, &notice.html];
+            assert!(notice.iter().all(|template| !template.speaks_of_a_link()), "{language:?}");
+            for text in [&verification.subject, &verification.text, &verification.html].into_iter().chain(notice) {
+                assert!(!format!("{text:?}").contains("[["), "a slot of the layout is not filled: {text:?}");
+            }
+        }
     }
 
     #[test]
-    fn missing_files_come_from_the_built_in_mail() {
+    fn missing_files_come_from_the_built_in_mail_and_no_mail_mixes_languages() {
         let folder = folder(&[("subject.txt", "Welcome, {{username}}"), ("notice_body.txt", "Again, {{full_name}}?")]);
         let (templates, built_in) = (Templates::read(folder.path()).expect("a good folder"), Templates::built_in());
-        assert_ne!(templates.verification.subject, built_in.verification.subject);
-        assert_eq!(templates.verification.html, built_in.verification.html);
-        assert_ne!(templates.notice.text, built_in.notice.text);
-        assert_eq!(templates.notice.subject, built_in.notice.subject);
+        for language in Language::ALL {
+            let (verification, notice) = (templates.verification.of(language), templates.notice.of(language));
+            let english = built_in.verification.of(Language::English);
+            assert_ne!(verification.subject, english.subject);
+            assert_eq!(verification.html, english.html);
+            let english = built_in.notice.of(Language::English);
+            assert_ne!(notice.text, english.text);
+            assert_eq!(notice.subject, english.subject);
+        }
+        std::fs::remove_file(folder.path().join("notice_body.txt")).expect("it is there");
+        let templates = Templates::read(folder.path()).expect("a good folder");
+        assert_eq!(templates.notice, built_in.notice, "a mail that the folder has no file of has all languages");
     }
 
     #[test]

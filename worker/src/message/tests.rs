@@ -1,5 +1,7 @@
 //! What every mail must be, whatever the values in it.
 
+mod spam;
+
 use super::*;
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -9,8 +11,12 @@ const LINK: &str = "https://app.example.com/verify_email?email_id=7&secret_code=
 static FROM: LazyLock<Mailbox> = LazyLock::new(|| Mailbox::parse("Example <no-reply@example.com>").expect("a sender"));
 static TO: LazyLock<Address> = LazyLock::new(|| Address::parse("alice1@email.com").expect("an address"));
 
-static VERIFICATION: LazyLock<Content> =
-    LazyLock::new(|| Content::Verification { link: LINK.to_owned(), expires_in: Duration::from_secs(24 * 3600) });
+static VERIFICATION: LazyLock<Content> = LazyLock::new(|| Content::Verification {
+    link: LINK.to_owned(),
+    digits: Digits::parse("012345").expect("digits"),
+    code_link: "https://app.example.com/verify_code".to_owned(),
+    expires_in: Duration::from_secs(24 * 3600),
+});
 
 fn mail() -> Mail<'static> {
     Mail {
@@ -22,6 +28,7 @@ fn mail() -> Mail<'static> {
         date: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         full_name: "Alice",
         username: "alice1",
+        language: Language::English,
         content: &VERIFICATION,
     }
 }
@@ -82,6 +89,43 @@ fn both_parts_hold_the_link_and_the_way_out() {
 }
 
 #[test]
+fn both_parts_hold_the_digits_and_where_they_are_typed() {
+    let message = text_of(&mail());
+    let decoded = message.replace("=\r\n", "").replace("=3D", "=");
+    let (text, html) = decoded.split_once("Content-Type: text/html").expect("two parts");
+    for part in [text, html] {
+        assert!(part.contains("012345") && part.contains("https://app.example.com/verify_code"), "{part}");
+        assert!(part.contains("enter your username alice1"), "{part}");
+    }
+    assert!(text.find(LINK) < text.find("verify_code"), "the link comes first: {text}");
+}
+
+#[test]
+fn every_language_has_a_small_mail_with_a_button_and_a_text_that_stands_alone() {
+    for language in Language::ALL {
+        for content in [&*VERIFICATION, &Content::Notice] {
+            let message = text_of(&Mail { language, content, ..mail() });
+            assert!(message.len() < 30 * 1024, "{language:?}: {} bytes", message.len());
+            let read = mail_parser::MessageParser::default().parse(message.as_bytes()).expect("a message");
+            let (text, html) = (read.body_text(0).expect("a text"), read.body_html(0).expect("HTML"));
+            let attributes = format!(r#"<html lang="{}" dir="{}">"#, language.tag(), language.direction());
+            assert!(html.contains(&attributes) && html.contains("prefers-color-scheme: dark"), "{html}");
+            assert!(text.contains("Alice") && text.contains("alice1") && !text.contains('<'), "{text}");
+            let is_verification = matches!(content, Content::Verification { .. });
+            assert_eq!(
+                html.contains(&format!(r#"<a class="button" href="{}""#, LINK.replace('&', "&amp;"))),
+                is_verification
+            );
+            assert_eq!(text.contains(LINK) && text.contains("012345"), is_verification, "{text}");
+            for forbidden in ["<script", "<img", "src=", "[[", "{{"] {
+                assert!(!html.contains(forbidden) && !text.contains(forbidden), "{language:?} has {forbidden}");
+            }
+            assert!(!message.contains("List-Unsubscribe"));
+        }
+    }
+}
+
+#[test]
 fn a_notice_names_the_account_and_has_no_link() {
     let message = text_of(&Mail { content: &Content::Notice, ..mail() });
     assert!(headers(&message).iter().any(|line| line == "Subject: You already have an account"), "{message}");
@@ -136,7 +180,19 @@ fn every_display_name_arrives_as_it_was_written() {
 #[test]
 fn durations_read_like_a_sentence() {
     for (seconds, words) in [(0, "0 seconds"), (1, "1 second"), (900, "15 minutes"), (5400, "1 hour 30 minutes")] {
-        assert_eq!(in_words(Duration::from_secs(seconds)), words);
+        assert_eq!(words::of(Language::English).duration(Duration::from_secs(seconds)), words);
+    }
+    for (language, seconds, words) in [
+        (Language::German, 3600, "1 Stunde"),
+        (Language::German, 86_400, "24 Stunden"),
+        (Language::Vietnamese, 5400, "1 giờ 30 phút"),
+        (Language::Arabic, 3600, "ساعة واحدة"),
+        (Language::Arabic, 7200, "ساعتين"),
+        (Language::Arabic, 10_800, "3 ساعات"),
+        (Language::Arabic, 86_400, "24 ساعة"),
+        (Language::Arabic, 103 * 3600, "103 ساعات"),
+    ] {
+        assert_eq!(words::of(language).duration(Duration::from_secs(seconds)), words);
     }
 }
 
@@ -149,7 +205,7 @@ proptest! {
         message_id in "[a-z@\r\n: -]{1,60}",
     ) {
         let mut templates = Templates::built_in();
-        templates.verification.subject =
+        templates.verification.first_mut().subject =
             template::Template::parse(&format!("{subject}{{{{full_name}}}}")).expect("no other braces");
         let mail = Mail { full_name: &full_name, username: &username, message_id: &message_id, ..mail() };
         let ready = build(&templates, &mail).expect("a good mail");

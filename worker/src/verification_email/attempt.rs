@@ -12,7 +12,7 @@ use crate::{
 use futures::FutureExt as _;
 use pipeline::{Document, Mailbox, document::Smtp};
 use queue::TimeLimit;
-use signup::Kind;
+use signup::{Kind, Language, link};
 use std::{
     panic::AssertUnwindSafe,
     time::{Duration, SystemTime},
@@ -65,10 +65,15 @@ impl VerificationEmail {
         let leased = &lease.mail;
         Ok(match leased.kind {
             Kind::Notice => Content::Notice,
-            Kind::Verification => Content::Verification {
-                link: signup::link::url(&leased.public_url, leased.email_id, &self.code(lease).await?),
-                expires_in: leased.link_ttl,
-            },
+            Kind::Verification => {
+                let (code, digits) = self.codes(lease).await?;
+                Content::Verification {
+                    link: link::url(&leased.public_url, leased.email_id, &code),
+                    digits,
+                    code_link: link::digits_url(&leased.public_url),
+                    expires_in: leased.link_ttl,
+                }
+            }
         })
     }
 
@@ -92,6 +97,7 @@ impl VerificationEmail {
             date: SystemTime::now(),
             full_name: &leased.full_name,
             username: &leased.intent.username,
+            language: leased.locale.as_deref().and_then(Language::of_tag).unwrap_or_default(),
             content,
         };
         message::build(&materials.templates, &mail).map_err(|error| internal(&error.to_string()))

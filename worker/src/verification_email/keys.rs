@@ -1,6 +1,6 @@
-//! The code of a mail's link, also when the key that it is derived from is gone.
+//! The codes of a mail, of its link and to be typed, also when the key that it is derived from is gone.
 //!
-//! Takes: a lease. Gives: the code of every copy (I6), or why there is none now. Does not: give a mail another code
+//! Takes: a lease. Gives: the codes of every copy (I6), or why there is none now. Does not: give a mail another code
 //! while a copy with the old one may be out.
 //!
 //! A missing key may only not have reached this worker yet. The first mail that misses it is recorded as
@@ -15,9 +15,10 @@ use super::{
 };
 use crate::{lease::Lease, mail::Sent, random};
 use parking_lot::Mutex;
-use signup::{Code, Keys};
+use signup::{Code, Digits, Keys};
 use std::{collections::HashMap, time::Duration};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// What waited for a key comes back over this time, not all at once.
 const SPREAD: Duration = Duration::from_secs(10);
@@ -46,11 +47,11 @@ impl MissingKeys {
 }
 
 impl VerificationEmail {
-    pub(super) async fn code(&self, lease: &Lease) -> Result<Code, AttemptEnd> {
+    pub(super) async fn codes(&self, lease: &Lease) -> Result<(Code, Digits), AttemptEnd> {
         let (mail, materials) = (&lease.mail, self.materials.now());
-        if let Some(code) = materials.keys.code(&mail.key_id, lease.id()) {
+        if let Some(codes) = codes(&materials.keys, &mail.key_id, lease.id()) {
             self.missing_keys.found(&mail.key_id);
-            return Ok(code);
+            return Ok(codes);
         }
         let missing_for = self.missing_keys.missing_for(&mail.key_id);
         // A mail that was put off by its back-off already has waited for its key.
@@ -66,7 +67,7 @@ impl VerificationEmail {
         }
     }
 
-    async fn renew(&self, lease: &Lease, keys: &Keys) -> Result<Code, AttemptEnd> {
+    async fn renew(&self, lease: &Lease, keys: &Keys) -> Result<(Code, Digits), AttemptEnd> {
         let id = lease.id();
         let renewing = self.store.renew_code(id, lease.epoch(), keys);
         let renewed = match tokio::time::timeout(self.timing.answer, renewing).await {
@@ -80,11 +81,17 @@ impl VerificationEmail {
                 None
             }
         };
-        let code = renewed.ok_or(AttemptEnd::Dialogue(Sent::Withheld))?;
+        let renewed = renewed.and_then(|_code| codes(keys, keys.current_id(), id));
+        let codes = renewed.ok_or(AttemptEnd::Dialogue(Sent::Withheld))?;
         let key = &lease.mail.key_id;
         tracing::warn!(intent.id = %id, key, "the key of this mail is gone; its link is made with the current one");
-        Ok(code)
+        Ok(codes)
     }
+}
+
+/// Both are made with one key.
+fn codes(keys: &Keys, key_id: &str, intent: Uuid) -> Option<(Code, Digits)> {
+    keys.code(key_id, intent).zip(keys.digits(key_id, intent))
 }
 
 fn key_is_missing() -> AttemptEnd {

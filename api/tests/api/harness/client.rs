@@ -102,6 +102,29 @@ impl TestApi {
         Answer::read(request.header("x-forwarded-for", forwarded).send().await.expect("an answer")).await
     }
 
+    /// Posts a message to a path of the interface.
+    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, "application/json", body.to_string()).await
+    }
+
+    /// Corrects an address.
+    pub(crate) async fn correct(&self, body: &Value) -> Answer {
+        self.send(Method::PATCH, "/v1/users/me/email", "application/json", body.to_string()).await
+    }
+
+    /// Gets a page as a browser with these languages does.
+    pub(crate) async fn page(&self, path: &str, languages: &str) -> Answer {
+        let request = self.client.get(format!("http://{}{path}", self.http)).header("accept-language", languages);
+        Answer::read(request.send().await.expect("an answer")).await
+    }
+
+    /// Asks for another mail as a proxy does that speaks for these addresses.
+    pub(crate) async fn resend_through(&self, forwarded: &str, email: &str) -> Answer {
+        let request = self.client.post(format!("http://{}/v1/resend_verification", self.http));
+        let request = request.json(&json!({"email": email})).header("x-forwarded-for", forwarded);
+        Answer::read(request.send().await.expect("an answer")).await
+    }
+
     /// Posts a form.
     pub(crate) async fn post_form(&self, path: &str, form: String) -> Answer {
         self.send(Method::POST, path, "application/x-www-form-urlencoded", form).await

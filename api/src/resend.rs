@@ -1,7 +1,8 @@
 //! Another verification mail.
 //!
 //! Takes: an address. Gives: that it was asked for, or when it may be. Does not: tell whether anybody has the address:
-//! what comes of it is found out after the answer, beside it, or by any process within seconds when this one ends first.
+//! what comes of it is found out after the answer, beside it, or by any process within seconds
+//! when this one ends first.
 
 use crate::{error::ApiError, pb, peer::Peer, service::Service};
 use signup::{Admission, EmailAddress, Policy, StoreError};

@@ -65,7 +65,8 @@ async fn what_a_process_left_is_settled_by_another() {
     let_mails_be_sent(&api);
     // As a process leaves it that ends right after its answer.
     api.sql(&format!(
-        "INSERT INTO email_requests SELECT sha256('signup mail to v1'::bytea || '\\x00' || '{0}'::bytea), ARRAY[now()], '{0}'",
+        "INSERT INTO email_requests
+         SELECT sha256('signup mail to v1'::bytea || '\\x00' || '{0}'::bytea), ARRAY[now()], '{0}'",
         address("alice")
     ));
     let owed = "SELECT count(*) FROM email_intents WHERE generation = 2";

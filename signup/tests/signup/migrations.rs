@@ -183,10 +183,10 @@ async fn sign_up_as_before(fixture: &Fixture, username: &str, state: &str) {
              INSERT INTO users (username, hashed_password, full_name, email, email_canonical)
              VALUES ($1, 'x', 'Old', $1 || '@example.com', $1 || '@example.com') RETURNING username, email
          ), new_intent AS (
-             INSERT INTO email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries, deadline,
-                                        timeout, public_url, link_ttl, message_id, key_id, state, sent_at)
-             SELECT $2, 'verification', username, email, 1, '0', now(), 'critical', 10, now() + interval '1 day', '30 s',
-                    'https://app.example.com', '24 h', '<x@example.com>', $3, $4,
+             INSERT INTO email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries,
+                                        deadline, timeout, public_url, link_ttl, message_id, key_id, state, sent_at)
+             SELECT $2, 'verification', username, email, 1, '0', now(), 'critical', 10, now() + interval '1 day',
+                    '30 s', 'https://app.example.com', '24 h', '<x@example.com>', $3, $4,
                     CASE WHEN $4 = 'sent' THEN now() - interval '1 hour' END
              FROM new_user
          )

@@ -84,7 +84,10 @@ pub(crate) enum TemplatesError {
         path: PathBuf,
     },
     /// A notice with a placeholder that nothing fills in.
-    #[error("the template {} has `{{{{link}}}}`, `{{{{code}}}}` or `{{{{expires_in}}}}`; a notice has no link", path.display())]
+    #[error(
+        "the template {} has `{{{{link}}}}`, `{{{{code}}}}` or `{{{{expires_in}}}}`; a notice has no link",
+        path.display()
+    )]
     LinkInNotice {
         /// The file.
         path: PathBuf,

@@ -19,8 +19,8 @@ pub(super) const WORDS: Words = Words {
                    {{username}}.",
         you: "If it was you, use that account: sign in with the username above. No second account was made for this \
               address.",
-        others: "If it was somebody else, nothing needs to be done. They were not told that the address has an account, \
-                 and cannot use it.",
+        others: "If it was somebody else, nothing needs to be done. They were not told that the address has an \
+                 account, and cannot use it.",
         seldom: "However often this happens, we write to you about it once a day at most.",
     },
     counted: |count, unit| {

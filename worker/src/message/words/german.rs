@@ -12,8 +12,8 @@ pub(super) const WORDS: Words = Words {
         digits: "Um sie auf einem anderen Gerät zu bestätigen, öffnen Sie dort die folgende Seite und geben Sie Ihren \
                  Benutzernamen {{username}} und diesen Code ein:",
         expiry: "Link und Code gelten {{expires_in}} lang. Ihr Benutzername ist {{username}}.",
-        way_out: "Wenn Sie sich nicht angemeldet haben, brauchen Sie nichts zu tun: ohne Bestätigung wird diese Adresse \
-                  nicht verwendet.",
+        way_out: "Wenn Sie sich nicht angemeldet haben, brauchen Sie nichts zu tun: ohne Bestätigung wird diese \
+                  Adresse nicht verwendet.",
     },
     notice: NoticeWords {
         subject: "Sie haben schon ein Konto",

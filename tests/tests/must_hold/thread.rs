@@ -43,6 +43,36 @@ async fn the_button_of_the_mail_verifies_the_address_and_fetching_the_link_does_
 }
 
 #[tokio::test]
+async fn another_mail_is_sent_and_the_digits_of_the_first_one_still_verify() {
+    let pipeline = Pipeline::start(Options::new()).await;
+    let signed_up = pipeline.sign_up(1, 1).await.remove(0);
+    let first = pipeline.inbox.wait_for(|_| true, PATIENCE).await.expect("the mail");
+    pipeline.settle(PATIENCE).await;
+    // Two mails to one address are a minute apart.
+    let a_while_ago = "WITH moved AS (UPDATE email_intents SET sent_at = sent_at - interval '1 minute' RETURNING 1)
+                       SELECT count(*) FROM moved";
+    assert_eq!(pipeline.number(a_while_ago).await, Some(1));
+
+    let (client, url) = (reqwest::Client::new(), format!("http://{}/v1", pipeline.apis[0].address("http")));
+    let post = async |path: &str, body: serde_json::Value| {
+        client.post(format!("{url}/{path}")).json(&body).send().await.expect("an answer").status().as_u16()
+    };
+    let resend = serde_json::json!({"email": signed_up.email});
+    assert_eq!(post("resend_verification", resend.clone()).await, 200);
+    assert_eq!(post("resend_verification", resend).await, 429);
+    let second = pipeline.inbox.wait_for(|mail| mail.text != first.text, PATIENCE).await.expect("another mail");
+    assert_eq!(second.to, first.to);
+    pipeline.settle(PATIENCE).await;
+
+    let text = first.text.as_deref().expect("a text part");
+    let is_six_digits = |line: &&str| line.len() == 6 && line.bytes().all(|letter| letter.is_ascii_digit());
+    let digits = text.lines().map(str::trim).find(is_six_digits).expect("six digits");
+    let typed = serde_json::json!({"username": signed_up.username, "code": digits});
+    assert_eq!(post("verify_code", typed).await, 200);
+    assert_eq!(pipeline.number("SELECT count(*) FROM users WHERE is_email_verified").await, Some(1));
+}
+
+#[tokio::test]
 async fn i9_a_signup_waits_neither_for_redis_nor_for_the_mail_server() {
     let mut pipeline =
         Pipeline::start(Options::new().with(|document| document.task.delay = std::time::Duration::ZERO)).await;

@@ -44,6 +44,23 @@ async fn nothing_secret_is_shown_however_much_goes_wrong() {
         client.post(format!("{url}/v1/create_user")).body(body).send().await.expect("an answer");
     }
 
+    let digits = text.lines().map(str::trim).find(|line| line.len() == 6).expect("six digits");
+    for (method, path, body) in [
+        ("POST", "verify_code", format!(r#"{{"username":"canary","code":"{digits}"}}"#)),
+        ("POST", "verify_code", format!(r#"{{"username":"{}","code":"{digits}"#, first[0].username)),
+        ("GET", &format!("verify_code?code={digits}&password=canary-of-the-password"), String::new()),
+        ("POST", "resend_verification", r#"{"email":"canary.of.nobody@example.com"}"#.to_owned()),
+        ("POST", "resend_verification", r#"{"email":"canary@example"}"#.to_owned()),
+        (
+            "PATCH",
+            "users/me/email",
+            r#"{"username":"user_2","password":"canary","email":"canary@example.com"}"#.to_owned(),
+        ),
+    ] {
+        let method = method.parse().expect("a method");
+        client.request(method, format!("{url}/v1/{path}")).body(body).send().await.expect("an answer");
+    }
+
     // The servers go away, with connection URIs in everybody's hands.
     pipeline.redis.kill();
     pipeline.postgres.as_mut().expect("an own server").stop();

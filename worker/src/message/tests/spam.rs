@@ -19,7 +19,7 @@ fn spamassassin(mbox: &[u8]) -> String {
         .arg("-T")
         .args(folders_of_modules(&root).iter().flat_map(|folder| ["-I", folder]))
         .arg(root.join("usr/bin/spamassassin"))
-        .args(["--local", "--mbox"])
+        .args(["--local", "--mbox", "--nocreate-prefs"])
         .arg(format!("--configpath={}/usr/share/spamassassin", root.display()))
         .arg(format!("--siteconfigpath={}/etc/spamassassin", root.display()))
         .env("HOME", home.path())

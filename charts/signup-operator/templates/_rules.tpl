@@ -17,7 +17,12 @@ Server-side apply needs create and patch. Only what an edit of the pipeline take
   verbs: [update]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, create{{ if eq .Values.secrets.access "Watch" }}, list, watch{{ end }}]
+  verbs: [get, create]
+{{- if eq .Values.secrets.access "Watch" }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [list, watch]
+{{- end }}
 - apiGroups: [""]
   resources: [configmaps, services, serviceaccounts]
   verbs: [get, list, watch, create, patch]

@@ -22,6 +22,8 @@ const LEASE: &str = "signup-operator";
 pub(super) struct Operator {
     /// The Deployment.
     pub(super) deployment: Deployment,
+    /// Whether it watches Secrets.
+    pub(super) watches_secrets: bool,
     /// Namespace that it serves; `None`: all.
     pub(super) serves: Option<String>,
     /// Name of its Lease, in its own namespace.
@@ -41,7 +43,8 @@ impl Operator {
         let flag = |name: &str| arguments.clone().find_map(|argument| argument.strip_prefix(name)).map(str::to_owned);
         let account = pod.and_then(|pod| pod.service_account_name.clone()).unwrap_or_else(|| "default".into());
         let (serves, lease, image) = (flag("--namespace="), flag("--lease-name="), flag("--image="));
-        Self { serves, lease: lease.unwrap_or_else(|| LEASE.into()), image, account, deployment }
+        let watches_secrets = flag("--secrets-access=").is_some_and(|access| access == "watch");
+        Self { watches_secrets, serves, lease: lease.unwrap_or_else(|| LEASE.into()), image, account, deployment }
     }
 
     /// Its namespace.

@@ -30,6 +30,9 @@ const WORK: &[(&str, &str, &[&str])] = &[
     ("events.k8s.io", "events", &["create", "patch"]),
 ];
 
+/// What else it does where it watches Secrets.
+const SECRETS_WATCHED: (&str, &str, &[&str]) = ("", "secrets", &["list", "watch"]);
+
 /// One question to the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Right {
@@ -65,7 +68,8 @@ impl Right {
 
 /// Everything that an operator needs.
 pub(super) fn needed(operator: &Operator) -> Vec<Right> {
-    let work = WORK.iter().flat_map(|(group, resource, verbs)| {
+    let more = operator.watches_secrets.then_some(&SECRETS_WATCHED);
+    let work = WORK.iter().chain(more).flat_map(|(group, resource, verbs)| {
         verbs.iter().map(|verb| Right { namespace: operator.serves.clone(), name: None, group, resource, verb })
     });
     let lease = |verb, name| Right {
@@ -153,9 +157,19 @@ mod tests {
             |(group, resource, verb): (&str, &str, &str)| (group.to_owned(), resource.to_owned(), verb.to_owned());
         let asked: BTreeSet<_> = WORK
             .iter()
+            .chain([&SECRETS_WATCHED])
             .flat_map(|(group, resource, verbs)| verbs.iter().map(move |verb| text((group, resource, verb))))
             .collect();
         assert_eq!(asked, granted);
+    }
+
+    #[test]
+    fn the_right_to_list_secrets_is_asked_for_where_they_are_watched_alone() {
+        let mut operator = operator(None);
+        let lists = |right: &Right| right.resource == "secrets" && right.verb == "list";
+        assert!(!needed(&operator).iter().any(lists));
+        operator.watches_secrets = true;
+        assert!(needed(&operator).iter().any(lists));
     }
 
     #[test]

@@ -51,7 +51,7 @@ use observe::{
     watch::{self, View},
 };
 use pipelines::{News, Pipelines};
-use scale::Surroundings;
+use scale::{Servers, Surroundings};
 use std::{collections::HashSet, future::Future, num::NonZeroU16, pin::pin, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use turns::{Name, Turns};
@@ -84,16 +84,18 @@ struct Context {
     image: String,
     pipelines: Arc<Pipelines>,
     turns: Arc<Turns>,
+    servers: Arc<Servers>,
 }
 
 impl Context {
     fn surroundings(&self) -> Surroundings {
-        let Self { client, view, recorder, turns, .. } = self;
+        let Self { client, view, recorder, turns, servers, .. } = self;
         Surroundings {
             client: client.clone(),
             view: Arc::clone(view),
             recorder: recorder.clone(),
             turns: Arc::clone(turns),
+            servers: Arc::clone(servers),
         }
     }
 }
@@ -128,6 +130,7 @@ pub async fn run(
         image: scope.image,
         pipelines,
         turns,
+        servers: Arc::default(),
     };
     let mut stop = pin!(stop);
     let work = async {

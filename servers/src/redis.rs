@@ -99,7 +99,7 @@ impl Redis {
     /// # Errors
     ///
     /// [`ServerError::Failed`] when it answers with an error.
-    pub(crate) fn command(&self, command: &[&str]) -> Result<String, ServerError> {
+    pub fn command(&self, command: &[&str]) -> Result<String, ServerError> {
         command_at(self.port, &self.password, command)
     }
 

@@ -9,26 +9,32 @@
 //!
 //! # Layout
 //!
-//! - `evaluation`: when; `scaler`: one evaluation
-//! - `endpoint`: which Redis; `redis`: why it cannot be read
-//! - `replicas`: the write
+//! - `evaluation`: when; `scaler`: one evaluation; `replicas`: the write
+//! - `endpoint`: which Redis; `source`: what a pipeline learns of it; `redis`: why it cannot be read
+//! - `servers`: one connection for all pipelines of a login; `server`: reads for them; `schedule`: when; `backoff`
 
+mod backoff;
 mod endpoint;
 mod evaluation;
 mod redis;
 mod replicas;
 mod scaler;
+mod schedule;
+mod server;
+mod servers;
+mod source;
 
 pub(super) use self::{
     endpoint::Endpoint,
     evaluation::{Evaluation, Surroundings},
+    servers::Servers,
 };
 
 use self::scaler::Scaler;
 use super::reason::{self, Finding};
 use crate::{crd::SignupPipeline, scaling::Decision};
 use jiff::Timestamp;
-use queue::QueueState;
+use queue::{QueueState, Untracked};
 use std::sync::Arc;
 
 /// What a reconcile knows of a pipeline.
@@ -44,6 +50,8 @@ pub(super) struct Inputs {
 pub struct Scaling {
     /// The queues, or why Redis could not be asked.
     pub queues: Result<Vec<(String, QueueState)>, Finding>,
+    /// Why Redis does not tell of changes, so that it is polled.
+    pub untracked: Option<Untracked>,
     /// The decision; `None` when the operator does not decide.
     pub decision: Option<Decision>,
     /// The number was changed: from, to.
@@ -59,14 +67,29 @@ pub struct Scaling {
 impl Scaling {
     /// Before the first evaluation.
     pub(super) fn not_known() -> Self {
-        let queues = Err(Finding::with_default_fix(reason::NOT_KNOWN, "Redis was not asked yet"));
-        Self { queues, decision: None, changed: None, scaled_at: None, awaited: None, trouble: None }
+        Self {
+            queues: Err(not_asked()),
+            untracked: None,
+            decision: None,
+            changed: None,
+            scaled_at: None,
+            awaited: None,
+            trouble: None,
+        }
+    }
+
+    /// Whether time alone changes nothing: nothing waits or runs, and there is nothing to remove or to add.
+    fn is_settled(&self) -> bool {
+        let is_idle = |(_, state): &(String, QueueState)| state.pending + state.active + state.due == 0;
+        let is_minimal = self.decision.as_ref().is_none_or(|decision| decision.desired == decision.recommended);
+        self.queues.as_ref().is_ok_and(|queues| queues.iter().all(is_idle)) && is_minimal
     }
 
     /// Whether the status has to tell `newer` at once.
     fn differs(&self, newer: &Self) -> bool {
         let desired = |scaling: &Self| scaling.decision.as_ref().map(|decision| decision.desired);
         self.queues.as_ref().err() != newer.queues.as_ref().err()
+            || self.untracked != newer.untracked
             || desired(self) != desired(newer)
             || self.scaled_at != newer.scaled_at
             || self.trouble != newer.trouble
@@ -77,6 +100,10 @@ impl Scaling {
         let decided = |scaling: &Self| scaling.decision.clone().map(|decision| decision.explanation);
         self.queues != newer.queues || decided(self) != decided(newer)
     }
+}
+
+fn not_asked() -> Finding {
+    Finding::with_default_fix(reason::NOT_KNOWN, "Redis was not asked yet")
 }
 
 /// `spec.replicas` of a Deployment.

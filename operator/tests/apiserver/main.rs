@@ -22,6 +22,7 @@ mod restart;
 mod rules;
 mod scaling;
 mod security;
+mod signal;
 mod start;
 mod store_secrets;
 mod stores;

@@ -17,11 +17,11 @@ use operator::crd::{SignupPipeline, status::SignupPipelineStatus};
 use queue::{Client, Connection, Task};
 use serde_json::{Value, json};
 
-fn replicas(deployment: &Deployment) -> Option<i32> {
+pub(super) fn replicas(deployment: &Deployment) -> Option<i32> {
     deployment.spec.as_ref()?.replicas
 }
 
-async fn with_redis(uri: &str, autoscaling: &str) -> Run {
+pub(super) async fn with_redis(uri: &str, autoscaling: &str) -> Run {
     let mut run = Run::new().await;
     run.secret("app-db", &[("uri", "postgres://app:canary@db.test/app")]).await;
     run.secret("app-redis", &[("uri", uri)]).await;
@@ -31,14 +31,14 @@ async fn with_redis(uri: &str, autoscaling: &str) -> Run {
     run
 }
 
-async fn enqueue(uri: &str, count: usize) {
+pub(super) async fn enqueue(uri: &str, count: usize) {
     let client = Client::new(Connection::open(uri, None).expect("a URI"));
     let task = || Task { queue: "critical".into(), ..Task::new("test", Vec::new()) };
     let tasks: Vec<Task> = std::iter::repeat_with(task).take(count).collect();
     client.enqueue_many(&tasks).await.expect("Redis takes them");
 }
 
-async fn redis() -> String {
+pub(super) async fn redis() -> String {
     tokio::task::spawn_blocking(|| servers::redis().fresh_database()).await.expect("Redis starts")
 }
 

@@ -3,14 +3,14 @@
 //! Takes: `spec.redis` and the Secrets that it names. Gives: an [`Endpoint`], or why there can be none. Does not:
 //! connect.
 
-use super::redis;
+use super::{redis, servers::Account};
 use crate::{
     controller::{reason::Finding, store_secret::StoreSecret},
     crd::stores::Redis,
     manifest::objects::Content,
 };
-use pipeline::{hash, store_secret};
-use queue::{Certificates, Connection, RedisUri};
+use pipeline::store_secret;
+use queue::RedisUri;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 
@@ -21,7 +21,6 @@ pub(in crate::controller) struct Endpoint {
     authority: Option<Vec<u8>>,
     /// The client's, and its key.
     certificate: Option<(Vec<u8>, Vec<u8>)>,
-    version: String,
 }
 
 impl Endpoint {
@@ -32,45 +31,35 @@ impl Endpoint {
         let named = settings.ca_secret_ref.as_ref().and_then(|ca| secrets.get(&ca.name)?.get(&ca.key));
         let authority = named.or_else(|| secret.file(store_secret::AUTHORITY));
         let certificate = secret.certificate();
-        let (client, key) = certificate.unwrap_or_default();
-        let parts = [uri.expose_secret().as_bytes(), authority.unwrap_or_default(), client, key];
-        let lengths = parts.map(|part| part.len().to_be_bytes());
-        let version = hash(lengths.iter().map(|length| &length[..]).chain(parts));
         Self {
             settings: settings.clone(),
             authority: authority.map(<[u8]>::to_vec),
             certificate: certificate.map(|(certificate, key)| (certificate.to_vec(), key.to_vec())),
             uri,
-            version,
         }
     }
 
-    /// Differs between endpoints of which anything differs.
-    pub(super) fn version(&self) -> &str {
-        &self.version
-    }
-
-    /// A connection there, which is not used yet.
+    /// The login, which other pipelines may have too, and the index of the database.
     ///
     /// # Errors
     ///
-    /// What is wrong with the Secrets.
-    pub(super) fn open(&self) -> Result<Connection, Finding> {
-        let uri = self.uri.expose_secret();
-        if RedisUri::parse(uri).is_ok_and(|uri| uri.is_socket()) {
+    /// What is wrong with the URI.
+    pub(super) fn account(&self) -> Result<(Account, i64), Finding> {
+        let uri = RedisUri::parse(self.uri.expose_secret()).map_err(|error| self.unusable(&error.into()))?;
+        if uri.is_socket() {
             return Err(redis::socket(&self.settings));
         }
-        let opened = Connection::open_with(uri, self.certificates());
-        opened.map_err(|error| redis::unusable(&self.settings, uri, &error))
+        let (authority, certificate, database) = (self.authority.clone(), self.certificate.clone(), uri.database());
+        Ok((Account { uri: uri.with_database(0), authority, certificate }, database))
+    }
+
+    /// Why it cannot be opened.
+    pub(super) fn unusable(&self, error: &queue::Error) -> Finding {
+        redis::unusable(&self.settings, self.uri.expose_secret(), error)
     }
 
     /// Why Redis could not be asked.
     pub(super) async fn trouble(&self, error: &queue::Error) -> Finding {
         redis::trouble(&self.settings, self.uri.expose_secret(), error).await
-    }
-
-    fn certificates(&self) -> Certificates<'_> {
-        let client = self.certificate.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice()));
-        Certificates { authority: self.authority.as_deref(), client }
     }
 }

@@ -3,10 +3,9 @@
 //! Takes: what each reconcile knows of the pipeline. Gives: the newest [`Scaling`], and a reconcile where the status
 //! has to say something new. Does not: wait for a reconcile to ask Redis, decide or write.
 
-use super::{Inputs, Scaler, Scaling};
+use super::{Inputs, Scaler, Scaling, Servers, source::Source};
 use crate::{
     controller::{
-        POLL_INTERVAL,
         observe::watch::View,
         reason,
         status::{condition::FIGURES_INTERVAL, report},
@@ -31,6 +30,9 @@ use tokio_util::task::AbortOnDropHandle;
 /// A reconcile waits no longer for the evaluation of what it found; Redis may be silent.
 const EVALUATION_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// While time alone may change a decision (a cool-down, `fallback.after`), it is made again this often.
+const TICK: Duration = Duration::from_secs(1);
+
 /// What all evaluations share.
 #[derive(Clone)]
 pub(in crate::controller) struct Surroundings {
@@ -38,6 +40,7 @@ pub(in crate::controller) struct Surroundings {
     pub(in crate::controller) view: Arc<View>,
     pub(in crate::controller) recorder: Recorder,
     pub(in crate::controller) turns: Arc<Turns>,
+    pub(in crate::controller) servers: Arc<Servers>,
 }
 
 /// An evaluation that goes on until this is dropped.
@@ -96,25 +99,37 @@ struct Task {
 
 impl Task {
     async fn run(mut self, mut inputs: watch::Receiver<Option<Numbered<Inputs>>>) {
-        let mut scaler = Scaler::default();
-        let mut is_asked = true;
+        let (mut scaler, mut source) = (Scaler::default(), Source::default());
+        let (mut is_asked, mut woken) = (true, Some(Instant::now()));
         if inputs.wait_for(Option::is_some).await.is_err() {
             return;
         }
         loop {
             let taken = inputs.borrow_and_update().as_ref().map(|inputs| (inputs.number, Arc::clone(&inputs.value)));
             let Some((number, current)) = taken else { return };
-            let scaling = Arc::new(scaler.evaluate(&self.surroundings, &current).await);
+            if is_asked {
+                source.follow(&self.surroundings.servers, &current);
+            }
+            let reading = source.latest().await;
+            let since = woken.or(reading.as_ref().map(|reading| reading.since)).unwrap_or_else(Instant::now);
+            let queues = source.queues(&current, reading.as_deref()).await;
+            let scaling = Box::pin(scaler.evaluate(&self.surroundings, &current, queues, since)).await;
+            let scaling = Arc::new(scaling);
             self.publish(number, &current.pipeline, &scaling, is_asked);
             publish_event(&self.surroundings.recorder, &current.pipeline, &scaling).await;
-            let interval = POLL_INTERVAL.min(current.pipeline.spec.worker.autoscaling.poll_interval.get());
+            let tick = if scaling.is_settled() { FIGURES_INTERVAL } else { TICK };
             is_asked = tokio::select! {
                 changed = inputs.changed() => match changed {
                     Ok(()) => true,
                     Err(_) => return,
                 },
-                () = tokio::time::sleep(interval) => false,
+                () = source.changed() => {
+                    (is_asked, woken) = (false, None);
+                    continue;
+                }
+                () = tokio::time::sleep(tick) => false,
             };
+            woken = Some(Instant::now());
         }
     }
 

@@ -1,11 +1,12 @@
-//! One evaluation: ask the queues, decide, write.
+//! One evaluation: decide and write.
 //!
-//! Takes: what the last reconcile knows of the pipeline, and the watched Deployment as it is now. Gives: a [`Scaling`].
-//! Does not: choose when.
+//! Takes: the queues, what the last reconcile knows of the pipeline, and the watched Deployment as it is now. Gives: a
+//! [`Scaling`]. Does not: choose when.
 
 use super::{
     Inputs, Scaling, Surroundings,
     replicas::{Replicas, Target},
+    source::Queues,
 };
 use crate::{
     build::{child::Kind, names::Component},
@@ -15,13 +16,12 @@ use crate::{
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
-use queue::{Inspector, QueueState};
-use std::time::{Duration, Instant};
+use queue::{QueueState, Untracked};
+use std::time::Instant;
 
 /// The state of one pipeline's scaling between evaluations.
 #[derive(Debug, Default)]
 pub(super) struct Scaler {
-    redis: Option<(String, Inspector)>,
     autoscaler: Autoscaler,
     replicas: Replicas,
     scaled_at: Option<Timestamp>,
@@ -44,10 +44,16 @@ struct Written {
 }
 
 impl Scaler {
-    /// Polls, decides, writes and reports. Without a Deployment, or while the pipeline is paused, nothing is written.
-    pub(super) async fn evaluate(&mut self, surroundings: &Surroundings, inputs: &Inputs) -> Scaling {
+    /// Decides, writes and reports. Without a Deployment, or while the pipeline is paused, nothing is written. `since`:
+    /// when that happened which is decided on.
+    pub(super) async fn evaluate(
+        &mut self,
+        surroundings: &Surroundings,
+        inputs: &Inputs,
+        (queues, untracked): (Queues, Option<Untracked>),
+        since: Instant,
+    ) -> Scaling {
         let pipeline = &*inputs.pipeline;
-        let queues = self.poll(inputs).await;
         let (name, namespace) = (Component::Worker.child_name(&pipeline.name_any()), pipeline.namespace());
         let namespace = namespace.unwrap_or_default();
         let uid = pipeline.uid().unwrap_or_default();
@@ -62,7 +68,11 @@ impl Scaler {
             }
             _ => Ok(Written::default()),
         };
-        self.report(queues, decision, workers, written, inputs.shared.clone())
+        if written.as_ref().is_ok_and(|written| written.changed.is_some()) {
+            metrics::histogram!("signup_operator_signal_to_write_seconds").record(since.elapsed());
+        }
+        let scaling = self.report(queues, decision, workers, written, inputs.shared.clone());
+        Scaling { untracked, ..scaling }
     }
 
     /// Decides, without I/O; `None` when the number is given to somebody else.
@@ -101,37 +111,10 @@ impl Scaler {
         Ok(Written { changed: has_changed.then_some((running, desired)), awaited })
     }
 
-    async fn poll(&mut self, inputs: &Inputs) -> Result<Vec<(String, QueueState)>, Finding> {
-        let spec = &inputs.pipeline.spec;
-        let inspector = self.inspector(inputs)?;
-        let look_ahead = &spec.worker.autoscaling.look_ahead;
-        let ahead = if look_ahead.enabled { look_ahead.startup_time.get() } else { Duration::ZERO };
-        let mut states = Vec::new();
-        for queue in &spec.queues {
-            match inspector.queue(&queue.name, ahead).await {
-                Ok(state) => states.push((queue.name.clone(), state)),
-                Err(error) => return Err(inputs.endpoint.trouble(&error).await),
-            }
-        }
-        Ok(states)
-    }
-
-    /// One connection per pipeline, opened anew when the Secret changes.
-    fn inspector(&mut self, inputs: &Inputs) -> Result<&Inspector, Finding> {
-        let endpoint = &inputs.endpoint;
-        let current = self.redis.take().filter(|(known, _)| known == endpoint.version());
-        let current = match current {
-            Some(current) => current,
-            None => (endpoint.version().to_owned(), Inspector::new(endpoint.open()?)),
-        };
-        let (_, inspector) = self.redis.insert(current);
-        Ok(inspector)
-    }
-
     /// Puts together what came of it. That the database is shared is told when nothing is wrong with the write itself.
     fn report(
         &self,
-        queues: Result<Vec<(String, QueueState)>, Finding>,
+        queues: Queues,
         mut decision: Option<Decision>,
         workers: Option<Workers>,
         written: Result<Written, Finding>,
@@ -145,7 +128,8 @@ impl Scaler {
         if let (Some(decision), Some(workers), true) = (&mut decision, workers, is_foreign) {
             decision.keep(workers.observed, "an autoscaler sets the number, so it stays as it is");
         }
-        Scaling { queues, decision, changed, scaled_at: self.scaled_at, awaited, trouble: trouble.or(shared) }
+        let (scaled_at, trouble) = (self.scaled_at, trouble.or(shared));
+        Scaling { queues, untracked: None, decision, changed, scaled_at, awaited, trouble }
     }
 }
 

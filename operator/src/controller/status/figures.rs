@@ -32,9 +32,13 @@ pub(super) fn scaling_active(facts: &Facts<'_>) -> UntimedCondition {
         return UntimedCondition::from_finding(kind::SCALING_ACTIVE, False, finding);
     }
     match (mode, &facts.scaling.queues) {
-        (AutoscalingMode::Auto, Ok(_)) => {
-            active(True, reason::FOLLOWS_QUEUE, "the number of workers follows the work that is due")
-        }
+        (AutoscalingMode::Auto, Ok(_)) => match facts.scaling.untracked {
+            None => active(True, reason::FOLLOWS_QUEUE, "the number of workers follows the work that is due"),
+            Some(why) => {
+                let text = format!("the number of workers follows the work that is due, up to 1 s late: {why}");
+                active(True, reason::POLLS_QUEUE, &text)
+            }
+        },
         (AutoscalingMode::Auto, Err(_)) if !facts.findings.is_empty() => {
             active(Unknown, reason::NOT_KNOWN, "nobody could look yet")
         }

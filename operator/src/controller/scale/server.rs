@@ -1,0 +1,249 @@
+//! One Redis server, asked for all pipelines that have their queues there with the same login.
+//!
+//! Takes: which queues each pipeline has. Gives: a [`Reading`] to each when its queues changed, when a delayed task comes
+//! into its look-ahead, and every `pollInterval`. Does not: decide anything.
+//!
+//! All that is due is read in one round trip. A pipeline is read at most every 100 ms (`schedule`); what Redis tells names a
+//! queue and no database, so that with many pipelines most are read in vain: reading those takes a tenth of the time at
+//! most, and the ones that a producer of ours named come first.
+
+use super::{
+    backoff::Backoff,
+    schedule::{Interest, Schedule},
+};
+use parking_lot::Mutex;
+use queue::{Answers, Heard, Question, QueueReading, QueueState, Tracker, Untracked};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{Notify, watch};
+use tokio_util::task::AbortOnDropHandle;
+
+/// Reading what nobody named takes at most one part in so many of the time.
+const REST: u32 = 9;
+
+/// What was read for one pipeline.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// Its queues, or why they could not be read.
+    pub(super) queues: Result<Vec<(String, QueueState)>, queue::Error>,
+    /// Why Redis does not tell of changes.
+    pub(super) untracked: Option<Untracked>,
+    /// What was asked.
+    pub(super) interest: Interest,
+    /// When that was told, or came due, which made it be read.
+    pub(super) since: Instant,
+    /// When the answer came.
+    pub(super) at: Instant,
+}
+
+/// A server, asked until this is dropped.
+pub(super) struct Server {
+    shared: Arc<Shared>,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// A pipeline's part in a server, until it is dropped.
+pub(super) struct Subscription {
+    server: Arc<Server>,
+    id: u64,
+    readings: watch::Receiver<Option<Arc<Reading>>>,
+}
+
+struct Shared {
+    tracker: Tracker,
+    pipelines: Mutex<Pipelines>,
+    asked: Notify,
+}
+
+#[derive(Default)]
+struct Pipelines {
+    subscribed: HashMap<u64, Subscribed>,
+    next_id: u64,
+    /// Nothing that nobody named is read before.
+    rests_until: Option<Instant>,
+    /// Redis did not answer at all, and is not asked before that time.
+    silent: Option<(queue::Error, Instant)>,
+}
+
+struct Subscribed {
+    schedule: Schedule,
+    readings: watch::Sender<Option<Arc<Reading>>>,
+}
+
+impl Server {
+    pub(super) fn start(tracker: Tracker) -> Self {
+        let shared = Arc::new(Shared { tracker, pipelines: Mutex::default(), asked: Notify::new() });
+        let task = AbortOnDropHandle::new(tokio::spawn(run(Arc::clone(&shared))));
+        Self { shared, _task: task }
+    }
+
+    pub(super) fn subscribe(self: Arc<Self>, interest: Interest) -> Subscription {
+        let (sender, readings) = watch::channel(None);
+        let mut pipelines = self.shared.pipelines.lock();
+        let id = pipelines.next_id;
+        pipelines.next_id += 1;
+        pipelines.subscribed.insert(id, Subscribed { schedule: Schedule::new(interest), readings: sender });
+        drop(pipelines);
+        self.shared.asked.notify_one();
+        Subscription { server: self, id, readings }
+    }
+}
+
+impl Subscription {
+    /// Asks for other queues from now on, if these are others.
+    pub(super) fn ask(&self, interest: &Interest) {
+        let mut pipelines = self.server.shared.pipelines.lock();
+        if let Some(subscribed) = pipelines.subscribed.get_mut(&self.id)
+            && subscribed.schedule.ask(interest)
+        {
+            self.server.shared.asked.notify_one();
+        }
+    }
+
+    /// The newest reading.
+    pub(super) fn latest(&mut self) -> Option<Arc<Reading>> {
+        self.readings.borrow_and_update().clone()
+    }
+
+    /// Waits for another.
+    pub(super) async fn next(&mut self) -> Option<Arc<Reading>> {
+        // The sender is as old as this: the server keeps it until this is dropped.
+        self.readings.changed().await.ok()?;
+        self.latest()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.server.shared.pipelines.lock().subscribed.remove(&self.id);
+    }
+}
+
+async fn run(shared: Arc<Shared>) {
+    let mut backoff = Backoff::default();
+    loop {
+        let now = Instant::now();
+        let (due, next) = shared.pipelines.lock().due(now);
+        if due.is_empty() {
+            tokio::select! {
+                heard = shared.tracker.changed() => shared.pipelines.lock().hear(&heard),
+                () = shared.asked.notified() => {}
+                () = tokio::time::sleep_until(next.into()) => {}
+            }
+            continue;
+        }
+        let questions: Vec<Question> = due.iter().flat_map(|(_, interest)| interest.questions()).collect();
+        let answers = shared.tracker.read(&questions).await.and_then(Answered::of);
+        let mut pipelines = shared.pipelines.lock();
+        match answers {
+            Ok(answers) => {
+                backoff = Backoff::default();
+                pipelines.deliver(due, answers, now);
+            }
+            Err(error) => pipelines.fall_silent(error, Instant::now() + backoff.next()),
+        }
+    }
+}
+
+/// Answers of a Redis that answers.
+struct Answered {
+    states: std::vec::IntoIter<Result<QueueReading, queue::Error>>,
+    untracked: Option<Untracked>,
+}
+
+impl Answered {
+    /// One that loads its data says so to each command.
+    fn of(answers: Answers) -> Result<Self, queue::Error> {
+        let Answers { states, untracked } = answers;
+        match states.first() {
+            Some(Err(first)) if states.iter().all(|state| state.as_ref().is_err_and(queue::Error::is_unreachable)) => {
+                Err(first.clone())
+            }
+            _ => Ok(Self { states: states.into_iter(), untracked }),
+        }
+    }
+
+    fn take(&mut self, count: usize) -> Result<Vec<QueueReading>, queue::Error> {
+        self.states.by_ref().take(count).collect::<Vec<_>>().into_iter().collect()
+    }
+}
+
+impl Pipelines {
+    /// What is to be read now, or when there will be something.
+    fn due(&mut self, now: Instant) -> (Vec<(u64, Interest)>, Instant) {
+        if let Some((error, until)) = self.silent.as_ref().filter(|(_, until)| *until > now) {
+            self.subscribed.values().filter(|one| one.readings.borrow().is_none()).for_each(|one| one.fail(error));
+            return (Vec::new(), *until);
+        }
+        let rests_until = self.rests_until.filter(|until| *until > now);
+        let next = self.subscribed.values().map(|one| one.schedule.next(rests_until)).min();
+        let next = next.unwrap_or_else(|| now + Duration::from_secs(60));
+        if next > now {
+            return (Vec::new(), next);
+        }
+        let due = self.subscribed.iter_mut().filter(|(_, one)| one.schedule.next_with_others(rests_until) <= now);
+        let due = due.map(|(id, one)| {
+            one.schedule.begin(now);
+            (*id, one.schedule.interest().clone())
+        });
+        (due.collect(), now)
+    }
+
+    fn hear(&mut self, heard: &Heard) {
+        self.subscribed.values_mut().for_each(|one| one.schedule.hear(heard));
+    }
+
+    fn deliver(&mut self, due: Vec<(u64, Interest)>, mut answers: Answered, began: Instant) {
+        let (at, untracked) = (Instant::now(), answers.untracked);
+        self.silent = None;
+        self.rests_until = Some(at + (at - began) * REST);
+        for (id, interest) in due {
+            let readings = answers.take(interest.queues.len());
+            let Some(one) = self.subscribed.get_mut(&id) else { continue };
+            let since = one.schedule.end(readings.as_deref().ok(), untracked.is_some(), at);
+            let queues = readings.map(|readings| {
+                let states = readings.into_iter().map(|reading| reading.state);
+                interest.queues.iter().cloned().zip(states).collect()
+            });
+            one.deliver(Reading { queues, untracked, interest, since, at });
+        }
+    }
+
+    /// All are told, and all are read again when Redis is back.
+    fn fall_silent(&mut self, error: queue::Error, until: Instant) {
+        for one in self.subscribed.values_mut() {
+            one.schedule.forget();
+            one.fail(&error);
+        }
+        self.silent = Some((error, until));
+    }
+}
+
+impl Subscribed {
+    /// What says nothing new wakes nobody, but once in a while.
+    fn deliver(&self, reading: Reading) {
+        let is_old = |known: &Arc<Reading>| {
+            let queues = match (&known.queues, &reading.queues) {
+                (Ok(known), Ok(new)) => known == new,
+                _ => false,
+            };
+            let age = reading.at.saturating_duration_since(known.at);
+            queues
+                && known.untracked == reading.untracked
+                && known.interest == reading.interest
+                && age < reading.interest.poll_interval / 2
+        };
+        if !self.readings.borrow().as_ref().is_some_and(is_old) {
+            self.readings.send_replace(Some(Arc::new(reading)));
+        }
+    }
+
+    fn fail(&self, error: &queue::Error) {
+        let now = Instant::now();
+        let (queues, interest) = (Err(error.clone()), self.schedule.interest().clone());
+        self.readings.send_replace(Some(Arc::new(Reading { queues, untracked: None, interest, since: now, at: now })));
+    }
+}

@@ -1,0 +1,110 @@
+//! The Redis of one pipeline, as its evaluation sees it.
+//!
+//! Takes: what a reconcile knows. Gives: readings of the queues, or why there are none. Does not: keep a connection of
+//! its own; `servers` has one for all pipelines of a server and login.
+
+use super::{
+    Inputs,
+    schedule::Interest,
+    server::{Reading, Subscription},
+    servers::{Account, Servers},
+};
+use crate::{controller::reason::Finding, crd::SignupPipelineSpec};
+use queue::{QueueState, Untracked};
+use std::{future::pending, sync::Arc, time::Duration};
+
+/// The queues, or why Redis could not be asked.
+pub(super) type Queues = Result<Vec<(String, QueueState)>, Finding>;
+
+/// A subscription that follows the resource.
+#[derive(Default)]
+pub(super) struct Source {
+    subscribed: Option<(Account, Subscription)>,
+    interest: Option<Interest>,
+    /// Why there is none.
+    refused: Option<Finding>,
+    /// What the last error meant.
+    trouble: Option<(String, Finding)>,
+}
+
+impl Source {
+    /// Takes over what a reconcile found.
+    pub(super) fn follow(&mut self, servers: &Servers, inputs: &Inputs) {
+        let followed = inputs.endpoint.account().and_then(|(account, database)| {
+            let interest = interest(&inputs.pipeline.spec, database);
+            self.interest = Some(interest.clone());
+            match self.subscribed.take().filter(|(known, _)| *known == account) {
+                Some((account, subscription)) => {
+                    subscription.ask(&interest);
+                    Ok((account, subscription))
+                }
+                None => {
+                    let subscription = servers.subscribe(&account, interest);
+                    let subscription = subscription.map_err(|error| inputs.endpoint.unusable(&error))?;
+                    Ok((account, subscription))
+                }
+            }
+        });
+        (self.subscribed, self.refused) = match followed {
+            Ok(subscribed) => (Some(subscribed), None),
+            Err(finding) => (None, Some(finding)),
+        };
+    }
+
+    /// The newest reading of what is asked now; waits for the first. `None` where nobody can be asked.
+    pub(super) async fn latest(&mut self) -> Option<Arc<Reading>> {
+        let (_, subscription) = self.subscribed.as_mut()?;
+        let mut latest = subscription.latest();
+        loop {
+            match latest {
+                Some(reading) if self.interest.as_ref() == Some(&reading.interest) => return Some(reading),
+                _ => latest = Some(subscription.next().await?),
+            }
+        }
+    }
+
+    /// Waits for another reading.
+    pub(super) async fn changed(&mut self) {
+        let next = match &mut self.subscribed {
+            Some((_, subscription)) => subscription.next().await,
+            None => None,
+        };
+        // Without a source nothing changes but the inputs.
+        if next.is_none() {
+            pending::<()>().await;
+        }
+    }
+
+    /// What a reading says, with the reason of an error, which is looked for once.
+    pub(super) async fn queues(&mut self, inputs: &Inputs, reading: Option<&Reading>) -> (Queues, Option<Untracked>) {
+        match reading.map(|reading| (&reading.queues, reading.untracked)) {
+            Some((Ok(queues), untracked)) => {
+                self.trouble = None;
+                (Ok(queues.clone()), untracked)
+            }
+            Some((Err(error), untracked)) => {
+                // It may hold an address, so it is compared and not shown.
+                let words = pipeline::chain(error);
+                let known = self.trouble.take().filter(|(known, _)| *known == words);
+                let finding = match known {
+                    Some((_, finding)) => finding,
+                    None => inputs.endpoint.trouble(error).await,
+                };
+                self.trouble = Some((words, finding.clone()));
+                (Err(finding), untracked)
+            }
+            None => (Err(self.refused.clone().unwrap_or_else(super::not_asked)), None),
+        }
+    }
+}
+
+fn interest(spec: &SignupPipelineSpec, database: i64) -> Interest {
+    let autoscaling = &spec.worker.autoscaling;
+    let look_ahead = &autoscaling.look_ahead;
+    Interest {
+        database,
+        queues: spec.queues.iter().map(|queue| queue.name.clone()).collect(),
+        ahead: if look_ahead.enabled { look_ahead.startup_time.get() } else { Duration::ZERO },
+        poll_interval: autoscaling.poll_interval.get(),
+    }
+}

@@ -1,0 +1,105 @@
+//! The operator hears of work from a real Redis. `pollInterval` is 10 minutes, so that nothing here is found by a poll.
+
+use super::{
+    operator_run::{MINIMAL, Run},
+    scaling::{enqueue, redis, replicas, with_redis},
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::Deployment;
+use operator::crd::SignupPipeline;
+use queue::{Client, Connection, Task};
+use servers::Redis;
+use std::time::{Duration, Instant};
+
+const UNPOLLED: &str = "minReplicas: 0, maxReplicas: 50, cooldownPeriod: 0s, pollInterval: 10m";
+
+/// Pipelines that share a Redis.
+const PIPELINES: u32 = 50;
+
+async fn workers(run: &Run, count: i32) {
+    run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(count)).await;
+}
+
+async fn own_redis() -> Redis {
+    tokio::task::spawn_blocking(|| Redis::start().expect("Redis starts")).await.expect("it starts")
+}
+
+#[tokio::test]
+async fn a_burst_into_an_empty_queue_is_answered_although_nobody_polls() {
+    let uri = redis().await;
+    let run = with_redis(&uri, &format!("{{{UNPOLLED}}}")).await;
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+    workers(&run, 0).await;
+    let began = Instant::now();
+    enqueue(&uri, 800).await;
+    workers(&run, 50).await;
+    // A hundredth of the poll; how fast it is on a quiet machine is the benchmark's to say.
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn workers_are_started_ahead_of_a_delayed_task_and_not_before() {
+    let uri = redis().await;
+    let run = with_redis(&uri, &format!("{{{UNPOLLED}, lookAhead: {{startupTime: 5s}}}}")).await;
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+    let due = Timestamp::now() + SignedDuration::from_secs(10);
+    let client = Client::new(Connection::open(&uri, None).expect("a URI"));
+    let task = Task { queue: "critical".into(), process_at: Some(due), ..Task::new("test", Vec::new()) };
+    client.enqueue(&task).await.expect("Redis takes it");
+    workers(&run, 1).await;
+    let ahead = due.duration_since(Timestamp::now()).as_secs_f64();
+    // Up to the 5 s, and a second because Redis keeps whole ones.
+    assert!((0.0..6.1).contains(&ahead), "{ahead} s before it is due");
+}
+
+#[tokio::test]
+async fn all_pipelines_of_a_redis_share_one_connection() {
+    let redis = own_redis().await;
+    let mut run = Run::new().await;
+    run.secret("app-db", &[("uri", "postgres://app:canary@db.test/app")]).await;
+    // Children take the API server longer than they tell here.
+    let text = MINIMAL.replace("spec:\n", "spec:\n  paused: true\n");
+    for index in 0..PIPELINES {
+        run.secret(&format!("redis-{index}"), &[("uri", &redis.uri(index))]).await;
+        run.pipeline_named(&format!("demo-{index}"), &text.replace("app-redis", &format!("redis-{index}"))).await;
+    }
+    run.start();
+    for index in 0..PIPELINES {
+        let is_read = |pipeline: &SignupPipeline| pipeline.status.as_ref().is_some_and(|status| status.tasks.is_some());
+        run.wait(&format!("demo-{index}"), is_read).await;
+    }
+    let clients = redis.command(&["CLIENT", "LIST"]).expect("Redis answers");
+    // The other asks for the list.
+    assert_eq!(clients.lines().filter(|line| !line.is_empty()).count(), 2, "{clients}");
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_be_told_is_served_by_polling_and_told_so() {
+    let redis = own_redis().await;
+    let user = ["ACL", "SETUSER", "reader", "on", ">secret", "~*", "&*", "+@all", "-client"];
+    redis.command(&user).expect("Redis makes the user");
+    let uri = redis.uri(1);
+    let (_, place) = uri.split_once('@').expect("it has a user");
+    let run = with_redis(&format!("redis://reader:secret@{place}"), &format!("{{{UNPOLLED}}}")).await;
+    let condition = run.condition("ScalingActive", "True", "PollsQueue").await;
+    assert!(condition.message.contains("the user may not run CLIENT TRACKING"), "{}", condition.message);
+    workers(&run, 0).await;
+    // As Go's asynq writes: without a wake-up.
+    redis.command(&["-n", "1", "LPUSH", "asynq:{critical}:pending", "1", "2", "3"]).expect("Redis takes them");
+    workers(&run, 1).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_was_away_tells_again() {
+    let mut redis = own_redis().await;
+    let uri = redis.uri(1);
+    let run = with_redis(&uri, &format!("{{{UNPOLLED}}}")).await;
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+    redis.kill();
+    run.condition("ScalingActive", "False", "NoAnswer").await;
+    redis.start_again().expect("Redis starts");
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+    // As Go's asynq writes: without a wake-up.
+    redis.command(&["-n", "1", "LPUSH", "asynq:{critical}:pending", "1", "2", "3"]).expect("Redis takes them");
+    workers(&run, 1).await;
+}

@@ -26,8 +26,8 @@ pub struct Autoscaling {
     /// Speed limits, as in the HorizontalPodAutoscaler's `behavior`. A direction left out has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behavior: Option<Behavior>,
-    /// Longest time between two reads of the queues, which are read at once when Redis tells of a change; 1s to 10m.
-    /// Redis is asked every second where it does not tell.
+    /// Longest time between two reads of the queues; 1s to 10m. They are read at once when Redis tells of a change, and
+    /// every second where it does not tell.
     pub poll_interval: TimeSpan<1, 600>,
     /// Time that fewer workers must have been enough before workers are removed; 0s to 1h.
     pub cooldown_period: TimeSpan<0, 3600>,

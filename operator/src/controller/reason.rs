@@ -144,10 +144,10 @@ reasons! {
     }
     "Number of workers" {
         FOLLOWS_QUEUE "FollowsQueue" "The number of workers follows the work that is due.";
-        POLLS_QUEUE "PollsQueue" "The number of workers follows the work that is due, up to a second late: Redis does not \
-            tell the operator of changes, so it is polled."
-            "none where a second does no harm; else let the user of the Redis URI run CLIENT TRACKING (+client), and reach \
-                Redis without a proxy that speaks RESP2 only";
+        POLLS_QUEUE "PollsQueue" "The number of workers follows the work that is due, up to a second late: Redis \
+            does not tell the operator of changes, so it is polled."
+            "none where a second does no harm; else let the user of the Redis URI run CLIENT TRACKING (+client), and \
+                reach Redis without a proxy that speaks RESP2 only";
         MODE "NotInModeAuto" "The resource gives the number of workers to somebody else.";
         FOREIGN_WRITER "ForeignWriter" "Another writer sets the number of workers, so the operator leaves it alone."
             "delete that HorizontalPodAutoscaler, or set spec.worker.autoscaling.mode to External";

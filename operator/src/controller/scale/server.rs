@@ -1,11 +1,11 @@
 //! One Redis server, asked for all pipelines that have their queues there with the same login.
 //!
-//! Takes: which queues each pipeline has. Gives: a [`Reading`] to each when its queues changed, when a delayed task comes
-//! into its look-ahead, and every `pollInterval`. Does not: decide anything.
+//! Takes: which queues each pipeline has. Gives: a [`Reading`] to each when its queues changed, when a delayed task
+//! comes into its look-ahead, and every `pollInterval`. Does not: decide anything.
 //!
-//! All that is due is read in one round trip. A pipeline is read at most every 100 ms (`schedule`); what Redis tells names a
-//! queue and no database, so that with many pipelines most are read in vain: reading those takes a tenth of the time at
-//! most, and the ones that a producer of ours named come first.
+//! All that is due is read in one round trip. A pipeline is read at most every 100 ms (`schedule`); what Redis tells
+//! names a queue and no database, so that with many pipelines most are read in vain: reading those takes a tenth of the
+//! time at most, and the ones that a producer of ours named come first.
 
 use super::{
     backoff::Backoff,

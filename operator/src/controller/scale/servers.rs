@@ -1,8 +1,8 @@
 //! The Redis servers of all pipelines.
 //!
-//! Takes: what a pipeline's Secret says. Gives: one [`Server`] for each server, user and TLS settings, whatever the number
-//! of pipelines, kept while one of them needs it. Does not: use one pipeline's login for another: what differs in
-//! anything but the database index has a connection of its own.
+//! Takes: what a pipeline's Secret says. Gives: one [`Server`] for each server, user and TLS settings, whatever the
+//! number of pipelines, kept while one of them needs it. Does not: use one pipeline's login for another: what differs
+//! in anything but the database index has a connection of its own.
 
 use super::{
     schedule::Interest,

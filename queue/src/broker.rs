@@ -8,6 +8,7 @@ mod maintain;
 mod produce;
 mod queue_states;
 mod settle;
+mod supervise;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -19,6 +20,7 @@ pub(crate) use consume::{Dequeue, Dequeued, LEASE, Lease, MAX_TASKS_PER_DEQUEUE,
 pub(crate) use maintain::{Expired, Forwarded};
 pub(crate) use queue_states::queue_states;
 pub(crate) use settle::{Guard, NextAttempt, Settled};
+pub(crate) use supervise::{Ended, MARK_LIFE};
 
 /// Access to Redis for everything that changes tasks.
 #[derive(Debug, Clone)]

@@ -12,6 +12,14 @@ pub trait Handler: Send + Sync + 'static {
     /// When `job.cancelled` fires the handler should come to an end soon; its slot stays taken until it returns, and
     /// its result counts whatever it is. A panic is caught and becomes a counted retry.
     fn handle(&self, job: Job) -> impl Future<Output = Result<(), TaskError>> + Send;
+
+    /// Hears that a server has ended, before its tasks are given to others: one that keeps leases of its own, in
+    /// [`Job::server`]'s name, ends them here. May come several times for one server, and be wrong: what the server
+    /// does nevertheless has to be refused by those leases.
+    fn server_ended(&self, server: &str) -> impl Future<Output = ()> + Send {
+        let _ = server;
+        std::future::ready(())
+    }
 }
 
 /// One attempt at one task.
@@ -23,6 +31,8 @@ pub struct Job {
     pub retried: u32,
     /// From when the timeout counts, and whether it was reached.
     pub limit: TimeLimit,
+    /// Who runs it: [`crate::Server::identity`].
+    pub server: String,
     /// Fires when the timeout or deadline is reached, the task is cancelled (`asynq:cancel`), the lease is lost, or the
     /// shutdown's grace period is over.
     pub cancelled: CancellationToken,

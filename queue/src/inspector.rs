@@ -36,6 +36,13 @@ pub struct ServerInfo {
     pub running: u32,
 }
 
+impl ServerInfo {
+    /// `<host>:<pid>:<id>`, as a [`crate::Supervisor`] names it.
+    pub fn identity(&self) -> String {
+        format!("{}:{}:{}", self.host, self.pid, self.id)
+    }
+}
+
 impl Inspector {
     /// A view through `connection`.
     pub fn new(connection: Connection) -> Self {

@@ -102,8 +102,8 @@ pub(crate) fn workers(identity: &str) -> String {
     format!("asynq:workers:{{{identity}}}")
 }
 
-/// Private channel that says `pending:<queue>` or `due:<ms>`. The database index is in the name because pub/sub ignores
-/// it.
+/// Private channel that says `pending:<queue>`, `due:<ms>`, `ended:<server>` or `drain`. The database index is in the
+/// name because pub/sub ignores it.
 pub(crate) fn wake(database: i64) -> String {
     format!("asynq:wake:{database}")
 }
@@ -123,6 +123,12 @@ pub(crate) fn queue_of(key: &str) -> Option<&str> {
 
 /// Private key: a random value that is lost together with the data.
 pub(crate) const INCARNATION: &str = "asynq:incarnation";
+
+/// Private sorted set: server that is known to have ended -> when that was told (ms).
+pub(crate) const ENDED: &str = "asynq:ended";
+
+/// Private hash: server that shall take no tasks -> until when (ms), and who says so.
+pub(crate) const DRAINING: &str = "asynq:draining";
 
 /// Private sorted set: member of a fleet -> until when it is one (us).
 pub(crate) fn fleet_members(fleet: &str) -> String {

@@ -40,7 +40,7 @@
 //!  schedule ► scheduled ──forward──▲   ▲         │ ├──complete──► completed ──retention over──► gone
 //!                 retry ──forward──┘   └─requeue─┤ ├──retry─────► retry
 //!                   ▲                            │ └──archive───► archived ──trimmed──► gone
-//!                   └──recover (lease expired)───┘
+//!                   └──recover (lease expired, or holder known to have ended)───┘
 //! ```
 //!
 //! # Guarantees
@@ -70,6 +70,7 @@
 //!   [`RedisUri`] where it leads, and [`Certificates`] what goes with it over TLS
 //! - [`Tracker`] reads queues of many databases on one connection, and hears when they may have changed
 //! - [`Fleet`]: what processes tell each other that share a limit
+//! - [`Supervisor`]: what somebody who watches the processes of servers says of them
 //! - `message` and `keys`: the wire format; `scripts`: one Lua file per transition; `broker`: runs them
 //! - `backoff`: the time between attempts; `active_wait`: how a caller waits for one task to be written; `batch`: how
 //!   several share a round trip
@@ -99,6 +100,7 @@ mod random;
 mod scripts;
 mod server;
 mod settings;
+mod supervisor;
 mod task;
 mod tracker;
 mod uri;
@@ -114,6 +116,7 @@ pub use inspector::{Inspector, ServerInfo};
 pub use queue_state::{QueueReading, QueueState};
 pub use server::{Server, ShutdownReport};
 pub use settings::{MAX_PAYLOAD_BYTES, QueuePriority, Settings};
+pub use supervisor::Supervisor;
 pub use task::{Enqueued, Task};
 pub use tracker::{Answers, Question, Tracker};
 pub use uri::{RedisUri, UriError};

@@ -42,4 +42,7 @@ scripts! {
     LIST_SERVER = "list_server";
     QUEUE_STATE = "queue_state";
     EXCHANGE = "exchange";
+    TELL_ENDED = "tell_ended";
+    LIST_HELD = "list_held";
+    MARK_DRAINING = "mark_draining";
 }

@@ -4,12 +4,15 @@
 //! - heartbeat: extends leases, publishes what this server does
 //! - subscriber: receives wake-ups and cancellations
 //! - recoverer, forwarder, janitor: what happens to tasks without a worker's doing
+//! - ended, drain: what is said of this server and of others
 //! - processor: takes tasks and runs the handler
 //!
 //! Does not restart a loop: none of them ends before it is stopped.
 
 mod attempt;
 mod choice;
+mod drain;
+mod ended;
 mod forwarder;
 mod heartbeat;
 mod held;
@@ -85,6 +88,7 @@ impl Server {
     ) -> Self {
         let (sender, settlements) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::new(Broker::new(connection), settings.clone(), sender));
+        let handler = Arc::new(handler);
         let settler = tokio::spawn(settler::run(Arc::clone(&shared), settlements));
         let loops = vec![
             tokio::spawn(heartbeat::run(Arc::clone(&shared))),
@@ -92,8 +96,10 @@ impl Server {
             tokio::spawn(recoverer::run(Arc::clone(&shared))),
             tokio::spawn(forwarder::run(Arc::clone(&shared))),
             tokio::spawn(janitor::run(Arc::clone(&shared))),
+            tokio::spawn(ended::run(Arc::clone(&shared), Arc::clone(&handler))),
+            tokio::spawn(drain::run(Arc::clone(&shared))),
         ];
-        let processor = tokio::spawn(processor::run(Arc::clone(&shared), settings, Arc::new(handler)));
+        let processor = tokio::spawn(processor::run(Arc::clone(&shared), settings, handler));
         Self {
             _quit_on_drop: shared.quit.clone().drop_guard(),
             _stop_on_drop: shared.stop_taking.clone().drop_guard(),
@@ -108,6 +114,12 @@ impl Server {
     /// Its random id, as [`crate::ServerInfo`] shows it.
     pub fn id(&self) -> &str {
         &self.shared.server_id
+    }
+
+    /// `<host>:<pid>:<id>`, as [`crate::ServerInfo::identity`] gives it. No other server, and no later one of the same
+    /// process, pod or container, has the same.
+    pub fn identity(&self) -> String {
+        self.shared.identity()
     }
 
     /// Takes no more tasks; running ones go on. Cannot be undone.

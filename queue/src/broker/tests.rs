@@ -6,6 +6,7 @@ mod fencing;
 mod fleet;
 mod forgetting;
 mod heartbeat;
+mod held;
 mod too_long;
 mod transitions;
 mod upkeep;

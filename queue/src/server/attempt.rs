@@ -118,6 +118,7 @@ async fn call<H: Handler>(work: &Work, handler: &H, stored: Stored) -> std::thre
         retried: stored.retried(),
         task: stored.into_task(),
         limit: TimeLimit::default(),
+        server: work.shared.identity(),
         cancelled: work.attempt.cancelled.clone(),
     };
     let limit = job.limit.clone();

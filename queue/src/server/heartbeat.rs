@@ -1,5 +1,6 @@
-//! Every 5 s: extends the leases of running attempts (sooner after a failure), publishes what this server is and runs,
-//! registers its queues again, and measures the clock. An attempt whose lease is lost is cancelled.
+//! Every 5 s: extends the leases of running attempts (sooner after a failure), publishes what this server is and runs
+//! (sooner when it is drained), registers its queues again, and measures the clock. An attempt whose lease is lost is
+//! cancelled.
 
 use super::{Shared, running::Attempt};
 use crate::{
@@ -37,6 +38,9 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                     shared.log_failure("failed to publish the heartbeat", &error);
                 }
             }
+            () = shared.drain.for_heartbeat() => if let Err(error) = publish(&shared).await {
+                shared.log_failure("failed to publish the heartbeat", &error);
+            },
             () = tokio::time::sleep(EXTEND_RETRY_INTERVAL), if !extended => extended = extend(&shared).await,
         }
     }
@@ -95,6 +99,7 @@ fn cancel_expired(attempts: &[Attempt]) {
 async fn publish(shared: &Shared) -> Result<(), Error> {
     let now = shared.broker.now();
     let settings = shared.settings.borrow().clone();
+    let takes_none = shared.stop_taking.is_cancelled() || shared.drain.is_confirmed();
     let attempts = shared.running.all();
     let info = wire::ServerInfo {
         host: shared.host.clone(),
@@ -103,7 +108,7 @@ async fn publish(shared: &Shared) -> Result<(), Error> {
         concurrency: i32::try_from(settings.concurrency).unwrap_or(i32::MAX),
         queues: message::priorities(settings.queues.iter().map(|queue| (&*queue.name, queue.priority))),
         strict_priority: settings.strict_priority,
-        status: if shared.stop_taking.is_cancelled() { "stopped" } else { "active" }.to_owned(),
+        status: if takes_none { "stopped" } else { "active" }.to_owned(),
         start_time: Some(message::timestamp(shared.started)),
         active_worker_count: i32::try_from(shared.running_handlers()).unwrap_or(i32::MAX),
     };

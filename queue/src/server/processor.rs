@@ -103,6 +103,13 @@ impl<H: Handler> Dispatcher<H> {
     /// One dequeue. False when there is no free slot or nothing to ask.
     async fn step(&mut self, settings: &Settings) -> Result<bool, Error> {
         let away = self.take_lost().await?;
+        if self.shared.drain.is_asked() {
+            // A lost reply may still bring tasks.
+            if self.lost.is_empty() {
+                self.shared.drain.confirm();
+            }
+            return Ok(false);
+        }
         let woken = self.shared.wake.take_woken();
         if woken.all {
             self.empty.clear();

@@ -3,7 +3,7 @@
 
 use super::{Shared, queues::Queue};
 use crate::{
-    broker::{Expired, Guard, NextAttempt, Settled},
+    broker::{Expired, Guard, NextAttempt, Settled, Taken},
     clock::Now,
     error::Error,
     message::Stored,
@@ -72,10 +72,12 @@ async fn recover_queue(shared: &Shared, queue: &Queue, trusted: &mut Trusted) ->
     }
     let mut recovered = 0;
     for expired in expired.into_iter().filter(|expired| !shared.running.holds(&queue.keys.name, &expired.id)) {
-        if recover_one(shared, queue, &expired, now).await? == Settled::Done {
+        let Expired { id, expiry, message, unread_bytes } = expired;
+        let task = Taken { id, message, unread_bytes };
+        if give_back(shared, queue, &task, Guard::ExpiredLease(expiry), CAUSE, now).await? == Settled::Done {
             recovered += 1;
             queue.recovered.increment(1);
-            tracing::warn!(task.id = expired.id, queue.name = queue.keys.name, "recovered a task of a dead worker");
+            tracing::warn!(task.id = task.id, queue.name = queue.keys.name, "recovered a task of a dead worker");
         }
     }
     if recovered == 0 && next.is_some_and(|next| next <= cutoff.seconds()) {
@@ -89,23 +91,30 @@ async fn recover_queue(shared: &Shared, queue: &Queue, trusted: &mut Trusted) ->
     Ok(next.map_or(POLL_INTERVAL, wait))
 }
 
-async fn recover_one(shared: &Shared, queue: &Queue, expired: &Expired, now: Now) -> Result<Settled, Error> {
-    let guard = Guard::ExpiredLease(expired.expiry);
-    let (keys, id) = (&queue.keys, &*expired.id);
-    if let Some(bytes) = expired.unread_bytes {
+/// Ends the attempt of somebody who is gone, as a failure of the task with this cause.
+pub(super) async fn give_back(
+    shared: &Shared,
+    queue: &Queue,
+    task: &Taken,
+    guard: Guard<'_>,
+    cause: &str,
+    now: Now,
+) -> Result<Settled, Error> {
+    let (keys, id) = (&queue.keys, &*task.id);
+    if let Some(bytes) = task.unread_bytes {
         let settled = shared.broker.archive(keys, id, guard, &[], now).await?;
         if settled == Settled::Done {
             queue.tell_too_long(id, bytes);
         }
         return Ok(settled);
     }
-    match Stored::decode(&expired.message) {
-        Err(_) => shared.broker.archive(keys, id, guard, &expired.message, now).await,
+    match Stored::decode(&task.message) {
+        Err(_) => shared.broker.archive(keys, id, guard, &task.message, now).await,
         Ok(stored) if stored.is_exhausted() => {
-            shared.broker.archive(keys, id, guard, &stored.archived(CAUSE, now), now).await
+            shared.broker.archive(keys, id, guard, &stored.archived(cause, now), now).await
         }
         Ok(stored) => {
-            let message = stored.failed(CAUSE, now, true);
+            let message = stored.failed(cause, now, true);
             let next = NextAttempt { message: &message, delay: Duration::ZERO, counted: true };
             shared.broker.retry(keys, id, guard, next, now).await
         }

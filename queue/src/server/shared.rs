@@ -1,6 +1,7 @@
 //! What the loops of one server share: who it is, what it runs, when it stops.
 
 use super::{
+    drain::Drain,
     queues::Queues,
     running::Running,
     settler::{Outcome, Settlement},
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) queues: Queues,
     pub(crate) running: Running,
     pub(crate) wake: Wake,
+    pub(crate) drain: Drain,
     /// No more tasks are taken.
     pub(crate) stop_taking: CancellationToken,
     /// All loops end.
@@ -65,6 +67,7 @@ impl Shared {
             queues: Queues::default(),
             running: Running::default(),
             wake: Wake::default(),
+            drain: Drain::default(),
             stop_taking: CancellationToken::new(),
             quit: CancellationToken::new(),
             host: host_name(),
@@ -96,7 +99,9 @@ impl Shared {
 
     pub(crate) fn handler_ended(&self) {
         self.handlers_ended.fetch_add(1, Ordering::Relaxed);
-        self.handlers.fetch_sub(1, Ordering::Release);
+        if self.handlers.fetch_sub(1, Ordering::Release) == 1 {
+            self.drain.became_idle();
+        }
         self.handler_gone.notify_waiters();
         self.wake.slot_freed();
     }
@@ -148,6 +153,11 @@ impl Shared {
     pub(crate) fn retry_delay(&self, retried: u32) -> Duration {
         let random = self.random.lock().next();
         self.settings.borrow().retry.delay(retried, random)
+    }
+
+    /// A random part of a span, for what many servers should not do at once.
+    pub(crate) fn random_part_of(&self, span: Duration) -> Duration {
+        Duration::from_millis(self.random.lock().below(span.as_millis() as u64))
     }
 
     /// Logs a failure of Redis, but not over and over while it lasts.

@@ -65,6 +65,10 @@ async fn listen(shared: &Shared) -> Result<(), Error> {
             shared.wake.pending(queue);
         } else if let Some(due_ms) = text.strip_prefix("due:").and_then(|ms| ms.parse().ok()) {
             shared.wake.due(due_ms);
+        } else if text.starts_with("ended:") {
+            shared.wake.ended();
+        } else if text == "drain" {
+            shared.wake.drain();
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What makes the loops poll before their timers say so: a queue got tasks, a task is due earlier than known, a slot is
-//! free.
+//! free, something was said of a server.
 
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -12,6 +12,8 @@ pub(crate) struct Wake {
     dispatcher: Notify,
     due_ms: Mutex<Option<i64>>,
     forwarder: Notify,
+    ended: Notify,
+    drain: Notify,
 }
 
 /// Queues that may have got tasks since the last poll.
@@ -37,6 +39,18 @@ impl Wake {
         self.queues.lock().all = true;
         self.dispatcher.notify_one();
         self.forwarder.notify_one();
+        self.ended.notify_one();
+        self.drain.notify_one();
+    }
+
+    /// A server is said to have ended.
+    pub(crate) fn ended(&self) {
+        self.ended.notify_one();
+    }
+
+    /// The marks of servers that shall take no tasks have changed.
+    pub(crate) fn drain(&self) {
+        self.drain.notify_one();
     }
 
     /// The dispatcher's situation changed in another way.
@@ -66,5 +80,13 @@ impl Wake {
 
     pub(crate) async fn for_forwarder(&self) {
         self.forwarder.notified().await;
+    }
+
+    pub(crate) async fn for_ended(&self) {
+        self.ended.notified().await;
+    }
+
+    pub(crate) async fn for_drain(&self) {
+        self.drain.notified().await;
     }
 }

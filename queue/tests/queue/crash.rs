@@ -8,23 +8,32 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{runtime::Runtime, sync::Semaphore};
 
 /// A worker that can be killed.
-struct KillableWorker {
+pub(crate) struct KillableWorker {
     runtime: Runtime,
-    _server: Server,
-    jobs: Jobs,
+    server: Server,
+    pub(crate) jobs: Jobs,
 }
 
 impl KillableWorker {
-    async fn start(fixture: &Fixture, answer: Answer) -> Self {
+    pub(crate) async fn start(fixture: &Fixture, answer: Answer) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (server, jobs) = {
             let _inside = runtime.enter();
             fixture.server(|settings| settings.concurrency = 4, answer)
         };
-        Self { runtime, _server: server, jobs }
+        Self { runtime, server, jobs }
     }
 
-    fn kill(self) -> Jobs {
+    pub(crate) fn identity(&self) -> String {
+        self.server.identity()
+    }
+
+    pub(crate) async fn shutdown(self) {
+        self.runtime.spawn(self.server.shutdown()).await.unwrap();
+        self.runtime.shutdown_background();
+    }
+
+    pub(crate) fn kill(self) -> Jobs {
         self.runtime.shutdown_background();
         self.jobs
     }

@@ -7,6 +7,7 @@
 //! - `crash`, `faults`, `outage`, `broken_queue`: dead workers, a Redis in trouble, one that is away, keys of a wrong
 //!   type; `too_long`: tasks that are too long to be read
 //! - `tracker`: one connection for queues of many databases, and what it hears
+//! - `supervised`: what is said of servers from outside
 //! - `places`: the same on everything that a URI can name; `cluster`, `sentinel`: slots that move, masters that change
 //! - `wire_compat`: both directions with Go; `tls`: the same Redis behind TLS
 //! - `examples`: the programs in `queue/examples`
@@ -25,6 +26,7 @@ mod places;
 mod sentinel;
 mod server;
 mod span;
+mod supervised;
 mod tls;
 mod too_long;
 mod tracker;

@@ -2,7 +2,7 @@
 //! know HELLO, a unix socket, a cluster, whether named or found out, and a master that sentinels name.
 
 use crate::harness::{DEADLINE, Fixture, Jobs, answer};
-use queue::{Connection, Enqueued, Error, Job, QueuePriority, Server, Task, TaskError};
+use queue::{Connection, Enqueued, Error, Job, QueuePriority, Server, Supervisor, Task, TaskError};
 use servers::{Redis, RedisCluster, RedisSentinel};
 use std::time::Duration;
 
@@ -96,9 +96,24 @@ async fn all_of_it(uri: String) {
     }
     assert_eq!(fixture.inspector.queues().await.unwrap(), QUEUES);
     fixture.until("listed", async |fixture| fixture.inspector.servers().await.unwrap().len() == 1).await;
+    supervised(&fixture, &server).await;
     assert_eq!(client.incarnation().await.unwrap(), client.incarnation().await.unwrap());
     server.shutdown().await;
     assert!(fixture.inspector.servers().await.unwrap().is_empty());
+}
+
+/// What is said of a server reaches it, and what it makes of it is seen.
+async fn supervised(fixture: &Fixture, server: &Server) {
+    let supervisor = Supervisor::new(Connection::open(&fixture.uri, None).unwrap());
+    let told = [server.identity()];
+    supervisor.ended(&told).await.unwrap();
+    for (marked, status) in [(&told[..], "stopped"), (&[][..], "active")] {
+        supervisor.drain("me", marked).await.unwrap();
+        assert_eq!(supervisor.draining("me").await.unwrap(), marked);
+        let is_published =
+            async |fixture: &Fixture| fixture.inspector.servers().await.unwrap().iter().all(|one| one.status == status);
+        fixture.until(status, is_published).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

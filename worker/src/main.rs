@@ -64,7 +64,7 @@ async fn run(config: Config) -> Result<ExitCode, RunError> {
     let listener = listening.map_err(|source| RunError::Listen { address: config.admin, source })?;
     let address = listener.local_addr().unwrap_or(config.admin);
     let worker = Worker::start(&live, Some(logs), Options::default())?;
-    let readiness = worker.readiness();
+    let (readiness, server) = (worker.readiness(), worker.identity());
     let admin = Admin::new(metrics, move || {
         let readiness = readiness.clone();
         async move { readiness.check().await.map(|()| "ok") }
@@ -72,7 +72,7 @@ async fn run(config: Config) -> Result<ExitCode, RunError> {
     .telling("/mail", worker.mail_report());
     let admin_stop = CancellationToken::new();
     let admin = admin.with_config(live).serve(listener, admin_stop.clone());
-    tracing::info!(admin = %address, "listening");
+    tracing::info!(admin = %address, server, "listening");
     let (served, ()) = tokio::join!(admin, async {
         work(worker, &shutdown).await;
         admin_stop.cancel();

@@ -109,6 +109,11 @@ impl Worker {
         move || mailer.report()
     }
 
+    /// Names this worker in Redis and in leases, and no other, nor a later one in its place.
+    pub fn identity(&self) -> String {
+        self.server.identity()
+    }
+
     /// Tasks running now.
     pub fn running(&self) -> usize {
         self.server.running()

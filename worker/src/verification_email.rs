@@ -27,7 +27,6 @@ use crate::{
         pace::{self, Pace},
     },
     materials::LiveMaterials,
-    random,
 };
 use keys::MissingKeys;
 use outcome::{Outcome, PutOff};
@@ -51,8 +50,6 @@ pub struct VerificationEmail {
     missing_keys: MissingKeys,
     pace: Pace,
     timing: Timing,
-    /// Names this process in leases: host, process id, random number.
-    owner: String,
     /// Cancelled when the process stops taking tasks.
     draining: CancellationToken,
     /// False after the database failed to answer; so that its loss is logged once, not once per task.
@@ -81,7 +78,6 @@ impl VerificationEmail {
             missing_keys: MissingKeys::default(),
             pace: Pace::default(),
             timing,
-            owner: owner(),
             draining,
             database_answers: AtomicBool::new(true),
         })
@@ -111,6 +107,15 @@ impl Handler for VerificationEmail {
         report::report(&outcome, &payload, &job, self.live.document().observability.log_personal_data);
         outcome.for_the_queue()
     }
+
+    async fn server_ended(&self, server: &str) {
+        match tokio::time::timeout(self.timing.answer, self.store.end_leases(server)).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(leases)) => tracing::warn!(server, leases, "ended the leases of a worker that has ended"),
+            Ok(Err(error)) => tracing::warn!(server, %error, "leases of an ended worker run out by themselves"),
+            Err(_) => tracing::warn!(server, "leases of an ended worker run out by themselves, the database is silent"),
+        }
+    }
 }
 
 impl VerificationEmail {
@@ -136,10 +141,4 @@ impl VerificationEmail {
         }
         if job.cancelled.is_cancelled() { Err(Outcome::cancelled()) } else { Ok(()) }
     }
-}
-
-/// Host, process id and a random number: two processes never share it, even with the same host name and id.
-fn owner() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}:{}:{:08x}", host.trim(), std::process::id(), random::number() as u32)
 }

@@ -22,6 +22,16 @@ impl Store {
         Ok(sqlx::query(self.sql(EXPIRE_LEASES)).bind(None::<Uuid>).execute(&self.pool).await?.rows_affected())
     }
 
+    /// The same for all leases of `owner`, whose process is known to have ended, without waiting until they expire.
+    /// Where that is wrong, its mail can go out twice, but what it records is refused once another has the next lease.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn end_leases(&self, owner: &str) -> Result<u64, StoreError> {
+        Ok(sqlx::query(self.sql(END_LEASES)).bind(owner).execute(&self.pool).await?.rows_affected())
+    }
+
     /// Makes everything waiting again that was handed to a Redis of another incarnation: that one lost its data. Rows
     /// that are locked are left to [`overdue`](Self::overdue). Gives the number of intents.
     ///
@@ -92,9 +102,12 @@ impl Store {
     }
 }
 
-/// Ends expired leases: all of them, or that of the intent `$1`. Rows that somebody works on are left for the next
-/// time.
-pub(super) const EXPIRE_LEASES: &str = "
+/// Ends leases as those of workers that vanished: `$which` chooses them. Rows that somebody works on are left for the
+/// next time.
+macro_rules! end_leases {
+    ($which:literal) => {
+        concat!(
+            "
 UPDATE schema.email_intents AS intent
 SET state = CASE WHEN failures + 1 > max_retries THEN 'dead' ELSE 'waiting' END,
     failures = failures + 1, crash_count = crash_count + 1, in_doubt = true,
@@ -102,8 +115,18 @@ SET state = CASE WHEN failures + 1 > max_retries THEN 'dead' ELSE 'waiting' END,
     next_attempt_at = clock_timestamp() + CASE WHEN crash_count + 1 >= 3 THEN interval '1 hour' ELSE interval '0' END,
     lease_owner = NULL, lease_until = NULL
 FROM (
-    SELECT id FROM schema.email_intents
-    WHERE state = 'sending' AND lease_until <= (SELECT clock_timestamp()) AND ($1::uuid IS NULL OR id = $1)
-    FOR UPDATE SKIP LOCKED
+    SELECT id FROM schema.email_intents WHERE state = 'sending' AND ",
+            $which,
+            " FOR UPDATE SKIP LOCKED
 ) AS lapsed
-WHERE intent.id = lapsed.id";
+WHERE intent.id = lapsed.id"
+        )
+    };
+}
+
+/// Ends expired leases: all of them, or that of the intent `$1`.
+pub(super) const EXPIRE_LEASES: &str =
+    end_leases!("lease_until <= (SELECT clock_timestamp()) AND ($1::uuid IS NULL OR id = $1)");
+
+/// Ends the leases of the owner `$1`.
+const END_LEASES: &str = end_leases!("lease_owner = $1");

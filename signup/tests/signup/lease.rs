@@ -98,6 +98,30 @@ async fn expired_leases_are_owed_again_and_live_ones_are_left_alone() {
 }
 
 #[tokio::test]
+async fn leases_of_a_worker_that_has_ended_end_at_once_and_no_others() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let mut leased = Vec::new();
+    for (username, owner) in [("ended", "pod-1:1:a"), ("again", "pod-1:1:b")] {
+        let id = fixture.sign_up(username).await.intent.id;
+        let LeaseOutcome::Leased(lease) = store.lease(id, owner, LEASE).await.expect("asked") else { panic!("due") };
+        leased.push((id, lease.epoch));
+    }
+    let [(ended, epoch), (again, _)] = leased[..] else { panic!("two") };
+    assert_eq!(store.end_leases("pod-1:1:a").await.expect("ended"), 1);
+    assert_eq!(fixture.state(again).await, State::Sending, "the worker that started again in its place");
+    let crashed: bool =
+        fixture.value("state = 'waiting' AND crash_count = 1 AND failures = 1 AND in_doubt", ended).await;
+    assert!(crashed);
+    assert!(!store.extend_lease(ended, epoch, LEASE).await.expect("asked"), "it would learn of it if it lived");
+    let next = fixture.lease(ended).await;
+    let late = store.record_sent(ended, epoch, "250 ok").await;
+    assert!(matches!(late, Err(RecordError::Stale)), "{late:?}");
+    store.record_sent(ended, next.epoch, "250 ok").await.expect("recorded once");
+    assert_eq!(store.end_leases("pod-1:1:a").await.expect("ended"), 0);
+}
+
+#[tokio::test]
 async fn the_third_crash_quarantines_the_mail_for_an_hour() {
     let fixture = Fixture::new().await;
     let id = fixture.sign_up("alice").await.intent.id;

@@ -53,23 +53,23 @@ impl VerificationEmail {
     pub(super) async fn lease(&self, job: &Job, payload: &Payload) -> Result<Lease, Outcome> {
         let stop = job.cancelled.child_token();
         if let Some(id) = payload.intent_id
-            && let Some(lease) = self.lease_known(id, &stop).await?
+            && let Some(lease) = self.lease_known(id, job, &stop).await?
         {
             return Ok(lease);
         }
         // A task of a Go producer, or one whose intent is not in this database (any more).
         let id = self.intent_of(job, payload).await?;
-        self.lease_known(id, &stop).await?.ok_or_else(Outcome::unknown_user)
+        self.lease_known(id, job, &stop).await?.ok_or_else(Outcome::unknown_user)
     }
 
     /// `None`: there is no such intent.
-    async fn lease_known(&self, id: Uuid, stop: &CancellationToken) -> Result<Option<Lease>, Outcome> {
+    async fn lease_known(&self, id: Uuid, job: &Job, stop: &CancellationToken) -> Result<Option<Lease>, Outcome> {
         let mut asked = Instant::now();
-        let mut found = self.answer(self.ask_for_lease(id)).await?;
+        let mut found = self.answer(self.ask_for_lease(id, &job.server)).await?;
         if found == LeaseOutcome::LinkMissing {
             self.remake_link(id).await?;
             asked = Instant::now();
-            found = self.answer(self.ask_for_lease(id)).await?;
+            found = self.answer(self.ask_for_lease(id, &job.server)).await?;
         }
         let later = |after, why| Err(Outcome::Later { after, why });
         match found {
@@ -97,8 +97,8 @@ impl VerificationEmail {
 
     /// Asks in a task of its own: a statement that was sent is carried out however late, and a lease that comes when
     /// nobody waits for it any more is given back. Left alone it would run out like that of a worker that crashed.
-    fn ask_for_lease(&self, id: Uuid) -> impl Future<Output = Result<LeaseOutcome, StoreError>> + use<> {
-        let (store, owner, length) = (self.store.clone(), self.owner.clone(), self.timing.lease);
+    fn ask_for_lease(&self, id: Uuid, owner: &str) -> impl Future<Output = Result<LeaseOutcome, StoreError>> + use<> {
+        let (store, owner, length) = (self.store.clone(), owner.to_owned(), self.timing.lease);
         let (sender, receiver) = oneshot::channel();
         tokio::spawn(tokio::time::timeout(length + MAX_LEASE_DELAY, async move {
             let answer = store.lease(id, &owner, length).await;

@@ -24,6 +24,9 @@ use worker::{
 /// Far longer than anything here takes; reached only by a bug.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
+/// Whose leases those of single jobs are.
+pub(crate) const SERVER: &str = "host:1:00000000-0000-4000-8000-000000000000";
+
 pub(crate) struct Fixture {
     pub(crate) inbox: Inbox,
     pub(crate) store: Store,
@@ -193,7 +196,8 @@ pub(crate) fn task(created: &Created) -> Task {
 }
 
 pub(crate) fn job(task: Task) -> Job {
-    Job { task, retried: 0, limit: TimeLimit::default(), cancelled: CancellationToken::new() }
+    let (limit, cancelled) = (TimeLimit::default(), CancellationToken::new());
+    Job { task, retried: 0, limit, server: SERVER.to_owned(), cancelled }
 }
 
 /// Waits until `holds` says yes.

@@ -30,8 +30,12 @@ impl Program {
 
     /// The address of one of its interfaces, as named in the log line.
     pub(crate) fn address(&self, interface: &str) -> anyhow::Result<SocketAddr> {
-        let text = self.listening[interface].as_str().with_context(|| format!("no address of {interface}"))?;
-        Ok(text.parse()?)
+        Ok(self.said(interface)?.parse()?)
+    }
+
+    /// A field of that log line.
+    pub(crate) fn said(&self, field: &str) -> anyhow::Result<&str> {
+        self.listening[field].as_str().with_context(|| format!("its log line `listening` lacks {field}"))
     }
 
     /// How many lines of its log say `text`.

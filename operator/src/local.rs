@@ -12,7 +12,7 @@
 //! - `stores`: PostgreSQL and Redis
 //! - `files`: `pipeline.yaml` and the secret files
 //! - `child`, `fleet`: processes, restarted when they die
-//! - `figures`: what the queue and the api report
+//! - `figures`: what the queue and the api report; `supervise`: what is said of workers in the queue
 //! - `edits`: the file changed
 //! - `start`, `running`: all of it started in order; the loop that joins it
 //! - `wait`: until processes are ready and configured
@@ -31,6 +31,7 @@ mod running;
 mod screen;
 mod start;
 mod stores;
+mod supervise;
 mod wait;
 
 pub use error::LocalError;

@@ -12,14 +12,17 @@
 //! # Layout
 //!
 //! - `autoscaler`: one pipeline's decisions, poll by poll
+//! - `drain`: which workers leave when there are too many
 //! - `history`: what was recommended and done lately
 //! - `speed`: the policies of `behavior`
 
 mod autoscaler;
+mod drain;
 mod history;
 mod speed;
 
 pub use autoscaler::Autoscaler;
+pub use drain::{Drain, Step};
 
 use crate::crd::{autoscaling::AutoscalingMode, workload::Worker};
 use queue::QueueState;

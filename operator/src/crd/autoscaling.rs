@@ -31,6 +31,8 @@ pub struct Autoscaling {
     pub poll_interval: TimeSpan<1, 600>,
     /// Time that fewer workers must have been enough before workers are removed; 0s to 1h.
     pub cooldown_period: TimeSpan<0, 3600>,
+    /// How workers leave.
+    pub drain: Drain,
     /// Fewest workers when Redis cannot be asked for long. Without it, and until then, the number stays as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
@@ -47,8 +49,24 @@ impl Default for Autoscaling {
             behavior: None,
             poll_interval: TimeSpan::from_secs(10),
             cooldown_period: TimeSpan::from_secs(60),
+            drain: Drain::default(),
             fallback: None,
         }
+    }
+}
+
+/// How workers leave: they are asked to take no more mails, idle ones first, and are stopped when they are idle.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Drain {
+    /// Longest wait for a worker's last mail; 0s to 24h. After it the worker is stopped, and what it does not finish
+    /// within `shutdownGracePeriod` is sent by another.
+    pub timeout: TimeSpan<0, 86_400>,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { timeout: TimeSpan::from_secs(600) }
     }
 }
 

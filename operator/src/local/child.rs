@@ -57,6 +57,7 @@ pub(super) struct Child {
     process: Process,
     log_offset: u64,
     listening: Option<Listening>,
+    server: Option<String>,
     bound_before: Option<Listening>,
     deaths: u32,
     phase: Phase,
@@ -72,6 +73,7 @@ impl Child {
             recipe,
             log_offset: 0,
             listening: None,
+            server: None,
             bound_before: None,
             deaths: 0,
             phase: Phase::Stopping,
@@ -96,6 +98,17 @@ impl Child {
     /// Where the running process listens; `None` before it says so.
     pub(super) fn listening(&self) -> Option<Listening> {
         self.listening
+    }
+
+    /// What the running process is called in the queue; `None` before it says so, and for one that takes no tasks.
+    pub(super) fn server(&self) -> Option<&str> {
+        self.server.as_deref()
+    }
+
+    /// What a process was called in the queue that has ended otherwise than it should; once.
+    pub(super) fn lost_server(&mut self) -> Option<String> {
+        let is_lost = self.process.ended().is_some_and(|status| !status.success());
+        if is_lost { self.server.take() } else { None }
     }
 
     /// How it ended, when it has.
@@ -177,6 +190,7 @@ impl Child {
             return Some(format!("{}: {line}", self.name));
         };
         if fields.get("message").and_then(Value::as_str) == Some("listening") {
+            self.server = fields.get("server").and_then(Value::as_str).map(str::to_owned);
             self.listening = serde_json::from_value(Value::Object(fields)).ok();
             return None;
         }

@@ -17,6 +17,7 @@ pub(super) struct Fleet {
     api: Child,
     workers: Vec<Child>,
     leaving: Vec<Child>,
+    lost: Vec<String>,
 }
 
 fn started<T>(name: &str, result: Result<T, servers::ServerError>) -> Result<T, LocalError> {
@@ -42,7 +43,7 @@ impl Fleet {
         };
         let recipe = Recipe { program: programs.api.clone(), arguments: Box::new(arguments) };
         let api = started("api", Child::start("api", recipe))?;
-        Ok(Self { programs, config, api, workers: Vec::new(), leaving: Vec::new() })
+        Ok(Self { programs, config, api, workers: Vec::new(), leaving: Vec::new(), lost: Vec::new() })
     }
 
     pub(super) fn api(&mut self) -> &mut Child {
@@ -66,8 +67,34 @@ impl Fleet {
         all.filter_map(|child| Some((child.name().to_owned(), child.listening()?.admin?))).collect()
     }
 
-    /// Starts workers that are missing; asks the newest ones to leave when there are too many.
-    pub(super) fn set_worker_count(&mut self, wanted: u32) -> Result<(), LocalError> {
+    /// What the workers that are not leaving are called in the queue.
+    pub(super) fn servers(&self) -> Vec<String> {
+        self.workers.iter().filter_map(|worker| worker.server().map(str::to_owned)).collect()
+    }
+
+    /// What workers were called that have ended otherwise than they should, since this was last asked.
+    pub(super) fn take_lost(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Asks workers to leave: these, by what they are called in the queue, and up to `unknown` that take no tasks yet.
+    pub(super) fn dismiss(&mut self, servers: &[String], mut unknown: usize) {
+        let leaves = |worker: &Child| match worker.server() {
+            Some(server) => servers.iter().any(|leaving| leaving == server),
+            None => {
+                let leaves = unknown > 0;
+                unknown = unknown.saturating_sub(1);
+                leaves
+            }
+        };
+        let (mut leaving, staying): (Vec<_>, Vec<_>) = std::mem::take(&mut self.workers).into_iter().partition(leaves);
+        leaving.iter_mut().for_each(Child::stop);
+        self.leaving.append(&mut leaving);
+        self.workers = staying;
+    }
+
+    /// Starts workers that are missing.
+    pub(super) fn grow_to(&mut self, wanted: u32) -> Result<(), LocalError> {
         while self.worker_count() < wanted {
             let taken = |name: &str| self.workers.iter().chain(&self.leaving).any(|worker| worker.name() == name);
             let name =
@@ -79,12 +106,6 @@ impl Fleet {
             let recipe = Recipe { program: self.programs.worker.clone(), arguments: Box::new(arguments) };
             self.workers.push(started(&name, Child::start(&name, recipe))?);
         }
-        while self.worker_count() > wanted {
-            if let Some(mut worker) = self.workers.pop() {
-                worker.stop();
-                self.leaving.push(worker);
-            }
-        }
         Ok(())
     }
 
@@ -92,6 +113,7 @@ impl Fleet {
     pub(super) fn poll(&mut self, now: Instant) -> Vec<String> {
         let all = std::iter::once(&mut self.api).chain(&mut self.workers).chain(&mut self.leaving);
         let lines = all.flat_map(|child| child.poll(now)).collect();
+        self.lost.extend(self.workers.iter_mut().chain(&mut self.leaving).filter_map(Child::lost_server));
         self.leaving.retain_mut(|worker| worker.ended().is_none());
         lines
     }

@@ -13,9 +13,14 @@ use super::{
     plan::{Plan, StandIn},
     screen::{Screen, say},
     stores::Stores,
+    supervise::Supervised,
     wait::{self, POLL_INTERVAL},
 };
-use crate::{crd::SignupPipelineSpec, manifest::Manifest, scaling::Autoscaler};
+use crate::{
+    crd::SignupPipelineSpec,
+    manifest::Manifest,
+    scaling::{Autoscaler, Decision, Drain},
+};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +41,10 @@ pub(super) struct Running {
     pub(super) stand_in: Option<StandIn>,
     pub(super) question: watch::Sender<Question>,
     pub(super) figures: watch::Receiver<Figures>,
+    pub(super) supervised: Supervised,
+    pub(super) drain: Drain,
+    /// What the person was told of last: from how many workers to how many.
+    pub(super) announced: Option<(u32, u32)>,
     pub(super) autoscaler: Autoscaler,
     pub(super) screen: Screen,
 }
@@ -57,6 +66,10 @@ impl Running {
         let mut lines = self.fleet.poll(now);
         lines.extend(self.inbox.iter_mut().flat_map(|inbox| inbox.poll(now)));
         lines.iter().for_each(|line| say(line));
+        for server in self.fleet.take_lost() {
+            // The task that says so ends with us.
+            let _ = self.supervised.ended.send(server);
+        }
         self.ask();
         if self.figures.has_changed().unwrap_or(false) {
             let figures = self.figures.borrow_and_update().clone();
@@ -127,14 +140,42 @@ impl Running {
         let worker = &self.manifest.pipeline.spec.worker;
         let running = self.fleet.worker_count();
         let decision = self.autoscaler.decide(worker, figures.depths.as_deref(), Some(running), now);
-        if decision.desired == running {
-            return;
+        let Decision { desired, explanation, .. } = decision;
+        // Workers that leave one by one were told of when the first was chosen.
+        let is_told = self.announced.is_some_and(|(from, to)| to == desired && (to..=from).contains(&running));
+        if desired != running && !is_told {
+            say(&format!("workers: {running} -> {desired} ({explanation})"));
         }
-        say(&format!("workers: {running} -> {} ({})", decision.desired, decision.explanation));
-        match self.fleet.set_worker_count(decision.desired) {
-            Ok(()) => self.autoscaler.changed(running, decision.desired, now),
-            Err(error) => say(&format!("{error}; it is tried again")),
+        self.announced = (desired != running)
+            .then(|| (self.announced.filter(|_| is_told).map_or(running, |(from, _)| from), desired));
+        self.shrink(running.saturating_sub(desired), now);
+        if let Err(error) = self.fleet.grow_to(desired) {
+            say(&format!("{error}; it is tried again"));
         }
+        let changed = self.fleet.worker_count();
+        if changed != running {
+            self.autoscaler.changed(running, changed, now);
+        }
+    }
+
+    /// Lets go of so many workers: of those that have not started yet at once, of others when they are idle.
+    fn shrink(&mut self, surplus: u32, now: Instant) {
+        let timeout = self.manifest.pipeline.spec.worker.autoscaling.drain.timeout.get();
+        let servers = self.fleet.servers();
+        let unknown = self.fleet.worker_count() as usize - servers.len();
+        let mut heard = self.supervised.heard.borrow().clone();
+        heard.retain(|server| servers.contains(&server.identity()));
+        let surplus = surplus as usize;
+        let step = self.drain.step(&heard, surplus.saturating_sub(unknown), timeout, now);
+        if step.overdue > 0 {
+            say(&format!("{} of the workers that leave still work after drain.timeout and finish now", step.overdue));
+        }
+        self.fleet.dismiss(&step.leaving, unknown.min(surplus));
+        self.supervised.marked.send_if_modified(|marked| {
+            let is_new = *marked != step.marked;
+            *marked = step.marked;
+            is_new
+        });
     }
 
     /// Stops everything in order, or at once when `hard` says so; then nothing is left.

@@ -14,16 +14,16 @@ use super::{
     running::Running,
     screen::{self, Addresses, Screen},
     stores::Stores,
-    wait,
+    supervise, wait,
 };
 use crate::{
     controller::store_secret::StoreSecret,
     crd::SignupPipelineSpec,
     manifest::Manifest,
-    scaling::{self, Autoscaler, Past},
+    scaling::{self, Autoscaler, Drain, Past},
 };
 use pipeline::store_secret::{self, StoreKind};
-use queue::{Certificates, Connection, Inspector};
+use queue::{Certificates, Connection, Inspector, Supervisor};
 use secrecy::ExposeSecret as _;
 use std::{
     ffi::OsString,
@@ -53,7 +53,9 @@ pub(super) async fn start(
     let hash = files.write(&manifest.pipeline, &plan, &stores, stand_in.as_ref())?;
     wait::ready(fleet.api(), &client, &hash).await?;
     start_workers(&mut fleet, spec, &client, &hash).await?;
-    let (question, figures) = start_polling(&plan, &stores, &client)?;
+    let connection = connection(&plan, &stores)?;
+    let (question, figures) = start_polling(connection.clone(), &client);
+    let supervised = supervise::start(Supervisor::new(connection.clone()), Inspector::new(connection));
     let addresses = addresses(options, api_at, inbox_at, &stores);
     screen::ready(manifest.pipeline.metadata.name.as_deref().unwrap_or_default(), &addresses, spec);
     Ok(Running {
@@ -68,6 +70,9 @@ pub(super) async fn start(
         stand_in,
         question,
         figures,
+        supervised,
+        drain: Drain::default(),
+        announced: None,
         autoscaler: Autoscaler::default(),
         screen: Screen::default(),
     })
@@ -75,14 +80,13 @@ pub(super) async fn start(
 
 /// Asks the queue and the processes from now on; gives where to ask and where the answers are.
 fn start_polling(
-    plan: &Plan,
-    stores: &Stores,
+    connection: Connection,
     client: &reqwest::Client,
-) -> Result<(watch::Sender<Question>, watch::Receiver<Figures>), LocalError> {
+) -> (watch::Sender<Question>, watch::Receiver<Figures>) {
     let (question, asked) = watch::channel(Question::default());
     let (answers, figures) = watch::channel(Figures::default());
-    tokio::spawn(figures::watch(inspector(plan, stores)?, client.clone(), asked, answers));
-    Ok((question, figures))
+    tokio::spawn(figures::watch(Inspector::new(connection), client.clone(), asked, answers));
+    (question, figures)
 }
 
 async fn start_stores(plan: Plan) -> Result<Stores, LocalError> {
@@ -109,14 +113,14 @@ async fn start_workers(
     client: &reqwest::Client,
     hash: &str,
 ) -> Result<(), LocalError> {
-    fleet.set_worker_count(scaling::decide(None, &(&spec.worker).into(), 0, &Past::default()).desired)?;
+    fleet.grow_to(scaling::decide(None, &(&spec.worker).into(), 0, &Past::default()).desired)?;
     for worker in fleet.workers() {
         wait::ready(worker, client, hash).await?;
     }
     Ok(())
 }
 
-fn inspector(plan: &Plan, stores: &Stores) -> Result<Inspector, LocalError> {
+fn connection(plan: &Plan, stores: &Stores) -> Result<Connection, LocalError> {
     let files = plan.redis.files(stores.redis_uri());
     // The files of a process have the names of a Secret's keys.
     let authority = plan.redis.authority();
@@ -124,7 +128,7 @@ fn inspector(plan: &Plan, stores: &Stores) -> Result<Inspector, LocalError> {
     let uri = secret.redis_uri().unwrap_or_default();
     let ca = authority.or_else(|| secret.file(store_secret::AUTHORITY));
     let certificates = Certificates { authority: ca, client: secret.certificate() };
-    Ok(Inspector::new(Connection::open_with(uri.expose_secret(), certificates)?))
+    Ok(Connection::open_with(uri.expose_secret(), certificates)?)
 }
 
 fn addresses(options: &Options, api: Listening, inbox: Listening, stores: &Stores) -> Addresses {

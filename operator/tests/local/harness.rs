@@ -124,6 +124,42 @@ impl Local {
         }
     }
 
+    /// Makes the inbox do what `rules` (JSON) say.
+    pub(crate) async fn rules(&self, rules: &str) {
+        let posted = reqwest::Client::new().post(format!("{}/rules", self.url("inbox"))).body(rules.to_owned());
+        let answer = posted.header("content-type", "application/json").send().await.expect("the inbox answers");
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
+    /// Waits until so many sessions of the inbox are held there.
+    pub(crate) async fn wait_until_held(&self, name: &str, sessions: u64) {
+        let url = format!("{}/holds", self.url("inbox"));
+        let held = async || -> u64 {
+            let holds: serde_json::Value = reqwest::get(&url).await.expect("it answers").json().await.expect("JSON");
+            holds[name].as_u64().unwrap_or(0)
+        };
+        servers::until("sessions are held", LIMIT, async || {
+            let held = held().await;
+            (held == sessions).then_some(()).ok_or_else(|| format!("{held} are held:\n{}", self.output()))
+        })
+        .await;
+    }
+
+    /// Lets sessions pass the hold.
+    pub(crate) async fn release(&self, name: &str) {
+        let url = format!("{}/holds/{name}/release", self.url("inbox"));
+        let answer = reqwest::Client::new().post(url).send().await.expect("the inbox answers");
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
+    /// How many workers of this run have logged `text`.
+    pub(crate) fn workers_that_logged(&self, text: &str) -> usize {
+        let folders = fs::read_dir(self.folder.path().join("made")).expect("the folder is ours").flatten();
+        let workers = folders.filter(|folder| folder.file_name().to_string_lossy().starts_with("signup-worker-"));
+        let logs = workers.map(|folder| fs::read_to_string(folder.path().join("log")).unwrap_or_default());
+        logs.filter(|log| log.contains(text)).count()
+    }
+
     /// Ids of the processes of `program` that belong to this run.
     pub(crate) fn pids(&self, program: &str) -> Vec<i32> {
         let all = self.processes().into_iter();

@@ -1,6 +1,7 @@
 //! `operator local` as a black box: real api, worker, inbox, PostgreSQL and Redis.
 
 mod harness;
+mod leaving;
 
 use harness::{Local, MINIMAL, send, until};
 use rustix::process::Signal;

@@ -1,0 +1,154 @@
+//! Which workers leave when there are too many.
+//!
+//! Takes: the workers' heartbeats, and how many are too many. Gives: those that shall take no more tasks, and of these
+//! the ones that may be stopped: idle ones first, and busy ones when they are done. Pure: no clock, no Redis. Does not:
+//! decide how many there should be.
+//!
+//! A worker that was chosen stays chosen while it may, so that it comes to its end; with fewer to leave than before the
+//! busiest are let off first, because load that returns wants slots, and those that are idle leave soonest anyway.
+
+use queue::ServerInfo;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// A worker that takes no more tasks says so in its heartbeat.
+const TAKES_NONE: &str = "stopped";
+
+/// The workers of one pipeline that were asked to take no more tasks.
+#[derive(Debug, Default)]
+pub struct Drain {
+    /// Since when, by identity.
+    asked: BTreeMap<String, Instant>,
+}
+
+/// What comes next.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Identities of all workers that shall take no tasks; others may.
+    pub marked: Vec<String>,
+    /// Those of them that may be stopped: they confirmed it and run nothing, or their time is up.
+    pub leaving: Vec<String>,
+    /// Those of `leaving` that still run tasks, because their time is up.
+    pub overdue: usize,
+}
+
+impl Drain {
+    /// Goes on with workers that somebody asked before, perhaps an operator that has ended since.
+    pub fn adopt(&mut self, marked: Vec<String>, now: Instant) {
+        for server in marked {
+            self.asked.entry(server).or_insert(now);
+        }
+    }
+
+    /// True: some worker was asked, and has neither left nor been let off.
+    pub fn is_under_way(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// Chooses `surplus` of `workers`; one that does not leave within `timeout` counts as done.
+    pub fn step(&mut self, workers: &[ServerInfo], surplus: usize, timeout: Duration, now: Instant) -> Step {
+        let mut chosen: Vec<(&ServerInfo, String)> = workers.iter().map(|worker| (worker, worker.identity())).collect();
+        chosen.sort_by_key(|(worker, identity)| {
+            let is_asked = self.asked.contains_key(identity);
+            // The youngest first, as `operator local` and a ReplicaSet do.
+            (worker.running > 0 && !is_asked, !is_asked, worker.running, std::cmp::Reverse(worker.started_at))
+        });
+        chosen.truncate(surplus);
+        self.asked.retain(|asked, _| chosen.iter().any(|(_, identity)| identity == asked));
+        let mut step = Step::default();
+        for (worker, identity) in chosen {
+            let since = *self.asked.entry(identity.clone()).or_insert(now);
+            let is_idle = worker.status == TAKES_NONE && worker.running == 0;
+            let is_overdue = now.saturating_duration_since(since) >= timeout;
+            if is_idle || is_overdue {
+                step.overdue += usize::from(worker.running > 0);
+                step.leaving.push(identity.clone());
+            }
+            step.marked.push(identity);
+        }
+        step
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(600);
+
+    fn worker(name: &str, running: u32, status: &str) -> ServerInfo {
+        ServerInfo {
+            host: name.to_owned(),
+            pid: 1,
+            id: "id".to_owned(),
+            concurrency: 16,
+            queues: BTreeMap::new(),
+            strict_priority: false,
+            status: status.to_owned(),
+            started_at: None,
+            running,
+        }
+    }
+
+    fn names(identities: &[String]) -> Vec<&str> {
+        identities.iter().map(|identity| identity.split(':').next().unwrap_or_default()).collect()
+    }
+
+    #[test]
+    fn idle_workers_leave_first_and_only_once_they_have_confirmed() {
+        let (mut drain, now) = (Drain::default(), Instant::now());
+        let asked = drain.step(
+            &[worker("a", 3, "active"), worker("b", 0, "active"), worker("c", 1, "active")],
+            2,
+            TIMEOUT,
+            now,
+        );
+        assert_eq!((names(&asked.marked), names(&asked.leaving)), (vec!["b", "c"], vec![]));
+        let workers = [worker("a", 3, "active"), worker("b", 0, "stopped"), worker("c", 1, "stopped")];
+        let confirmed = drain.step(&workers, 2, TIMEOUT, now);
+        assert_eq!((names(&confirmed.marked), names(&confirmed.leaving)), (vec!["b", "c"], vec!["b"]));
+    }
+
+    #[test]
+    fn who_was_chosen_stays_chosen_although_another_is_less_busy_now() {
+        let (mut drain, now) = (Drain::default(), Instant::now());
+        drain.step(&[worker("a", 2, "active"), worker("b", 5, "active")], 1, TIMEOUT, now);
+        let workers = [worker("a", 2, "stopped"), worker("b", 1, "active")];
+        assert_eq!(names(&drain.step(&workers, 1, TIMEOUT, now).marked), ["a"]);
+        let idle = [worker("a", 2, "stopped"), worker("b", 0, "active")];
+        assert_eq!(names(&drain.step(&idle, 1, TIMEOUT, now).marked), ["a"]);
+    }
+
+    #[test]
+    fn load_that_returns_lets_the_busiest_off_first_and_then_all() {
+        let (mut drain, now) = (Drain::default(), Instant::now());
+        let workers = [worker("a", 1, "stopped"), worker("b", 4, "stopped"), worker("c", 9, "active")];
+        assert_eq!(names(&drain.step(&workers, 2, TIMEOUT, now).marked), ["a", "b"]);
+        assert_eq!(names(&drain.step(&workers, 1, TIMEOUT, now).marked), ["a"]);
+        assert_eq!(drain.step(&workers, 0, TIMEOUT, now), Step::default());
+        assert!(!drain.is_under_way());
+    }
+
+    #[test]
+    fn a_long_task_is_waited_for_as_long_as_the_timeout_and_the_time_goes_on_after_an_adoption() {
+        let (mut drain, asked) = (Drain::default(), Instant::now());
+        let workers = [worker("a", 1, "stopped")];
+        drain.adopt(vec![workers[0].identity(), "gone:1:id".to_owned()], asked);
+        let before = drain.step(&workers, 1, TIMEOUT, asked + TIMEOUT - Duration::from_millis(1));
+        assert_eq!((names(&before.marked), before.leaving.len()), (vec!["a"], 0));
+        let after = drain.step(&workers, 1, TIMEOUT, asked + TIMEOUT);
+        assert_eq!((names(&after.leaving), after.overdue), (vec!["a"], 1));
+    }
+
+    #[test]
+    fn a_worker_that_started_again_meanwhile_is_another_one() {
+        let (mut drain, now) = (Drain::default(), Instant::now());
+        drain.step(&[worker("a", 0, "active")], 1, TIMEOUT, now);
+        let again = ServerInfo { id: "other".to_owned(), ..worker("a", 0, "active") };
+        let step = drain.step(&[again], 1, TIMEOUT, now);
+        assert_eq!((step.marked.len(), step.leaving.len()), (1, 0));
+        assert!(step.marked[0].ends_with("other"));
+    }
+}

@@ -12,7 +12,7 @@ use super::{
         pods::{Report, Version},
     },
     reason::{self, Finding},
-    scale::{Endpoint, Evaluation, Inputs, Scaling},
+    scale::{EndedWorkers, Endpoint, Evaluation, Inputs, Scaling},
     status::{
         events::trouble,
         facts::Facts,
@@ -41,6 +41,7 @@ pub(super) struct PipelineState {
     applied: LastApplied,
     templates: restarts::Templates,
     version: Option<Version>,
+    ended: EndedWorkers,
     evaluation: Option<Evaluation>,
     written: Written,
     /// Of the last look.
@@ -80,6 +81,8 @@ pub(super) async fn reconcile(
     let is_edited = state.generation.replace(pipeline.metadata.generation) != Some(pipeline.metadata.generation);
     let sources = Sources { client, view: &context.view, named: &context.named };
     let observed = observe(sources, pipeline, is_edited).await?;
+    // First: their mails wait for it.
+    state.ended.tell(&observed.pods, || Endpoint::new(&pipeline.spec.redis, &observed.secrets()));
     let missing = validate(observed.found.iter().map(|(reference, resolved)| (reference, resolved)));
     let image = observed.image.as_ref().unwrap_or(&context.image);
     let desired = build::children(pipeline, &endpoints::inputs(pipeline, &observed.secrets(), image));

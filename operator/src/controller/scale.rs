@@ -12,8 +12,10 @@
 //! - `evaluation`: when; `scaler`: one evaluation; `replicas`: the write
 //! - `endpoint`: which Redis; `source`: what a pipeline learns of it; `redis`: why it cannot be read
 //! - `servers`: one connection for all pipelines of a login; `server`: reads for them; `schedule`: when; `backoff`
+//! - `ended`: workers that are known to have ended
 
 mod backoff;
+mod ended;
 mod endpoint;
 mod evaluation;
 mod redis;
@@ -25,6 +27,7 @@ mod servers;
 mod source;
 
 pub(super) use self::{
+    ended::EndedWorkers,
     endpoint::Endpoint,
     evaluation::{Evaluation, Surroundings},
     servers::Servers,

@@ -10,7 +10,7 @@ use crate::{
     manifest::objects::Content,
 };
 use pipeline::store_secret;
-use queue::RedisUri;
+use queue::{Certificates, Connection, RedisUri};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 
@@ -51,6 +51,17 @@ impl Endpoint {
         }
         let (authority, certificate, database) = (self.authority.clone(), self.certificate.clone(), uri.database());
         Ok((Account { uri: uri.with_database(0), authority, certificate }, database))
+    }
+
+    /// A connection of its own, for what is said of workers now and then.
+    ///
+    /// # Errors
+    ///
+    /// As [`account`](Self::account) and the certificates have it.
+    pub(super) fn open(&self) -> Result<Connection, queue::Error> {
+        let client = self.certificate.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice()));
+        let certificates = Certificates { authority: self.authority.as_deref(), client };
+        Connection::open_with(self.uri.expose_secret(), certificates)
     }
 
     /// Why it cannot be opened.

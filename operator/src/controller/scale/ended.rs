@@ -100,8 +100,8 @@ fn ended_container(pod: &str, terminated: &ContainerStateTerminated) -> Option<(
     Some((id, EndedContainer { host, finished_at: terminated.finished_at.as_ref()?.0 }))
 }
 
-/// The servers that had started by the time a container of their host ended. One that started in its place did so later;
-/// should the clocks differ by more, it denies its end.
+/// The servers that had started by the time a container of their host ended. One that started in its place did so
+/// later; should the clocks differ by more, it denies its end.
 fn servers(alive: &[ServerInfo], containers: &[EndedContainer]) -> Vec<String> {
     let has_ended = |server: &&ServerInfo| {
         let had_started = |end: &EndedContainer| server.started_at.is_some_and(|at| at <= end.finished_at);

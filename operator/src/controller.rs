@@ -13,8 +13,9 @@
 //! - [`apply`]: makes them so. `drift` finds what differs, `failure` says why a child could not be applied, `restarts`
 //!   why pods are replaced; `sync` brings a new configuration to running pods
 //! - [`scale`]: the number of workers, evaluated beside the reconciles, which hand over what they know
-//! - [`status`]: what came of it. `facts` is all that is known; `rollout`, `reachability`, `configuration`, `exposure`,
-//!   `figures` and `readiness` make conditions of it (pure, `condition`); `report` and `events` publish them
+//! - [`status`]: what came of it. `facts` is all that is known; `rollout`, `pods`, `container`, `reachability`,
+//!   `configuration`, `exposure`, `figures`, `readiness` and `progress` make conditions of it (pure, `condition`);
+//!   `report` and `events` publish them
 //!
 //! All steps share the conditions, reasons and findings of [`reason`]. `pipelines` keeps the state of each pipeline
 //! between reconciles; [`definition`] checks whether the resource's own definition is as new as the operator.

@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use signup::Signup;
 use stores::{Database, LocalReference, Redis};
 use task::{Queue, Task};
+use time_span::TimeSpan;
 use workload::{Api, Worker};
 
 /// When the node fetches the image.
@@ -130,6 +131,11 @@ pub struct SignupPipelineSpec {
     /// True: the operator leaves all children as they are. Pods go on working. No effect in `operator local`.
     #[serde(default)]
     pub paused: bool,
+    /// How long an edit may take until all pods run it, before condition Stalled says that it does not get there; 10s
+    /// to 24h. What somebody else may still bring (a Secret, an image, room on a node) is waited for after that, too.
+    /// No effect in `operator local`.
+    #[serde(default = "default_progress_deadline")]
+    pub progress_deadline: TimeSpan<10, 86_400>,
     /// Container image that holds the programs `api` and `worker`. Absent: the operator's own of when the pipeline was
     /// first deployed; a later one is for you to name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -183,6 +189,11 @@ pub struct SignupPipelineSpec {
     /// Logs, metrics, traces.
     #[serde(default)]
     pub observability: Observability,
+}
+
+/// As `progressDeadlineSeconds` of a Deployment.
+fn default_progress_deadline() -> TimeSpan<10, 86_400> {
+    TimeSpan::from_secs(600)
 }
 
 impl SignupPipelineSpec {

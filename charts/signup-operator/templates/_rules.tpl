@@ -53,6 +53,10 @@ Server-side apply needs create and patch. Only what an edit of the pipeline take
 - apiGroups: [monitoring.coreos.com]
   resources: [podmonitors]
   verbs: [get, list, watch, create, patch, delete]
+# Failed probes and mounts of pods that wait stand in no other place.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -18,7 +18,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 /// Judges the status.
 pub(super) fn judge(pipeline: &SignupPipeline, now: Timestamp) -> Vec<Line> {
-    let Some(status) = &pipeline.status else {
+    let looked_at = pipeline.status.as_ref().filter(|status| status.observed_generation.unwrap_or(0) >= 0);
+    let Some(status) = looked_at else {
         let fix = "see that an operator runs and serves this namespace: `operator check`";
         let line = Line::error("status", "the operator has not looked at it", fix);
         let is_new = is_recent(pipeline.metadata.creation_timestamp.as_ref(), now);
@@ -79,8 +80,8 @@ fn line(types: &[&str], condition: &Condition, now: Timestamp) -> Line {
 /// nothing.
 fn is_spoiled(condition: &Condition) -> bool {
     let good = if condition::is_good_when_true(&condition.type_) { "True" } else { "False" };
-    // A pipeline that waits for a person does not progress; the others say why.
-    let is_stuck = condition.type_ == condition::PROGRESSING && condition.status == "False";
+    // Nothing is on its way any more, and the message says why.
+    let is_stuck = condition.type_ == condition::RECONCILING && condition.status == "False";
     (condition.status != good || is_stuck) && condition.message.contains("Fix:")
 }
 

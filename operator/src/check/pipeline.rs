@@ -41,7 +41,7 @@ pub(super) fn judge(snapshot: &Snapshot, now: Timestamp) -> Vec<Line> {
     lines.extend(exposure::judge(snapshot));
     let namespace = pipeline.namespace().unwrap_or_default();
     match &snapshot.pods {
-        Seen::There(found) => lines.extend(pods::pods(&namespace, found, now)),
+        Seen::There(found) => lines.extend(pods::pods(&namespace, found, &snapshot.events, now)),
         Seen::Absent | Seen::Forbidden => {
             let fix = format!("look with an account that may list pods in namespace {namespace}");
             lines.push(Line::warning("pods", "you may not list them", fix));
@@ -103,7 +103,7 @@ fn missing_children(pipeline: &SignupPipeline, missing: &[String]) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::offers::Class;
+    use crate::{check::offers::Class, controller::observe::pod_events::PodEvents};
     use serde_json::json;
 
     fn judge(snapshot: &Snapshot) -> Vec<Line> {
@@ -120,6 +120,7 @@ mod tests {
             pods: Seen::There(Vec::new()),
             classes: Seen::There(vec![Class { name: "contour".into(), is_default: false }]),
             shares_with: None,
+            events: PodEvents::default(),
             pipeline,
         }
     }

@@ -9,7 +9,13 @@ use super::{
 };
 use crate::{
     build::names::{Component, selector_text},
-    controller::{observe::pods::is_live, status::rollout},
+    controller::{
+        observe::{pod_events::PodEvents, pods::is_live},
+        status::{
+            pods::{pod_trouble, probe_trouble},
+            rollout,
+        },
+    },
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
@@ -35,9 +41,9 @@ pub(super) fn deployment(pipeline: &str, component: Component, deployment: &Dyna
 }
 
 /// Judges the pods, each one that is not as it should be; one line when all are.
-pub(super) fn pods(namespace: &str, pods: &[Arc<Pod>], now: Timestamp) -> Vec<Line> {
+pub(super) fn pods(namespace: &str, pods: &[Arc<Pod>], events: &PodEvents, now: Timestamp) -> Vec<Line> {
     let live = || pods.iter().filter(|pod| is_live(pod));
-    let lines: Vec<Line> = live().filter_map(|pod| judge(namespace, pod, now)).collect();
+    let lines: Vec<Line> = live().filter_map(|pod| judge(namespace, pod, events, now)).collect();
     match (lines.is_empty(), live().count()) {
         (false, _) => lines,
         (true, 0) => vec![Line::ok("pods", "there are none")],
@@ -45,11 +51,15 @@ pub(super) fn pods(namespace: &str, pods: &[Arc<Pod>], now: Timestamp) -> Vec<Li
     }
 }
 
-fn judge(namespace: &str, pod: &Arc<Pod>, now: Timestamp) -> Option<Line> {
+fn judge(namespace: &str, pod: &Arc<Pod>, events: &PodEvents, now: Timestamp) -> Option<Line> {
     let name = pod.name_any();
     let subject = format!("Pod {name}");
-    if let Some(trouble) = rollout::pod_trouble(std::slice::from_ref(pod)) {
+    let this = std::slice::from_ref(pod);
+    if let Some(trouble) = pod_trouble(this, events, now) {
         return Some(Line::of(Level::Error, subject, &trouble));
+    }
+    if let Some(trouble) = probe_trouble(this, events, now) {
+        return Some(Line::of(Level::Warning, subject, &trouble));
     }
     let statuses = || pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
     let restarted = statuses().find(|container| container.restart_count >= MANY_RESTARTS).map(|container| {
@@ -110,7 +120,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn pods(namespace: &str, found: &[Arc<Pod>]) -> Vec<Line> {
-        super::pods(namespace, found, "2026-01-01T00:01:00Z".parse().expect("a time"))
+        super::pods(namespace, found, &PodEvents::default(), "2026-01-01T00:01:00Z".parse().expect("a time"))
     }
 
     fn pod(ready: bool, container: Value) -> Arc<Pod> {
@@ -148,7 +158,8 @@ mod tests {
     fn a_pod_that_stays_unready_is_an_error() {
         let unready = [pod(false, json!({"state": {"running": {}}}))];
         assert_eq!(
-            super::pods("shop", &unready, "2026-01-01T00:04:00Z".parse().expect("a time"))[0].level,
+            super::pods("shop", &unready, &PodEvents::default(), "2026-01-01T00:04:00Z".parse().expect("a time"))[0]
+                .level,
             Level::Error
         );
     }

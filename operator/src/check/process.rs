@@ -6,7 +6,7 @@ use super::{
     line::{Level, Line},
     seen::Seen,
 };
-use crate::controller::status::rollout::pod_trouble;
+use crate::controller::{observe::pod_events::PodEvents, status::pods::pod_trouble};
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Pod};
 use kube::ResourceExt;
@@ -73,7 +73,7 @@ pub(super) struct Running {
 
 /// Judges an operator.
 pub(super) fn judge(Running { operator, pods, lease: seen }: &Running, now: Timestamp) -> [Line; 2] {
-    [deployment(operator, pods), lease(operator, seen, now)]
+    [deployment(operator, pods, now), lease(operator, seen, now)]
 }
 
 /// What is wrong with the operators that serve a namespace, and so makes the status of its pipelines old. Nothing when
@@ -114,7 +114,7 @@ pub(super) fn none() -> Line {
 }
 
 /// Judges the Deployment.
-fn deployment(operator: &Operator, pods: &[Arc<Pod>]) -> Line {
+fn deployment(operator: &Operator, pods: &[Arc<Pod>], now: Timestamp) -> Line {
     let (subject, name) = (format!("operator {}", operator.name()), operator.deployment.name_any());
     let namespace = operator.namespace();
     let wanted = operator.wanted();
@@ -127,7 +127,7 @@ fn deployment(operator: &Operator, pods: &[Arc<Pod>]) -> Line {
     if ready > 0 {
         return Line::ok(subject, format!("{ready} of {wanted} pods are ready; it serves {place}"));
     }
-    match pod_trouble(pods) {
+    match pod_trouble(pods, &PodEvents::default(), now) {
         Some(trouble) => Line::of(Level::Error, subject, &trouble),
         None => {
             let fix = format!(

@@ -18,13 +18,14 @@ use crate::{
     },
     controller::{
         endpoints,
-        observe::{ObserveError, resolve},
+        observe::{ObserveError, pod_events::PodEvents, resolve},
         reason::{self, Finding},
         validate::{Reference, Resolved},
     },
     crd::SignupPipeline,
 };
 use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, ResourceExt, api::DynamicObject};
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub(super) struct Snapshot {
     pub(super) children: Result<Vec<(Kind, String, Seen<DynamicObject>)>, Finding>,
     /// Its pods.
     pub(super) pods: Seen<Vec<Arc<Pod>>>,
+    /// What Events say of pods that wait.
+    pub(super) events: PodEvents,
     /// The ingress classes.
     pub(super) classes: Seen<Vec<Class>>,
     /// Another pipeline (namespace/name) with the same Redis database.
@@ -118,9 +121,13 @@ pub(super) async fn snapshot(
     let namespace = pipeline.namespace().unwrap_or_default();
     let labels = format!("{}={},{INSTANCE}={}", NAME.0, NAME.1, pipeline.name_any());
     let pods = cluster::list::<Pod>(client, Some(&namespace), &labels).await?;
-    let pods = pods.map(|pods| pods.into_iter().map(Arc::new).collect());
+    let pods: Seen<Vec<Arc<Pod>>> = pods.map(|pods| pods.into_iter().map(Arc::new).collect());
+    let mut events = PodEvents::default();
+    if let Seen::There(pods) = &pods {
+        events.look(client, pods, Timestamp::now()).await;
+    }
     let shares_with = shares.other(pipeline);
-    Ok(Snapshot { pipeline: pipeline.clone(), found, children, pods, classes: classes.clone(), shares_with })
+    Ok(Snapshot { pipeline: pipeline.clone(), found, children, pods, events, classes: classes.clone(), shares_with })
 }
 
 async fn children(

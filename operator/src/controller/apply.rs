@@ -22,6 +22,7 @@ pub(super) mod restarts;
 pub(super) mod sync;
 
 pub use self::failure::ApplyError;
+pub(super) use self::failure::namespace_goes;
 
 use super::{observe::watch::MAX_WATCH_LAG, reason::Finding};
 use crate::build::{
@@ -121,6 +122,15 @@ fn with_desired_hash(child: &Child) -> Child {
     child
 }
 
+/// Whether a child is not there as desired, were it applied now. What others changed in it does not count.
+pub fn differ(desired: &[Child], observed: &[(Kind, Arc<DynamicObject>)]) -> bool {
+    let is_current = |child: &Child| {
+        let seen = observed.iter().find(|(kind, object)| *kind == child.kind && object.name_any() == child.name());
+        seen.and_then(|(_, object)| object.annotations().get(DESIRED)) == Some(&desired_hash(child))
+    };
+    desired.iter().filter(|child| !child.kind.is_best_effort()).map(with_desired_hash).any(|child| !is_current(&child))
+}
+
 /// The hash that [`with_desired_hash`] added.
 fn desired_hash(child: &Child) -> String {
     child.object.annotations().get(DESIRED).cloned().unwrap_or_default()
@@ -163,7 +173,7 @@ async fn apply_one(
     let namespace = child.object.namespace().unwrap_or_default();
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &child.kind.resource());
     let object = match observed {
-        Some(_) => child.object.clone(),
+        Some(seen) => drift::unpaused(&child.object, seen),
         None => match unless_current(&api, child).await? {
             Some(object) => object,
             None => return Ok(()),
@@ -205,7 +215,8 @@ fn differs(child: &Child, observed: Option<&DynamicObject>, applied: Option<&App
     let settled = applied.is_none_or(|applied| applied.at.elapsed() > MAX_WATCH_LAG);
     let Some(observed) = observed else { return settled };
     let same_version = applied.is_some_and(|applied| applied.resource_version == observed.metadata.resource_version);
-    !same_version && settled && !drift::holds(&value(&child.object), &value(observed))
+    let holds = || drift::holds(&value(&child.object), &value(observed)) && !drift::is_paused(observed);
+    !same_version && settled && !holds()
 }
 
 fn value(object: &DynamicObject) -> Value {

@@ -90,7 +90,10 @@ async fn attempt(pipeline: &Arc<SignupPipeline>, context: &Context) -> Result<Op
     let state = context.pipelines.state(&uid);
     let mut state = state.lock().await;
     let done = tokio::time::timeout(RECONCILE_TIMEOUT, reconcile(pipeline, context, &mut state)).await;
-    let again = done.map_err(|_| ReconcileError::TooSlow)??;
+    let again = match done.map_err(|_| ReconcileError::TooSlow)? {
+        Err(error) if error.is_of_a_namespace_that_goes() => None,
+        done => done?,
+    };
     context.pipelines.forget_failures(&uid);
     Ok(again)
 }

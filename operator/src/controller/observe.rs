@@ -6,6 +6,7 @@
 
 pub mod encoded;
 pub mod named;
+pub mod pod_events;
 pub mod pods;
 pub mod watch;
 

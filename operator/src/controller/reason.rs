@@ -66,6 +66,9 @@ reasons! {
         AS_DESIRED "AsDesired" "All is as the resource says.";
         ROLLING_OUT "RollingOut" "Pods are starting or being replaced."
             "none while pods start; else see `kubectl describe pods`";
+        DEADLINE_EXCEEDED "ProgressDeadlineExceeded" "The pods of the newest edit are not ready in the time of \
+            `spec.progressDeadline`."
+            "see `kubectl describe pods` and the pods' logs, or raise spec.progressDeadline";
         NO_PODS_WANTED "NoPodsWanted" "The resource asks for no pods of api or worker."
             "set spec.api.replicas or spec.worker.replicas to 1 or more";
         FORBIDDEN "Forbidden" "RBAC forbids the operator what it needs."
@@ -82,6 +85,9 @@ reasons! {
             fields."
             "helm upgrade with crd.install=true, or `operator crd | kubectl apply --server-side --force-conflicts -f \
                 -`";
+        ADMISSION_REFUSED "AdmissionRefused" "A policy of the cluster (an admission webhook or policy, Pod Security) \
+            refuses an object."
+            "change what the message names, or have whoever keeps that policy let it pass";
         CHILD_REFUSED "ChildRefused" "The API server refused an object."
             "correct the field of the pipeline that the message names";
         API_ERROR "ApiError" "The API server did not answer as it should."
@@ -93,10 +99,19 @@ reasons! {
     "Pods" {
         IMAGE_PULL_FAILED "ImagePullFailed" "The image of a pod cannot be fetched."
             "correct spec.image, or name the registry's credentials in spec.imagePullSecrets";
-        POD_CRASHING "PodCrashing" "A container ends again and again."
-            "read why with `kubectl logs POD --previous`";
+        IMAGE_NAME_INVALID "ImageNameInvalid" "What stands where the name of an image goes is none."
+            "correct spec.image";
+        POD_CRASHING "PodCrashing" "A container ends again and again, or is killed for its memory; it counts as one \
+            trouble until the container has run well for 10 minutes."
+            "read why with `kubectl logs POD --previous`; when its memory is named, raise its limit";
         POD_NOT_STARTED "PodNotStarted" "A container cannot be made."
             "see `kubectl describe pod POD`";
+        VOLUME_NOT_MOUNTED "VolumeNotMounted" "A volume, or the Secret or ConfigMap in it, cannot be brought to a pod."
+            "make the Secret, ConfigMap or volume that the message names; the pod goes on by itself";
+        PROBE_FAILING "ProbeFailing" "A container runs, and its probe says that it is not ready."
+            "none while it starts; else read why with `kubectl logs POD`";
+        NODE_GONE "NodeGone" "The node of a pod does not answer."
+            "see `kubectl describe node`; without the node its pods are made elsewhere after 5 minutes";
         POD_UNSCHEDULABLE "PodUnschedulable" "A pod finds no node."
             "add a node, or change resources, nodeSelector, affinity or tolerations";
         PODS_REFUSED "PodsRefused" "Pods cannot be made (quota, Pod Security, admission)."
@@ -168,7 +183,20 @@ reasons! {
 /// Whether every roll-out, edit or new address goes through the reason of that name, which passes by itself unless it
 /// lasts.
 pub fn is_transient(name: &str) -> bool {
-    [ROLLING_OUT, SPREADING, ADDRESS_PENDING, API_ERROR].iter().any(|reason| reason.name == name)
+    [ROLLING_OUT, SPREADING, PROBE_FAILING, ADDRESS_PENDING, API_ERROR].iter().any(|reason| reason.name == name)
+}
+
+/// Whether only an edit of the resource ends that trouble. All else is somebody else's to end: who makes a Secret,
+/// pushes an image, raises a quota.
+pub fn needs_edit(reason: Reason) -> bool {
+    let needing = [CONFIG_INVALID, CONFIG_REFUSED, CHILD_REFUSED, IMAGE_NAME_INVALID, NO_PODS_WANTED, PAUSED];
+    needing.contains(&reason)
+}
+
+/// Whether the reason of that name speaks of an object that the resource names. The next one that is missing may have
+/// the same reason.
+pub fn is_about_a_name(name: &str) -> bool {
+    ALL[0].1.iter().any(|reason| reason.name == name)
 }
 
 /// Types of conditions.
@@ -197,10 +225,12 @@ pub mod condition {
     }
 
     conditions! {
-        READY "Ready" good true "Signups are accepted and mails are sent.";
-        PROGRESSING "Progressing" good false "Pods are being replaced or started.";
+        READY "Ready" good true "The newest edit is carried out, signups are accepted and mails are sent.";
+        RECONCILING "Reconciling" good false "The newest edit is on its way: pods start or are replaced, a \
+            configuration spreads, or something is waited for.";
         DEGRADED "Degraded" good false "Something is wrong, though the pipeline may work.";
-        STALLED "Stalled" good false "Nothing will change before a person acts.";
+        STALLED "Stalled" good false "The newest edit will not be carried out: only another edit helps, or \
+            `spec.progressDeadline` has passed.";
         DATABASE_REACHABLE "DatabaseReachable" good true "The api pods reach PostgreSQL.";
         REDIS_REACHABLE "RedisReachable" good true "The operator reaches Redis.";
         MAIL_REACHABLE "MailReachable" good true "The last dialogue of the workers found a working mail server.";

@@ -5,10 +5,11 @@
 
 use super::{
     Context, POLL_INTERVAL,
-    apply::{ApplyError, LastApplied, apply, restarts, sync::sync},
+    apply::{ApplyError, LastApplied, apply, differ, namespace_goes, restarts, sync::sync},
     endpoints,
     observe::{
         ObserveError, Observed, Sources, observe,
+        pod_events::PodEvents,
         pods::{Report, Version},
     },
     reason::{self, Finding},
@@ -16,6 +17,8 @@ use super::{
     status::{
         events::trouble,
         facts::Facts,
+        pods::{calm, steady},
+        progress::next_look,
         report::{self, Written},
         rollout::rollouts,
         status,
@@ -48,6 +51,7 @@ pub(super) struct PipelineState {
     generation: Option<Option<i64>>,
     /// What was wrong at the last look.
     trouble: Option<String>,
+    pod_events: PodEvents,
 }
 
 /// A reconcile that has to be done again.
@@ -70,6 +74,17 @@ pub(super) enum ReconcileError {
     Status(#[source] Box<kube::Error>),
 }
 
+impl ReconcileError {
+    /// The namespace is being deleted: nothing can be made there, and nothing has to be.
+    pub(super) fn is_of_a_namespace_that_goes(&self) -> bool {
+        match self {
+            Self::Observe(ObserveError::CreateKey(source)) => namespace_goes(source),
+            Self::Apply(error) => error.is_of_a_namespace_that_goes(),
+            _ => false,
+        }
+    }
+}
+
 /// Observe, validate, build, apply, scale, and report all of it in the status. Gives the time after which to do so
 /// again although nothing happens.
 pub(super) async fn reconcile(
@@ -87,7 +102,11 @@ pub(super) async fn reconcile(
     let image = observed.image.as_ref().unwrap_or(&context.image);
     let desired = build::children(pipeline, &endpoints::inputs(pipeline, &observed.secrets(), image));
     let version = version(pipeline, &observed);
+    let looked = state.pod_events.look(client, &observed.pods, Timestamp::now()).await;
     let mut applied = apply_children(context, pipeline, &observed, missing, desired, state).await;
+    if applied.failure.as_ref().is_some_and(ReconcileError::is_of_a_namespace_that_goes) {
+        return Ok(None);
+    }
     let reports = context.pods.reports(&observed.pods).await;
     if applied.findings.is_empty() && !pipeline.spec.paused {
         applied.failure = sync_pods(client, &observed, &reports, &version, state).await.err();
@@ -95,28 +114,33 @@ pub(super) async fn reconcile(
     let scaling = scaling(context, pipeline, &observed, &mut state.evaluation).await;
     let (outdated, previous) = (context.definition.finding().await, state.written.latest(pipeline).cloned());
     let [api, worker] = rollouts(pipeline, &observed, &state.applied, &scaling);
+    let now = Timestamp::now();
     let facts = Facts {
         pipeline,
         previous: previous.as_ref(),
         findings: &applied.findings,
+        held_back: applied.held_back,
         best_effort: &applied.best_effort,
         outdated: outdated.as_ref(),
         newer_image: newer_image(pipeline, image, &context.image),
         observed: &observed,
         api,
         worker,
-        reports: &reports,
+        pod_events: &state.pod_events,
+        reports: &steady(reports, &observed.pods, now),
         config: &version.config,
         scaling: &scaling,
     };
-    let status = status(&facts, Timestamp::now());
+    let status = status(&facts, now);
     let trouble = trouble(&status.conditions);
     if trouble.is_some() && trouble != state.trouble {
         context.named.doubt(&Name::from_obj(pipeline));
     }
     state.trouble = trouble;
+    let deadline = next_look(&status, pipeline.spec.progress_deadline.get(), now);
+    let looks = [Some(look_after(pipeline)), looked, deadline, calm(&observed.pods, now)];
     write_status(context, pipeline, status, &mut state.written).await?;
-    applied.failure.map_or(Ok(Some(look_after(pipeline))), Err)
+    applied.failure.map_or(Ok(looks.into_iter().flatten().min()), Err)
 }
 
 /// Time to the next reconcile when nothing happens.
@@ -128,6 +152,7 @@ fn look_after(pipeline: &SignupPipeline) -> Duration {
 #[derive(Default)]
 struct Applied {
     findings: Vec<Finding>,
+    held_back: bool,
     best_effort: Vec<(Kind, Finding)>,
     failure: Option<ReconcileError>,
 }
@@ -149,6 +174,7 @@ async fn apply_children(
             return applied;
         }
     };
+    applied.held_back = pipeline.spec.paused && differ(&desired, &observed.children);
     if !applied.findings.is_empty() || pipeline.spec.paused {
         return applied;
     }

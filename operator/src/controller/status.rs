@@ -5,11 +5,14 @@
 
 pub mod condition;
 mod configuration;
+mod container;
 pub(crate) mod events;
 pub mod exposure;
 pub mod facts;
 mod figures;
 mod mail;
+pub(crate) mod pods;
+pub(crate) mod progress;
 mod reachability;
 mod readiness;
 pub mod report;
@@ -24,6 +27,7 @@ use self::{
     exposure::exposure,
     facts::Facts,
     figures::{autoscaling, queue_status, scaling_active, sum},
+    progress::Progress,
     reachability::{database, redis},
     readiness::Readiness,
 };
@@ -33,19 +37,27 @@ use crate::crd::{
     status::{QueueStatus, SignupPipelineStatus},
 };
 use jiff::Timestamp;
+use std::time::Duration;
+
+/// Figures alone are written at most this often.
+pub(crate) const FIGURES_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Computes the status.
 pub fn status(facts: &Facts<'_>, now: Timestamp) -> SignupPipelineStatus {
     let previous = facts.previous;
     let generation = facts.pipeline.metadata.generation;
     let (exposed, url) = exposure(facts.pipeline, facts.observed, facts.best_effort);
-    let conditions = Conditions::new(facts, exposed).with_derived(facts, now);
+    let conditions = Conditions::new(facts, exposed);
+    let readiness = Readiness::new(facts, &conditions, now);
+    let progress = Progress::new(facts, &conditions, readiness, now);
     let before = previous.map(|status| status.conditions.as_slice()).unwrap_or_default();
     let queues: Vec<QueueStatus> = facts.scaling.queues.iter().flatten().map(queue_status).collect();
     let has_figures = facts.scaling.queues.is_ok();
     SignupPipelineStatus {
         observed_generation: generation,
-        conditions: with_times(conditions, before, generation, now),
+        served_generation: progress.served_generation,
+        progressing_since: progress.since.clone(),
+        conditions: with_times(conditions.with_derived(progress), before, generation, now),
         api: Some(facts.api.replicas.clone()),
         worker: Some(facts.worker.replicas.clone()),
         tasks: if has_figures { Some(sum(&queues)) } else { previous.and_then(|status| status.tasks.clone()) },
@@ -56,9 +68,8 @@ pub fn status(facts: &Facts<'_>, now: Timestamp) -> SignupPipelineStatus {
     }
 }
 
-/// The conditions that each follow from one source. Ready, Degraded and Stalled are derived from them.
+/// The conditions that each follow from one source. Ready, Reconciling, Degraded and Stalled are derived from them.
 struct Conditions {
-    progressing: UntimedCondition,
     database: UntimedCondition,
     migrations: UntimedCondition,
     redis: UntimedCondition,
@@ -73,7 +84,6 @@ impl Conditions {
     fn new(facts: &Facts<'_>, exposed: UntimedCondition) -> Self {
         let [database, migrations] = database(facts);
         Self {
-            progressing: progressing(facts),
             database,
             migrations,
             redis: redis(facts),
@@ -86,18 +96,12 @@ impl Conditions {
     }
 
     /// All conditions, in the order of the table of types.
-    fn with_derived(self, facts: &Facts<'_>, now: Timestamp) -> Vec<UntimedCondition> {
-        let Readiness { ready, wrong } = Readiness::new(facts, &self, now);
-        let state = |kind, finding: Option<&Finding>, otherwise: &str| match finding {
-            Some(finding) => UntimedCondition::from_finding(kind, True, finding),
-            None => UntimedCondition::new(kind, False, reason::AS_DESIRED, otherwise),
-        };
-        let waits = facts.findings.first().filter(|finding| finding.reason != reason::API_ERROR);
+    fn with_derived(self, progress: Progress) -> Vec<UntimedCondition> {
         vec![
-            ready,
-            self.progressing,
-            state(kind::DEGRADED, wrong.as_ref(), "nothing is known to be wrong"),
-            state(kind::STALLED, waits, "nothing waits for a person"),
+            progress.ready,
+            progress.reconciling,
+            progress.degraded,
+            progress.stalled,
             self.database,
             self.redis,
             self.mail,
@@ -107,26 +111,6 @@ impl Conditions {
             self.exposed,
             self.paused,
         ]
-    }
-}
-
-fn progressing(facts: &Facts<'_>) -> UntimedCondition {
-    if facts.pipeline.spec.paused {
-        return UntimedCondition::from_finding(kind::PROGRESSING, False, &Finding::paused());
-    }
-    let is_rolling = !(facts.api.is_complete && facts.worker.is_complete);
-    match (is_rolling, facts.findings.first()) {
-        (_, Some(finding)) => UntimedCondition::from_finding(kind::PROGRESSING, False, finding),
-        (true, None) => {
-            let message = "pods are starting or being replaced";
-            UntimedCondition::new(kind::PROGRESSING, True, reason::ROLLING_OUT, message)
-        }
-        (false, None) => {
-            let newer =
-                facts.newer_image.map(|image| format!("; newer than their image is the operator's own, {image}"));
-            let message = format!("every pod runs as the resource says{}", newer.unwrap_or_default());
-            UntimedCondition::new(kind::PROGRESSING, False, reason::AS_DESIRED, message)
-        }
     }
 }
 
@@ -146,7 +130,7 @@ mod tests {
     use super::{
         super::reason::Reason,
         condition::ConditionStatus::{self, Unknown},
-        fixture::{Fixture, pods},
+        fixture::Fixture,
         *,
     };
 
@@ -158,20 +142,6 @@ mod tests {
     ) -> (ConditionStatus, Reason) {
         let condition = condition(&Facts { findings: found, ..fixture.facts() });
         (condition.status, condition.reason)
-    }
-
-    #[test]
-    fn a_paused_pipeline_does_not_progress_whatever_its_pods_do_and_whatever_is_missing() {
-        let mut fixture = Fixture::healthy();
-        fixture.worker = pods(2, 1);
-        let missing = [Finding::with_default_fix(reason::API_ERROR, "the API server does not answer")];
-        assert_eq!(reported(progressing, &fixture, &[]), (True, reason::ROLLING_OUT));
-        assert_eq!(reported(progressing, &fixture, &missing), (False, reason::API_ERROR));
-        fixture.pipeline.spec.paused = true;
-        for (worker, found) in [(pods(2, 1), &[][..]), (pods(2, 1), &missing), (pods(1, 1), &[])] {
-            fixture.worker = worker;
-            assert_eq!(reported(progressing, &fixture, found), (False, reason::PAUSED), "{:?}", fixture.worker);
-        }
     }
 
     #[test]

@@ -10,12 +10,23 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// What the operator reports.
+///
+/// An object that no operator has seen yet has observedGeneration -1, which is no generation: tools that wait by
+/// kstatus (Flux, Helm 4, kpt) would take an object without any status for done.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = {"observedGeneration": -1}))]
 pub struct SignupPipelineStatus {
-    /// Generation of the spec that this status speaks of.
+    /// Generation of the spec that this status speaks of; -1 before any operator has looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Newest generation of the spec that was carried out: all pods ran it, and the pipeline worked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served_generation: Option<i64>,
+    /// Since when something is on its way to `observedGeneration`; `spec.progressDeadline` counts from here. Absent:
+    /// nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progressing_since: Option<Time>,
     /// State in terms of conditions; each message of a bad one ends with what to do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]

@@ -86,8 +86,9 @@ pub struct Queue {
     /// Weight among the queues (or rank, with `strictPriority`); 1 to 1000. Higher is served more often.
     #[schemars(range(max = 1000))]
     pub priority: i32,
-    /// True: nothing is taken from this queue; its tasks wait.
-    #[serde(default)]
+    /// True: nothing is taken from this queue; its tasks wait. Absent: false. It has no default in the definition, for
+    /// one inside a list is a difference that GitOps tools would see for ever.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
 }
 

@@ -88,14 +88,14 @@ async fn several_faults_of_what_a_pipeline_names_are_each_told_with_their_fix() 
     run.pipeline(&text).await;
     run.pipeline_named("second", MINIMAL).await;
     run.start();
-    run.condition("Stalled", "True", "SecretKeyMissing").await;
+    run.condition("Reconciling", "True", "SecretKeyMissing").await;
     // What the status says is not told a second time.
     run.condition("ScalingActive", "False", "RedisShared").await;
     let checked = check(&config().await, None, &["-n", &run.namespace, "demo"]).await;
     let about = |thing: &str| format!("{}/demo {thing}", run.namespace);
     checked.assert(
         "error",
-        &about("conditions Ready, Progressing, Degraded, Stalled"),
+        &about("conditions Ready, Reconciling, Degraded"),
         "SecretKeyMissing: Secret app-db, named by spec.database.secretRef, has no value under the key uri (it has \
             dsn, host)",
         "add the key, or name the right one in spec.database.secretRef.key",
@@ -127,7 +127,7 @@ async fn several_faults_of_what_a_pipeline_names_are_each_told_with_their_fix() 
 #[tokio::test]
 async fn what_happens_while_no_operator_looks_is_told() {
     let mut run = Run::with_pipeline(MINIMAL).await;
-    run.condition("Progressing", "True", "RollingOut").await;
+    run.condition("Reconciling", "True", "NoAnswer").await;
     let pod = run.pod("demo-worker", &FakePod::new().await).await;
     run.kill().await;
     let waiting = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}});
@@ -145,7 +145,7 @@ async fn what_happens_while_no_operator_looks_is_told() {
     checked.assert("error", &about(&format!("Pod {pod}")), crash, "--previous");
     checked.assert(
         "error",
-        &about("conditions Ready, Degraded, RedisReachable, ScalingActive"),
+        &about("conditions Ready, Reconciling, Degraded, RedisReachable, ScalingActive"),
         "NoAnswer",
         "Secret app-redis",
     );
@@ -173,7 +173,7 @@ async fn who_may_not_read_pipelines_cannot_look() {
 #[tokio::test]
 async fn who_may_read_pipelines_alone_is_told_what_stays_unknown() {
     let run = Run::with_pipeline(MINIMAL).await;
-    run.condition("Progressing", "True", "RollingOut").await;
+    run.condition("Reconciling", "True", "NoAnswer").await;
     let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "readers"});
     let rules = json!([{"apiGroups": ["signup.dev"], "resources": ["signuppipelines"], "verbs": ["get", "list"]}]);
     create(run.api::<k8s_openapi::api::rbac::v1::Role>(), json!({"metadata": {"name": "readers"}, "rules": rules}))

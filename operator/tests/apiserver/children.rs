@@ -118,7 +118,7 @@ async fn a_paused_pipeline_is_left_as_it_is() {
 #[tokio::test]
 async fn at_rest_the_operator_writes_nothing() {
     let run = Run::with_pipeline(MINIMAL).await;
-    run.condition("Progressing", "True", "RollingOut").await;
+    run.condition("Reconciling", "True", "NoAnswer").await;
     let polls = || audit(&run.namespace).iter().filter(|(verb, _, name)| verb == "get" && name == "app-db").count();
     let settled = polls() + 3;
     until("it has polled three times", async || (polls() >= settled).then_some(())).await;

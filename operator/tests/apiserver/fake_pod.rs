@@ -15,6 +15,9 @@ use tokio::{
     net::TcpListener,
 };
 
+/// Hash of a configuration that no pipeline has.
+const UNTOLD: &str = "0";
+
 static ADDRESSES: AtomicU8 = AtomicU8::new(2);
 
 /// What a pod's admin port answers, on an address of its own.
@@ -49,7 +52,8 @@ impl FakePod {
         let [.., process_high, process_low] = std::process::id().to_be_bytes();
         let address = IpAddr::from([127, process_high, process_low, ADDRESSES.fetch_add(1, Ordering::Relaxed)]);
         let listener = TcpListener::bind(SocketAddr::new(address, 8081)).await.expect("the address is free");
-        let answers = Answers { hash: "0".to_owned(), missing: None, metrics: String::new(), mail: "null".to_owned() };
+        let answers =
+            Answers { hash: UNTOLD.to_owned(), missing: None, metrics: String::new(), mail: "null".to_owned() };
         let answers = Arc::new(Mutex::new(answers));
         let shared = Arc::clone(&answers);
         tokio::spawn(async move {
@@ -67,6 +71,15 @@ impl FakePod {
 
     fn change(&self, change: impl FnOnce(&mut Answers)) {
         change(&mut self.answers.lock().expect("nobody panicked"));
+    }
+
+    /// Reports this configuration, unless a test has chosen one.
+    pub(crate) fn begins_with(&self, hash: &str) {
+        self.change(|answers| {
+            if answers.hash == UNTOLD {
+                hash.clone_into(&mut answers.hash);
+            }
+        });
     }
 
     /// Reports another configuration from now on.

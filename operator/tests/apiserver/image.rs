@@ -35,7 +35,7 @@ async fn an_operator_with_another_image_leaves_the_pods_of_a_pipeline_without_on
     for (name, pods) in [("demo-api", 3), ("demo-worker", 1)] {
         run.deployment_is_complete(name, pods).await;
     }
-    run.condition_saying("Progressing", "False", "newer than their image is the operator's own, signup:newer").await;
+    run.condition_saying("Ready", "True", "newer than their image is the operator's own, signup:newer").await;
 }
 
 #[tokio::test]

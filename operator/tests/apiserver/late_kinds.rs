@@ -66,7 +66,7 @@ async fn a_missing_kind_holds_up_nothing_and_is_used_once_it_comes() {
     assert!(degraded.message.contains("expose.ingress"), "{}", degraded.message);
     run.condition("Exposed", "False", "GatewayApiMissing").await;
     run.condition("Stalled", "False", "AsDesired").await;
-    run.condition("Progressing", "True", "RollingOut").await;
+    run.condition("Reconciling", "True", "RollingOut").await;
 
     install(&run.client, Kind::HttpRoute).await;
     let routes = objects(&run, Kind::HttpRoute);

@@ -13,6 +13,8 @@ mod spec_cases;
 mod check;
 mod children;
 mod definition;
+mod gitops;
+mod held_up;
 mod image;
 mod late_kinds;
 mod leadership;

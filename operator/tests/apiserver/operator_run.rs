@@ -19,6 +19,7 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
 };
 use operator::{
+    build,
     controller::{self, Scope, observe::named::SecretAccess},
     crd::SignupPipeline,
     manifest,
@@ -196,8 +197,12 @@ impl Run {
         deployments.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.expect("it is there");
     }
 
-    /// Makes a pod from a Deployment's template, as the Deployment controller would, that answers by `fake`.
+    /// Makes a pod from a Deployment's template, as the Deployment controller would, that answers by `fake`; it runs
+    /// the newest configuration of `demo`, unless `fake` was told another.
     pub(crate) async fn pod(&self, deployment: &str, fake: &FakePod) -> String {
+        if let Some(pipeline) = self.api::<SignupPipeline>().get_opt("demo").await.expect("it answers") {
+            fake.begins_with(&build::configuration(&pipeline).expect("it is valid").1);
+        }
         let deployment: Deployment = self.wait(deployment, |_| true).await;
         let template = deployment.spec.expect("it has a spec").template;
         let pods = self.api::<Pod>();

@@ -2,11 +2,11 @@
 
 use super::{
     api_server::config,
-    operator_run::{MINIMAL, Run},
+    operator_run::{FakePod, MINIMAL, Run},
 };
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::ResourceQuota,
+    core::v1::{Pod, ResourceQuota},
     rbac::v1::{Role, RoleBinding},
 };
 use kube::{
@@ -28,13 +28,13 @@ async fn a_quota_that_leaves_no_room_is_told_as_such() {
     run.api::<ResourceQuota>().patch_status("small", &PatchParams::default(), &counted).await.expect("it is there");
     run.pipeline(MINIMAL).await;
     run.start();
-    let stalled = run.condition("Stalled", "True", "QuotaExceeded").await;
-    assert!(stalled.message.contains("Deployment demo-worker could not be applied"), "{}", stalled.message);
-    assert!(stalled.message.contains("exceeded quota: small"), "{}", stalled.message);
-    assert!(stalled.message.contains("Fix: raise the ResourceQuota"), "{}", stalled.message);
+    let waiting = run.condition("Reconciling", "True", "QuotaExceeded").await;
+    assert!(waiting.message.contains("Deployment demo-worker could not be applied"), "{}", waiting.message);
+    assert!(waiting.message.contains("exceeded quota: small"), "{}", waiting.message);
+    assert!(waiting.message.contains("Fix: raise the ResourceQuota"), "{}", waiting.message);
     run.api::<ResourceQuota>().delete("small", &Default::default()).await.expect("it was there");
     run.wait::<Deployment>("demo-worker", |_| true).await;
-    run.condition("Stalled", "False", "AsDesired").await;
+    run.condition("Reconciling", "True", "NoAnswer").await;
 }
 
 /// A client with the rights of the chart, but for what `without` names.
@@ -79,13 +79,13 @@ async fn a_right_that_the_operator_lacks_is_named_and_its_grant_is_enough() {
     run.pipeline(MINIMAL).await;
     let client = client_without(&run, &["services"]).await;
     run.start_with(client, "signup:test");
-    let stalled = run.condition("Stalled", "True", "Forbidden").await;
-    assert!(stalled.message.contains("Service demo-api could not be applied"), "{}", stalled.message);
+    let waiting = run.condition("Reconciling", "True", "Forbidden").await;
+    assert!(waiting.message.contains("Service demo-api could not be applied"), "{}", waiting.message);
     let fix = "Fix: grant the operator's ServiceAccount get, create, patch and delete on services";
-    assert!(stalled.message.contains(fix), "{}", stalled.message);
+    assert!(waiting.message.contains(fix), "{}", waiting.message);
     client_without(&run, &[]).await;
     run.wait::<Deployment>("demo-worker", |_| true).await;
-    run.condition("Stalled", "False", "AsDesired").await;
+    run.condition("Reconciling", "True", "NoAnswer").await;
 }
 
 #[tokio::test]
@@ -95,13 +95,27 @@ async fn a_secret_that_the_operator_may_not_read_is_told_as_such() {
     run.pipeline(MINIMAL).await;
     let client = client_without(&run, &["secrets"]).await;
     run.start_with(client, "signup:test");
-    let stalled = run.condition("Stalled", "True", "Forbidden").await;
+    let waiting = run.condition("Reconciling", "True", "Forbidden").await;
     assert!(
-        stalled.message.contains("may not read Secret app-db, named by spec.database.secretRef"),
+        waiting.message.contains("may not read Secret app-db, named by spec.database.secretRef"),
         "{}",
-        stalled.message
+        waiting.message
     );
-    assert!(stalled.message.contains("`get` on secrets"), "{}", stalled.message);
+    assert!(waiting.message.contains("`get` on secrets"), "{}", waiting.message);
+}
+
+#[tokio::test]
+async fn events_that_the_operator_may_not_list_are_told_as_not_looked_at() {
+    let mut run = Run::new().await;
+    run.secrets_with_redis().await;
+    run.pipeline(MINIMAL).await;
+    let client = client_without(&run, &["events"]).await;
+    run.start_with(client, "signup:test");
+    let name = run.pod("demo-api", &FakePod::new().await).await;
+    let unready = json!([{"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+    let status = Patch::Merge(json!({"status": {"conditions": unready}}));
+    run.api::<Pod>().patch_status(&name, &PatchParams::default(), &status).await.expect("it is there");
+    run.condition_saying("Reconciling", "True", "was not looked at, it needs the right to list events").await;
 }
 
 #[tokio::test]

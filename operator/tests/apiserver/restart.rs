@@ -28,7 +28,7 @@ async fn ready_pipeline() -> Run {
         deployments.patch_status(name, &PatchParams::default(), &patch).await.expect("it is there");
     }
     run.condition("Ready", "True", "AsDesired").await;
-    run.condition("Progressing", "False", "AsDesired").await;
+    run.condition("Reconciling", "False", "AsDesired").await;
     run.condition("ConfigApplied", "True", "AsDesired").await;
     run
 }

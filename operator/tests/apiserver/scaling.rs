@@ -134,7 +134,7 @@ async fn workers_follow_the_queue_also_while_something_else_waits_for_a_person()
     let run = with_redis(&uri, "{minReplicas: 0, maxReplicas: 5, cooldownPeriod: 0s}").await;
     run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(0)).await;
     run.edit(json!({"mail": {"templatesRef": {"name": "absent"}}})).await;
-    run.condition("Stalled", "True", "ConfigMapMissing").await;
+    run.condition("Reconciling", "True", "ConfigMapMissing").await;
     enqueue(&uri, 25).await;
     run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(3)).await;
     run.condition("ScalingActive", "True", "FollowsQueue").await;
@@ -248,13 +248,13 @@ async fn the_first_status_of_an_edit_of_a_number_of_pods_knows_the_new_number() 
     for (name, pods) in [("demo-api", 2), ("demo-worker", 1)] {
         run.deployment_is_complete(name, pods).await;
     }
-    run.condition("Progressing", "False", "AsDesired").await;
+    run.condition("Reconciling", "False", "AsDesired").await;
     let status = first_status(&run, json!({"worker": {"replicas": 3}})).await;
-    assert_eq!(told(&status, "Progressing"), ("True", "RollingOut"));
+    assert_eq!(told(&status, "Reconciling"), ("True", "RollingOut"));
     run.edit(json!({"api": {"replicas": 0}})).await;
     run.wait::<Deployment>("demo-api", |deployment| replicas(deployment) == Some(0)).await;
     run.deployment_is_complete("demo-api", 0).await;
     run.condition("Ready", "False", "NoPodsWanted").await;
     let status = first_status(&run, json!({"api": {"replicas": 2}})).await;
-    assert_eq!(told(&status, "Ready"), ("False", "RollingOut"));
+    assert_eq!(told(&status, "Ready"), ("Unknown", "RollingOut"));
 }

@@ -3,6 +3,7 @@
 use super::operator_run::{FakePod, MINIMAL, Run};
 use k8s_openapi::api::{apps::v1::Deployment, events::v1::Event};
 use kube::ResourceExt;
+use operator::{build, crd::SignupPipeline};
 use serde_json::json;
 
 async fn warnings(run: &Run) -> Vec<String> {
@@ -18,16 +19,19 @@ async fn a_start_without_trouble_emits_no_warning() {
     let expose = "spec:\n  expose: {host: app.example.com, ingress: {}}\n";
     run.pipeline(&MINIMAL.replace("spec:\n", expose)).await;
     run.start();
-    run.condition("Progressing", "True", "RollingOut").await;
+    run.condition("Reconciling", "True", "RollingOut").await;
     // An api that has no schema yet, with an older configuration.
     let (api, worker) = (FakePod::new().await, FakePod::new().await);
     api.is_not_ready("the database lacks the schema");
+    api.runs("older");
     run.pod("demo-api", &api).await;
     run.pod("demo-worker", &worker).await;
     run.condition("MigrationsApplied", "False", "SchemaMissing").await;
     run.condition("ConfigApplied", "False", "Spreading").await;
     run.condition("Exposed", "False", "AddressPending").await;
     api.is_ready();
+    let newest = run.wait::<SignupPipeline>("demo", |_| true).await;
+    api.runs(&build::configuration(&newest).expect("it is valid").1);
     for (name, pods) in [("demo-api", 2), ("demo-worker", 1)] {
         run.deployment_is_complete(name, pods).await;
     }
@@ -36,7 +40,7 @@ async fn a_start_without_trouble_emits_no_warning() {
     assert_eq!(warnings(&run).await, Vec::<String>::new());
     // It is published: a mistake is a Warning at once.
     run.edit(json!({"database": {"secretRef": {"name": "absent"}}})).await;
-    run.condition("Stalled", "True", "SecretMissing").await;
+    run.condition("Reconciling", "True", "SecretMissing").await;
     super::api_server::until("a Warning tells it", async || {
         warnings(&run).await.iter().any(|note| note.contains("Secret absent")).then_some(())
     })

@@ -110,7 +110,7 @@ async fn no_status_of_a_new_generation_calls_a_roll_out_done_that_has_not_begun(
     let run = Run::with_pipeline(MINIMAL).await;
     run.deployment_is_complete("demo-api", 2).await;
     run.deployment_is_complete("demo-worker", 1).await;
-    run.condition("Progressing", "False", "AsDesired").await;
+    run.condition("Reconciling", "False", "AsDesired").await;
     let pipelines = run.api::<SignupPipeline>();
     let seen = pipelines.get("demo").await.expect("it is there").resource_version().expect("every object has one");
     let mut changes = pipelines.watch(&WatchParams::default(), &seen).await.expect("a watch").boxed();
@@ -120,7 +120,7 @@ async fn no_status_of_a_new_generation_calls_a_roll_out_done_that_has_not_begun(
             let Some(Ok(WatchEvent::Modified(pipeline))) = changes.next().await else { panic!("the watch ended") };
             let conditions = pipeline.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
             let newest = conditions.iter().find(|condition| {
-                condition.type_ == "Progressing" && condition.observed_generation == pipeline.metadata.generation
+                condition.type_ == "Reconciling" && condition.observed_generation == pipeline.metadata.generation
             });
             // The edit itself comes first, with the status of before.
             let is_edited = pipeline.metadata.generation > Some(1);

@@ -19,7 +19,7 @@ async fn a_missing_secret_is_named_and_its_creation_is_enough() {
     run.secret("app-redis", &[("uri", "redis://127.0.0.1:1/0")]).await;
     run.pipeline(MINIMAL).await;
     run.start();
-    for kind in ["Degraded", "Stalled"] {
+    for kind in ["Degraded", "Reconciling"] {
         run.condition(kind, "True", "SecretMissing").await;
     }
     let ready = run.condition("Ready", "False", "SecretMissing").await;
@@ -28,7 +28,7 @@ async fn a_missing_secret_is_named_and_its_creation_is_enough() {
     assert!(run.api::<Deployment>().get_opt("demo-api").await.expect("it answers").is_none());
     run.secret("app-db", &[("uri", "postgres://app:canary@db.test/app")]).await;
     run.wait::<Deployment>("demo-worker", |_| true).await;
-    run.condition("Stalled", "False", "AsDesired").await;
+    run.condition("Reconciling", "True", "NoAnswer").await;
 }
 
 /// Waits for an event that begins with these words.
@@ -48,11 +48,11 @@ async fn each_missing_secret_has_an_event_that_names_it() {
     run.secret("app-redis", &[("uri", "redis://127.0.0.1:1/0")]).await;
     run.pipeline(&MINIMAL.replace("example.com}}", "example.com, authSecretRef: {name: app-smtp}}}")).await;
     run.start();
-    event(&run, "Stalled is True: Secret app-db").await;
+    event(&run, "Reconciling is True: Secret app-db").await;
     run.secret("app-db", &[("uri", "postgres://app:canary@db.test/app")]).await;
-    event(&run, "Stalled is True: Secret app-smtp").await;
+    event(&run, "Reconciling is True: Secret app-smtp").await;
     run.secret("app-smtp", &[("username", "app"), ("password", "canary")]).await;
-    run.condition("Stalled", "False", "AsDesired").await;
+    run.condition("Reconciling", "True", "NoAnswer").await;
     run.edit(json!({"redis": {"secretRef": {"name": "absent"}}})).await;
     event(&run, "Ready is False: Secret absent").await;
 }
@@ -63,11 +63,11 @@ async fn a_missing_key_is_told_with_the_keys_that_exist_and_what_runs_is_not_tou
     let before = run.wait::<Deployment>("demo-worker", |_| true).await.metadata.generation;
     run.secret("other", &[("dsn", "canary"), ("host", "canary")]).await;
     run.edit(json!({"database": {"secretRef": {"name": "other"}}, "task": {"delay": "7s"}})).await;
-    let stalled = run.condition("Stalled", "True", "SecretKeyMissing").await;
+    let waiting = run.condition("Reconciling", "True", "SecretKeyMissing").await;
     assert!(
-        stalled.message.contains("(it has dsn, host)") && !stalled.message.contains("canary"),
+        waiting.message.contains("(it has dsn, host)") && !waiting.message.contains("canary"),
         "{}",
-        stalled.message
+        waiting.message
     );
     let map: ConfigMap = run.wait("demo-config", |_| true).await;
     assert!(map.data.expect("it has data")["pipeline.yaml"].contains("delay: 10s"));
@@ -84,8 +84,8 @@ async fn an_object_of_somebody_else_is_not_taken_over() {
     run.api().create(&PostParams::default(), &service).await.expect("the name is free");
     run.pipeline(MINIMAL).await;
     run.start();
-    let stalled = run.condition("Stalled", "True", "NameTaken").await;
-    assert!(stalled.message.contains("Service demo-api exists"), "{}", stalled.message);
+    let waiting = run.condition("Reconciling", "True", "NameTaken").await;
+    assert!(waiting.message.contains("Service demo-api exists"), "{}", waiting.message);
     assert!(run.wait::<Service>("demo-api", |_| true).await.labels().is_empty());
 }
 
@@ -238,7 +238,7 @@ async fn a_wrong_password_of_redis_is_told_as_such() {
 #[tokio::test]
 async fn two_pipelines_in_one_redis_database_are_told() {
     let run = Run::with_pipeline_and_redis(MINIMAL).await;
-    run.condition("Progressing", "True", "RollingOut").await;
+    run.condition("Reconciling", "True", "RollingOut").await;
     run.pipeline_named("second", MINIMAL).await;
     let degraded = run.condition("Degraded", "True", "RedisShared").await;
     assert!(degraded.message.contains(&format!("pipeline {}/second", run.namespace)), "{}", degraded.message);

@@ -61,6 +61,19 @@ fn schema() -> Value {
     crd.pointer("/spec/versions/0/schema/openAPIV3Schema").expect("it has a schema").clone()
 }
 
+/// GitOps tools compare a list as a whole: a default inside one is a difference that stays.
+#[test]
+fn no_default_stands_inside_a_list() {
+    walk("spec", &schema()["properties"]["spec"], &mut |path, schema| {
+        assert!(!path.contains("[]") || schema.get("default").is_none(), "{path} has one");
+    });
+}
+
+#[test]
+fn an_object_without_a_status_has_one_that_speaks_of_no_generation() {
+    assert_eq!(schema()["properties"]["status"]["default"], json!({"observedGeneration": -1}));
+}
+
 #[test]
 fn every_field_of_spec_and_status_has_a_description() {
     for part in ["spec", "status"] {

@@ -131,7 +131,7 @@ where
 
 /// Every pod is of the newest edit, and the status says so.
 async fn is_rolled_out(pipeline: &Pipeline, number: usize) {
-    let conditions = [("Progressing", "False"), ("Ready", "True"), ("ConfigApplied", "True")];
+    let conditions = [("Reconciling", "False"), ("Ready", "True"), ("ConfigApplied", "True")];
     let all = |object: &Value| conditions.iter().all(|(condition, status)| holds(object, condition, status));
     pipeline.until("the roll-out is finished", PATIENCE, all).await;
     let of_edit = number.to_string();

@@ -42,7 +42,7 @@ async fn until_replaced(pipeline: &Pipeline, old: &BTreeSet<String>) {
         if now.is_disjoint(old) && !now.is_empty() { Ok(()) } else { Err(format!("{old:?} -> {now:?}")) }
     })
     .await;
-    pipeline.wait_for("Progressing", "False").await;
+    pipeline.wait_for("Reconciling", "False").await;
     pipeline.wait_for("Ready", "True").await;
 }
 

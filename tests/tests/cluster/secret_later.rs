@@ -13,7 +13,7 @@ async fn a_missing_secret_is_named_with_its_fix_and_its_creation_is_enough() {
     let namespace = Namespace::create("secret-later").await;
     namespace.kubectl(&["delete", "secret", "app-redis"]);
     let pipeline = Pipeline::apply(&namespace, json!({})).await;
-    let object = pipeline.wait_for("Stalled", "True").await;
+    let object = pipeline.wait_for("Reconciling", "True").await;
     let message = message(&object, "Ready");
     assert!(message.starts_with("Secret app-redis, named by spec.redis.secretRef, does not exist"), "{message}");
     assert!(message.contains("Fix: create it with the key uri"), "{message}");

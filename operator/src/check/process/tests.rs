@@ -28,10 +28,10 @@ fn the_flags_of_the_deployment_say_where_the_operator_works() {
 
 #[test]
 fn an_operator_that_is_scaled_to_zero_or_not_ready_is_an_error_with_its_fix() {
-    let line = deployment(&operator(0, 0), &[]);
+    let line = deployment(&operator(0, 0), &[], Timestamp::UNIX_EPOCH);
     assert_eq!(line.fix.as_deref(), Some("`kubectl -n system scale deployment op-shop --replicas 1`"));
-    assert!(deployment(&operator(1, 0), &[]).message.contains("0 of 1 pods are ready"));
-    assert_eq!(deployment(&operator(2, 1), &[]).level, Level::Ok);
+    assert!(deployment(&operator(1, 0), &[], Timestamp::UNIX_EPOCH).message.contains("0 of 1 pods are ready"));
+    assert_eq!(deployment(&operator(2, 1), &[], Timestamp::UNIX_EPOCH).level, Level::Ok);
 }
 
 #[test]
@@ -71,7 +71,8 @@ fn the_trouble_of_the_operators_pod_is_named() {
     let container =
         json!({"name": "operator", "image": "r/x", "imageID": "", "ready": false, "restartCount": 0, "state": waiting});
     let pod = json!({"metadata": {"name": "op-1"}, "status": {"containerStatuses": [container]}});
-    let line = deployment(&operator(1, 0), &[Arc::new(serde_json::from_value(pod).expect("a pod"))]);
+    let line =
+        deployment(&operator(1, 0), &[Arc::new(serde_json::from_value(pod).expect("a pod"))], Timestamp::UNIX_EPOCH);
     assert!(line.message.contains("cannot fetch the image r/x: no such image"), "{}", line.message);
 }
 

@@ -3,6 +3,7 @@
 //! Takes: a desired and an observed object. Gives: whether the observed one holds every desired field. Pure. Ignores
 //! what others added: defaults of the API server, keys of other writers, containers that a webhook put in.
 
+use kube::api::DynamicObject;
 use serde_json::Value;
 
 /// Lists of objects that others may add to (they merge by name).
@@ -11,6 +12,21 @@ const OPEN_LISTS: [&str; 6] = ["containers", "volumes", "volumeMounts", "ports",
 /// True when `observed` holds `desired`.
 pub fn holds(desired: &Value, observed: &Value) -> bool {
     within("", desired, observed)
+}
+
+/// Whether somebody paused a Deployment (`kubectl rollout pause`), which holds up every edit. A field that is false is
+/// not in the object, so nothing that is desired can say so.
+pub fn is_paused(observed: &DynamicObject) -> bool {
+    observed.data.pointer("/spec/paused").is_some_and(|paused| paused == true)
+}
+
+/// What to write over `observed`: what is desired, and an end of its pause.
+pub fn unpaused(desired: &DynamicObject, observed: &DynamicObject) -> DynamicObject {
+    let mut object = desired.clone();
+    if is_paused(observed) {
+        object.data["spec"]["paused"] = Value::Bool(false);
+    }
+    object
 }
 
 fn within(name: &str, desired: &Value, observed: &Value) -> bool {

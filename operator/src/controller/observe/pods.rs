@@ -134,7 +134,8 @@ impl Report {
     }
 }
 
-fn component(pod: &Pod) -> Option<Component> {
+/// The component of a pod, by its label.
+pub(crate) fn component(pod: &Pod) -> Option<Component> {
     let is_it = |component: &Component| pod.labels().get(COMPONENT).is_some_and(|name| name == component.name());
     Component::ALL.into_iter().find(is_it)
 }

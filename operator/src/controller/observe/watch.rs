@@ -13,7 +13,7 @@ use crate::{
     crd::SignupPipeline,
 };
 use futures::{Stream, StreamExt, TryStreamExt, future::join_all};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, ResourceRequirements};
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{ApiResource, DynamicObject},
@@ -216,10 +216,22 @@ fn is_forbidden(error: &watcher::Error) -> bool {
     }
 }
 
-/// Most of a pod is its spec, which is not used.
+/// Most of a pod is its spec, of which the node, the gates and the limits are used.
 fn forget_spec(pod: &mut Pod) {
     pod.managed_fields_mut().clear();
-    pod.spec = None;
+    let Some(spec) = pod.spec.take() else { return };
+    let limits = |container: Container| Container {
+        name: container.name,
+        resources: container.resources.map(|all| ResourceRequirements { limits: all.limits, ..Default::default() }),
+        ..Container::default()
+    };
+    pod.spec = Some(PodSpec {
+        node_name: spec.node_name,
+        readiness_gates: spec.readiness_gates,
+        containers: spec.containers.into_iter().map(limits).collect(),
+        init_containers: spec.init_containers.map(|containers| containers.into_iter().map(limits).collect()),
+        ..PodSpec::default()
+    });
 }
 
 #[cfg(test)]

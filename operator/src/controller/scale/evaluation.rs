@@ -8,7 +8,7 @@ use crate::{
     controller::{
         observe::watch::View,
         reason,
-        status::{condition::FIGURES_INTERVAL, report},
+        status::{FIGURES_INTERVAL, report},
         turns::{Name, Turns},
     },
     crd::SignupPipeline,

@@ -3,16 +3,14 @@
 //! Takes: what is true now, and the status as it was. Gives: conditions whose transition time changes with their status
 //! only. Pure: the time is a parameter. Does not: decide what is true.
 
+use super::FIGURES_INTERVAL;
 use crate::{
-    controller::reason::{Finding, Reason, condition::STALLED},
+    controller::reason::{self, Finding, Reason, condition::RECONCILING},
     crd::status::SignupPipelineStatus,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use std::time::Duration;
-
-/// Figures alone are written at most this often.
-pub const FIGURES_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Status of a condition (meta/v1 Condition).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,12 +104,13 @@ fn without_figures(status: &SignupPipelineStatus) -> SignupPipelineStatus {
     status
 }
 
-/// Conditions whose status or reason changed; of Stalled also those whose message did: the next missing Secret has the
-/// reason of the one before.
+/// Conditions whose status or reason changed; of Reconciling also those whose message did where it speaks of what is
+/// waited for: the next missing Secret has the reason of the one before.
 pub fn transitions<'a>(previous: &[Condition], new: &'a [Condition]) -> Vec<&'a Condition> {
     let same = |condition: &Condition| {
         let known = |other: &Condition| {
-            let same_words = condition.type_ != STALLED || other.message == condition.message;
+            let speaks_of_a_name = condition.type_ == RECONCILING && reason::is_about_a_name(&condition.reason);
+            let same_words = !speaks_of_a_name || other.message == condition.message;
             let same_state = other.status == condition.status && other.reason == condition.reason;
             other.type_ == condition.type_ && same_state && same_words
         };
@@ -123,10 +122,7 @@ pub fn transitions<'a>(previous: &[Condition], new: &'a [Condition]) -> Vec<&'a 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        controller::reason,
-        crd::status::{AutoscalingStatus, TaskCounts},
-    };
+    use crate::crd::status::{AutoscalingStatus, TaskCounts};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("a time")

@@ -37,8 +37,7 @@ impl Waiting {
             let has_changed = changed.iter().any(|other| other.type_ == condition.type_);
             if !is_bad(condition) {
                 self.0.remove(&condition.type_);
-                // A first status sets every condition; only what is wrong is worth an event then.
-                due.extend((has_changed && !previous.is_empty()).then_some((condition, false)));
+                due.extend((has_changed && is_recovery(previous, condition)).then_some((condition, false)));
             } else if has_changed && !passes(condition, was_ready) {
                 self.0.remove(&condition.type_);
                 due.push((condition, true));
@@ -67,6 +66,14 @@ pub(in crate::controller) fn trouble(conditions: &[Condition]) -> Option<String>
 fn is_bad(condition: &Condition) -> bool {
     let is_good = is_good_when_true(&condition.type_) == (condition.status == "True");
     !is_good && condition.status != "Unknown" && condition.message.contains("Fix:")
+}
+
+/// Whether what was wrong is so no longer. A first status sets every condition; that nobody can look right now, or can
+/// again, is no news; and what Reconciling has to say is trouble, or else Ready says it.
+fn is_recovery(previous: &[Condition], condition: &Condition) -> bool {
+    let before = previous.iter().find(|before| before.type_ == condition.type_);
+    let was_known = before.map_or(!previous.is_empty(), |before| before.status != "Unknown");
+    was_known && condition.status != "Unknown" && condition.type_ != kind::RECONCILING
 }
 
 fn passes(condition: &Condition, was_ready: bool) -> bool {

@@ -6,7 +6,7 @@ use super::rollout::Rollout;
 use crate::{
     build::child::Kind,
     controller::{
-        observe::{Observed, pods::Report},
+        observe::{Observed, pod_events::PodEvents, pods::Report},
         reason::Finding,
         scale::Scaling,
     },
@@ -21,6 +21,8 @@ pub struct Facts<'a> {
     pub previous: Option<&'a SignupPipelineStatus>,
     /// What is missing or failed; nothing was applied after the first one.
     pub findings: &'a [Finding],
+    /// The resource is paused, and the children are not as it says.
+    pub held_back: bool,
     /// Children that could not be applied, which holds up nothing.
     pub best_effort: &'a [(Kind, Finding)],
     /// The definition of the resource is older than the operator.
@@ -33,7 +35,9 @@ pub struct Facts<'a> {
     pub api: Rollout,
     /// Deployment of the workers, as it is after what was written.
     pub worker: Rollout,
-    /// What the pods report.
+    /// What Events say of pods that wait.
+    pub pod_events: &'a PodEvents,
+    /// What the pods report, but those that end again and again.
     pub reports: &'a [Report],
     /// Hash of the configuration that the pods should run.
     pub config: &'a str,
@@ -85,7 +89,7 @@ mod tests {
 
     #[test]
     fn no_roll_out_is_complete_in_the_reconcile_that_changed_the_number_of_workers() {
-        let reported = |awaited| reported(1, awaited, kind::PROGRESSING);
+        let reported = |awaited| reported(1, awaited, kind::RECONCILING);
         assert_eq!(reported(None), ("False".to_owned(), reason::AS_DESIRED.name().to_owned()));
         assert_eq!(reported(Some(3)), ("True".to_owned(), reason::ROLLING_OUT.name().to_owned()));
     }
@@ -94,6 +98,6 @@ mod tests {
     fn workers_that_were_asked_for_just_now_are_wanted_though_the_deployment_still_has_none() {
         let reported = |awaited| reported(0, awaited, kind::READY);
         assert_eq!(reported(None), ("False".to_owned(), reason::NO_PODS_WANTED.name().to_owned()));
-        assert_eq!(reported(Some(1)), ("False".to_owned(), reason::ROLLING_OUT.name().to_owned()));
+        assert_eq!(reported(Some(1)), ("Unknown".to_owned(), reason::ROLLING_OUT.name().to_owned()));
     }
 }

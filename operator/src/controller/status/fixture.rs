@@ -10,7 +10,7 @@ use super::{
 use crate::{
     build::names::Component,
     controller::{
-        observe::{Observed, pods::Report},
+        observe::{Observed, pod_events::PodEvents, pods::Report},
         reason,
         scale::Scaling,
     },
@@ -32,6 +32,7 @@ pub(super) struct Fixture {
     pub(super) observed: Observed,
     pub(super) scaling: Scaling,
     pub(super) reports: Vec<Report>,
+    pub(super) pod_events: PodEvents,
     pub(super) api: Rollout,
     pub(super) worker: Rollout,
 }
@@ -57,11 +58,14 @@ impl Fixture {
     pub(super) fn healthy() -> Self {
         let text = include_str!("../../../../samples/minimal.yaml");
         let scaling = Scaling { queues: Ok(Vec::new()), ..Scaling::not_known() };
+        let mut pipeline = crate::manifest::parse(text).expect("it is valid").pipeline;
+        pipeline.metadata.generation = Some(1);
         Self {
-            pipeline: crate::manifest::parse(text).expect("it is valid").pipeline,
+            pipeline,
             observed: Observed { found: Vec::new(), children: Vec::new(), pods: Vec::new(), image: None },
             scaling,
             reports: vec![report(Component::Api, Ok(())), report(Component::Worker, Ok(()))],
+            pod_events: PodEvents::default(),
             api: pods(2, 2),
             worker: pods(1, 1),
         }
@@ -87,12 +91,14 @@ impl Fixture {
             pipeline: &self.pipeline,
             previous: self.pipeline.status.as_ref(),
             findings: &[],
+            held_back: false,
             best_effort: &[],
             outdated: None,
             newer_image: None,
             observed: &self.observed,
             api: self.api.clone(),
             worker: self.worker.clone(),
+            pod_events: &self.pod_events,
             reports: &self.reports,
             config: "1",
             scaling: &self.scaling,

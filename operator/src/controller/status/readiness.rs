@@ -1,8 +1,8 @@
 //! Can the pipeline do its job, and what is wrong with it?
 //!
-//! Takes: [`Facts`] and the conditions that follow from one source each. Gives: condition `Ready`, which is True while
-//! signups are accepted and mails are sent, and the first thing that is wrong. Pure: the time is a parameter. Does not:
-//! wait for pods, or decide their number.
+//! Takes: [`Facts`] and the conditions that follow from one source each. Gives: whether signups are accepted and mails
+//! are sent, and the first thing that is wrong. Pure: the time is a parameter. Does not: wait for pods, decide their
+//! number, or ask which edit they are of (`progress` does).
 
 use super::{
     Conditions,
@@ -12,61 +12,74 @@ use super::{
     },
     events::START_TIMEOUT,
     facts::Facts,
-    rollout::pod_trouble,
+    pods::{is_looping, pod_trouble, probe_trouble},
 };
 use crate::{
+    build::names::Component,
+    controller::observe::{
+        pod_events::is_ready,
+        pods::{component as component_of, is_live},
+    },
     controller::reason::{self, Finding, condition as kind},
     crd::autoscaling::AutoscalingMode,
 };
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Condition};
+use std::sync::Arc;
 
 /// What is derived from all other conditions.
 pub(super) struct Readiness {
-    /// Whether signups are accepted and mails are sent.
+    /// Whether signups are accepted and mails are sent, by pods of whatever edit.
     pub(super) ready: UntimedCondition,
+    /// The first thing that keeps pods from running.
+    pub(super) blocking: Option<Finding>,
+    /// Why a pod that runs is not ready, as its probe says.
+    pub(super) probe: Option<Finding>,
     /// The first thing that is wrong, the cause before its effects.
     pub(super) wrong: Option<Finding>,
 }
 
 impl Readiness {
     pub(super) fn new(facts: &Facts<'_>, conditions: &Conditions, now: Timestamp) -> Self {
-        let blocking = blocking_finding(facts);
+        let blocking = blocking_finding(facts, now);
+        let probe = probe_trouble(&facts.observed.pods, facts.pod_events, now);
         let wrong = blocking.clone().or_else(|| finding_while_running(facts, conditions));
-        let ready = ready(facts, conditions, blocking, wrong.as_ref(), now);
-        Self { ready, wrong }
+        let ready = ready(facts, conditions, blocking.as_ref(), probe.as_ref(), now);
+        Self { ready, blocking, probe, wrong }
     }
 }
 
 fn ready(
     facts: &Facts<'_>,
     conditions: &Conditions,
-    blocking: Option<Finding>,
-    wrong: Option<&Finding>,
+    blocking: Option<&Finding>,
+    probe: Option<&Finding>,
     now: Timestamp,
 ) -> UntimedCondition {
     let may_come_back = blocking.is_none() && conditions.redis.status != False;
     let serves =
-        facts.api.replicas.ready_replicas > 0 && workers_serve(facts, may_come_back, now) && facts.findings.is_empty();
+        steady(facts, Component::Api, now) > 0 && workers_serve(facts, may_come_back, now) && facts.findings.is_empty();
     let cause = if serves {
         failing([&conditions.mail])
     } else {
-        Some(blocking.unwrap_or_else(|| unready_cause(facts, conditions, wrong)))
+        Some(blocking.cloned().unwrap_or_else(|| unready_cause(facts, conditions, probe)))
     };
     match cause {
         Some(cause) => UntimedCondition::from_finding(kind::READY, False, &cause),
         None => {
-            let message = "signups are accepted and mails are sent";
+            let newer =
+                facts.newer_image.map(|image| format!("; newer than their image is the operator's own, {image}"));
+            let message = format!("signups are accepted and mails are sent{}", newer.unwrap_or_default());
             UntimedCondition::new(kind::READY, True, reason::AS_DESIRED, message)
         }
     }
 }
 
 /// The first thing that keeps pods from running.
-fn blocking_finding(facts: &Facts<'_>) -> Option<Finding> {
+fn blocking_finding(facts: &Facts<'_>, now: Timestamp) -> Option<Finding> {
     let found = facts.findings.first().cloned();
     let pods = || facts.api.trouble.clone().or_else(|| facts.worker.trouble.clone());
-    found.or_else(pods).or_else(|| pod_trouble(&facts.observed.pods))
+    found.or_else(pods).or_else(|| pod_trouble(&facts.observed.pods, facts.pod_events, now))
 }
 
 /// The first thing that is wrong while pods run.
@@ -88,10 +101,24 @@ fn failing<'a>(conditions: impl IntoIterator<Item = &'a UntimedCondition>) -> Op
     Some(Finding { reason: failing.reason, message: failing.message.clone() })
 }
 
+/// Ready pods, without those that are ready only until they end again.
+fn steady(facts: &Facts<'_>, component: Component, now: Timestamp) -> i32 {
+    let ready = match component {
+        Component::Api => facts.api.replicas.ready_replicas,
+        Component::Worker => facts.worker.replicas.ready_replicas,
+    };
+    let pods = || facts.observed.pods.iter().filter(|pod| is_live(pod) && component_of(pod) == Some(component));
+    if !pods().any(|pod| is_looping(pod, now)) {
+        return ready;
+    }
+    let steady = pods().filter(|pod| is_ready(pod) && !is_looping(pod, now)).count();
+    ready.min(i32::try_from(steady).unwrap_or(i32::MAX))
+}
+
 /// Workers that went because nothing was due serve still, if they `may_come_back` when something is.
 fn workers_serve(facts: &Facts<'_>, may_come_back: bool, now: Timestamp) -> bool {
     let is_coming = || facts.worker.wanted == 0 || is_waking(facts, now);
-    facts.worker.replicas.ready_replicas > 0 || (may_be_idle(facts) && may_come_back && is_coming())
+    steady(facts, Component::Worker, now) > 0 || (may_be_idle(facts) && may_come_back && is_coming())
 }
 
 /// Whether the queue may ask for no worker at all.
@@ -110,15 +137,16 @@ fn is_waking(facts: &Facts<'_>, now: Timestamp) -> bool {
     let known = |kind: &str| status?.conditions.iter().find(|known| known.type_ == kind && known.status == "True");
     let has_lasted =
         |known: &Condition| now.duration_since(known.last_transition_time.0).unsigned_abs() >= START_TIMEOUT;
-    known(kind::READY).is_some() && !known(kind::PROGRESSING).is_some_and(has_lasted)
+    known(kind::READY).is_some() && !known(kind::RECONCILING).is_some_and(has_lasted)
 }
 
 /// Why a pipeline does not serve although nothing keeps its pods from running.
-fn unready_cause(facts: &Facts<'_>, conditions: &Conditions, wrong: Option<&Finding>) -> Finding {
-    let Conditions { database, migrations, redis, .. } = conditions;
-    // The mail server, or a refused configuration, keeps no pod from being ready; PostgreSQL and Redis do.
+fn unready_cause(facts: &Facts<'_>, conditions: &Conditions, probe: Option<&Finding>) -> Finding {
+    let Conditions { database, migrations, redis, mail, .. } = conditions;
+    // PostgreSQL and Redis keep pods from being ready. A child that no other needs keeps nothing from anything.
     let stores = || failing([database, migrations, redis]);
-    no_pods_wanted(facts).or_else(stores).or_else(|| wrong.cloned()).unwrap_or_else(|| {
+    let others = || failing([mail]).or_else(|| facts.scaling.trouble.clone());
+    no_pods_wanted(facts).or_else(stores).or(probe.cloned()).or_else(others).unwrap_or_else(|| {
         let problem = if facts.api.replicas.ready_replicas == 0 {
             "no pod of the api is ready yet"
         } else {

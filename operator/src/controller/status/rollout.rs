@@ -1,7 +1,7 @@
-//! How far the Deployments and their pods are.
+//! How far the Deployments are.
 //!
-//! Takes: observed Deployments and pods. Gives: counts, and findings about frequent troubles. Pure.
-//! Does not: read logs.
+//! Takes: observed Deployments. Gives: counts, and why the cluster refuses pods. Pure. Does not: look at pods (`pods`
+//! does).
 
 use crate::{
     build::{
@@ -10,16 +10,14 @@ use crate::{
     },
     controller::{
         apply::LastApplied,
-        observe::{Observed, pods::is_live},
+        observe::Observed,
         reason::{self, Finding},
         scale::Scaling,
     },
     crd::{SignupPipeline, status::Replicas},
 };
-use k8s_openapi::api::core::v1::{ContainerState, Pod};
 use kube::{ResourceExt, api::DynamicObject};
 use serde_json::Value;
-use std::sync::Arc;
 
 /// State of one Deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -96,45 +94,6 @@ fn refused(deployment: &DynamicObject, component: Component) -> Option<Finding> 
     })
 }
 
-/// The first pod's trouble, by name of the pod.
-pub fn pod_trouble(pods: &[Arc<Pod>]) -> Option<Finding> {
-    pods.iter().filter(|pod| is_live(pod)).find_map(|pod| trouble_of(pod))
-}
-
-fn trouble_of(pod: &Pod) -> Option<Finding> {
-    let (name, status) = (pod.name_any(), pod.status.as_ref()?);
-    let waiting = |state: &ContainerState| state.waiting.clone();
-    let containers = status.container_statuses.iter().flatten();
-    for container in containers {
-        let Some(waiting) = container.state.as_ref().and_then(waiting) else { continue };
-        let message = waiting.message.unwrap_or_default();
-        let message = message.trim_end_matches('.');
-        match waiting.reason.as_deref().unwrap_or_default() {
-            "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" => {
-                let problem = format!("pod {name} cannot fetch the image {}: {message}", container.image);
-                return Some(Finding::with_default_fix(reason::IMAGE_PULL_FAILED, problem));
-            }
-            "CrashLoopBackOff" => {
-                let problem = format!("container {} of pod {name} ends again and again", container.name);
-                let fix = format!("read why with `kubectl logs {name} --previous`");
-                return Some(Finding::new(reason::POD_CRASHING, problem, fix));
-            }
-            other @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => {
-                let problem = format!("pod {name} is not started ({other}): {message}");
-                let fix = format!("see `kubectl describe pod {name}`");
-                return Some(Finding::new(reason::POD_NOT_STARTED, problem, fix));
-            }
-            _ => {}
-        }
-    }
-    let conditions = status.conditions.iter().flatten();
-    let unscheduled =
-        conditions.into_iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
-    let message = unscheduled.message.as_deref().unwrap_or_default().trim_end_matches('.');
-    let problem = format!("pod {name} finds no node: {message}");
-    Some(Finding::with_default_fix(reason::POD_UNSCHEDULABLE, problem))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,10 +101,6 @@ mod tests {
 
     fn deployment(data: Value) -> DynamicObject {
         serde_json::from_value(data).expect("an object")
-    }
-
-    fn pod(status: Value) -> Arc<Pod> {
-        Arc::new(serde_json::from_value(json!({"metadata": {"name": "demo-api-1"}, "status": status})).expect("a pod"))
     }
 
     #[test]
@@ -173,22 +128,5 @@ mod tests {
         assert!(
             trouble.message.contains("refuses worker pods") && trouble.message.contains("Fix: raise the ResourceQuota")
         );
-    }
-
-    #[test]
-    fn the_usual_troubles_of_pods_have_a_reason_each() {
-        let waiting = |reason: &str| {
-            let state = json!({"waiting": {"reason": reason, "message": "why"}});
-            let container = json!({"name": "api", "image": "signup:test", "imageID": "", "ready": false,
-                "restartCount": 0, "state": state});
-            pod_trouble(&[pod(json!({"containerStatuses": [container]}))]).map(|finding| finding.reason)
-        };
-        assert_eq!(waiting("ImagePullBackOff"), Some(reason::IMAGE_PULL_FAILED));
-        assert_eq!(waiting("CrashLoopBackOff"), Some(reason::POD_CRASHING));
-        assert_eq!(waiting("CreateContainerConfigError"), Some(reason::POD_NOT_STARTED));
-        assert_eq!(waiting("ContainerCreating"), None);
-        let unscheduled = json!({"conditions": [{"type": "PodScheduled", "status": "False", "message": "no nodes"}]});
-        assert_eq!(pod_trouble(&[pod(unscheduled)]).map(|finding| finding.reason), Some(reason::POD_UNSCHEDULABLE));
-        assert_eq!(pod_trouble(&[pod(json!({"phase": "Failed"}))]), None);
     }
 }

@@ -14,15 +14,21 @@ What the operator says about a pipeline: `kubectl describe signuppipeline NAME`,
 one ends with `Fix: ...`. `operator check NAME` prints the bad ones, one line per cause, and checks what no condition
 says.
 
-Wait for a condition: `kubectl wait signuppipeline/NAME --for condition=Ready --timeout 3m`.
+Wait for a condition: `kubectl wait signuppipeline/NAME --for condition=Ready --timeout 3m`. Which tool reads which of
+them, and what it concludes, is in [gitops.md](gitops.md).
 
 ## Conditions
 
 ";
 
 const REASONS: &str = "
-`Unknown` means that it is not known yet. `observedGeneration` of a condition is the edit that it refers to. When
-Ready is False its reason is the cause's, so the column REASON of `kubectl get` says why.
+`Unknown` means that it is not known yet; of Ready, that the newest edit is not in all pods yet. `observedGeneration` of
+a condition is the edit that it refers to. When Ready is not True its reason is the cause's, so the column REASON of
+`kubectl get` says why.
+
+While Reconciling is True the newest edit is on its way, or waits for what somebody may still bring (a Secret, an
+image, room). When only another edit helps, or `spec.progressDeadline` has passed, Stalled is True in its place. Never
+are both.
 
 ## Reasons
 
@@ -34,8 +40,8 @@ const EVENTS: &str = "
 
 A condition that changes is an event of the pipeline with the condition's reason: of type Warning when it turned bad,
 else Normal. A start is no trouble: what belongs to one is published as a Warning only when it lasts. While nothing
-changes no event is repeated. `Stalled` is published anew when its message changes: what a person has to fix next has
-an event of its own, also with the same reason.
+changes no event is repeated. `Reconciling` is published anew when it waits for another object: what a person has to
+make next has an event of its own, also with the same reason.
 ";
 
 /// The page.

@@ -30,7 +30,7 @@ impl Fixture {
     fn reported(&self, second: i64) -> (UntimedCondition, Option<Reason>) {
         let facts = self.facts();
         let (exposed, _) = exposure(facts.pipeline, facts.observed, facts.best_effort);
-        let Readiness { ready, wrong } = Readiness::new(&facts, &Conditions::new(&facts, exposed), at(second));
+        let Readiness { ready, wrong, .. } = Readiness::new(&facts, &Conditions::new(&facts, exposed), at(second));
         (ready, wrong.map(|finding| finding.reason))
     }
 
@@ -91,7 +91,7 @@ fn a_worker_that_wakes_up_from_zero_does_not_end_ready_until_it_is_late() {
     assert_eq!(fixture.ready(), READY, "nothing is due");
     fixture.worker = pods(1, 0);
     assert_eq!(fixture.ready(), READY, "it was asked for right now");
-    fixture = fixture.was(&[kind::READY, kind::PROGRESSING]);
+    fixture = fixture.was(&[kind::READY, kind::RECONCILING]);
     let late = i64::try_from(START_TIMEOUT.as_secs()).expect("it is short");
     for (second, status) in [(late - 1, True), (late, False)] {
         assert_eq!(fixture.reported(second).0.status, status, "after {second} s");

@@ -55,7 +55,7 @@ its_work_in() {
   table true "$1" list,watch pods
   table true "$1" patch pods signuppipelines.signup.dev/status deployments.apps/scale
   table true "$1" update signuppipelines.signup.dev/finalizers
-  table true "$1" list horizontalpodautoscalers.autoscaling
+  table true "$1" list horizontalpodautoscalers.autoscaling events
 }
 
 # What no operator needs, wherever it works.
@@ -64,6 +64,7 @@ no_more_in() {
   table false "$1" create,update,patch,delete,deletecollection signuppipelines.signup.dev
   table false "$1" get,create,update,delete,deletecollection pods
   table false "$1" get,watch,create,update,patch,delete,deletecollection horizontalpodautoscalers.autoscaling
+  table false "$1" get,watch,create,update,delete,deletecollection events
   table false "$1" get,update signuppipelines.signup.dev/status deployments.apps/scale
   table false "$1" create,get pods/exec pods/attach pods/portforward pods/log pods/ephemeralcontainers serviceaccounts/token
   table false "$1" delete,deletecollection deployments.apps configmaps services serviceaccounts

@@ -24,8 +24,7 @@ use crate::{
     crd::autoscaling::AutoscalingMode,
 };
 use jiff::Timestamp;
-use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Condition};
-use std::sync::Arc;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// What is derived from all other conditions.
 pub(super) struct Readiness {

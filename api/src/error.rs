@@ -57,6 +57,15 @@ pub(crate) enum ApiError {
     /// Another user has this address.
     #[error("email already exists")]
     EmailTaken,
+    /// A request with the same key is being answered.
+    #[error("a request with this Idempotency-Key is being answered, try again")]
+    KeyRunning,
+    /// The key came with another request before.
+    #[error("Idempotency-Key was used with another request; use a new key for this one")]
+    KeyReused,
+    /// The COMMIT was sent, and its answer never came.
+    #[error("outcome unknown: the user may exist; send the same request with the same Idempotency-Key again")]
+    OutcomeUnknown(#[source] Option<Box<dyn StdError + Send + Sync>>),
     /// No such id, or another code.
     #[error("verification link not found")]
     LinkNotFound,
@@ -145,6 +154,8 @@ impl ApiError {
             Self::Encoded | Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, None),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, Code::Cancelled, None),
             Self::UsernameTaken | Self::EmailTaken => (StatusCode::CONFLICT, Code::AlreadyExists, None),
+            Self::KeyRunning => (StatusCode::CONFLICT, Code::Aborted, None),
+            Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidArgument, None),
             Self::LinkNotFound => (StatusCode::NOT_FOUND, Code::NotFound, Some("LINK_NOT_FOUND")),
             Self::LinkExpired => (StatusCode::GONE, Code::FailedPrecondition, Some("LINK_EXPIRED")),
             Self::LinkUsed => (StatusCode::BAD_REQUEST, Code::FailedPrecondition, Some("LINK_USED")),
@@ -159,7 +170,7 @@ impl ApiError {
             | Self::RequestLimitReached { .. }
             | Self::MailLimitReached { .. }
             | Self::TryLimitReached { .. } => (StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted, None),
-            Self::Overloaded { .. } | Self::Unavailable(_) => {
+            Self::Overloaded { .. } | Self::Unavailable(_) | Self::OutcomeUnknown(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, None)
             }
             Self::Deadline => (StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, None),
@@ -199,6 +210,7 @@ impl ApiError {
             | Self::MailLimitReached { after }
             | Self::TryLimitReached { after }
             | Self::Overloaded { after } => Some(*after),
+            Self::KeyRunning => Some(RETRY_AFTER),
             error if error.is_temporary() => Some(RETRY_AFTER),
             _ => None,
         }

@@ -4,7 +4,10 @@
 //! and where the configuration says so reflection (v1 and v1alpha, for Evans and grpcurl). Calls that are not listed in
 //! the proto file are answered UNIMPLEMENTED. Does not: have rules of its own.
 
-use crate::{access_log, error::ApiError, grpc_methods::DESCRIPTOR, pb, peer::Peer, request_body, service::Service};
+use crate::{
+    access_log, error::ApiError, grpc_methods::DESCRIPTOR, idempotency::IdempotencyKey, pb, peer::Peer, request_body,
+    service::Service,
+};
 use axum::{
     Router,
     extract::{Request as HttpRequest, State},
@@ -77,7 +80,8 @@ impl SimpleBank for Calls {
         request: Request<pb::CreateUserRequest>,
     ) -> Result<Response<pb::CreateUserResponse>, Status> {
         let peer = peer(&request);
-        Ok(Response::new(self.0.create_user(request.into_inner(), peer).await?))
+        let key = IdempotencyKey::of(&request.metadata().clone().into_headers())?;
+        Ok(Response::new(self.0.create_user(request.into_inner(), peer, key).await?))
     }
 
     async fn verify_email(

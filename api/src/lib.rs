@@ -14,8 +14,8 @@
 //! - HTTP: [`router`], [`cors`], [`request_body`], [`media_type`], [`fields`], [`protojson`], [`query`], [`link`],
 //!   [`page`]
 //! - gRPC: [`grpc`], [`pb`]
-//! - the work: [`signup`], [`form`], [`denied_domains`], [`signup_limit`], [`peer`], [`verification`], [`resend`],
-//!   [`correction`]
+//! - the work: [`signup`], [`form`], [`denied_domains`], [`idempotency`], [`signup_limit`], [`peer`], [`verification`],
+//!   [`resend`], [`correction`]
 //! - after the commit: [`relay`], [`sweeper`], [`refusal`]
 #![allow(rustdoc::private_intra_doc_links, reason = "the layout is for those who read the source")]
 
@@ -30,6 +30,7 @@ mod fields;
 mod form;
 mod grpc;
 mod grpc_methods;
+mod idempotency;
 mod keyring;
 mod link;
 mod media_type;

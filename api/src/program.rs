@@ -11,6 +11,7 @@ use crate::{
     config::Config,
     denied_domains::DeniedDomains,
     grpc,
+    idempotency::Running,
     keyring::Keyring,
     parts::{Parts, StartError, bound},
     relay::Relay,
@@ -102,6 +103,7 @@ fn service(
         denied_domains: Arc::clone(&parts.denied_domains),
         relay,
         limit,
+        running: Running::default(),
         schema_ready,
     }
 }

@@ -5,7 +5,8 @@
 //! Does not: listen; that is [`crate::accept`].
 
 use crate::{
-    access_log, cors, error::ApiError, page, pb, peer::Peer, protojson::ProtoJson, query::Parameters, service::Service,
+    access_log, cors, error::ApiError, idempotency::RequestKey, page, pb, peer::Peer, protojson::ProtoJson,
+    query::Parameters, service::Service,
 };
 use axum::{
     Router,
@@ -42,9 +43,10 @@ pub(crate) fn routes(service: Arc<Service>) -> Router {
 async fn create_user(
     State(service): State<Arc<Service>>,
     peer: Peer,
+    RequestKey(key): RequestKey,
     ProtoJson(request): ProtoJson<pb::CreateUserRequest>,
 ) -> Response {
-    let mut response = service.create_user(request, peer.clone()).await.map(ProtoJson).into_response();
+    let mut response = service.create_user(request, peer.clone(), key).await.map(ProtoJson).into_response();
     if let Some(quota) = service.quota(&peer) {
         quota.write_headers(response.headers_mut());
     }

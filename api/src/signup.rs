@@ -5,27 +5,31 @@
 //! the task is put into Redis after the commit and nobody waits for that. Does not: send anything, or know whether a
 //! signup was hidden because its address was taken; the store does, and the mail tells the owner.
 
-use crate::{error::ApiError, form::Form, pb, peer::Peer, service::Service, signup_limit::Quota};
+use crate::{
+    error::ApiError, form::Form, idempotency::IdempotencyKey, pb, peer::Peer, service::Service, signup_limit::Quota,
+};
 use pipeline::Document;
 use signup::{
-    CreateError, Intent, NewUser, Policy, User,
+    CreateError, Intent, NewUser, Once, Policy, User,
     password::{HashError, HashPermit},
 };
 use std::{sync::Arc, time::Duration};
+use tokio::time::error::Elapsed;
 
 /// Mails due earlier than this are worth waking the relay for; it polls by itself three times as often.
 const DUE_SOON: Duration = Duration::from_secs(1);
 
 impl Service {
-    /// Creates a user.
+    /// Creates a user; under a key once, however often the request is sent.
     ///
     /// # Errors
     ///
-    /// [`ApiError`]: invalid fields, limit reached, pool full, name or address taken, database away.
+    /// [`ApiError`]: invalid fields, limit reached, pool full, name or address taken, key in use, database away.
     pub(crate) async fn create_user(
         &self,
         request: pb::CreateUserRequest,
         peer: Peer,
+        key: Option<IdempotencyKey>,
     ) -> Result<pb::CreateUserResponse, ApiError> {
         let document = self.live.document();
         let form = Form::parse(&request, &document.signup, &self.denied_domains)?;
@@ -34,10 +38,56 @@ impl Service {
             let permit = self.hashing.permit().map_err(hash_refused)?;
             self.admit(&peer)?;
             // Boxed, so that what a refused signup moves about is not the whole of an accepted one.
-            Box::pin(self.store_user(form, permit, &document)).await
+            match &key {
+                Some(key) => Box::pin(self.store_user_once(form, permit, &document, key, &request)).await,
+                None => Box::pin(self.store_user(form, permit, &document, None)).await,
+            }
         });
-        let user = user.await?;
+        let user = user.await.map_err(|error| match error {
+            // Whatever it waited for may have been the COMMIT.
+            ApiError::Unavailable(Some(cause)) if key.is_some() && cause.is::<Elapsed>() => {
+                ApiError::OutcomeUnknown(Some(cause))
+            }
+            error => error,
+        })?;
         Ok(pb::CreateUserResponse { user: Some(user) })
+    }
+
+    /// The user that was answered to the same request under the key, or else a new one.
+    async fn store_user_once(
+        &self,
+        form: Form,
+        permit: HashPermit,
+        document: &Document,
+        key: &IdempotencyKey,
+        request: &pb::CreateUserRequest,
+    ) -> Result<pb::User, ApiError> {
+        let once = key.once(request, &self.keyring.now());
+        let _running = self.running.begin(once.key)?;
+        if let Some(user) = self.answered(key, &once, request).await? {
+            return Ok(user);
+        }
+        match self.store_user(form, permit, document, Some(&once)).await {
+            // Another process was faster.
+            Err(ApiError::KeyReused) => self.answered(key, &once, request).await?.ok_or(ApiError::KeyRunning),
+            done => done,
+        }
+    }
+
+    async fn answered(
+        &self,
+        key: &IdempotencyKey,
+        once: &Once,
+        request: &pb::CreateUserRequest,
+    ) -> Result<Option<pb::User>, ApiError> {
+        let answered = self.store.answered(&once.key).await;
+        match answered.map_err(|error| ApiError::Unavailable(Some(Box::new(error))))? {
+            Some(answered) if key.is_answer_to(request, &self.keyring.now(), &answered) => {
+                Ok(Some(shown(answered.user)))
+            }
+            Some(_) => Err(ApiError::KeyReused),
+            None => Ok(None),
+        }
     }
 
     /// What the limit leaves to a client; `None` where none is in force for it.
@@ -47,12 +97,21 @@ impl Service {
         self.limit.quota(client, document.signup.per_minute_per_ip)
     }
 
-    async fn store_user(&self, form: Form, permit: HashPermit, document: &Document) -> Result<pb::User, ApiError> {
+    async fn store_user(
+        &self,
+        form: Form,
+        permit: HashPermit,
+        document: &Document,
+        once: Option<&Once>,
+    ) -> Result<pb::User, ApiError> {
         let Form { username, password, full_name, email, locale } = form;
         let hashed_password = permit.hash(password).await.map_err(hash_refused)?;
         let user = NewUser { username, full_name, email, hashed_password, locale };
         let (policy, keys) = (Policy::from(document), self.keyring.now());
-        let created = if document.signup.hide_existing_accounts {
+        let hides = document.signup.hide_existing_accounts;
+        let created = if let Some(once) = once {
+            self.store.create_user_once(&user, &policy, &keys, once, hides).await
+        } else if hides {
             // Never in a group: its time would tell a taken address from a free one.
             self.store.create_user_hiding(&user, &policy, &keys).await
         } else {
@@ -65,6 +124,9 @@ impl Service {
             }
             Err(CreateError::UsernameTaken) => Err(ApiError::UsernameTaken),
             Err(CreateError::EmailTaken) => Err(ApiError::EmailTaken),
+            Err(CreateError::KeyRunning) => Err(ApiError::KeyRunning),
+            Err(CreateError::KeyUsed) => Err(ApiError::KeyReused),
+            Err(error @ CreateError::OutcomeUnknown(_)) => Err(ApiError::OutcomeUnknown(Some(Box::new(error)))),
             Err(error) => Err(ApiError::Unavailable(Some(Box::new(error)))),
         }
     }

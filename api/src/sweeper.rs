@@ -18,6 +18,10 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Rows made sure of in Redis in one sweep; the rest has its turn in the next.
 const BATCH: u32 = 500;
 
+/// Answers under idempotency keys that are forgotten in one statement, and statements in one sweep.
+const FORGOTTEN: u32 = 500;
+const FORGETS: u32 = 20;
+
 /// How long Redis may take in one sweep.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -88,6 +92,7 @@ impl Sweeper {
             buried,
             "mails could not be sent before their deadline and were given up",
         );
+        self.forget_answers().await?;
         let ensured = self.ensure_overdue().await;
         if Instant::now() >= *next_count {
             let start = Instant::now();
@@ -96,6 +101,18 @@ impl Sweeper {
             return ensured.and(counted.map_err(SweepError::Count));
         }
         ensured
+    }
+
+    /// Forgets answers under idempotency keys that are a day old, in small steps: nobody waits for long for a lock.
+    async fn forget_answers(&self) -> Result<(), StoreError> {
+        for _ in 0..FORGETS {
+            let forgotten = self.store.forget_answers(FORGOTTEN).await?;
+            metrics::counter!("signup_sweeper_forgotten_answers_total").increment(forgotten);
+            if forgotten < u64::from(FORGOTTEN) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Makes sure that Redis is going to run what is overdue: it may have lost single tasks, or somebody deleted or

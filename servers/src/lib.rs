@@ -16,7 +16,7 @@
 //! - `postfix`, `exim`, `opensmtpd`: one mail server each; `mail`: what they have in common
 //! - `smtp_source`: a load generator, as a baseline
 //! - `private_root`: where these run, for their packages exclude each other and whatever mail server the machine has
-//! - `distance`: a server that is far away
+//! - `distance`: a server that is far away; `cutter`: one whose connections break at a chosen point
 //! - `authority`: certificates, for servers with TLS
 //! - `port`: a free port, for a server that has to be told one
 //! - `process`: a server process and the guard that outlives us to clean up
@@ -24,6 +24,7 @@
 //! - `until`: waiting for what a test expects
 
 mod authority;
+mod cutter;
 mod distance;
 mod exim;
 mod failover;
@@ -46,6 +47,7 @@ mod standby;
 mod until;
 
 pub use authority::Authority;
+pub use cutter::{Cut, Cutter};
 pub use distance::Distance;
 pub use exim::Exim;
 pub use failover::Failover;

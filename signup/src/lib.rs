@@ -71,9 +71,9 @@ pub use intent::{Intent, Kind, Policy, State};
 pub use language::{Language, Locale};
 pub use password::{HashError, Hashing, Password};
 pub use store::{
-    Admission, Change, Claim, CorrectionError, Counts, CreateError, Created, Filter, Ground, IntentFor, IntentRecord,
-    LeaseOutcome, Leased, LinkStanding, NewUser, RecordError, Refusal, RefusalOutcome, RetryOutcome, Store, StoreError,
-    User, VerifyError,
+    Admission, Answered, Change, Claim, CorrectionError, Counts, CreateError, Created, Filter, Ground, IntentFor,
+    IntentRecord, LeaseOutcome, Leased, LinkStanding, NewUser, Once, RecordError, Refusal, RefusalOutcome,
+    RetryOutcome, Store, StoreError, User, VerifyError,
 };
 pub use username::Username;
 pub use verification::{Code, Digits, Keys};

@@ -6,7 +6,7 @@
 //! # Layout
 //!
 //! - `users`: a signup, in one statement; `users_together`: several in one; `hiding`: one that hides whether its
-//!   address was taken
+//!   address was taken; `once`: one under a key of its client's
 //! - `relay`: committed intents on their way to Redis
 //! - `lease`: the exclusive right to send one mail; `notice`: the same for a notice to the owner of an address
 //! - `record`: what came of it; `refusals`: whether a refusal is news about the mailbox
@@ -35,6 +35,7 @@ mod listing;
 mod migrations;
 mod new_intent;
 mod notice;
+mod once;
 mod ours;
 mod pool;
 mod record;
@@ -56,6 +57,7 @@ pub use correction::CorrectionError;
 pub use intents::{Counts, IntentFor};
 pub use lease::{LeaseOutcome, Leased};
 pub use listing::{Filter, IntentRecord};
+pub use once::{Answered, Once};
 pub use record::{RecordError, RetryOutcome};
 pub use refusals::{Ground, RefusalOutcome};
 pub use relay::Claim;

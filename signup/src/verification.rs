@@ -33,6 +33,9 @@ const PURPOSE: &[u8] = b"signup verification code v1";
 /// The same for what people type.
 const DIGITS_PURPOSE: &[u8] = b"signup verification digits v1";
 
+/// Separates fingerprints of requests from the codes.
+const FINGERPRINT_PURPOSE: &[u8] = b"signup request fingerprint v1";
+
 /// The keys that codes are derived from. `Debug` shows ids only.
 #[derive(Clone)]
 pub struct Keys {
@@ -115,6 +118,19 @@ impl Keys {
     /// What people type instead of the link, under the key of that id; `None` when that key is not there (any more).
     pub fn digits(&self, key_id: &str, intent: Uuid) -> Option<Digits> {
         self.by_id.get(key_id).map(|key| Digits::of(mac(key, DIGITS_PURPOSE, intent)))
+    }
+
+    /// A fingerprint of texts under the key of that id; `None` when that key is not there (any more). One of them may
+    /// be a password: without the key nobody can try which one it was.
+    pub fn fingerprint(&self, key_id: &str, of: &[&str]) -> Option<[u8; 32]> {
+        let key = self.by_id.get(key_id)?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length (RFC 2104)");
+        mac.update(FINGERPRINT_PURPOSE);
+        for text in of {
+            mac.update(&(text.len() as u64).to_be_bytes());
+            mac.update(text.as_bytes());
+        }
+        Some(mac.finalize().into_bytes().into())
     }
 
     /// The code of an intent under the current key.

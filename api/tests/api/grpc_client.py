@@ -35,7 +35,8 @@ bank = pb_grpc.SimpleBankStub(channel)
 
 def simple_bank(command):
     request = json_format.ParseDict(command["request"], getattr(pb, command["call"] + "Request")())
-    return getattr(bank, command["call"])(request, timeout=TIMEOUT_SECONDS)
+    metadata = list(command.get("metadata", {}).items())
+    return getattr(bank, command["call"])(request, timeout=TIMEOUT_SECONDS, metadata=metadata)
 
 
 def raw(command):

@@ -14,6 +14,7 @@ mod grpc_attacks;
 mod grpc_bounds;
 mod harness;
 mod hidden_accounts;
+mod idempotency;
 mod idle;
 mod limits;
 mod live_configuration;

@@ -12,7 +12,7 @@ pub(super) struct Table {
 }
 
 /// All tables but that of the migrations.
-pub(super) const TABLES: [Table; 5] = [
+pub(super) const TABLES: [Table; 6] = [
     Table {
         name: "users",
         columns: &[
@@ -97,6 +97,21 @@ pub(super) const TABLES: [Table; 5] = [
         columns: &["subject", "made_at", "resend_to"],
         privileges: &["SELECT", "INSERT", "UPDATE", "DELETE"],
     },
+    Table {
+        name: "idempotency_keys",
+        columns: &[
+            "key",
+            "fingerprint",
+            "key_id",
+            "username",
+            "full_name",
+            "email",
+            "password_changed_at",
+            "created_at",
+            "expires_at",
+        ],
+        privileges: &["SELECT", "INSERT", "UPDATE", "DELETE"],
+    },
 ];
 
 /// A table of the Go program (simplebank, migrations 2 to 5), which the migrations adopt.
@@ -167,7 +182,7 @@ pub(super) const GO_TABLES: [GoTable; 2] = [
 ];
 
 /// Tables and indexes that the migrations make under these names, which must be free.
-pub(super) const RELATIONS: [&str; 20] = [
+pub(super) const RELATIONS: [&str; 24] = [
     "email_intents",
     "email_intents_deadline_idx",
     "email_intents_dispatched_idx",
@@ -180,6 +195,10 @@ pub(super) const RELATIONS: [&str; 20] = [
     "email_requests_latest_idx",
     "email_requests_pkey",
     "email_requests_resend_idx",
+    "idempotency_keys",
+    "idempotency_keys_expires_at_idx",
+    "idempotency_keys_pkey",
+    "idempotency_keys_username_idx",
     "refusals",
     "refusals_pkey",
     "users_email_canonical_key",

@@ -76,6 +76,15 @@ pub enum CreateError {
     /// Another user has this address, perhaps in other letter case.
     #[error("the e-mail address is taken")]
     EmailTaken,
+    /// The same key is in another transaction right now.
+    #[error("a signup under this key is under way")]
+    KeyRunning,
+    /// A user was made under this key, or another request was answered.
+    #[error("the key is used")]
+    KeyUsed,
+    /// The COMMIT was sent, and its answer never came. Of [`Store::create_user_once`] alone.
+    #[error("whether the user exists is unknown")]
+    OutcomeUnknown(#[source] StoreError),
     /// The database did not answer; whether the user exists now is unknown.
     #[error("failed to create the user")]
     Unavailable(#[source] StoreError),

@@ -22,6 +22,8 @@ mod lease;
 #[path = "../signup/migrations.rs"]
 mod migrations;
 mod neighbours;
+#[path = "../signup/once.rs"]
+mod once;
 #[path = "../signup/pooler.rs"]
 mod pooler;
 #[path = "../signup/record.rs"]

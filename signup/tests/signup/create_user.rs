@@ -49,7 +49,7 @@ async fn clashes_name_the_username_first_then_the_address_in_any_case() {
         match error.expect_err("taken") {
             CreateError::UsernameTaken => assert_eq!(taken, "username", "{username} {email}"),
             CreateError::EmailTaken => assert_eq!(taken, "email", "{username} {email}"),
-            CreateError::Unavailable(error) => panic!("{error:?}"),
+            error => panic!("{error:?}"),
         }
     }
     let intents: i64 =

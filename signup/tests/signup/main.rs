@@ -12,6 +12,7 @@ mod hosts;
 mod intents;
 mod lease;
 mod migrations;
+mod once;
 mod pooler;
 mod record;
 mod refusals;

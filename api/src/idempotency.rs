@@ -1,0 +1,178 @@
+//! Signups that are sent again: the header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07).
+//!
+//! Takes: the header, as a string in quotes (RFC 9651, 3.3.3) or bare, as most clients write it. Gives: the key, and
+//! which keys this process works on right now. Does not: remember what was answered; a row beside the user does, so
+//! that every process knows it, and what was not committed is not remembered at all.
+
+use crate::{error::ApiError, pb};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, request::Parts},
+};
+use parking_lot::Mutex;
+use signup::{Answered, Keys, Once};
+use std::{collections::HashSet, sync::Arc};
+
+/// The header, and its name as a field of errors.
+const NAME: &str = "Idempotency-Key";
+
+/// Characters of the longest key.
+const MAX_LENGTH: usize = 255;
+
+/// A client's key, of 1 to 255 visible characters of ASCII.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct IdempotencyKey(String);
+
+/// The key of a request, if it has one; one that cannot be read is an error.
+pub(crate) struct RequestKey(pub(crate) Option<IdempotencyKey>);
+
+impl<S: Sync> FromRequestParts<S> for RequestKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        IdempotencyKey::of(&parts.headers).map(Self)
+    }
+}
+
+impl IdempotencyKey {
+    /// Reads the header of a request, or the metadata of a call.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Malformed`], naming the header.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, ApiError> {
+        let mut values = headers.get_all(NAME).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let key = value.to_str().ok().and_then(read).filter(|_| values.next().is_none());
+        key.map(|key| Some(Self(key))).ok_or_else(|| ApiError::Malformed {
+            field: Some(NAME),
+            problem: format!(
+                "{NAME} must be given once, with 1 to {MAX_LENGTH} visible ASCII characters, quoted or not"
+            ),
+        })
+    }
+
+    /// What is stored of it and of the request that it came with.
+    pub(crate) fn once(&self, request: &pb::CreateUserRequest, keys: &Keys) -> Once {
+        let key_id = keys.current_id().to_owned();
+        let fingerprint = self.fingerprint(request, keys, &key_id).unwrap_or_default();
+        Once::new(&self.0, fingerprint, key_id)
+    }
+
+    /// Whether what was answered under this key was the answer to this request.
+    pub(crate) fn is_answer_to(&self, request: &pb::CreateUserRequest, keys: &Keys, answered: &Answered) -> bool {
+        let fingerprint = self.fingerprint(request, keys, &answered.key_id);
+        fingerprint.is_some_and(|fingerprint| fingerprint[..] == answered.fingerprint)
+    }
+
+    /// Of what the request says, not of its bytes: a client may write its JSON anew.
+    fn fingerprint(&self, request: &pb::CreateUserRequest, keys: &Keys, key_id: &str) -> Option<[u8; 32]> {
+        let pb::CreateUserRequest { username, full_name, email, password, locale } = request;
+        keys.fingerprint(key_id, &[&self.0, username, full_name, email, password, locale])
+    }
+}
+
+fn read(value: &str) -> Option<String> {
+    let value = value.trim_matches([' ', '\t']);
+    let key = match value.strip_prefix('"') {
+        Some(rest) => quoted(rest)?,
+        None => value.chars().all(|one| !matches!(one, '"' | '\\' | ',' | ';')).then(|| value.to_owned())?,
+    };
+    let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    ((1..=MAX_LENGTH).contains(&key.len()) && is_visible(&key)).then_some(key)
+}
+
+/// The text after an opening quote, without the closing one and without escapes.
+fn quoted(rest: &str) -> Option<String> {
+    let (mut key, mut rest) = (String::new(), rest.chars());
+    loop {
+        match rest.next()? {
+            '"' => return rest.next().is_none().then_some(key),
+            '\\' => key.push(rest.next().filter(|escaped| matches!(escaped, '"' | '\\'))?),
+            one => key.push(one),
+        }
+    }
+}
+
+/// The keys that this process works on. Clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct Running(Arc<Mutex<HashSet<[u8; 32]>>>);
+
+/// A key that is worked on until this is dropped.
+pub(crate) struct RunningKey {
+    running: Running,
+    key: [u8; 32],
+}
+
+impl Running {
+    /// Begins to work on a key.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::KeyRunning`].
+    pub(crate) fn begin(&self, key: [u8; 32]) -> Result<RunningKey, ApiError> {
+        let is_new = self.0.lock().insert(key);
+        is_new.then(|| RunningKey { running: self.clone(), key }).ok_or(ApiError::KeyRunning)
+    }
+}
+
+impl Drop for RunningKey {
+    fn drop(&mut self) {
+        self.running.0.lock().remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_key_is_one_with_and_without_quotes() {
+        for (value, key) in [
+            ("8e03978e-40d5-43dd-bc93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324"),
+            ("\"8e03978e\"", "8e03978e"),
+            (" \"a\\\"b\\\\c\" ", "a\"b\\c"),
+            (&"k".repeat(255), &"k".repeat(255)),
+        ] {
+            assert_eq!(read(value).as_deref(), Some(key), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        for value in
+            ["", " ", "\"\"", "\"a", "a\"", "a b", "\"a b\"", "a,b", "a;p=1", "\"a\";p=1", "\"a\\b\"", "\"a\", \"b\""]
+        {
+            assert_eq!(read(value), None, "{value}");
+        }
+        assert_eq!(read(&"k".repeat(256)), None);
+        let twice = HeaderMap::from_iter([(
+            axum::http::HeaderName::from_static("idempotency-key"),
+            "a".parse().expect("a value"),
+        )]);
+        let mut headers = twice.clone();
+        headers.append("idempotency-key", "a".parse().expect("a value"));
+        assert!(IdempotencyKey::of(&twice).is_ok() && IdempotencyKey::of(&headers).is_err());
+    }
+
+    #[test]
+    fn a_key_runs_once_until_it_is_dropped() {
+        let running = Running::default();
+        let first = running.begin([1; 32]).ok().expect("it is new");
+        assert!(running.begin([1; 32]).is_err() && running.begin([2; 32]).is_ok());
+        drop(first);
+        assert!(running.begin([1; 32]).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn every_header_is_a_key_or_none(value in "[ -~]{0,300}|[\"\\\\a ]{0,10}") {
+            if let Some(key) = read(&value) {
+                prop_assert!((1..=255).contains(&key.len()));
+                let written = format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\""));
+                prop_assert_eq!(read(&written), Some(key));
+            }
+        }
+    }
+}

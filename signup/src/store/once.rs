@@ -1,0 +1,168 @@
+//! A signup under a key of its client's, which makes one user however often it is sent.
+//!
+//! Takes: what [`Store::create_user`] takes, and the key. Gives: the user, and in the same transaction a row that says
+//! what was answered; later the row. Does not: keep what was not committed: a signup that was refused may be corrected
+//! and sent again under its key.
+
+use super::{Store, StoreError, User, hiding, users};
+use crate::{CreateError, Created, Keys, NewUser, Policy, link::number_of};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+
+/// Separates the locks of keys from PostgreSQL's other advisory locks.
+const LOCK_PURPOSE: &[u8] = b"signup idempotency key lock v1";
+
+/// A transaction that a stopped process leaves open ends after 5 s.
+const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'";
+
+/// The key under which a signup is made once.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Once {
+    /// SHA-256 of the client's key.
+    pub key: [u8; 32],
+    fingerprint: [u8; 32],
+    key_id: String,
+}
+
+impl Once {
+    /// Under a client's key, with the fingerprint of its request under the key of that id ([`Keys::fingerprint`]).
+    pub fn new(key: &str, fingerprint: [u8; 32], key_id: String) -> Self {
+        Self { key: Sha256::digest(key).into(), fingerprint, key_id }
+    }
+}
+
+impl fmt::Debug for Once {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Once(hidden)")
+    }
+}
+
+/// What a key stands for: the request that it came with first, and the user that was answered.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Answered {
+    /// Of the request.
+    pub fingerprint: Vec<u8>,
+    /// Id of the key that the fingerprint was made with.
+    pub key_id: String,
+    /// As answered.
+    #[sqlx(flatten)]
+    pub user: User,
+}
+
+impl Store {
+    /// What was answered under a key within the last day.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn answered(&self, key: &[u8; 32]) -> Result<Option<Answered>, StoreError> {
+        let row = sqlx::query_as(self.sql(
+            "SELECT fingerprint, key_id, username, full_name, email, password_changed_at, created_at
+             FROM schema.idempotency_keys WHERE key = $1 AND expires_at > clock_timestamp()",
+        ));
+        Ok(row.bind(&key[..]).fetch_optional(&self.pool).await?)
+    }
+
+    /// Creates a user as [`create_user`](Self::create_user) does, or as
+    /// [`create_user_hiding`](Self::create_user_hiding) with `hides`, together with the answer under the key.
+    ///
+    /// # Errors
+    ///
+    /// As those; [`CreateError::KeyRunning`], [`CreateError::KeyUsed`], [`CreateError::OutcomeUnknown`].
+    pub async fn create_user_once(
+        &self,
+        new: &NewUser,
+        policy: &Policy,
+        keys: &Keys,
+        once: &Once,
+        hides: bool,
+    ) -> Result<Created, CreateError> {
+        let mut round = 1;
+        loop {
+            match self.try_once(new, policy, keys, once, hides).await {
+                Err(CreateError::EmailTaken) if hides && round < hiding::ROUNDS => round += 1,
+                // The address changes hands all the time; that it is taken is not told.
+                Err(CreateError::EmailTaken) if hides => {
+                    return Err(CreateError::Unavailable(StoreError::Database(sqlx::Error::RowNotFound)));
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn try_once(
+        &self,
+        new: &NewUser,
+        policy: &Policy,
+        keys: &Keys,
+        once: &Once,
+        hides: bool,
+    ) -> Result<Created, CreateError> {
+        let begin = if hides { hiding::begin_alone_with(&new.email) } else { BEGIN.to_owned() };
+        let mut transaction = self.pool.begin_with(sqlx::AssertSqlSafe(begin)).await.map_err(refused)?;
+        let lock = number_of(LOCK_PURPOSE, &once.key).cast_signed();
+        let is_mine = sqlx::query_scalar("SELECT pg_catalog.pg_try_advisory_xact_lock($1)").bind(lock);
+        if !is_mine.fetch_one(&mut transaction).await.map_err(refused)? {
+            return Err(CreateError::KeyRunning);
+        }
+        // Also rows that expired and are not swept yet go, so that their key is free.
+        let used = sqlx::query_scalar(self.sql(FREE_KEY)).bind(&once.key[..]).fetch_one(&mut transaction);
+        if used.await.map_err(refused)? {
+            return Err(CreateError::KeyUsed);
+        }
+        let created = self.create(&mut transaction, new, policy, keys, hides).await.map_err(refused)?;
+        sqlx::query(self.sql(KEEP))
+            .bind(&once.key[..])
+            .bind(&once.fingerprint[..])
+            .bind(&once.key_id)
+            .bind(&created.user.username)
+            .bind(&created.user.email)
+            .execute(&mut transaction)
+            .await
+            .map_err(refused)?;
+        transaction.commit().await.map(|()| created).map_err(uncommitted)
+    }
+
+    /// Forgets up to `limit` answers that are older than a day. Gives their number.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn forget_answers(&self, limit: u32) -> Result<u64, StoreError> {
+        let forgotten = sqlx::query(self.sql(
+            "DELETE FROM schema.idempotency_keys WHERE key IN (
+                 SELECT key FROM schema.idempotency_keys WHERE expires_at <= (SELECT clock_timestamp())
+                 ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
+             )",
+        ));
+        Ok(forgotten.bind(i64::from(limit)).execute(&self.pool).await?.rows_affected())
+    }
+}
+
+/// Nothing was committed.
+fn refused(error: sqlx::Error) -> CreateError {
+    users::clash(&error).unwrap_or_else(|| CreateError::Unavailable(StoreError::Database(error)))
+}
+
+/// A COMMIT that PostgreSQL refused for what the rows hold or meet (classes 22, 23 and 40 of appendix A of its manual)
+/// was not carried out; of any other that failed nobody knows.
+fn uncommitted(error: sqlx::Error) -> CreateError {
+    let code = error.as_database_error().and_then(|error| error.code());
+    if code.is_some_and(|code| ["22", "23", "40"].iter().any(|class| code.starts_with(class))) {
+        return refused(error);
+    }
+    CreateError::OutcomeUnknown(StoreError::Database(error))
+}
+
+const FREE_KEY: &str = "
+WITH expired AS (
+    DELETE FROM schema.idempotency_keys WHERE key = $1 AND expires_at <= clock_timestamp()
+)
+SELECT EXISTS (SELECT FROM schema.idempotency_keys WHERE key = $1 AND expires_at > clock_timestamp())";
+
+/// Full name and times are those of the row, to the microsecond; the address is the one that was asked for, which a
+/// hidden user has not.
+const KEEP: &str = "
+INSERT INTO schema.idempotency_keys
+    (key, fingerprint, key_id, username, full_name, email, password_changed_at, created_at)
+SELECT $1, $2, $3, username, full_name, $5, password_changed_at, created_at FROM schema.users WHERE username = $4";

@@ -81,11 +81,12 @@ impl Scaling {
         }
     }
 
-    /// Whether time alone changes nothing: nothing waits or runs, and there is nothing to remove or to add.
+    /// Whether time alone changes nothing: nothing waits or runs, and there is nothing to remove, to add or to write.
     fn is_settled(&self) -> bool {
         let is_idle = |(_, state): &(String, QueueState)| state.pending + state.active + state.due == 0;
         let is_minimal = self.decision.as_ref().is_none_or(|decision| decision.desired == decision.recommended);
-        self.queues.as_ref().is_ok_and(|queues| queues.iter().all(is_idle)) && is_minimal
+        let is_written = self.awaited.is_none() && self.trouble.is_none();
+        self.queues.as_ref().is_ok_and(|queues| queues.iter().all(is_idle)) && is_minimal && is_written
     }
 
     /// Whether the status has to tell `newer` at once.

@@ -1,15 +1,19 @@
 //! The operator hears of work from a real Redis. `pollInterval` is 10 minutes, so that nothing here is found by a poll.
 
 use super::{
+    api_server::{answers, until},
     operator_run::{MINIMAL, Run},
     scaling::{enqueue, redis, replicas, with_redis},
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{Patch, PatchParams};
 use operator::crd::SignupPipeline;
 use queue::{Client, Connection, Task};
+use serde_json::json;
 use servers::Redis;
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 
 const UNPOLLED: &str = "minReplicas: 0, maxReplicas: 50, cooldownPeriod: 0s, pollInterval: 10m";
 
@@ -102,4 +106,38 @@ async fn a_redis_that_was_away_tells_again() {
     // As Go's asynq writes: without a wake-up.
     redis.command(&["-n", "1", "LPUSH", "asynq:{critical}:pending", "1", "2", "3"]).expect("Redis takes them");
     workers(&run, 1).await;
+}
+
+/// Changes the workers' Deployment again and again, as its controller does in a roll-out.
+async fn keep_changing(run: &Run) -> JoinSet<()> {
+    let (deployments, mut changing) = (run.api::<Deployment>(), JoinSet::new());
+    changing.spawn(async move {
+        for round in 0.. {
+            let patch = Patch::Merge(json!({"metadata": {"annotations": {"test/round": format!("{round}")}}}));
+            deployments.patch("demo-worker", &PatchParams::default(), &patch).await.expect("it is there");
+        }
+    });
+    changing
+}
+
+#[tokio::test]
+async fn a_decision_is_written_on_what_is_there_although_that_changes_all_the_time() {
+    let uri = redis().await;
+    let run = with_redis(&uri, &format!("{{{UNPOLLED}}}")).await;
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+    workers(&run, 0).await;
+    let answered = || answers(&run.namespace, "patch", "deployments", "scale");
+    // The first decision takes the number over from the manager that made the Deployment.
+    let before =
+        until("the number is the operator's", async || Some(answered()).filter(|codes| !codes.is_empty())).await;
+    let changing = keep_changing(&run).await;
+    for count in 1..=10 {
+        enqueue(&uri, 10).await;
+        workers(&run, count).await;
+    }
+    drop(changing);
+    let codes = answered().split_off(before.len());
+    let (written, stale) = codes.iter().partition::<Vec<u16>, _>(|code| **code < 300);
+    assert_eq!(written.len(), 10, "one write for each decision: {codes:?}");
+    assert!(stale.iter().all(|code| *code == 409) && !stale.is_empty(), "all were written blindly: {codes:?}");
 }

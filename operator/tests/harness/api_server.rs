@@ -11,6 +11,7 @@ use kube::{
 };
 use operator::crd::SignupPipeline;
 use rustix::process::Signal;
+use serde_json::Value;
 use servers::Process;
 use std::{
     fs,
@@ -132,17 +133,31 @@ pub(crate) async fn client_of(config: Config, crd: CustomResourceDefinition) -> 
 
 /// Requests that finished, as `verb resource/name` with their namespace.
 pub(crate) fn audit(namespace: &str) -> Vec<(String, String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let request = |entry: Value| {
+        let object = &entry["objectRef"];
+        (text(&entry["verb"]), text(&object["resource"]), text(&object["name"]))
+    };
+    entries(namespace).into_iter().map(request).collect()
+}
+
+/// HTTP codes with which requests of that kind were answered so far.
+pub(crate) fn answers(namespace: &str, verb: &str, resource: &str, subresource: &str) -> Vec<u16> {
+    let is_asked = |entry: &Value| {
+        let object = &entry["objectRef"];
+        entry["verb"] == verb && object["resource"] == resource && object["subresource"] == subresource
+    };
+    let asked = entries(namespace).into_iter().filter(is_asked);
+    asked.filter_map(|entry| u16::try_from(entry["responseStatus"]["code"].as_u64()?).ok()).collect()
+}
+
+/// Lines of the audit log that speak of a namespace.
+fn entries(namespace: &str) -> Vec<Value> {
     let server = SERVER.get().expect("it was started");
     let log = fs::read_to_string(server.server.folder().join("audit.log")).unwrap_or_default();
-    let request = |line: &str| {
-        // The last line may be half written.
-        let entry: serde_json::Value = serde_json::from_str(line).ok()?;
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        let object = &entry["objectRef"];
-        (object["namespace"] == namespace)
-            .then(|| (text(&entry["verb"]), text(&object["resource"]), text(&object["name"])))
-    };
-    log.lines().filter_map(request).collect()
+    // The last line may be half written.
+    let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    entries.filter(|entry| entry["objectRef"]["namespace"] == namespace).collect()
 }
 
 /// Asks until `ready` gives something.

@@ -1,8 +1,9 @@
 //! The workers' `replicas`, which have a field manager of their own.
 //!
 //! Takes: how many workers run and how many are wanted. Gives: the number, written through the Deployment's scale
-//! subresource. A person's `kubectl scale` is overridden, as any foreign change to a child is; the operator yields to a
-//! HorizontalPodAutoscaler, which would write again at once, until that is deleted. Does not: decide the number.
+//! subresource if that is still the version that was decided on. A person's `kubectl scale` is overridden, as any
+//! foreign change to a child is; the operator yields to a HorizontalPodAutoscaler, which would write again at once,
+//! until that is deleted. Does not: decide the number.
 
 use crate::{
     build::names::SCALER_FIELD_MANAGER,
@@ -18,6 +19,7 @@ use k8s_openapi::{
 use kube::{
     Api, Client, ResourceExt,
     api::{ListParams, Patch, PatchParams},
+    core::Status,
 };
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -32,9 +34,33 @@ const HPA_MANAGER: &str = "kube-controller-manager";
 #[derive(Debug, Default)]
 pub(super) struct Replicas {
     written: Option<(u32, Instant)>,
+    /// The Deployment's version after that.
+    version: Option<String>,
     owns: bool,
     /// When an autoscaler was last seen; `None` while the number is ours.
     autoscaler: Option<Instant>,
+}
+
+/// Pods of the workers' Deployment.
+#[derive(Debug, Clone)]
+pub(super) struct Workers {
+    /// As observed.
+    pub(super) observed: u32,
+    /// As they are, when what was observed may be older than our own write.
+    pub(super) running: u32,
+    /// The version of the Deployment in which so many run.
+    version: Option<String>,
+}
+
+/// What came of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// It was there.
+    AsItWas,
+    /// It was written.
+    Changed,
+    /// The Deployment has changed since it was observed: nothing was written.
+    Stale,
 }
 
 /// The Deployment of the workers.
@@ -45,35 +71,50 @@ pub(super) struct Target<'a> {
 }
 
 impl Replicas {
-    /// The number of workers, when `observed` may be older than our own write.
-    pub(super) fn now(&self, observed: u32) -> u32 {
-        self.written.filter(|(_, at)| at.elapsed() < MAX_WATCH_LAG).map_or(observed, |(written, _)| written)
+    /// The workers, when what a watch says may be older than our own write.
+    pub(super) fn workers(&self, observed: u32, version: Option<String>) -> Workers {
+        match self.written.filter(|(written, at)| *written != observed && at.elapsed() < MAX_WATCH_LAG) {
+            Some((running, _)) => Workers { observed, running, version: self.version.clone() },
+            None => Workers { observed, running: observed, version },
+        }
     }
 
-    /// Makes `running` workers `wanted`; true when that changed the number.
+    /// The workers as they were just read.
+    pub(super) fn found(&mut self, running: u32, version: Option<String>) -> Workers {
+        self.written = None;
+        Workers { observed: running, running, version }
+    }
+
+    /// Makes so many workers `wanted`.
     ///
     /// # Errors
     ///
     /// Why the number is not the operator's, or could not be written.
-    pub(super) async fn keep(&mut self, target: &Target<'_>, running: u32, wanted: u32) -> Result<bool, Finding> {
+    pub(super) async fn keep(&mut self, target: &Target<'_>, workers: &Workers, wanted: u32) -> Result<Kept, Finding> {
+        let Workers { running, version, .. } = workers;
         self.yield_to_autoscaler(target).await?;
         let believed = self.written.is_some_and(|(written, at)| written == wanted && at.elapsed() < MAX_WATCH_LAG);
-        if believed || (running == wanted && self.has_settled(target, running).await) {
-            return Ok(false);
+        if believed || (*running == wanted && self.has_settled(target, *running).await) {
+            return Ok(Kept::AsItWas);
         }
-        match target.write(wanted, false).await {
-            Err(kube::Error::Api(status)) if status.is_conflict() => {
+        let written = match target.write(wanted, version.as_deref(), false).await {
+            Err(kube::Error::Api(status)) if is_owned_by_another(&status) => {
                 if status.message.contains(HPA_MANAGER) {
                     self.autoscaler = target.is_autoscaled().await.then(Instant::now);
                     self.yield_to_autoscaler(target).await?;
                 }
-                target.write(wanted, true).await
+                target.write(wanted, version.as_deref(), true).await
             }
             written => written,
+        };
+        match written {
+            Ok(version) => {
+                (self.written, self.version, self.owns) = (Some((wanted, Instant::now())), version, true);
+                Ok(if *running == wanted { Kept::AsItWas } else { Kept::Changed })
+            }
+            Err(kube::Error::Api(status)) if status.is_conflict() => Ok(Kept::Stale),
+            Err(error) => Err(target.trouble(&error)),
         }
-        .map_err(|error| target.trouble(&error))?;
-        (self.written, self.owns) = (Some((wanted, Instant::now())), true);
-        Ok(running != wanted)
     }
 
     /// Writes nothing while an autoscaler that was seen is there, also when its number and ours agree for a while;
@@ -104,11 +145,28 @@ impl Target<'_> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    async fn write(&self, wanted: u32, force: bool) -> Result<(), kube::Error> {
-        let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": self.name},
+    /// Writes the number into that version of the Deployment; gives the next.
+    async fn write(&self, wanted: u32, version: Option<&str>, force: bool) -> Result<Option<String>, kube::Error> {
+        let mut metadata = json!({"name": self.name});
+        if let Some(version) = version {
+            metadata["resourceVersion"] = version.into();
+        }
+        let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": metadata,
             "spec": {"replicas": wanted}});
         let params = PatchParams { force, ..PatchParams::apply(SCALER_FIELD_MANAGER) };
-        self.deployments().patch_scale(&self.name, &params, &Patch::Apply(&scale)).await.map(|_| ())
+        let written = self.deployments().patch_scale(&self.name, &params, &Patch::Apply(&scale)).await?;
+        Ok(written.metadata.resource_version)
+    }
+
+    /// The number and the version of the Deployment as it is now; `None` without one.
+    pub(super) async fn read(&self) -> Result<Option<(u32, Option<String>)>, Finding> {
+        let read = self.deployments().get_opt(&self.name).await.map_err(|error| self.trouble(&error))?;
+        Ok(read.and_then(|read| Some((u32::try_from(read.spec?.replicas?).ok()?, read.metadata.resource_version))))
+    }
+
+    pub(super) fn silent(&self) -> Finding {
+        let problem = format!("Deployment {} could not be scaled: the API server does not answer", self.name);
+        Finding::with_default_fix(reason::API_ERROR, problem)
     }
 
     /// Whether an autoscaler sets the number. Its ownership of the field outlives it, so that alone is no proof; where
@@ -143,17 +201,28 @@ impl Target<'_> {
     }
 }
 
+/// Server-side apply names each field that has another owner; a version that is not the newest has no such cause.
+fn is_owned_by_another(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.is_conflict() && causes.into_iter().any(|cause| cause.reason == "FieldManagerConflict")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_number_that_was_written_just_now_is_believed_although_the_watch_still_tells_the_one_before() {
-        let mut replicas = Replicas::default();
-        assert_eq!(replicas.now(1), 1);
+        let mut replicas = Replicas { version: Some("8".into()), ..Replicas::default() };
+        let seen = |replicas: &Replicas, observed| {
+            let Workers { running, version, .. } = replicas.workers(observed, Some("7".into()));
+            (running, version.unwrap_or_default())
+        };
+        assert_eq!(seen(&replicas, 1), (1, "7".into()));
         replicas.written = Some((2, Instant::now()));
-        assert_eq!(replicas.now(1), 2);
+        assert_eq!(seen(&replicas, 1), (2, "8".into()));
         replicas.written = Instant::now().checked_sub(MAX_WATCH_LAG).map(|at| (2, at));
-        assert_eq!((replicas.written.is_some(), replicas.now(4)), (true, 4), "somebody else's, and not ours any more");
+        assert!(replicas.written.is_some());
+        assert_eq!(seen(&replicas, 4), (4, "7".into()), "somebody else's, and not ours any more");
     }
 }

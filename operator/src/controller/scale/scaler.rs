@@ -5,7 +5,7 @@
 
 use super::{
     Inputs, Scaling, Surroundings,
-    replicas::{Replicas, Target},
+    replicas::{Kept, Replicas, Target, Workers},
     source::Queues,
 };
 use crate::{
@@ -17,7 +17,13 @@ use crate::{
 use jiff::Timestamp;
 use kube::ResourceExt;
 use queue::{QueueState, Untracked};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A decision is made anew this often when the Deployment changes under it; after that at the next evaluation.
+const MAX_TRIES: usize = 5;
+
+/// The API server may never answer: kube has no read timeout.
+const API_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The state of one pipeline's scaling between evaluations.
 #[derive(Debug, Default)]
@@ -25,15 +31,6 @@ pub(super) struct Scaler {
     autoscaler: Autoscaler,
     replicas: Replicas,
     scaled_at: Option<Timestamp>,
-}
-
-/// Pods of the workers' Deployment.
-#[derive(Debug, Clone, Copy)]
-struct Workers {
-    /// As observed.
-    observed: u32,
-    /// As they are, when what was observed may be older than our own write.
-    running: u32,
 }
 
 /// What was written.
@@ -58,16 +55,10 @@ impl Scaler {
         let namespace = namespace.unwrap_or_default();
         let uid = pipeline.uid().unwrap_or_default();
         let deployment = surroundings.view.child(Kind::Deployment, &namespace, &name, &uid);
-        let seen = deployment.as_ref().and_then(super::replicas);
-        let workers = seen.map(|observed| Workers { observed, running: self.replicas.now(observed) });
-        let decision = self.decide(pipeline, queues.as_deref().ok(), workers);
+        let seen = deployment.as_ref().and_then(|seen| Some((super::replicas(seen)?, seen.resource_version())));
+        let mut workers = seen.map(|(observed, version)| self.replicas.workers(observed, version));
         let target = Target { client: &surroundings.client, namespace, name };
-        let written = match (&decision, workers) {
-            (Some(decision), Some(workers)) if !pipeline.spec.paused => {
-                self.write(&target, workers, decision.desired).await
-            }
-            _ => Ok(Written::default()),
-        };
+        let (decision, written) = self.settle(&target, pipeline, queues.as_deref().ok(), &mut workers).await;
         if written.as_ref().is_ok_and(|written| written.changed.is_some()) {
             metrics::histogram!("signup_operator_signal_to_write_seconds").record(since.elapsed());
         }
@@ -75,12 +66,46 @@ impl Scaler {
         Scaling { untracked, ..scaling }
     }
 
+    /// Decides and writes; where the Deployment is no more as it was observed, what is there is decided on.
+    async fn settle(
+        &mut self,
+        target: &Target<'_>,
+        pipeline: &SignupPipeline,
+        queues: Option<&[(String, QueueState)]>,
+        workers: &mut Option<Workers>,
+    ) -> (Option<Decision>, Result<Written, Finding>) {
+        let mut tries = 0;
+        loop {
+            let decision = self.decide(pipeline, queues, workers.as_ref());
+            let (Some(decided), Some(seen)) = (&decision, workers.as_ref()) else {
+                return (decision, Ok(Written::default()));
+            };
+            if pipeline.spec.paused {
+                return (decision, Ok(Written::default()));
+            }
+            let kept = tokio::time::timeout(API_TIMEOUT, self.write(target, seen, decided.desired)).await;
+            match kept.unwrap_or_else(|_| Err(target.silent())) {
+                Ok(Kept::Stale) if tries < MAX_TRIES => match target.read().await {
+                    Ok(found) => *workers = found.map(|(replicas, version)| self.replicas.found(replicas, version)),
+                    Err(finding) => return (decision, Err(finding)),
+                },
+                Ok(kept) => {
+                    let awaited = (seen.observed != decided.desired).then_some(decided.desired);
+                    let changed = matches!(kept, Kept::Changed).then_some((seen.running, decided.desired));
+                    return (decision, Ok(Written { changed, awaited }));
+                }
+                Err(finding) => return (decision, Err(finding)),
+            }
+            tries += 1;
+        }
+    }
+
     /// Decides, without I/O; `None` when the number is given to somebody else.
     fn decide(
         &mut self,
         pipeline: &SignupPipeline,
         queues: Option<&[(String, QueueState)]>,
-        workers: Option<Workers>,
+        workers: Option<&Workers>,
     ) -> Option<Decision> {
         let spec = &pipeline.spec.worker;
         let depths = queues.map(|queues| depths(pipeline, queues));
@@ -91,24 +116,22 @@ impl Scaler {
         }
         if let Some(Workers { observed, .. }) = workers.filter(|_| pipeline.spec.paused) {
             self.autoscaler.yield_control();
-            decision.keep(observed, "the pipeline is paused, so the number stays as it is");
+            decision.keep(*observed, "the pipeline is paused, so the number stays as it is");
         }
         Some(decision)
     }
 
-    async fn write(&mut self, target: &Target<'_>, workers: Workers, desired: u32) -> Result<Written, Finding> {
-        let Workers { observed, running } = workers;
-        let has_changed = self.replicas.keep(target, running, desired).await.inspect_err(|finding| {
+    async fn write(&mut self, target: &Target<'_>, workers: &Workers, desired: u32) -> Result<Kept, Finding> {
+        let kept = self.replicas.keep(target, workers, desired).await.inspect_err(|finding| {
             if finding.reason == reason::FOREIGN_WRITER {
                 self.autoscaler.yield_control();
             }
         })?;
-        if has_changed {
-            self.autoscaler.changed(running, desired, Instant::now());
+        if matches!(kept, Kept::Changed) {
+            self.autoscaler.changed(workers.running, desired, Instant::now());
             self.scaled_at = Some(Timestamp::now());
         }
-        let awaited = (observed != desired).then_some(desired);
-        Ok(Written { changed: has_changed.then_some((running, desired)), awaited })
+        Ok(kept)
     }
 
     /// Puts together what came of it. That the database is shared is told when nothing is wrong with the write itself.

@@ -23,8 +23,8 @@ use crate::{
 };
 use axum::Router;
 use lifecycle::{admin::Admin, logs::Logs, shutdown::Shutdown};
-use pipeline::{Live, Unready, document::Migrations};
-use signup::{GroupCommit, Store};
+use pipeline::{Live, Unready};
+use signup::{Claimant, GroupCommit, Store};
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -53,17 +53,17 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     grpc::report(&health, false).await;
 
     let Parts { live, logs, metrics, shutdown, listeners, store, client, fleet, keyring, denied_domains, .. } = parts;
-    let migrations = live.document().database.migrations;
     let (admin_stop, background_stop) = (CancellationToken::new(), CancellationToken::new());
     let admin = Admin::new(metrics, readiness(store.clone(), schema_ready.clone())).with_config(live.clone());
     tokio::spawn(admin.serve(listeners.admin, admin_stop.clone()));
-    tokio::spawn(follow(live.clone(), logs, keyring, denied_domains));
-    tokio::spawn(report_health(readiness(store.clone(), schema_ready.clone()), schema_ready, health));
+    tokio::spawn(follow(live.clone(), logs, Arc::clone(&keyring), denied_domains));
+    tokio::spawn(report_health(readiness(store.clone(), schema_ready.clone()), schema_ready.clone(), health));
     let background = TaskTracker::new();
-    let stop = background_stop.clone();
-    background.spawn(async move { exchange::run(&limit, live, fleet, stop).await });
+    let (stop, followed) = (background_stop.clone(), live.clone());
+    background.spawn(async move { exchange::run(&limit, followed, fleet, stop).await });
     background.spawn(resend::settle_left(service, background_stop.clone()));
-    background.spawn(prepare_and_relay(store, client, relay, migrations, schema_sender, background_stop.clone()));
+    background.spawn(keep_database(store.clone(), live, keyring, schema_sender, background_stop.clone()));
+    background.spawn(relay_while_ready(store, client, relay, schema_ready, background_stop.clone()));
 
     tokio::join!(
         interface("HTTP gateway", over(Protocol::Http1), listeners.http, http_routes, shutdown.clone()),
@@ -119,21 +119,43 @@ fn readiness(
     }
 }
 
-/// Relay and sweeper need the schema, so they begin when it is there.
-async fn prepare_and_relay(
+/// Brings the database up to date, claims it, and keeps looking whose it is.
+async fn keep_database(
     store: Store,
-    client: queue::Client,
-    relay: Arc<Relay>,
-    migrations: Migrations,
+    live: Live,
+    keyring: Arc<Keyring>,
     schema_sender: watch::Sender<SchemaState>,
     stop: CancellationToken,
 ) {
+    let migrations = live.document().database.migrations;
+    let claimant = || Claimant::new(&live).with_keys(&keyring.now());
     tokio::select! {
-        () = schema::prepare(store.clone(), migrations, schema_sender) => {}
-        () = stop.cancelled() => return,
+        () = schema::keep(store, migrations, claimant, schema_sender) => {}
+        () = stop.cancelled() => {}
     }
+}
+
+/// Relay and sweeper run while the schema is there and the database ours.
+async fn relay_while_ready(
+    store: Store,
+    client: queue::Client,
+    relay: Arc<Relay>,
+    mut schema_ready: watch::Receiver<SchemaState>,
+    stop: CancellationToken,
+) {
     let sweeper = Sweeper::new(store, client);
-    tokio::join!(relay.run(stop.clone()), sweeper.run(stop));
+    while !stop.is_cancelled() {
+        if schema_ready.wait_for(Result::is_ok).await.is_err() {
+            return;
+        }
+        let pause = stop.child_token();
+        let lost = async {
+            // Where nobody looks any longer, the program ends.
+            schema_ready.wait_for(Result::is_err).await.ok();
+            pause.cancel();
+        };
+        tokio::join!(relay.run(pause.clone()), sweeper.run(pause.clone()), lost);
+    }
 }
 
 /// One interface, from its start line to its stop lines, in the Go program's words.

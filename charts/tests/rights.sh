@@ -52,6 +52,7 @@ its_work_in() {
   table true "$1" delete poddisruptionbudgets.policy networkpolicies.networking.k8s.io ingresses.networking.k8s.io \
     httproutes.gateway.networking.k8s.io podmonitors.monitoring.coreos.com
   table true "$1" get,create secrets
+  table true "$1" get "namespaces:$1"
   table true "$1" list,watch pods
   table true "$1" patch pods signuppipelines.signup.dev/status deployments.apps/scale
   table true "$1" update signuppipelines.signup.dev/finalizers
@@ -70,7 +71,8 @@ no_more_in() {
   table false "$1" delete,deletecollection deployments.apps configmaps services serviceaccounts
   table false "$1" create,patch,bind,escalate roles.rbac.authorization.k8s.io rolebindings.rbac.authorization.k8s.io
   table false "$1" impersonate serviceaccounts users groups
-  table false "$1" get,list,watch,patch nodes namespaces customresourcedefinitions.apiextensions.k8s.io
+  table false "$1" get,list,watch,patch nodes customresourcedefinitions.apiextensions.k8s.io
+  table false "$1" list,watch,create,update,patch,delete,deletecollection namespaces
   table false "$1" create,get,patch,list jobs.batch daemonsets.apps statefulsets.apps persistentvolumeclaims
 }
 

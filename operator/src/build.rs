@@ -35,7 +35,7 @@ use crate::crd::{SignupPipeline, SignupPipelineSpec};
 use checksum::Checksums;
 use child::Child;
 use names::Component;
-use pipeline::document::InvalidDocument;
+use pipeline::{Identity, document::InvalidDocument};
 
 /// What the resource itself does not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Inputs {
     pub migrations_files: Vec<(String, &'static str)>,
     /// The same of Redis' Secret.
     pub redis_files: Vec<(String, &'static str)>,
+    /// UID of the pipeline's namespace; `None`: not known.
+    pub namespace_uid: Option<String>,
 }
 
 /// The pipeline that children are built for.
@@ -84,7 +86,7 @@ impl<'a> Subject<'a> {
 /// [`InvalidDocument`] when the processes would refuse their configuration; then nothing may be applied.
 pub fn children(pipeline: &SignupPipeline, inputs: &Inputs) -> Result<Vec<Child>, InvalidDocument> {
     let subject = Subject::new(pipeline);
-    let mut children = vec![config_map::build(&subject)?];
+    let mut children = vec![config_map::build(&subject, &identity(pipeline, inputs))?];
     children.extend(Component::ALL.map(|component| service_account::build(&subject, component)));
     if subject.spec.network_policy.enabled {
         children.extend(Component::ALL.map(|component| network_policy::build(&subject, inputs, component)));
@@ -98,6 +100,12 @@ pub fn children(pipeline: &SignupPipeline, inputs: &Inputs) -> Result<Vec<Child>
     }
     children.extend(subject.spec.observability.pod_monitor.then(|| pod_monitor::build(&subject)));
     Ok(children)
+}
+
+/// Which of all pipelines of that name it is, so that its database is known as its own.
+fn identity(pipeline: &SignupPipeline, inputs: &Inputs) -> Identity {
+    let created_at = pipeline.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string());
+    Identity { namespace_uid: inputs.namespace_uid.clone(), created_at }
 }
 
 /// The text of `pipeline.yaml` and the hash by which processes name it.

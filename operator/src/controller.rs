@@ -17,6 +17,7 @@
 //!   `configuration`, `exposure`, `figures`, `readiness` and `progress` make conditions of it (pure, `condition`);
 //!   `report` and `events` publish them
 //!
+//! [`shared_host`]: whose a host and path are (pure); `namespace`: by what clusters differ.
 //! All steps share the conditions, reasons and findings of [`reason`]. `pipelines` keeps the state of each pipeline
 //! between reconciles; [`definition`] checks whether the resource's own definition is as new as the operator.
 
@@ -24,11 +25,13 @@ pub mod apply;
 pub mod definition;
 mod dispatch;
 pub mod endpoints;
+mod namespace;
 pub mod observe;
 mod pipelines;
 pub mod reason;
 mod reconcile;
 pub mod scale;
+pub mod shared_host;
 pub mod status;
 pub(crate) mod store_secret;
 mod turns;
@@ -83,6 +86,8 @@ struct Context {
     pods: Arc<Pods>,
     definition: Definition,
     image: String,
+    /// Every pipeline that the operator sees.
+    all: Store<SignupPipeline>,
     pipelines: Arc<Pipelines>,
     turns: Arc<Turns>,
     servers: Arc<Servers>,
@@ -129,6 +134,7 @@ pub async fn run(
         view: Arc::new(view),
         named,
         image: scope.image,
+        all: store.clone(),
         pipelines,
         turns,
         servers: Arc::default(),
@@ -181,27 +187,43 @@ impl Notes {
     /// The store is as the event says; during a list it is as before it, so that a list counts when it is complete.
     fn note(&self, event: &watcher::Event<SignupPipeline>, store: &Store<SignupPipeline>) {
         match event {
-            watcher::Event::Apply(pipeline) => self.see(pipeline),
+            watcher::Event::Apply(pipeline) => {
+                if self.see(pipeline) {
+                    self.see_neighbours(pipeline, store);
+                }
+            }
             watcher::Event::Delete(pipeline) => {
                 self.pipelines.forget(&pipeline.uid().unwrap_or_default());
                 self.turns.changed(Name::from_obj(pipeline));
+                self.see_neighbours(pipeline, store);
             }
             watcher::Event::InitDone => {
                 let listed = store.state();
                 let uids: HashSet<String> = listed.iter().filter_map(|pipeline| pipeline.uid()).collect();
                 self.pipelines.keep(|uid| uids.contains(uid));
                 self.named.keep(|name| store.get(name).is_some());
-                listed.iter().for_each(|pipeline| self.see(pipeline));
+                for pipeline in &listed {
+                    self.see(pipeline);
+                }
             }
             watcher::Event::Init | watcher::Event::InitApply(_) => {}
         }
     }
 
-    fn see(&self, pipeline: &SignupPipeline) {
+    /// Whether it says something new.
+    fn see(&self, pipeline: &SignupPipeline) -> bool {
         match self.pipelines.see(pipeline) {
             News::New => self.turns.changed(Name::from_obj(pipeline)),
             News::Edited => self.turns.edited(Name::from_obj(pipeline)),
-            News::None => {}
+            News::None => return false,
+        }
+        true
+    }
+
+    /// What a pipeline asks of its host, or no longer asks, matters to the others of that host.
+    fn see_neighbours(&self, pipeline: &SignupPipeline, store: &Store<SignupPipeline>) {
+        for other in store.state_filter(|other| shared_host::concerns(other, pipeline)) {
+            self.turns.changed(Name::from_obj(other.as_ref()));
         }
     }
 }

@@ -14,6 +14,7 @@
 //!   PostgreSQL or Redis is
 //! - [`mailbox`]: e-mail addresses, and senders with a name; [`domain`]: names of domains
 //! - [`Network`]: addresses of proxies; [`Origin`]: where pages stand whose scripts may call `api`
+//! - [`identity`]: which of all pipelines of that name a process is of
 //! - [`live`]: load, watch, and say which version is in force
 //! - [`unready`]: what `api` says on its readiness when it cannot work, and the operator reads
 //! - [`hash()`]: the name of a configuration
@@ -26,6 +27,7 @@ pub mod document;
 pub mod domain;
 pub mod duration;
 mod hash;
+pub mod identity;
 pub mod live;
 pub mod mailbox;
 mod network;
@@ -40,6 +42,7 @@ pub use chain::chain;
 pub use document::Document;
 pub use domain::Domain;
 pub use hash::hash;
+pub use identity::Identity;
 pub use live::{Live, Loaded};
 pub use mailbox::{Address, Mailbox};
 pub use network::{Network, NoNetwork};

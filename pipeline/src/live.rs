@@ -7,7 +7,10 @@
 //! where change notification is not dependable. Secret files are part of the fingerprint, so a rotated Secret is a
 //! change too.
 
-use crate::document::{Document, InvalidDocument};
+use crate::{
+    document::{Document, InvalidDocument},
+    identity::Identity,
+};
 use sha2::{Digest, Sha256};
 use std::{
     path::{Path, PathBuf},
@@ -54,7 +57,10 @@ pub enum LoadError {
 
 /// The document in force; clones see the same one.
 #[derive(Debug, Clone)]
-pub struct Live(watch::Receiver<Loaded>);
+pub struct Live {
+    loaded: watch::Receiver<Loaded>,
+    path: Arc<Path>,
+}
 
 impl Live {
     /// Loads the file once and keeps following it until the last clone is dropped. Needs a Tokio runtime.
@@ -65,17 +71,22 @@ impl Live {
     pub fn open(path: &Path) -> Result<Self, LoadError> {
         let (sender, receiver) = watch::channel(load(path)?);
         tokio::spawn(follow(path.to_owned(), sender));
-        Ok(Self(receiver))
+        Ok(Self { loaded: receiver, path: path.into() })
     }
 
     /// The version in force now.
     pub fn now(&self) -> Loaded {
-        self.0.borrow().clone()
+        self.loaded.borrow().clone()
     }
 
     /// The document in force now.
     pub fn document(&self) -> Arc<Document> {
-        Arc::clone(&self.0.borrow().document)
+        Arc::clone(&self.loaded.borrow().document)
+    }
+
+    /// Which pipeline this process is of, as the file beside the document says now.
+    pub fn identity(&self) -> Identity {
+        Identity::beside(&self.path)
     }
 
     /// Waits for the next change (of the document or of a secret file it names) and returns it; `None` never to come.
@@ -84,8 +95,8 @@ impl Live {
     ///
     /// A change that arrives while nobody waits is returned by the next call.
     pub async fn changed(&mut self) -> Option<Loaded> {
-        self.0.changed().await.ok()?;
-        Some(self.0.borrow_and_update().clone())
+        self.loaded.changed().await.ok()?;
+        Some(self.loaded.borrow_and_update().clone())
     }
 }
 

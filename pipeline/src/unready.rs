@@ -38,6 +38,10 @@ pub enum Unready {
     Missing(String),
     /// The database cannot hold every name: its encoding is this one.
     Encoding(String),
+    /// It belongs to another pipeline: `namespace/name`, and what else tells it from this one.
+    Shared(String),
+    /// It belongs to no pipeline yet; the first `api` claims it.
+    Unclaimed,
 }
 
 const MAY_NOT: &str = "the role of the database's URI may not ";
@@ -45,10 +49,11 @@ const NEEDS: &str = "; it needs ";
 const IS_FOREIGN: (&str, &str) = ("the ", " is another application's");
 const LACKS: &str = "the database lacks the ";
 const ENCODING: &str = "the encoding of the database is not UTF8 but ";
+const BELONGS: &str = "the database belongs to pipeline ";
 
 impl Unready {
     /// Those that say no name.
-    const PLAIN: [Self; 8] = [
+    const PLAIN: [Self; 9] = [
         Self::Silent,
         Self::Credentials,
         Self::TlsNotOffered,
@@ -57,6 +62,7 @@ impl Unready {
         Self::NoDatabase,
         Self::ReadOnly,
         Self::NoSchema,
+        Self::Unclaimed,
     ];
 
     /// Reads the text back; `None`: the words of another version.
@@ -69,13 +75,20 @@ impl Unready {
         let foreign = || Some(Self::Foreign(text.strip_prefix(IS_FOREIGN.0)?.strip_suffix(IS_FOREIGN.1)?.to_owned()));
         let missing = || Some(Self::Missing(text.strip_prefix(LACKS)?.to_owned()));
         let encoding = || Some(Self::Encoding(text.strip_prefix(ENCODING)?.to_owned()));
-        plain().or_else(forbidden).or_else(foreign).or_else(missing).or_else(encoding)
+        let shared = || Some(Self::Shared(text.strip_prefix(BELONGS)?.to_owned()));
+        plain().or_else(forbidden).or_else(foreign).or_else(missing).or_else(encoding).or_else(shared)
     }
 
     /// Whether PostgreSQL answers, and what is in the database is what is wrong.
     pub fn is_about_content(&self) -> bool {
         match self {
-            Self::NoSchema | Self::Forbidden { .. } | Self::Foreign(_) | Self::Missing(_) | Self::Encoding(_) => true,
+            Self::NoSchema
+            | Self::Forbidden { .. }
+            | Self::Foreign(_)
+            | Self::Missing(_)
+            | Self::Encoding(_)
+            | Self::Shared(_)
+            | Self::Unclaimed => true,
             Self::Silent
             | Self::Credentials
             | Self::TlsNotOffered
@@ -102,6 +115,8 @@ impl fmt::Display for Unready {
             Self::Foreign(what) => write!(out, "{}{what}{}", IS_FOREIGN.0, IS_FOREIGN.1),
             Self::Missing(what) => write!(out, "{LACKS}{what}"),
             Self::Encoding(encoding) => write!(out, "{ENCODING}{encoding}"),
+            Self::Shared(owner) => write!(out, "{BELONGS}{owner}"),
+            Self::Unclaimed => out.write_str("the database belongs to no pipeline yet"),
         }
     }
 }
@@ -118,6 +133,7 @@ mod tests {
             Unready::Missing("column users.email".into()),
             Unready::Missing("schema signup".into()),
             Unready::Encoding("LATIN1".into()),
+            Unready::Shared("shop/demo".into()),
         ];
         for unready in Unready::PLAIN.into_iter().chain(named) {
             assert_eq!(Unready::read(&unready.to_string()), Some(unready));

@@ -71,7 +71,7 @@ pub use intent::{Intent, Kind, Policy, State};
 pub use language::{Language, Locale};
 pub use password::{HashError, Hashing, Password};
 pub use store::{
-    Admission, Answered, Change, Claim, CorrectionError, Counts, CreateError, Created, Filter, Ground, IntentFor,
+    Admission, Answered, Change, Claim, Claimant, CorrectionError, Counts, CreateError, Created, Filter, Ground, IntentFor,
     IntentRecord, LeaseOutcome, Leased, LinkStanding, NewUser, Once, RecordError, Refusal, RefusalOutcome,
     RetryOutcome, Store, StoreError, User, VerifyError,
 };

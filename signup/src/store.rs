@@ -16,6 +16,7 @@
 //! - `schema`: where the tables are, named in every statement; `ours`: what of the database is ours
 //! - `pool`: the connections, through a pooler or straight
 //! - `migrations`, `apply`: bringing the database up to date; `adoption`, `found`: whether what is there may be ours
+//! - `owner`: whose the database is
 //! - `complete`: whether all of it is there still; `unready`: what a failure to use the database means
 //! - `intents`: an intent for a task without one; how many there are
 //! - `new_intent`: what all statements that make one share
@@ -37,6 +38,7 @@ mod new_intent;
 mod notice;
 mod once;
 mod ours;
+mod owner;
 mod pool;
 mod record;
 mod refusals;
@@ -58,6 +60,7 @@ pub use intents::{Counts, IntentFor};
 pub use lease::{LeaseOutcome, Leased};
 pub use listing::{Filter, IntentRecord};
 pub use once::{Answered, Once};
+pub use owner::Claimant;
 pub use record::{RecordError, RetryOutcome};
 pub use refusals::{Ground, RefusalOutcome};
 pub use relay::Claim;
@@ -79,7 +82,7 @@ use secrecy::ExposeSecret as _;
 use sqlx::{AssertSqlSafe, postgres::PgConnectOptions};
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicI64},
     time::{Duration, Instant},
 };
 
@@ -98,6 +101,8 @@ pub struct Store {
     direct: Option<Arc<Database>>,
     /// Since when `probe` finds that no writes are taken.
     read_only_since: Arc<Mutex<Option<Instant>>>,
+    /// In which term of the database's owner it was found to be ours; 0: nobody asked.
+    term: Arc<AtomicI64>,
 }
 
 /// The database cannot be used.
@@ -163,7 +168,14 @@ impl Store {
     fn connect_to(uri: &PostgresUri, max_connections: u32) -> Result<Self, StoreError> {
         let pool = Connections::new(max_connections.saturating_sub(1).max(1), hosts(uri)?);
         let probe = pool.beside(1);
-        Ok(Self { pool, probe, schema: Schema::new(None), direct: None, read_only_since: Arc::default() })
+        Ok(Self {
+            pool,
+            probe,
+            schema: Schema::new(None),
+            direct: None,
+            read_only_since: Arc::default(),
+            term: Arc::default(),
+        })
     }
 
     /// Asks the database for a sign of life. One that takes no writes is asked anew under its name each time.

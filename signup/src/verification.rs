@@ -110,6 +110,11 @@ impl Keys {
         &self.current
     }
 
+    /// The ids of all keys.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.by_id.keys().map(String::as_str)
+    }
+
     /// The code of an intent under the key of that id; `None` when that key is not there (any more).
     pub fn code(&self, key_id: &str, intent: Uuid) -> Option<Code> {
         self.by_id.get(key_id).map(|key| derive(key, intent))

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 pub(crate) const SMTP_USER: &str = "app";
 pub(crate) const SMTP_PASSWORD: &str = "canary-of-the-smtp-password";
 pub(crate) const KEY: &str = "canary-of-the-verification-key, more than 32 bytes";
+pub(crate) const OTHER_KEY: &str = "canary-of-another-pipelines-key, more than 32 bytes";
 
 /// A folder with `pipeline.yaml` and all it names.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ impl Files {
         database_uri: &str,
         redis_uri: &str,
         ca_pem: &str,
+        key: &str,
         journal: TempDir,
     ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("pipeline-").tempdir()?;
@@ -43,7 +45,7 @@ impl Files {
         write("smtp/username", SMTP_USER)?;
         write("smtp/password", SMTP_PASSWORD)?;
         document.mail.smtp.auth_dir = Some(folder.path().join("smtp"));
-        write("keys/current", KEY)?;
+        write("keys/current", key)?;
         document.verification.keys_dir = folder.path().join("keys");
         let files = Self { folder, journal, document };
         files.write_document()?;

@@ -2,6 +2,10 @@
 //!
 //! Takes: changes of the usual. Gives: [`Options`]. Does not: start anything.
 
+use crate::{
+    files::{KEY, OTHER_KEY},
+    pipeline::Pipeline,
+};
 use pipeline::Document;
 use servers::PoolMode;
 use std::time::Duration;
@@ -14,6 +18,8 @@ pub struct Options {
     pub(crate) workers: usize,
     pub(crate) own_postgres: bool,
     pub(crate) redis_uri: Option<String>,
+    pub(crate) database_uri: Option<String>,
+    pub(crate) key: &'static str,
     pub(crate) neighbour: &'static str,
     pub(crate) pooler: Option<PoolMode>,
     pub(crate) failover: bool,
@@ -35,6 +41,8 @@ impl Options {
             workers: 1,
             own_postgres: false,
             redis_uri: None,
+            database_uri: None,
+            key: KEY,
             neighbour: "",
             pooler: None,
             failover: false,
@@ -64,6 +72,18 @@ impl Options {
     #[must_use]
     pub fn redis_at(self, uri: String) -> Self {
         Self { redis_uri: Some(uri), ..self }
+    }
+
+    /// In the database of another pipeline, with a key of its own, as a copied manifest gets one.
+    #[must_use]
+    pub fn in_database_of(self, other: &Pipeline) -> Self {
+        Self { database_uri: Some(other.database_uri.clone()), key: OTHER_KEY, ..self }
+    }
+
+    /// With the key that pipelines have here, which was copied from one to the other.
+    #[must_use]
+    pub fn with_the_same_key(self) -> Self {
+        Self { key: KEY, ..self }
     }
 
     /// In the database of an application that these statements set up, with the tables in a schema of their own.

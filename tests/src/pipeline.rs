@@ -51,24 +51,36 @@ impl Pipeline {
     ///
     /// With the reason, when something does not start.
     pub async fn start(options: Options) -> Self {
+        let pipeline = Self::start_programs(options).await;
+        pipeline.until_ready().await;
+        pipeline
+    }
+
+    /// Starts everything and waits until every program listens; that they cannot become ready may be what is tested.
+    ///
+    /// # Panics
+    ///
+    /// With the reason, when something does not start.
+    pub async fn start_programs(options: Options) -> Self {
         let mut pipeline = Self::prepare(options).await.unwrap_or_else(|error| panic!("{error:#}"));
         for program in pipeline.apis.iter_mut().chain(&mut pipeline.workers) {
             program.start().await;
         }
         let apis = pipeline.apis.iter().map(|api| api.address("http")).collect();
         pipeline.signups = Arc::new(Signups::new(apis).expect("a client"));
-        pipeline.until_ready().await;
         pipeline
     }
 
     async fn prepare(options: Options) -> Result<Self> {
-        let Options { mut document, apis, workers, own_postgres, redis_uri, neighbour, pooler, failover } = options;
+        let Options { mut document, apis, workers, own_postgres, redis_uri, neighbour, pooler, failover, .. } = options;
+        let (given, key) = (options.database_uri, options.key);
         let postgres = if own_postgres { Some(Postgres::start()?) } else { None };
         let failover = if failover { Some(Arc::new(Failover::start()?)) } else { None };
         let server = postgres.as_ref().unwrap_or_else(|| servers::postgres());
-        let database_uri = match &failover {
-            Some(failover) => failover.create_database()?,
-            None => server.create_database()?,
+        let database_uri = match (&failover, given) {
+            (Some(failover), _) => failover.create_database()?,
+            (None, Some(given)) => given,
+            (None, None) => server.create_database()?,
         };
         let pooler = pooler.map(|mode| PgBouncer::start(server, mode, "")).transpose()?;
         let programs_uri = pooler.as_ref().map_or(database_uri.clone(), |pooler| pooler.before(&database_uri));
@@ -81,7 +93,7 @@ impl Pipeline {
         document.mail.smtp.port = inbox.smtp_addr().port();
         let database = Database::in_schema(&database_uri, document.database.schema.as_deref())?;
         let ca_pem = inbox.ca_pem().context("the inbox speaks TLS")?;
-        let files = Files::new(document, &programs_uri, &redis_uri, ca_pem, journal)?;
+        let files = Files::new(document, &programs_uri, &redis_uri, ca_pem, key, journal)?;
         let apis = (0..apis).map(|_| Program::api(files.path())).collect::<Result<_>>()?;
         let workers = (0..workers).map(|_| Program::worker(files.path())).collect::<Result<_>>()?;
         let signups = Arc::new(Signups::new(Vec::new())?);

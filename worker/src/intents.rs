@@ -15,8 +15,8 @@ mod output;
 use arguments::{Action, Arguments, Selection};
 use jiff::Timestamp;
 use output::Changed;
-use pipeline::Document;
-use signup::{Change, Filter, IntentRecord, Refusal, Store, StoreError};
+use pipeline::{Document, Live, Unready};
+use signup::{Change, Claimant, Filter, IntentRecord, Refusal, Store, StoreError};
 use std::process::ExitCode;
 
 /// The command did not do what it was asked.
@@ -28,6 +28,9 @@ pub enum IntentsError {
     /// A change of everything is never meant.
     #[error("name intents by their id, or choose them by --state, --class, --since or --domain")]
     NothingChosen,
+    /// The mails are another pipeline's.
+    #[error("the database belongs to pipeline {0}; look from there, or see spec.database.takeOverFrom")]
+    Shared(String),
     /// The id is not there.
     #[error("there is no intent {0}")]
     Unknown(uuid::Uuid),
@@ -39,9 +42,14 @@ pub enum IntentsError {
 /// # Errors
 ///
 /// [`IntentsError`].
-pub async fn run(document: &Document, arguments: &Arguments) -> Result<(String, ExitCode), IntentsError> {
+pub async fn run(live: &Live, arguments: &Arguments) -> Result<(String, ExitCode), IntentsError> {
+    let document = live.document();
     let store = Store::open(&document.database)?;
-    let done = act(&store, document, &arguments.action).await;
+    let done = match store.demand_ownership(&Claimant::new(live)).await.map_err(|error| error.unready()) {
+        Err(Unready::Shared(owner)) => Err(IntentsError::Shared(owner)),
+        // Nobody's, or the statements themselves will say what is wrong.
+        _ => act(&store, &document, &arguments.action).await,
+    };
     store.close().await;
     done
 }

@@ -12,6 +12,7 @@
 //! - `message`: the mail, from templates to bytes
 //! - [`mail`]: SMTP: dialogue, classes of failure, connections kept, circuit breaker, pace
 //! - `settings`, `materials`: what the configuration means for the queue and for mails
+//! - `ownership`: whether the database is this pipeline's
 //! - `retry_wait`: how long a mail waits after a failed attempt
 //! - [`intents`]: `worker intents`, the command of the person who looks after the mails
 //! - [`config`]: flags; `random`: chance
@@ -22,6 +23,7 @@ pub mod lease;
 pub mod mail;
 mod materials;
 mod message;
+mod ownership;
 pub mod process;
 mod random;
 mod retry_wait;

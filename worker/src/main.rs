@@ -52,7 +52,7 @@ async fn main() -> ExitCode {
 async fn run(config: Config) -> Result<ExitCode, RunError> {
     let live = Live::open(&config.config)?;
     if let Some(Command::Intents(arguments)) = &config.command {
-        let (text, code) = intents::run(&live.document(), arguments).await?;
+        let (text, code) = intents::run(&live, arguments).await?;
         std::io::stdout().write_all(text.as_bytes()).map_err(RunError::Print)?;
         return Ok(code);
     }

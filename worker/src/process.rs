@@ -5,15 +5,19 @@
 
 use crate::{
     lease::Timing,
-    mail::{Mailer, Report, breaker::Breaker},
+    mail::{
+        Mailer, Report,
+        breaker::{Allowance, Breaker},
+    },
     materials::LiveMaterials,
+    ownership::{self, Ownership},
     random,
     settings::{self, settings},
     share,
     verification_email::{VerificationEmail, report},
 };
 use lifecycle::logs::Logs;
-use pipeline::Live;
+use pipeline::{Live, Unready};
 use queue::{Certificates, Client, Connection, Inspector, Server, ShutdownReport};
 use secrecy::ExposeSecret;
 use signup::Store;
@@ -82,16 +86,18 @@ impl Worker {
         let draining = CancellationToken::new();
         let (timing, store_too) = (options.timing, store.clone());
         let handler = VerificationEmail::new(live.clone(), store_too, Arc::clone(&mailer), timing, draining.clone())?;
-        let allowance = *mailer.breaker().subscribe().borrow();
-        let (publish, in_force) = watch::channel(settings(&document, allowance, None, None));
+        // Nothing is taken before the database is known to be ours.
+        let (publish, in_force) = watch::channel(settings(&document, Allowance::Nothing, None, None));
+        let (found_out, ownership) = watch::channel(Err(Unready::Unclaimed));
         let mut background = JoinSet::new();
+        background.spawn(ownership::follow(store.clone(), live.clone(), found_out));
         background.spawn(follow(live.clone(), logs, Arc::clone(&mailer), handler.materials()));
-        let (followed, breaker) = (live.clone(), Arc::clone(&mailer));
-        background.spawn(async move { settings::follow(followed, &breaker, publish).await });
+        let (followed, breaker, owned) = (live.clone(), Arc::clone(&mailer), ownership.clone());
+        background.spawn(async move { settings::follow(followed, &breaker, owned, publish).await });
         let timers = Arc::clone(&mailer);
         background.spawn(async move { timers.run().await });
         let (readiness, inspector) =
-            (Readiness { store, redis: Client::new(redis.clone()) }, Inspector::new(redis.clone()));
+            (Readiness { store, redis: Client::new(redis.clone()), ownership }, Inspector::new(redis.clone()));
         let server = Server::start(redis, in_force, document.worker.shutdown_grace_period, handler);
         let (followed, shared, id) = (live.clone(), Arc::clone(&mailer), server.id().to_owned());
         background.spawn(share::follow(followed, shared, inspector, id));
@@ -136,6 +142,7 @@ impl Worker {
 pub struct Readiness {
     store: Store,
     redis: Client,
+    ownership: watch::Receiver<Ownership>,
 }
 
 impl Readiness {
@@ -147,7 +154,9 @@ impl Readiness {
     pub async fn check(&self) -> Result<(), String> {
         let postgres = tokio::time::timeout(READY_LIMIT, self.store.usable());
         let redis = tokio::time::timeout(READY_LIMIT, self.redis.incarnation());
+        let owner = self.ownership.borrow().clone();
         match tokio::join!(postgres, redis) {
+            (Ok(Ok(())), _) if owner.is_err() => owner.map_err(|whose| whose.to_string()),
             (Ok(Ok(())), Ok(Ok(_))) => Ok(()),
             (Ok(Ok(())), _) => Err("Redis does not answer".into()),
             (Ok(Err(error)), _) if error.unready().is_about_content() => Err(error.unready().to_string()),

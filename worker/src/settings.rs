@@ -1,10 +1,11 @@
 //! The settings of the queue's server while it runs.
 //!
-//! Takes: the configuration in force, what the circuit breaker allows, and what changed in either.
+//! Takes: the configuration in force, what the circuit breaker allows, whose the database is, and what changed in them.
 //! Gives: [`queue::Settings`]. Does not: take tasks; concurrency 0 means that they stay in Redis.
 
 use crate::{
     mail::{Mailer, Share, breaker::Allowance, pace},
+    ownership::Ownership,
     retry_wait,
 };
 use pipeline::{Document, Live};
@@ -63,14 +64,20 @@ fn slots_of(connections: Option<usize>) -> usize {
     connections.map_or(usize::MAX, |connections| connections.saturating_mul(SLOTS_PER_CONNECTION))
 }
 
-/// Publishes new settings whenever configuration, breaker or the number of connections change; runs until the
-/// configuration is dropped.
-pub(crate) async fn follow(mut live: Live, mailer: &Mailer, publish: watch::Sender<Settings>) {
+/// Publishes new settings whenever configuration, breaker, the number of connections or the owner of the database
+/// change; runs until the configuration is dropped.
+pub(crate) async fn follow(
+    mut live: Live,
+    mailer: &Mailer,
+    mut ownership: watch::Receiver<Ownership>,
+    publish: watch::Sender<Settings>,
+) {
     let mut allowance = mailer.breaker().subscribe();
     let (mut connections, mut share) = (mailer.connections_allowed(), mailer.share());
     loop {
         let (allowed, connected, part) =
             (*allowance.borrow_and_update(), *connections.borrow_and_update(), *share.borrow_and_update());
+        let allowed = if ownership.borrow_and_update().is_ok() { allowed } else { Allowance::Nothing };
         let current = settings(&live.document(), allowed, connected, part);
         publish.send_if_modified(|published| std::mem::replace(published, current.clone()) != current);
         tokio::select! {
@@ -78,6 +85,7 @@ pub(crate) async fn follow(mut live: Live, mailer: &Mailer, publish: watch::Send
             changed = allowance.changed() => if changed.is_err() { return },
             changed = connections.changed() => if changed.is_err() { return },
             changed = share.changed() => if changed.is_err() { return },
+            changed = ownership.changed() => if changed.is_err() { return },
         }
     }
 }

@@ -21,6 +21,7 @@ mod live_configuration;
 mod logs;
 mod media_types;
 mod own_schema;
+mod owner;
 mod pages;
 mod proxies;
 mod relay;

@@ -23,6 +23,10 @@ Server-side apply needs create and patch. Only what an edit of the pipeline take
   resources: [secrets]
   verbs: [list, watch]
 {{- end }}
+# The UID of a pipeline's namespace tells clusters apart where a database says whose it is.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get]
 - apiGroups: [""]
   resources: [configmaps, services, serviceaccounts]
   verbs: [get, list, watch, create, patch]

@@ -20,7 +20,7 @@ pub struct Checksums {
 /// Annotations of both pod templates.
 pub(super) fn annotations(subject: &Subject<'_>, checksums: &Checksums) -> BTreeMap<String, String> {
     let spec = subject.spec;
-    // The URI for migrations is read when it is used, and again until it works.
+    // The URI for migrations is read when it is used, and again until it works; so is who hands the database over.
     let Database {
         secret_ref: _,
         ca_secret_ref: _,
@@ -28,6 +28,7 @@ pub(super) fn annotations(subject: &Subject<'_>, checksums: &Checksums) -> BTree
         schema,
         max_connections_per_pod,
         migrations,
+        take_over_from: _,
     } = &spec.database;
     let mut database = format!("{} {max_connections_per_pod} {migrations:?}", checksums.database);
     // As before the field came, where it is not set: an upgrade restarts no pod.

@@ -1,4 +1,4 @@
-//! ConfigMap `<name>-config`: one `pipeline.yaml` for every process.
+//! ConfigMap `<name>-config`: one `pipeline.yaml` for every process, and `identity.yaml`.
 //!
 //! Takes: the resource. Gives: the ConfigMap. Does not: hold a secret.
 
@@ -8,7 +8,7 @@ use super::{
     document::document,
     mounts, names,
 };
-use pipeline::{Document, document::InvalidDocument};
+use pipeline::{Document, Identity, document::InvalidDocument, identity};
 use serde_json::json;
 
 /// The text of `pipeline.yaml`, checked as the processes will check it.
@@ -19,7 +19,10 @@ pub(super) fn text(subject: &Subject<'_>) -> Result<String, InvalidDocument> {
     Ok(text)
 }
 
-pub(super) fn build(subject: &Subject<'_>) -> Result<Child, InvalidDocument> {
-    let content = json!({"data": {"pipeline.yaml": text(subject)?}});
+pub(super) fn build(subject: &Subject<'_>, identity: &Identity) -> Result<Child, InvalidDocument> {
+    let mut content = json!({"data": {"pipeline.yaml": text(subject)?}});
+    if *identity != Identity::default() {
+        content["data"][identity::FILE] = identity.to_yaml().into();
+    }
     Ok(child(subject, Kind::ConfigMap, None, names::config_map(subject.name), content))
 }

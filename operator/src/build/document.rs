@@ -100,6 +100,7 @@ fn database(database: &Database, paths: &MountedPaths) -> document::Database {
             Migrations::Manual => document::Migrations::Manual,
         },
         migrations_uri_file: paths.migrations_uri.clone(),
+        take_over_from: database.take_over_from.clone(),
     }
 }
 

@@ -3,7 +3,12 @@
 //! Takes: a snapshot. Gives: lines about its ingress class, or about each of its Gateways, and about TLS that the links
 //! need. Pure. Does not: try the address.
 
-use super::{line::Line, offers::Class, seen::Seen, snapshot::Snapshot};
+use super::{
+    line::{Level, Line},
+    offers::Class,
+    seen::Seen,
+    snapshot::Snapshot,
+};
 use crate::{
     build::{child::Kind, document::public_url},
     crd::{
@@ -17,6 +22,9 @@ use serde_json::Value;
 /// Judges the exposure that the resource asks for.
 pub(super) fn judge(snapshot: &Snapshot) -> Vec<Line> {
     let Some(expose) = &snapshot.pipeline.spec.expose else { return Vec::new() };
+    if let Some((_, shared)) = snapshot.neighbours.finding(&snapshot.pipeline) {
+        return vec![Line::of(Level::Error, "exposure", &shared)];
+    }
     let mut lines: Vec<Line> =
         expose.ingress.as_ref().and_then(|ingress| class(ingress, &snapshot.classes)).into_iter().collect();
     let children = snapshot.children.iter().flatten();

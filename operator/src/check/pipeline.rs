@@ -103,7 +103,10 @@ fn missing_children(pipeline: &SignupPipeline, missing: &[String]) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{check::offers::Class, controller::observe::pod_events::PodEvents};
+    use crate::{
+        check::offers::Class,
+        controller::{observe::pod_events::PodEvents, shared_host::Neighbours},
+    };
     use serde_json::json;
 
     fn judge(snapshot: &Snapshot) -> Vec<Line> {
@@ -121,6 +124,7 @@ mod tests {
             classes: Seen::There(vec![Class { name: "contour".into(), is_default: false }]),
             shares_with: None,
             events: PodEvents::default(),
+            neighbours: Neighbours::default(),
             pipeline,
         }
     }

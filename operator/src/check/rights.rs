@@ -15,6 +15,7 @@ const WORK: &[(&str, &str, &[&str])] = &[
     ("signup.dev", "signuppipelines/status", &["patch"]),
     ("signup.dev", "signuppipelines/finalizers", &["update"]),
     ("", "secrets", &["get", "create"]),
+    ("", "namespaces", &["get"]),
     ("", "configmaps", ALL),
     ("", "services", ALL),
     ("", "serviceaccounts", ALL),

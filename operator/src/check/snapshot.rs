@@ -1,6 +1,6 @@
 //! Puts together what is known of one pipeline.
 //!
-//! Takes: a client and the resource. Gives: a [`Snapshot`], and which pipelines share a Redis database. Reads only what
+//! Takes: a client and the resource. Gives: a [`Snapshot`], and what pipelines share (Redis, a host). Reads only what
 //! the pipeline names, by name. Does not: judge, or keep a value of a Secret longer than the judgement takes.
 
 use super::{
@@ -20,6 +20,7 @@ use crate::{
         endpoints,
         observe::{ObserveError, pod_events::PodEvents, resolve},
         reason::{self, Finding},
+        shared_host::Neighbours,
         validate::{Reference, Resolved},
     },
     crd::SignupPipeline,
@@ -46,10 +47,16 @@ pub(super) struct Snapshot {
     pub(super) classes: Seen<Vec<Class>>,
     /// Another pipeline (namespace/name) with the same Redis database.
     pub(super) shares_with: Option<String>,
+    /// Other pipelines of its host.
+    pub(super) neighbours: Neighbours,
 }
 
 /// Redis databases in use: a hash of host, port and index, and the pipeline (namespace/name).
-pub(super) struct Shares(Vec<(String, String)>);
+pub(super) struct Shares {
+    redis: Vec<(String, String)>,
+    /// All pipelines that the caller may see.
+    all: Vec<SignupPipeline>,
+}
 
 impl Shares {
     /// Reads all pipelines that the caller may see; those of `seen` at least.
@@ -61,14 +68,14 @@ impl Shares {
             Ok::<_, CheckError>(database.map(|database| (database, title(pipeline))))
         });
         let uses: Vec<Option<(String, String)>> = uses.buffered(CONCURRENCY).try_collect().await?;
-        Ok(Self(uses.into_iter().flatten().collect()))
+        Ok(Self { redis: uses.into_iter().flatten().collect(), all })
     }
 
     /// Another pipeline with the same database.
     fn other(&self, pipeline: &SignupPipeline) -> Option<String> {
         let own = title(pipeline);
-        let (database, _) = self.0.iter().find(|(_, name)| *name == own)?;
-        self.0.iter().find(|(other, name)| other == database && *name != own).map(|(_, name)| name.clone())
+        let (database, _) = self.redis.iter().find(|(_, name)| *name == own)?;
+        self.redis.iter().find(|(other, name)| other == database && *name != own).map(|(_, name)| name.clone())
     }
 }
 
@@ -114,8 +121,12 @@ pub(super) async fn snapshot(
     let named = stream::iter(secrets::named(pipeline)).map(|reference| look(client, pipeline, reference));
     let found: Vec<(Reference, Resolved)> = named.buffered(CONCURRENCY).try_collect().await?;
     // Names and kinds of the children depend on the resource alone.
+    let neighbours = Neighbours::look(pipeline, &shares.all);
     let children = match build::children(pipeline, &Inputs::default()) {
-        Ok(desired) => Ok(children(client, pipeline, desired).await?),
+        Ok(mut desired) => {
+            neighbours.restrict(&mut desired);
+            Ok(children(client, pipeline, desired).await?)
+        }
         Err(error) => Err(Finding::with_default_fix(reason::CONFIG_INVALID, error)),
     };
     let namespace = pipeline.namespace().unwrap_or_default();
@@ -127,7 +138,8 @@ pub(super) async fn snapshot(
         events.look(client, pods, Timestamp::now()).await;
     }
     let shares_with = shares.other(pipeline);
-    Ok(Snapshot { pipeline: pipeline.clone(), found, children, pods, events, classes: classes.clone(), shares_with })
+    let (pipeline, classes) = (pipeline.clone(), classes.clone());
+    Ok(Snapshot { pipeline, found, children, pods, events, classes, shares_with, neighbours })
 }
 
 async fn children(
@@ -158,7 +170,7 @@ mod tests {
         pipeline.metadata.namespace = Some("shop".into());
         let shares = |uses: &[(&str, &str)]| {
             let uses = uses.iter().map(|(database, name)| ((*database).to_owned(), (*name).to_owned()));
-            Shares(uses.collect()).other(&pipeline)
+            Shares { redis: uses.collect(), all: Vec::new() }.other(&pipeline)
         };
         assert_eq!(shares(&[("a", "shop/demo"), ("a", "forum/demo")]).as_deref(), Some("forum/demo"));
         assert_eq!(shares(&[("a", "shop/demo"), ("b", "forum/demo")]), None);

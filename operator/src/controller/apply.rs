@@ -105,7 +105,8 @@ pub async fn apply(
     let exposure_failed = findings.iter().any(|(kind, _)| kind.is_exposure());
     for (kind, object) in observed {
         let wanted = desired.iter().any(|child| child.kind == *kind && child.name() == object.name_any());
-        let stays = kind.is_exposure() && exposure_failed;
+        // What has no owner may be somebody's own.
+        let stays = object.owner_references().is_empty() || (kind.is_exposure() && exposure_failed);
         if !wanted && !stays && object.metadata.deletion_timestamp.is_none() {
             delete(client, *kind, object, last).await?;
         }

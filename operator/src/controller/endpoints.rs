@@ -48,6 +48,7 @@ pub fn inputs(pipeline: &SignupPipeline, secrets: &BTreeMap<String, Content>, im
         database_files: database.files(),
         migrations_files: migrations.map(|secret| secret.files()).unwrap_or_default(),
         redis_files: redis.files(),
+        namespace_uid: None,
     }
 }
 

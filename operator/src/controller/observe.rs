@@ -14,6 +14,7 @@ pub(crate) use self::named::resolve;
 
 use self::{named::Named, watch::View};
 use super::{
+    shared_host::Neighbours,
     turns::Name,
     validate::{Reference, Resolved, Source, references},
 };
@@ -30,6 +31,7 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
     Api, Client, ResourceExt,
     api::{DynamicObject, PostParams},
+    runtime::reflector::Store,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -43,6 +45,8 @@ pub struct Observed {
     pub pods: Vec<Arc<Pod>>,
     /// The image that a pipeline without one of its own began with.
     pub image: Option<String>,
+    /// Other pipelines of its host.
+    pub neighbours: Neighbours,
 }
 
 /// The cluster could not be observed.
@@ -89,6 +93,8 @@ pub(super) struct Sources<'a> {
     pub(super) client: &'a Client,
     pub(super) view: &'a View,
     pub(super) named: &'a Named,
+    /// Every pipeline that the operator sees.
+    pub(super) all: &'a Store<SignupPipeline>,
 }
 
 /// Looks; `is_edited`: the pipeline was edited since it was looked at last.
@@ -101,7 +107,7 @@ pub(super) async fn observe(
     pipeline: &SignupPipeline,
     is_edited: bool,
 ) -> Result<Observed, ObserveError> {
-    let Sources { client, view, named } = sources;
+    let Sources { client, view, named, all } = sources;
     let (namespace, name) = (pipeline.namespace().unwrap_or_default(), Name::from_obj(pipeline));
     let mut found = named.resolve(&name, references(pipeline), is_edited).await?;
     let is_key = |reference: &Reference| reference.field == "spec.verification.keySecretRef";
@@ -113,10 +119,12 @@ pub(super) async fn observe(
         create_key(client, &namespace, pipeline).await?;
         *resolved = named.again(&name, reference).await?;
     }
-    let children = view.children_of(&pipeline.uid().unwrap_or_default());
+    let children = view.children_of(pipeline);
     let pods = view.pods(&namespace, &pipeline.name_any());
     let image = kept_image(client, &namespace, pipeline, &children).await?;
-    Ok(Observed { found, children, pods, image })
+    let is_exposed = pipeline.spec.expose.is_some();
+    let neighbours = if is_exposed { Neighbours::look(pipeline, &all.state()) } else { Neighbours::default() };
+    Ok(Observed { found, children, pods, image, neighbours })
 }
 
 /// The watch may not have seen the Deployment yet, and a wrong answer would restart every pod.

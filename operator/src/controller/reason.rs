@@ -139,6 +139,10 @@ reasons! {
             application; nothing was changed."
             "set spec.database.schema to a schema of the pipeline's own, such as signup, or name a database of its own \
                 in the Secret of spec.database.secretRef";
+        DATABASE_SHARED "DatabaseShared" "The database, or the schema, belongs to another pipeline; nothing in it is \
+            touched."
+            "name a database of its own in the Secret of spec.database.secretRef, or a schema in spec.database.schema; \
+                set spec.database.takeOverFrom to that pipeline only if it hands the database over";
         PRIVILEGES_MISSING "PrivilegesMissing" "The role of the database's URI lacks a privilege."
             "run the statement that the message names, such as GRANT CREATE, USAGE ON SCHEMA public TO that role";
         SCHEMA_INCOMPLETE "SchemaIncomplete" "A table or column of the pipeline's is gone."
@@ -170,6 +174,9 @@ reasons! {
     "Exposure" {
         NOT_ASKED_FOR "NotAskedFor" "The resource exposes nothing.";
         ADDRESS_ASSIGNED "AddressAssigned" "The address is there.";
+        HOST_SHARED "HostShared" "An older pipeline answers to the same host and path, so this one makes no Ingress or \
+            route."
+            "give this pipeline another host or path in spec.expose; when the other one goes, it gets them by itself";
         ADDRESS_PENDING "AddressPending" "No controller has taken the Ingress or route."
             "see that its class or Gateway exists and that its controller runs; the message says how";
     }
@@ -276,6 +283,11 @@ impl Finding {
     pub fn redis_shared(other: &str) -> Self {
         let effect = "so each takes the other's mails for its own";
         Self::with_default_fix(REDIS_SHARED, format!("pipeline {other} uses the same Redis database, {effect}"))
+    }
+
+    /// The older pipeline `other` (namespace/name) has the host and path.
+    pub fn host_shared(other: &str, host: &str, path: &str) -> Self {
+        Self::with_default_fix(HOST_SHARED, format!("pipeline {other} is older and answers to {host}{path}"))
     }
 
     /// The message without its fix, and the fix.

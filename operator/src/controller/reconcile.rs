@@ -7,6 +7,7 @@ use super::{
     Context, POLL_INTERVAL,
     apply::{ApplyError, LastApplied, apply, differ, namespace_goes, restarts, sync::sync},
     endpoints,
+    namespace::NamespaceUid,
     observe::{
         ObserveError, Observed, Sources, observe,
         pod_events::PodEvents,
@@ -52,6 +53,7 @@ pub(super) struct PipelineState {
     /// What was wrong at the last look.
     trouble: Option<String>,
     pod_events: PodEvents,
+    namespace: NamespaceUid,
 }
 
 /// A reconcile that has to be done again.
@@ -94,13 +96,16 @@ pub(super) async fn reconcile(
 ) -> Result<Option<Duration>, ReconcileError> {
     let client = &context.client;
     let is_edited = state.generation.replace(pipeline.metadata.generation) != Some(pipeline.metadata.generation);
-    let sources = Sources { client, view: &context.view, named: &context.named };
+    let sources = Sources { client, view: &context.view, named: &context.named, all: &context.all };
     let observed = observe(sources, pipeline, is_edited).await?;
     // First: their mails wait for it.
     state.ended.tell(&observed.pods, || Endpoint::new(&pipeline.spec.redis, &observed.secrets()));
     let missing = validate(observed.found.iter().map(|(reference, resolved)| (reference, resolved)));
     let image = observed.image.as_ref().unwrap_or(&context.image);
-    let desired = build::children(pipeline, &endpoints::inputs(pipeline, &observed.secrets(), image));
+    let namespace_uid = state.namespace.get(client, &pipeline.namespace().unwrap_or_default()).await?;
+    let inputs = build::Inputs { namespace_uid, ..endpoints::inputs(pipeline, &observed.secrets(), image) };
+    let mut desired = build::children(pipeline, &inputs);
+    desired.iter_mut().for_each(|children| observed.neighbours.restrict(children));
     let version = version(pipeline, &observed);
     let looked = state.pod_events.look(client, &observed.pods, Timestamp::now()).await;
     let mut applied = apply_children(context, pipeline, &observed, missing, desired, state).await;
@@ -166,7 +171,8 @@ async fn apply_children(
     desired: Result<Vec<Child>, InvalidDocument>,
     state: &mut PipelineState,
 ) -> Applied {
-    let mut applied = Applied { findings: missing, ..Applied::default() };
+    let not_made = observed.neighbours.finding(pipeline);
+    let mut applied = Applied { findings: missing, best_effort: not_made.into_iter().collect(), ..Applied::default() };
     let desired = match desired {
         Ok(desired) => desired,
         Err(error) => {
@@ -181,7 +187,7 @@ async fn apply_children(
     publish_restarts(context, pipeline, observed, &desired, &state.templates).await;
     match apply(&context.client, &desired, &observed.children, &mut state.applied).await {
         Ok(best_effort) => {
-            applied.best_effort = best_effort;
+            applied.best_effort.extend(best_effort);
             state.templates = restarts::templates(&desired);
         }
         Err(error) => {
@@ -223,6 +229,10 @@ fn version(pipeline: &SignupPipeline, observed: &Observed) -> Version {
     Version { config, secrets: hash(std::iter::once(uid.as_bytes()).chain(chunks)) }
 }
 
+/// Checksums of Secrets are salted with the uid of the resource, which is another one now.
+const TAKEN_OVER: &str = "the pipeline was deleted without its children (--cascade=orphan) and made again: it takes \
+    them over";
+
 /// Before pods are replaced, an event names the field that running processes cannot take.
 async fn publish_restarts(
     context: &Context,
@@ -238,7 +248,9 @@ async fn publish_restarts(
         if causes.is_empty() {
             continue;
         }
-        let note = format!("pods of {} are replaced, because {} changed", child.name(), causes.join(" and "));
+        let is_taken_over = seen.owner_references().is_empty();
+        let cause = if is_taken_over { TAKEN_OVER.to_owned() } else { format!("{} changed", causes.join(" and ")) };
+        let note = format!("pods of {} are replaced, because {cause}", child.name());
         let action = format!("Restart{}{}", child.name(), hash([template.to_string().as_bytes()]));
         report::publish(&context.recorder, pipeline, EventType::Normal, reason::RESTARTING.name(), &action, note).await;
     }

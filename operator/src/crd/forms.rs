@@ -44,6 +44,15 @@ pub(super) fn schema_name(_: &mut SchemaGenerator) -> Schema {
     schema
 }
 
+/// A pipeline with its namespace.
+pub(super) fn pipeline_name(_: &mut SchemaGenerator) -> Schema {
+    text(
+        317,
+        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        "must be a namespace and the name of a pipeline in it, such as shop/demo",
+    )
+}
+
 /// asynq's queue name. Braces would break the hash tag of its Redis keys, white space the tools that list queues.
 pub(super) fn queue_name(_: &mut SchemaGenerator) -> Schema {
     text(63, "^[-a-zA-Z0-9_.:]{1,63}$", "must be 1 to 63 letters, digits, - _ . or : such as critical or mail:bulk")

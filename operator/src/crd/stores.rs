@@ -75,6 +75,12 @@ pub struct Database {
     /// a pooler, or with a role that owns the tables. Absent: that of `secretRef`, which may lead through a pooler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migrations_secret_ref: Option<UriSecret>,
+    /// The pipeline (`namespace/name`) that the database, or the schema where one is named, belongs to, and that hands
+    /// it over to this one. Whose it is stands in the database itself; a second pipeline touches nothing in it. All
+    /// mails that are owed come along, so do as docs/deploying.md says, and take the field away afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "forms::pipeline_name")]
+    pub take_over_from: Option<String>,
 }
 
 fn max_connections() -> i32 {

@@ -14,7 +14,7 @@ use crate::{
     crd::SignupPipeline,
     manifest::objects::Content,
 };
-use pipeline::{document::LogFormat, store_secret};
+use pipeline::{Identity, document::LogFormat, hash, identity, store_secret};
 use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use std::{
@@ -60,6 +60,7 @@ impl Files {
         document.observability.log_format = LogFormat::Json;
         let text = document.to_yaml()?;
         pipeline::Document::parse(&text)?;
+        self.file(identity::FILE, identity().to_yaml().as_bytes())?;
         replace(self.folder.folder(), &self.config(), text.as_bytes()).map_err(write_failed)?;
         Ok(Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect())
     }
@@ -132,6 +133,14 @@ fn replace(run: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
     file.write_all(content)?;
     fs::rename(&part, path)
+}
+
+/// A run on this machine is another pipeline than one of its name in a cluster, and the same as the run before it:
+/// machine-id(5) stays as it is.
+fn identity() -> Identity {
+    let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let namespace_uid = format!("local-{}", hash([b"operator local".as_slice(), machine.trim().as_bytes()]));
+    Identity { namespace_uid: Some(namespace_uid), created_at: None }
 }
 
 /// 256 random bits, as text.

@@ -30,3 +30,4 @@ mod store_secrets;
 mod stores;
 mod taken_back;
 mod trouble;
+mod two_pipelines;

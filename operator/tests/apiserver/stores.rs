@@ -53,6 +53,11 @@ async fn each_trouble_with_postgresql_has_its_reason_and_its_fix() {
             "Fix: as an administrator: GRANT CREATE, USAGE ON SCHEMA public TO <role>.",
         ),
         (
+            Unready::Shared("shop/other".to_owned()),
+            "DatabaseShared",
+            "the database belongs to pipeline shop/other. Fix: name a database of its own",
+        ),
+        (
             Unready::Missing("column users.email".to_owned()),
             "SchemaIncomplete",
             "the database lacks the column users.email. Fix: put back what the message names",

@@ -157,6 +157,10 @@ fn schema(name: &str) -> Value {
     json!({"database": {"schema": name}})
 }
 
+fn handed_over_by(pipeline: &str) -> Value {
+    json!({"database": {"takeOverFrom": pipeline}})
+}
+
 fn proxies(network: &str) -> Value {
     json!({"api": {"http": {"trustedProxies": [network]}}})
 }
@@ -207,6 +211,9 @@ pub(crate) fn malformed() -> Vec<(Value, &'static str)> {
         (schema("signup\n"), "1 to 63 letters, digits"),
         (schema("pg_signup"), "PostgreSQL's own schemas"),
         (schema("information_schema"), "PostgreSQL's own schemas"),
+        (handed_over_by("demo"), "such as shop/demo"),
+        (handed_over_by("shop/demo/api"), "such as shop/demo"),
+        (handed_over_by("shop/demo\n"), "such as shop/demo"),
         (proxies("10.0.0.0/33"), "10.0.0.0/8"),
         (proxies("10.0.0.256"), "10.0.0.0/8"),
         (proxies("fe80::1%eth0"), "10.0.0.0/8"),
@@ -250,6 +257,7 @@ pub(crate) fn well_formed() -> Vec<Value> {
         schema("Sign-Up"),
         schema("_a$1"),
         schema(&"s".repeat(63)),
+        handed_over_by("shop-1/demo.2"),
         proxies("10.0.0.0/8"),
         proxies("203.0.113.7"),
         proxies("2001:db8:5::/48"),

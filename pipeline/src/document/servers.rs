@@ -26,6 +26,9 @@ pub struct Database {
     /// File holding the URI on which `api` applies the schema; absent: that of `uri_file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migrations_uri_file: Option<PathBuf>,
+    /// `namespace/name` of the pipeline that the database belongs to and that hands it over to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub take_over_from: Option<String>,
 }
 
 /// Who applies the schema.

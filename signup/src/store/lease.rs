@@ -7,7 +7,7 @@
 use super::notice::SETTLE_NOTICE;
 use super::{Store, StoreError, milliseconds, new_intent::insert_link, rows};
 use crate::{Code, Intent, Keys, Kind, State, link, store::sweeper::EXPIRE_LEASES};
-use std::{fmt, time::Duration};
+use std::{fmt, sync::atomic::Ordering, time::Duration};
 use uuid::Uuid;
 
 /// The lease on an intent, and the mail to send.
@@ -109,6 +109,7 @@ impl Store {
     pub async fn lease(&self, id: Uuid, owner: &str, lease: Duration) -> Result<LeaseOutcome, StoreError> {
         for _ in 0..LEASE_ROUNDS {
             let leasing = sqlx::query_as(self.sql(LEASE)).bind(id).bind(owner).bind(milliseconds(lease));
+            let leasing = leasing.bind(self.term.load(Ordering::Relaxed));
             if let Some(leased) = leasing.fetch_optional(&self.pool).await? {
                 return Ok(LeaseOutcome::Leased(Box::new(leased)));
             }
@@ -230,11 +231,13 @@ macro_rules! take {
 }
 pub(super) use take;
 
-/// Whether an intent may be leased: owed, due, in time, and with retries left (I4).
+/// Whether an intent may be leased: owed, due, in time, and with retries left (I4). `$4` is the term in which the
+/// database was found to be ours: whoever it was taken from since then gets nothing, before it knows.
 macro_rules! takeable {
     () => {
         "intent.state IN ('waiting', 'dispatched') AND intent.due_at <= clock_timestamp()
-         AND intent.deadline > clock_timestamp() AND intent.failures <= intent.max_retries"
+         AND intent.deadline > clock_timestamp() AND intent.failures <= intent.max_retries
+         AND ($4::bigint = 0 OR $4 = (SELECT term FROM schema.pipeline_owner))"
     };
 }
 pub(super) use takeable;

@@ -4,8 +4,9 @@
 //! why not, with nothing changed. Does not: rely on anything of the connection that outlives the transaction (lock and
 //! `search_path` end with it), so it may go through a pooler in transaction mode.
 
-use super::{Store, StoreError, adoption::Place, apply, pool::Connections, schema::quoted};
+use super::{Claimant, Store, StoreError, adoption::Place, apply, pool::Connections, schema::quoted};
 use sqlx::{AssertSqlSafe, migrate::Migrator};
+use std::sync::atomic::Ordering;
 
 /// The tables, part of the program. Newer ones than this program's are accepted: old replicas live on while new ones
 /// start.
@@ -28,29 +29,48 @@ impl Store {
     /// be asked; [`StoreError::Secret`] and [`StoreError::UnusableUri`] of a URI for migrations alone. Nothing is
     /// changed then.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let Some(database) = &self.direct else { return self.migrate_on(&self.pool).await };
+        self.migrate_and_claim(None).await
+    }
+
+    /// The same, and in the same transaction the database becomes the claimant's: another's is not brought up to date.
+    ///
+    /// # Errors
+    ///
+    /// As [`migrate`](Self::migrate), and as [`claim`](Self::claim).
+    pub async fn migrate_for(&self, claimant: &Claimant) -> Result<(), StoreError> {
+        self.migrate_and_claim(Some(claimant)).await
+    }
+
+    async fn migrate_and_claim(&self, claimant: Option<&Claimant>) -> Result<(), StoreError> {
+        let Some(database) = &self.direct else { return self.migrate_on(&self.pool, claimant).await };
         let direct = Connections::new(1, super::hosts(&database.read()?)?);
-        let migrated = self.migrate_on(&direct).await;
+        let migrated = self.migrate_on(&direct, claimant).await;
         direct.close().await;
         migrated
     }
 
-    async fn migrate_on(&self, connections: &Connections) -> Result<(), StoreError> {
+    async fn migrate_on(&self, connections: &Connections, claimant: Option<&Claimant>) -> Result<(), StoreError> {
         let mut transaction = connections.begin_with(BEGIN).await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut transaction).await?;
         let place = Place::find(&mut transaction, &self.schema).await?;
-        if place.is_up_to_date() {
-            return Ok(());
+        if !place.is_up_to_date() {
+            place.demand_adoptable(&mut transaction).await?;
+            place.demand_privileges(&mut transaction).await?;
+            if !place.is_there {
+                sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA {}", quoted(&place.name))))
+                    .execute(&mut transaction)
+                    .await?;
+            }
+            apply::missing(&mut transaction).await?;
         }
-        place.demand_adoptable(&mut transaction).await?;
-        place.demand_privileges(&mut transaction).await?;
-        if !place.is_there {
-            sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA {}", quoted(&place.name))))
-                .execute(&mut transaction)
-                .await?;
-        }
-        apply::missing(&mut transaction).await?;
+        let term = match claimant {
+            Some(claimant) => Some(self.claim_in(&mut transaction, claimant).await?),
+            None => None,
+        };
         transaction.commit().await?;
+        if let Some(term) = term {
+            self.term.store(term, Ordering::Relaxed);
+        }
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use super::{
     milliseconds,
 };
 use crate::Leased;
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 use uuid::Uuid;
 
 impl Store {
@@ -25,7 +25,7 @@ impl Store {
         lease: Duration,
     ) -> Result<Option<Leased>, StoreError> {
         let leasing = sqlx::query_as(self.sql(LEASE_NOTICE)).bind(id).bind(owner).bind(milliseconds(lease));
-        Ok(leasing.fetch_optional(&self.pool).await?)
+        Ok(leasing.bind(self.term.load(Ordering::Relaxed)).fetch_optional(&self.pool).await?)
     }
 }
 

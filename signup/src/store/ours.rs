@@ -12,7 +12,7 @@ pub(super) struct Table {
 }
 
 /// All tables but that of the migrations.
-pub(super) const TABLES: [Table; 6] = [
+pub(super) const TABLES: [Table; 7] = [
     Table {
         name: "users",
         columns: &[
@@ -112,6 +112,19 @@ pub(super) const TABLES: [Table; 6] = [
         ],
         privileges: &["SELECT", "INSERT", "UPDATE", "DELETE"],
     },
+    Table {
+        name: "pipeline_owner",
+        columns: &[
+            "is_the_one",
+            "pipeline",
+            "namespace_uid",
+            "pipeline_created_at",
+            "found_intents",
+            "term",
+            "claimed_at",
+        ],
+        privileges: &["SELECT", "INSERT", "UPDATE"],
+    },
 ];
 
 /// A table of the Go program (simplebank, migrations 2 to 5), which the migrations adopt.
@@ -182,7 +195,7 @@ pub(super) const GO_TABLES: [GoTable; 2] = [
 ];
 
 /// Tables and indexes that the migrations make under these names, which must be free.
-pub(super) const RELATIONS: [&str; 24] = [
+pub(super) const RELATIONS: [&str; 26] = [
     "email_intents",
     "email_intents_deadline_idx",
     "email_intents_dispatched_idx",
@@ -199,6 +212,8 @@ pub(super) const RELATIONS: [&str; 24] = [
     "idempotency_keys_expires_at_idx",
     "idempotency_keys_pkey",
     "idempotency_keys_username_idx",
+    "pipeline_owner",
+    "pipeline_owner_pkey",
     "refusals",
     "refusals_pkey",
     "users_email_canonical_key",

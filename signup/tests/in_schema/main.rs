@@ -24,6 +24,8 @@ mod migrations;
 mod neighbours;
 #[path = "../signup/once.rs"]
 mod once;
+#[path = "../signup/owner.rs"]
+mod owner;
 #[path = "../signup/pooler.rs"]
 mod pooler;
 #[path = "../signup/record.rs"]

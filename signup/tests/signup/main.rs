@@ -13,6 +13,7 @@ mod intents;
 mod lease;
 mod migrations;
 mod once;
+mod owner;
 mod pooler;
 mod record;
 mod refusals;

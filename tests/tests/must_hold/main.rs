@@ -13,3 +13,4 @@ mod neighbour;
 mod postgres;
 mod redis;
 mod thread;
+mod two_pipelines;

@@ -9,7 +9,7 @@
 use inbox::{Inbox, Settings, Tls};
 use pipeline::Live;
 use queue::{Handler as _, Job, Task, TaskError, TimeLimit};
-use signup::{Created, EmailAddress, FullName, Keys, NewUser, Policy, Store, Username, task::Payload};
+use signup::{Claimant, Created, EmailAddress, FullName, Keys, NewUser, Policy, Store, Username, task::Payload};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
@@ -103,7 +103,7 @@ impl Fixture {
         write("pipeline.yaml", &document);
         let live = Live::open(&folder.path().join("pipeline.yaml")).unwrap();
         let store = Store::connect(&database_uri, None, 10).unwrap();
-        store.migrate().await.unwrap();
+        store.migrate_for(&Claimant::new(&live)).await.unwrap();
         let sql = format!("{database_uri}?application_name=test");
         let sql = PgPoolOptions::new().max_connections(2).connect(&sql).await.unwrap();
         let mailer = Arc::new(Mailer::new(breaker));

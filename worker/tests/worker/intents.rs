@@ -18,7 +18,7 @@ use worker::{
 async fn run(fixture: &Fixture, words: &[&str]) -> Result<(String, ExitCode), IntentsError> {
     let config = Config::try_parse_from(["worker", "intents"].iter().chain(words)).expect("good words");
     let Some(config::Command::Intents(arguments)) = config.command else { panic!("the command is there") };
-    intents::run(&fixture.live.document(), &arguments).await
+    intents::run(&fixture.live, &arguments).await
 }
 
 /// The same in JSON.
@@ -35,6 +35,17 @@ async fn refused(fixture: &Fixture, username: &str) -> Created {
     fixture.run(&created).await.expect_err("refused");
     fixture.inbox.rules([]).expect("no rule");
     created
+}
+
+#[tokio::test]
+async fn another_pipelines_mails_are_neither_listed_nor_changed() {
+    let fixture = Fixture::new().await;
+    fixture.sign_up("alice1").await;
+    sqlx::query("UPDATE pipeline_owner SET pipeline = 'shop/a'").execute(&fixture.sql).await.expect("one row");
+    for words in [&["list"][..], &["cancel", "--state", "waiting"]] {
+        let refused = run(&fixture, words).await.expect_err("refused").to_string();
+        assert!(refused.starts_with("the database belongs to pipeline shop/a;"), "{refused}");
+    }
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@
 
 mod fixture;
 mod intents;
+mod ownership;
 mod process;
 mod program;
 mod verification_email;

@@ -38,12 +38,15 @@ impl<'de> Deserialize<'de> for EncodedObject {
         object.metadata.managed_fields = None;
         let text = serde_json::to_vec(&object).map_err(D::Error::custom)?.into_boxed_slice();
         let DynamicObject { metadata, .. } = object;
+        // By its labels only an object without an owner is found.
+        let is_orphan = metadata.owner_references.as_ref().is_none_or(Vec::is_empty);
         let metadata = ObjectMeta {
             name: metadata.name,
             namespace: metadata.namespace,
             uid: metadata.uid,
             resource_version: metadata.resource_version,
             owner_references: metadata.owner_references,
+            labels: metadata.labels.filter(|_| is_orphan),
             ..ObjectMeta::default()
         };
         Ok(Self { metadata, text })

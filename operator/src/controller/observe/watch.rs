@@ -63,9 +63,16 @@ impl View {
         self.is_filled.get_or_init(fill).await;
     }
 
-    /// All children of the pipeline with this uid.
-    pub fn children_of(&self, uid: &str) -> Vec<(Kind, Arc<DynamicObject>)> {
-        let owned = |object: &EncodedObject| object.owner_references().iter().any(|owner| owner.uid == uid);
+    /// All children of the pipeline, and those of one of its name that were left without an owner
+    /// (`kubectl delete --cascade=orphan`).
+    pub fn children_of(&self, pipeline: &SignupPipeline) -> Vec<(Kind, Arc<DynamicObject>)> {
+        let (uid, name, namespace) = (pipeline.uid(), pipeline.name_any(), pipeline.namespace());
+        let owned = |object: &EncodedObject| {
+            let owners = object.owner_references();
+            let is_orphan =
+                || object.namespace() == namespace && object.labels().get(INSTANCE).is_some_and(|label| *label == name);
+            if owners.is_empty() { is_orphan() } else { owners.iter().any(|owner| Some(&owner.uid) == uid.as_ref()) }
+        };
         let of_kind = |(kind, store): (&Kind, &Objects)| {
             let (objects, resource) = (store.state_filter(owned).into_iter(), kind.resource());
             objects.map(|object| (*kind, Arc::new(object.decode(&resource)))).collect::<Vec<_>>()

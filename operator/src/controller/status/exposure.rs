@@ -37,7 +37,8 @@ pub fn exposure(
     let condition = match missing {
         Some((_, missing)) => UntimedCondition::from_finding(EXPOSED, False, missing),
         None if ready => {
-            let message = format!("{} answers to {}", kind.resource().kind, expose.host);
+            let note = observed.neighbours.note();
+            let message = format!("{} answers to {}{note}", kind.resource().kind, expose.host);
             UntimedCondition::new(EXPOSED, True, reason::ADDRESS_ASSIGNED, message)
         }
         None => UntimedCondition::from_finding(EXPOSED, False, &pending(kind, &name, expose)),

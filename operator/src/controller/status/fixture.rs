@@ -13,6 +13,7 @@ use crate::{
         observe::{Observed, pod_events::PodEvents, pods::Report},
         reason,
         scale::Scaling,
+        shared_host::Neighbours,
     },
     crd::{
         SignupPipeline,
@@ -62,7 +63,13 @@ impl Fixture {
         pipeline.metadata.generation = Some(1);
         Self {
             pipeline,
-            observed: Observed { found: Vec::new(), children: Vec::new(), pods: Vec::new(), image: None },
+            observed: Observed {
+                found: Vec::new(),
+                children: Vec::new(),
+                pods: Vec::new(),
+                image: None,
+                neighbours: Neighbours::default(),
+            },
             scaling,
             reports: vec![report(Component::Api, Ok(())), report(Component::Worker, Ok(()))],
             pod_events: PodEvents::default(),

@@ -26,7 +26,9 @@ pub(super) fn database(facts: &Facts<'_>) -> [UntimedCondition; 2] {
             .filter(|report| report.component == Some(Component::Api))
             .filter_map(|report| report.ready.as_ref())
     };
-    if answers().any(Result::is_ok) {
+    // One pod that found it out is right; those of an older version do not look.
+    let shared = answers().filter_map(|answer| answer.as_ref().err()).find(|missing| is_shared(missing));
+    if shared.is_none() && answers().any(Result::is_ok) {
         return [
             UntimedCondition::new(kind::DATABASE_REACHABLE, True, reason::ANSWERS, "PostgreSQL answers the api"),
             UntimedCondition::new(
@@ -38,7 +40,7 @@ pub(super) fn database(facts: &Facts<'_>) -> [UntimedCondition; 2] {
         ];
     }
     let unknown = |condition| UntimedCondition::new(condition, Unknown, reason::NOT_KNOWN, "no api pod answers");
-    match answers().find_map(|answer| answer.as_ref().err()) {
+    match shared.or_else(|| answers().find_map(|answer| answer.as_ref().err())) {
         None => [unknown(kind::DATABASE_REACHABLE), unknown(kind::MIGRATIONS_APPLIED)],
         Some(missing) if let Some(finding) = content_trouble(missing) => [
             UntimedCondition::new(kind::DATABASE_REACHABLE, True, reason::ANSWERS, "PostgreSQL answers the api"),
@@ -61,13 +63,18 @@ fn content_trouble(missing: &str) -> Option<Finding> {
             let problem = format!("the role of the database's URI may not {what}");
             return Some(Finding::new(reason::PRIVILEGES_MISSING, problem, format!("as an administrator: {needs}")));
         }
-        Unready::NoSchema => reason::SCHEMA_MISSING,
+        Unready::NoSchema | Unready::Unclaimed => reason::SCHEMA_MISSING,
+        Unready::Shared(_) => reason::DATABASE_SHARED,
         Unready::Foreign(_) => reason::DATABASE_FOREIGN,
         Unready::Missing(_) => reason::SCHEMA_INCOMPLETE,
         Unready::Encoding(_) => reason::ENCODING_UNFIT,
         _ => return None,
     };
     Some(Finding::with_default_fix(reason, missing))
+}
+
+fn is_shared(missing: &str) -> bool {
+    matches!(Unready::read(missing), Some(Unready::Shared(_)))
 }
 
 fn database_trouble(missing: &str, database: &Database) -> Finding {

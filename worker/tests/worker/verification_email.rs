@@ -1,6 +1,7 @@
 //! One attempt at a time: what the mail server, PostgreSQL and the queue are told in every case.
 
 mod invariants;
+mod language;
 mod lost;
 mod mailboxes;
 mod notices;

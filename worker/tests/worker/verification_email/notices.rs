@@ -4,7 +4,7 @@ use super::*;
 use signup::{Created, EmailAddress, FullName, NewUser, Username};
 
 impl Fixture {
-    async fn hide(&self, username: &str, email: &str) -> Created {
+    pub(super) async fn hide(&self, username: &str, email: &str) -> Created {
         let new = NewUser {
             username: Username::parse(username).expect("a name"),
             full_name: FullName::parse("Buy At Evil Example").expect("a name"),

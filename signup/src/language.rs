@@ -84,7 +84,8 @@ fn weight(parameters: &str) -> u32 {
 pub struct Locale(String);
 
 impl Locale {
-    /// Reads a tag; none when it is empty. `_` stands for `-`, as programs write it.
+    /// Reads a tag; none when it is empty. `_` stands for `-`, as programs write it. No language is registered under more
+    /// than three letters.
     ///
     /// # Errors
     ///
@@ -94,7 +95,7 @@ impl Locale {
             return Ok(None);
         }
         let mut subtags = text.split(['-', '_']);
-        let is_language = |tag: &str| (2..=8).contains(&tag.len()) && tag.bytes().all(|c| c.is_ascii_alphabetic());
+        let is_language = |tag: &str| (2..=3).contains(&tag.len()) && tag.bytes().all(|c| c.is_ascii_alphabetic());
         let is_subtag = |tag: &str| (1..=8).contains(&tag.len()) && tag.bytes().all(|c| c.is_ascii_alphanumeric());
         let is_tag = text.len() <= MAX_TAG_BYTES && subtags.next().is_some_and(is_language) && subtags.all(is_subtag);
         if !is_tag {
@@ -141,7 +142,9 @@ mod tests {
             assert_eq!(Locale::parse(text).expect(text).expect(text).as_str(), tag);
         }
         assert_eq!(Locale::parse("").expect("none"), None);
-        for text in ["d", "de-", "-de", "de--at", "d3", "de\r\nBcc: x", "dé", "de-abcdefghi", &"de-abc".repeat(8)] {
+        for text in
+            ["d", "German", "de-", "-de", "de--at", "d3", "de\r\nBcc: x", "dé", "de-abcdefghi", &"de-abc".repeat(8)]
+        {
             assert!(Locale::parse(text).is_err(), "{text}");
         }
     }

@@ -1,6 +1,7 @@
 //! Pages: whose address, in which language, and what a browser may do with them.
 
-use crate::harness::{CANARY, TestApi};
+use crate::harness::{CANARY, TestApi, client::form};
+use serde_json::json;
 
 /// Tag, direction, and words of the page behind a link.
 const LANGUAGES: [(&str, &str, &str, &str); 6] = [
@@ -31,6 +32,27 @@ async fn every_page_is_in_the_readers_language_and_says_so() {
         let page = api.page(&format!("/verify_email?email_id={id}&secret_code={code}"), header).await;
         assert!(page.text.contains(button), "{header}: {}", page.text);
     }
+}
+
+#[tokio::test]
+async fn a_signup_may_name_a_language_and_nothing_else_in_its_place() {
+    let api = TestApi::spawn().await;
+    for (username, locale, stored) in
+        [("alice", json!("de_AT"), "de-AT"), ("bobby", json!(""), ""), ("carol", json!(null), "")]
+    {
+        let mut form = form(username);
+        form["locale"] = locale;
+        assert_eq!(api.post(form.to_string()).await.status, 200);
+        let found = format!("SELECT coalesce(locale, '') FROM email_intents WHERE username = '{username}'");
+        assert_eq!(api.sql(&found), stored);
+    }
+    for wrong in [json!("German"), json!("de AT"), json!("de\r\nBcc: x@y.test"), json!(7)] {
+        let mut form = form("mallory");
+        form["locale"] = wrong;
+        let answer = api.post(form.to_string()).await;
+        assert_eq!((answer.status, answer.fields()), (400, vec!["locale".to_owned()]), "{form}");
+    }
+    assert_eq!(api.stored(), (3, 3));
 }
 
 #[tokio::test]

@@ -84,8 +84,8 @@ fn weight(parameters: &str) -> u32 {
 pub struct Locale(String);
 
 impl Locale {
-    /// Reads a tag; none when it is empty. `_` stands for `-`, as programs write it. No language is registered under more
-    /// than three letters.
+    /// Reads a tag; none when it is empty. `_` stands for `-`, as programs write it. No language is registered under
+    /// more than three letters.
     ///
     /// # Errors
     ///

@@ -12,12 +12,13 @@
 //! - `evaluation`: when; `scaler`: one evaluation; `replicas`: the write
 //! - `endpoint`: which Redis; `source`: what a pipeline learns of it; `redis`: why it cannot be read
 //! - `servers`: one connection for all pipelines of a login; `server`: reads for them; `schedule`: when; `backoff`
-//! - `ended`: workers that are known to have ended
+//! - `ended`: workers that are known to have ended; `leaving`: those that are too many
 
 mod backoff;
 mod ended;
 mod endpoint;
 mod evaluation;
+mod leaving;
 mod redis;
 mod replicas;
 mod scaler;
@@ -63,6 +64,8 @@ pub struct Scaling {
     pub scaled_at: Option<Timestamp>,
     /// The number that was written, now or just before, while the observed Deployment still has another.
     pub awaited: Option<u32>,
+    /// Workers that are too many and have not left yet.
+    pub leaving: u32,
     /// Why a decision does not hold.
     pub trouble: Option<Finding>,
 }
@@ -77,6 +80,7 @@ impl Scaling {
             changed: None,
             scaled_at: None,
             awaited: None,
+            leaving: 0,
             trouble: None,
         }
     }
@@ -85,7 +89,7 @@ impl Scaling {
     fn is_settled(&self) -> bool {
         let is_idle = |(_, state): &(String, QueueState)| state.pending + state.active + state.due == 0;
         let is_minimal = self.decision.as_ref().is_none_or(|decision| decision.desired == decision.recommended);
-        let is_written = self.awaited.is_none() && self.trouble.is_none();
+        let is_written = self.awaited.is_none() && self.trouble.is_none() && self.leaving == 0;
         self.queues.as_ref().is_ok_and(|queues| queues.iter().all(is_idle)) && is_minimal && is_written
     }
 

@@ -79,7 +79,8 @@ async fn tell(connection: Connection, containers: Vec<EndedContainer>) {
     }
 }
 
-fn is_worker(pod: &Pod) -> bool {
+/// Whether a pod is one of the workers.
+pub(super) fn is_worker(pod: &Pod) -> bool {
     pod.labels().get(COMPONENT).is_some_and(|name| name == Component::Worker.name())
 }
 
@@ -95,9 +96,13 @@ fn ended_container(pod: &str, terminated: &ContainerStateTerminated) -> Option<(
     if terminated.reason.as_deref() == Some(UNKNOWN) {
         return None;
     }
-    let host = pod.chars().take(MAX_HOST_LETTERS).collect::<String>();
-    let host = host.trim_end_matches(['-', '.']).to_owned();
-    Some((id, EndedContainer { host, finished_at: terminated.finished_at.as_ref()?.0 }))
+    Some((id, EndedContainer { host: host(pod), finished_at: terminated.finished_at.as_ref()?.0 }))
+}
+
+/// The host name in a pod of this name, as its worker knows it.
+pub(super) fn host(pod: &str) -> String {
+    let host: String = pod.chars().take(MAX_HOST_LETTERS).collect();
+    host.trim_end_matches(['-', '.']).to_owned()
 }
 
 /// The servers that had started by the time a container of their host ended. One that started in its place did so

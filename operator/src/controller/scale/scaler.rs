@@ -5,6 +5,7 @@
 
 use super::{
     Inputs, Scaling, Surroundings,
+    leaving::{Leaving, Number},
     replicas::{Kept, Replicas, Target, Workers},
     source::Queues,
 };
@@ -30,6 +31,9 @@ const API_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Scaler {
     autoscaler: Autoscaler,
     replicas: Replicas,
+    leaving: Leaving,
+    /// The last number could not be written.
+    is_refused: bool,
     scaled_at: Option<Timestamp>,
 }
 
@@ -38,6 +42,7 @@ pub(super) struct Scaler {
 struct Written {
     changed: Option<(u32, u32)>,
     awaited: Option<u32>,
+    leaving: u32,
 }
 
 impl Scaler {
@@ -58,7 +63,8 @@ impl Scaler {
         let seen = deployment.as_ref().and_then(|seen| Some((super::replicas(seen)?, seen.resource_version())));
         let mut workers = seen.map(|(observed, version)| self.replicas.workers(observed, version));
         let target = Target { client: &surroundings.client, namespace, name };
-        let (decision, written) = self.settle(&target, pipeline, queues.as_deref().ok(), &mut workers).await;
+        let (decision, written) =
+            self.settle(surroundings, inputs, &target, queues.as_deref().ok(), &mut workers).await;
         if written.as_ref().is_ok_and(|written| written.changed.is_some()) {
             metrics::histogram!("signup_operator_signal_to_write_seconds").record(since.elapsed());
         }
@@ -69,11 +75,13 @@ impl Scaler {
     /// Decides and writes; where the Deployment is no more as it was observed, what is there is decided on.
     async fn settle(
         &mut self,
+        surroundings: &Surroundings,
+        inputs: &Inputs,
         target: &Target<'_>,
-        pipeline: &SignupPipeline,
         queues: Option<&[(String, QueueState)]>,
         workers: &mut Option<Workers>,
     ) -> (Option<Decision>, Result<Written, Finding>) {
+        let pipeline = &*inputs.pipeline;
         let mut tries = 0;
         loop {
             let decision = self.decide(pipeline, queues, workers.as_ref());
@@ -83,16 +91,20 @@ impl Scaler {
             if pipeline.spec.paused {
                 return (decision, Ok(Written::default()));
             }
-            let kept = tokio::time::timeout(API_TIMEOUT, self.write(target, seen, decided.desired)).await;
-            match kept.unwrap_or_else(|_| Err(target.silent())) {
+            let allowed = self.allowed(surroundings, inputs, seen.running, decided.desired).await;
+            let kept = tokio::time::timeout(API_TIMEOUT, self.write(target, seen, allowed)).await;
+            let kept = kept.unwrap_or_else(|_| Err(target.silent()));
+            self.is_refused = kept.is_err();
+            match kept {
                 Ok(Kept::Stale) if tries < MAX_TRIES => match target.read().await {
                     Ok(found) => *workers = found.map(|(replicas, version)| self.replicas.found(replicas, version)),
                     Err(finding) => return (decision, Err(finding)),
                 },
                 Ok(kept) => {
-                    let awaited = (seen.observed != decided.desired).then_some(decided.desired);
-                    let changed = matches!(kept, Kept::Changed).then_some((seen.running, decided.desired));
-                    return (decision, Ok(Written { changed, awaited }));
+                    let awaited = (seen.observed != allowed).then_some(allowed);
+                    let changed = matches!(kept, Kept::Changed).then_some((seen.running, allowed));
+                    let leaving = allowed.saturating_sub(decided.desired);
+                    return (decision, Ok(Written { changed, awaited, leaving }));
                 }
                 Err(finding) => return (decision, Err(finding)),
             }
@@ -121,6 +133,16 @@ impl Scaler {
         Some(decision)
     }
 
+    /// What is wanted, or of fewer as few as there may be now. Nobody is asked to leave while the number cannot be
+    /// written, perhaps because it is somebody else's.
+    async fn allowed(&mut self, surroundings: &Surroundings, inputs: &Inputs, running: u32, desired: u32) -> u32 {
+        if self.is_refused {
+            self.leaving.allowed(surroundings, inputs, Number { running, desired: running }).await;
+            return desired;
+        }
+        self.leaving.allowed(surroundings, inputs, Number { running, desired }).await
+    }
+
     async fn write(&mut self, target: &Target<'_>, workers: &Workers, desired: u32) -> Result<Kept, Finding> {
         let kept = self.replicas.keep(target, workers, desired).await.inspect_err(|finding| {
             if finding.reason == reason::FOREIGN_WRITER {
@@ -143,7 +165,7 @@ impl Scaler {
         written: Result<Written, Finding>,
         shared: Option<Finding>,
     ) -> Scaling {
-        let (Written { changed, awaited }, trouble) = match written {
+        let (Written { changed, awaited, leaving }, trouble) = match written {
             Ok(written) => (written, None),
             Err(finding) => (Written::default(), Some(finding)),
         };
@@ -151,8 +173,11 @@ impl Scaler {
         if let (Some(decision), Some(workers), true) = (&mut decision, workers, is_foreign) {
             decision.keep(workers.observed, "an autoscaler sets the number, so it stays as it is");
         }
+        if let (Some(decision), 1..) = (&mut decision, leaving) {
+            decision.explanation.push_str("; workers that are too many finish their mails first");
+        }
         let (scaled_at, trouble) = (self.scaled_at, trouble.or(shared));
-        Scaling { queues, untracked: None, decision, changed, scaled_at, awaited, trouble }
+        Scaling { queues, untracked: None, decision, changed, scaled_at, awaited, leaving, trouble }
     }
 }
 

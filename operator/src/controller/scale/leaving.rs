@@ -49,8 +49,8 @@ pub(super) struct Number {
 }
 
 impl Leaving {
-    /// How many workers there may be now. Where Redis cannot be told, as many as are wanted, or as many as run where the
-    /// number follows the queue: then nothing is known that would allow to remove one.
+    /// How many workers there may be now. Where Redis cannot be told, as many as are wanted, or as many as run where
+    /// the number follows the queue: then nothing is known that would allow to remove one.
     pub(super) async fn allowed(&mut self, surroundings: &Surroundings, inputs: &Inputs, number: Number) -> u32 {
         let Number { running, desired } = number;
         if self.redis.is_none() && desired >= running {

@@ -22,6 +22,7 @@
 //! between reconciles; [`definition`] checks whether the resource's own definition is as new as the operator.
 
 pub mod apply;
+pub(crate) mod certificate;
 pub mod definition;
 mod dispatch;
 pub mod endpoints;

@@ -11,22 +11,41 @@ use super::{
 };
 use crate::{
     build::{child::Kind, document::public_url},
+    controller::{
+        certificate,
+        status::exposure::refused,
+        validate::{self, Resolved},
+    },
     crd::{
         SignupPipelineSpec,
         exposure::{Gateway, Ingress, ParentReference},
     },
 };
+use jiff::Timestamp;
 use kube::{ResourceExt, api::DynamicObject};
 use serde_json::Value;
 
 /// Judges the exposure that the resource asks for.
-pub(super) fn judge(snapshot: &Snapshot) -> Vec<Line> {
+pub(super) fn judge(snapshot: &Snapshot, now: Timestamp) -> Vec<Line> {
     let Some(expose) = &snapshot.pipeline.spec.expose else { return Vec::new() };
     if let Some((_, shared)) = snapshot.neighbours.finding(&snapshot.pipeline) {
         return vec![Line::of(Level::Error, "exposure", &shared)];
     }
     let mut lines: Vec<Line> =
         expose.ingress.as_ref().and_then(|ingress| class(ingress, &snapshot.classes)).into_iter().collect();
+    let certificate = snapshot
+        .found
+        .iter()
+        .find(|(reference, _)| validate::certificate(&snapshot.pipeline).as_ref() == Some(reference));
+    // That the Secret is not there is told with the other Secrets.
+    if let Some((reference, found @ Resolved::Found(_))) = certificate {
+        let subject = format!("certificate {}", reference.name);
+        lines.push(match certificate::judge(&reference.name, found, &expose.host, now) {
+            Ok(Some(ends)) => Line::ok(subject, format!("is for {} until {ends}", expose.host)),
+            Ok(None) => Line::ok(subject, "you may not read it"),
+            Err(finding) => Line::of(Level::Error, subject, &finding),
+        });
+    }
     let children = snapshot.children.iter().flatten();
     let route = children.filter(|(kind, ..)| *kind == Kind::HttpRoute).find_map(|(_, _, seen)| match seen {
         Seen::There(route) => Some(route),
@@ -107,17 +126,9 @@ fn gateways(gateway: &Gateway, namespace: &str, route: &DynamicObject) -> Vec<Li
             lines.push(Line::error(subject, "no controller has answered for it", fix));
             continue;
         };
-        let refused = conditions.iter().find(|condition| {
-            (condition["type"] == "Accepted" || condition["type"] == "ResolvedRefs") && condition["status"] == "False"
-        });
-        lines.push(match refused {
+        lines.push(match refused(conditions) {
             None => Line::ok(subject, "takes the route"),
-            Some(condition) => {
-                let text = |field: &str| condition[field].as_str().unwrap_or_default().trim_end_matches('.').to_owned();
-                let fix = "have a listener of it allow routes of this namespace (`allowedRoutes`) and this host, or \
-                    name another Gateway in spec.expose.gateway.parentRefs";
-                Line::error(subject, format!("does not take the route: {}: {}", text("reason"), text("message")), fix)
-            }
+            Some(finding) => Line::of(Level::Error, subject, &finding),
         });
     }
     lines

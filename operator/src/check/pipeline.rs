@@ -38,7 +38,7 @@ pub(super) fn judge(snapshot: &Snapshot, now: Timestamp) -> Vec<Line> {
         Ok(found) => lines.extend(children(pipeline, found)),
         Err(finding) => lines.push(Line::of(Level::Error, "configuration", finding)),
     }
-    lines.extend(exposure::judge(snapshot));
+    lines.extend(exposure::judge(snapshot, now));
     let namespace = pipeline.namespace().unwrap_or_default();
     match &snapshot.pods {
         Seen::There(found) => lines.extend(pods::pods(&namespace, found, &snapshot.events, now)),

@@ -8,7 +8,7 @@ use crate::{
     controller::{
         reason::{self, Finding},
         store_secret::StoreSecret,
-        validate::{Reference, Resolved, Source, references, validate},
+        validate::{Reference, Resolved, Source, certificate, references, validate},
     },
     crd::{SignupPipeline, stores::Migrations},
     manifest::objects::Content,
@@ -22,13 +22,9 @@ const KEY_BYTES: usize = 32;
 
 /// What a pipeline names: what its pods mount, and what the cluster uses on its behalf.
 pub(super) fn named(pipeline: &SignupPipeline) -> Vec<Reference> {
-    let ingress = pipeline.spec.expose.as_ref().and_then(|expose| expose.ingress.as_ref());
-    let tls = ingress.and_then(|ingress| ingress.tls_secret_name.as_deref());
     let pull = pipeline.spec.image_pull_secrets.iter();
     let mut named = references(pipeline);
-    named.extend(
-        tls.map(|name| Reference::to_secret("spec.expose.ingress.tlsSecretName", name, &["tls.crt", "tls.key"])),
-    );
+    named.extend(certificate(pipeline));
     named.extend(pull.map(|pull| Reference::to_secret("spec.imagePullSecrets", &pull.name, &[".dockerconfigjson"])));
     named
 }

@@ -16,7 +16,7 @@ use self::{named::Named, watch::View};
 use super::{
     shared_host::Neighbours,
     turns::Name,
-    validate::{Reference, Resolved, Source, references},
+    validate::{Reference, Resolved, Source, certificate, references},
 };
 use crate::{
     build::{
@@ -39,6 +39,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct Observed {
     /// Demands of the resource, with what was found.
     pub found: Vec<(Reference, Resolved)>,
+    /// The Secret with the certificate of the Ingress, if one is named.
+    pub certificate: Option<(Reference, Resolved)>,
     /// Children, whether still desired or not.
     pub children: Vec<(Kind, Arc<DynamicObject>)>,
     /// Pods.
@@ -109,7 +111,10 @@ pub(super) async fn observe(
 ) -> Result<Observed, ObserveError> {
     let Sources { client, view, named, all } = sources;
     let (namespace, name) = (pipeline.namespace().unwrap_or_default(), Name::from_obj(pipeline));
-    let mut found = named.resolve(&name, references(pipeline), is_edited).await?;
+    let certificate = certificate(pipeline);
+    let wanted = references(pipeline).into_iter().chain(certificate.clone()).collect();
+    let mut found = named.resolve(&name, wanted, is_edited).await?;
+    let certificate = certificate.and_then(|_| found.pop());
     let is_key = |reference: &Reference| reference.field == "spec.verification.keySecretRef";
     let generated = found.iter_mut().find(|(reference, resolved)| {
         let is_generated = is_key(reference) && pipeline.spec.verification.key_secret_ref.is_none();
@@ -124,7 +129,7 @@ pub(super) async fn observe(
     let image = kept_image(client, &namespace, pipeline, &children).await?;
     let is_exposed = pipeline.spec.expose.is_some();
     let neighbours = if is_exposed { Neighbours::look(pipeline, &all.state()) } else { Neighbours::default() };
-    Ok(Observed { found, children, pods, image, neighbours })
+    Ok(Observed { found, certificate, children, pods, image, neighbours })
 }
 
 /// The watch may not have seen the Deployment yet, and a wrong answer would restart every pod.

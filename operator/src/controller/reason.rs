@@ -177,6 +177,16 @@ reasons! {
         HOST_SHARED "HostShared" "An older pipeline answers to the same host and path, so this one makes no Ingress or \
             route."
             "give this pipeline another host or path in spec.expose; when the other one goes, it gets them by itself";
+        CERTIFICATE_MISSING "CertificateMissing" "The Secret with the certificate of an Ingress is not there, or holds \
+            none; it holds nothing up, for cert-manager may make it later."
+            "have cert-manager make it, or create it with the keys tls.crt and tls.key";
+        CERTIFICATE_UNFIT "CertificateUnfit" "The certificate of an Ingress is for other hosts."
+            "put a certificate for the host of spec.expose.host into that Secret, or name another Secret";
+        CERTIFICATE_EXPIRED "CertificateExpired" "The certificate of an Ingress has ended, or does not begin yet."
+            "renew it in that Secret";
+        ROUTE_REFUSED "RouteRefused" "A Gateway does not take the route; the message has its words."
+            "have a listener of it allow routes of this namespace (`allowedRoutes`) and this host, or name another \
+                Gateway in spec.expose.gateway.parentRefs";
         ADDRESS_PENDING "AddressPending" "No controller has taken the Ingress or route."
             "see that its class or Gateway exists and that its controller runs; the message says how";
     }
@@ -190,7 +200,9 @@ reasons! {
 /// Whether every roll-out, edit or new address goes through the reason of that name, which passes by itself unless it
 /// lasts.
 pub fn is_transient(name: &str) -> bool {
-    [ROLLING_OUT, SPREADING, PROBE_FAILING, ADDRESS_PENDING, API_ERROR].iter().any(|reason| reason.name == name)
+    [ROLLING_OUT, SPREADING, PROBE_FAILING, CERTIFICATE_MISSING, ADDRESS_PENDING, API_ERROR]
+        .iter()
+        .any(|reason| reason.name == name)
 }
 
 /// Whether only an edit of the resource ends that trouble. All else is somebody else's to end: who makes a Secret,

@@ -46,7 +46,7 @@ pub(crate) const FIGURES_INTERVAL: Duration = Duration::from_secs(30);
 pub fn status(facts: &Facts<'_>, now: Timestamp) -> SignupPipelineStatus {
     let previous = facts.previous;
     let generation = facts.pipeline.metadata.generation;
-    let (exposed, url) = exposure(facts.pipeline, facts.observed, facts.best_effort);
+    let (exposed, url) = exposure(facts.pipeline, facts.observed, facts.best_effort, now);
     let conditions = Conditions::new(facts, exposed);
     let readiness = Readiness::new(facts, &conditions, now);
     let progress = Progress::new(facts, &conditions, readiness, now);

@@ -104,6 +104,12 @@ pub fn references(pipeline: &SignupPipeline) -> Vec<Reference> {
     references
 }
 
+/// The Secret with the certificate of the Ingress. It holds nothing up, for no pod needs it.
+pub(crate) fn certificate(pipeline: &SignupPipeline) -> Option<Reference> {
+    let name = pipeline.spec.expose.as_ref()?.ingress.as_ref()?.tls_secret_name.as_deref()?;
+    Some(Reference::to_secret("spec.expose.ingress.tlsSecretName", name, &["tls.crt", "tls.key"]))
+}
+
 /// Finds what is missing.
 pub fn validate<'a>(found: impl IntoIterator<Item = (&'a Reference, &'a Resolved)>) -> Vec<Finding> {
     found.into_iter().filter_map(|(reference, resolved)| judge(reference, resolved)).collect()

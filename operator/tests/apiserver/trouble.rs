@@ -113,6 +113,24 @@ async fn an_ingress_that_nobody_takes_is_told_with_its_class_or_that_it_names_no
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_not_there_yet_holds_nothing_up_and_is_told() {
+    let expose = "spec:\n  expose: {host: app.example.com, ingress: {tlsSecretName: cert}}\n";
+    let run = Run::with_pipeline(&MINIMAL.replace("spec:\n", expose)).await;
+    run.wait::<Deployment>("demo-worker", |_| true).await;
+    let exposed = run.condition("Exposed", "False", "CertificateMissing").await;
+    assert!(exposed.message.contains("Secret cert, named by spec.expose.ingress.tlsSecretName"), "{}", exposed.message);
+    run.secret("cert", &[("tls.crt", "no certificate"), ("tls.key", "canary")]).await;
+    run.condition_saying("Exposed", "False", "holds no PEM certificate under tls.crt").await;
+    let made = rcgen::generate_simple_self_signed(["other.example.com".to_owned()]).expect("a certificate");
+    run.secret("cert", &[("tls.crt", &made.cert.pem()), ("tls.key", "canary")]).await;
+    let unfit = run.condition("Exposed", "False", "CertificateUnfit").await;
+    assert!(unfit.message.contains("is for other.example.com, and not for app.example.com"), "{}", unfit.message);
+    let made = rcgen::generate_simple_self_signed(["app.example.com".to_owned()]).expect("a certificate");
+    run.secret("cert", &[("tls.crt", &made.cert.pem()), ("tls.key", "canary")]).await;
+    run.condition("Exposed", "False", "AddressPending").await;
+}
+
+#[tokio::test]
 async fn an_image_that_cannot_be_pulled_is_told_with_its_pod_and_its_fix() {
     let run = Run::with_pipeline(MINIMAL).await;
     let name = run.pod("demo-api", &FakePod::new().await).await;

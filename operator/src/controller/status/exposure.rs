@@ -1,7 +1,8 @@
 //! Is the pipeline reached from outside?
 //!
-//! Takes: the resource, its observed Ingress or HTTPRoute, and what kept that from being applied. Gives: condition
-//! `Exposed` and the URL of the api, which need not be that of the links in mails. Pure. Does not: try it.
+//! Takes: the resource, its observed Ingress or HTTPRoute with its certificate, and what kept that from being applied.
+//! Gives: condition `Exposed` and the URL of the api, which need not be that of the links in mails. Pure. Does not: try
+//! it.
 
 use super::condition::{
     ConditionStatus::{False, True},
@@ -10,11 +11,13 @@ use super::condition::{
 use crate::{
     build::child::Kind,
     controller::{
+        certificate,
         observe::Observed,
         reason::{self, Finding, condition::EXPOSED},
     },
     crd::{SignupPipeline, exposure::Expose},
 };
+use jiff::Timestamp;
 use kube::{ResourceExt, api::DynamicObject};
 use serde_json::Value;
 
@@ -23,6 +26,7 @@ pub fn exposure(
     pipeline: &SignupPipeline,
     observed: &Observed,
     best_effort: &[(Kind, Finding)],
+    now: Timestamp,
 ) -> (UntimedCondition, Option<String>) {
     let name = pipeline.name_any();
     let Some(expose) = &pipeline.spec.expose else {
@@ -33,9 +37,14 @@ pub fn exposure(
         Some(_) => (Kind::Ingress, observed.child(Kind::Ingress, &name).is_some_and(has_address)),
         None => (Kind::HttpRoute, observed.child(Kind::HttpRoute, &name).is_some_and(is_accepted)),
     };
-    let missing = best_effort.iter().find(|(failed, _)| *failed == kind);
-    let condition = match missing {
-        Some((_, missing)) => UntimedCondition::from_finding(EXPOSED, False, missing),
+    let missing = best_effort.iter().find(|(failed, _)| *failed == kind).map(|(_, missing)| missing.clone());
+    let unfit = || {
+        let (reference, resolved) = observed.certificate.as_ref()?;
+        certificate::judge(&reference.name, resolved, &expose.host, now).err()
+    };
+    let refused = || observed.child(Kind::HttpRoute, &name).filter(|_| !ready).and_then(refusal);
+    let condition = match missing.or_else(unfit).or_else(refused) {
+        Some(missing) => UntimedCondition::from_finding(EXPOSED, False, &missing),
         None if ready => {
             let note = observed.neighbours.note();
             let message = format!("{} answers to {}{note}", kind.resource().kind, expose.host);
@@ -84,6 +93,28 @@ fn has_address(ingress: &DynamicObject) -> bool {
     addresses.is_some_and(|addresses| !addresses.is_empty())
 }
 
+/// The first Gateway that does not take the route, with its controller's words.
+fn refusal(route: &DynamicObject) -> Option<Finding> {
+    let parents = route.data.pointer("/status/parents").and_then(Value::as_array)?;
+    parents.iter().find_map(|parent| {
+        let Finding { reason, message } = refused(parent["conditions"].as_array()?)?;
+        let gateway = parent["parentRef"]["name"].as_str().unwrap_or_default();
+        Some(Finding { reason, message: format!("Gateway {gateway} {message}") })
+    })
+}
+
+/// What a Gateway's controller has against the route: a listener that is not there, takes no routes of this namespace
+/// or is for other hosts (Gateway API, RouteConditionType).
+pub(crate) fn refused(conditions: &[Value]) -> Option<Finding> {
+    let is_no = |condition: &&Value| {
+        (condition["type"] == "Accepted" || condition["type"] == "ResolvedRefs") && condition["status"] == "False"
+    };
+    let condition = conditions.iter().find(is_no)?;
+    let text = |field: &str| condition[field].as_str().unwrap_or_default().trim_end_matches('.').to_owned();
+    let problem = format!("does not take the route: {}: {}", text("reason"), text("message"));
+    Some(Finding::with_default_fix(reason::ROUTE_REFUSED, problem))
+}
+
 fn is_accepted(route: &DynamicObject) -> bool {
     let accepted = |condition: &Value| condition["type"] == "Accepted" && condition["status"] == "True";
     let parents = route.data.pointer("/status/parents").and_then(Value::as_array);
@@ -94,6 +125,19 @@ fn is_accepted(route: &DynamicObject) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_gateway_that_refuses_the_route_is_named_with_its_controllers_words() {
+        let condition = json!({"type": "Accepted", "status": "False", "reason": "NoMatchingListenerHostname",
+            "message": "no listener is for this host."});
+        let parents = json!([{"parentRef": {"name": "edge"}, "conditions": [condition]}]);
+        let route = json!({"apiVersion": "v1", "kind": "HTTPRoute", "metadata": {}, "status": {"parents": parents}});
+        let told = refusal(&serde_json::from_value(route).expect("an object")).expect("it is told");
+        assert_eq!(told.reason, reason::ROUTE_REFUSED);
+        let words =
+            "Gateway edge does not take the route: NoMatchingListenerHostname: no listener is for this host. Fix";
+        assert!(told.message.starts_with(words), "{}", told.message);
+    }
 
     #[test]
     fn the_url_is_the_apis_wherever_the_links_in_mails_lead() {

@@ -65,6 +65,7 @@ impl Fixture {
             pipeline,
             observed: Observed {
                 found: Vec::new(),
+                certificate: None,
                 children: Vec::new(),
                 pods: Vec::new(),
                 image: None,

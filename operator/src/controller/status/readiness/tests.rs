@@ -29,7 +29,7 @@ impl Fixture {
     /// Ready with its reason, and the reason of Degraded if something is wrong.
     fn reported(&self, second: i64) -> (UntimedCondition, Option<Reason>) {
         let facts = self.facts();
-        let (exposed, _) = exposure(facts.pipeline, facts.observed, facts.best_effort);
+        let (exposed, _) = exposure(facts.pipeline, facts.observed, facts.best_effort, at(second));
         let Readiness { ready, wrong, .. } = Readiness::new(&facts, &Conditions::new(&facts, exposed), at(second));
         (ready, wrong.map(|finding| finding.reason))
     }

@@ -2,7 +2,12 @@
 //! are right whatever the local clock says.
 
 use crate::{
-    broker::Broker, connection::Connection, error::Error, keys::QueueKeys, message::wire, queue_state::QueueState,
+    broker::Broker,
+    connection::Connection,
+    error::Error,
+    keys::QueueKeys,
+    message::wire,
+    queue_state::{QueueReading, QueueState},
 };
 use jiff::Timestamp;
 use std::{collections::BTreeMap, time::Duration};
@@ -67,7 +72,16 @@ impl Inspector {
     ///
     /// [`Error`] when Redis does not answer as it should.
     pub async fn queue(&self, name: &str, due_within: Duration) -> Result<QueueState, Error> {
-        self.broker.queue_state(&QueueKeys::new(name), due_within).await
+        self.reading(name, due_within).await.map(|reading| reading.state)
+    }
+
+    /// The same with the time of Redis and what comes due later.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when Redis does not answer as it should.
+    pub async fn reading(&self, name: &str, due_within: Duration) -> Result<QueueReading, Error> {
+        self.broker.queue_reading(&QueueKeys::new(name), due_within).await
     }
 
     /// The live servers, ours and Go's, sorted by host, process id and id.

@@ -113,7 +113,7 @@ pub use error::Error;
 pub use fleet::{Exchanged, Fleet};
 pub use handler::{Handler, Job, TaskError, TimeLimit};
 pub use inspector::{Inspector, ServerInfo};
-pub use queue_state::{QueueReading, QueueState};
+pub use queue_state::{DUE_LATER_S, QueueReading, QueueState};
 pub use server::{Server, ShutdownReport};
 pub use settings::{MAX_PAYLOAD_BYTES, QueuePriority, Settings};
 pub use supervisor::Supervisor;

@@ -2,6 +2,10 @@
 
 use jiff::Timestamp;
 
+/// Seconds from now up to which [`QueueReading::due_later`] counts: fine where the number of workers is decided, coarse
+/// up to the longest cool-down of an hour.
+pub const DUE_LATER_S: [u64; 16] = [5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1200, 1800, 3600];
+
 /// One queue at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct QueueState {
@@ -34,7 +38,7 @@ pub struct QueueState {
 }
 
 /// One queue as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct QueueReading {
     /// What is in it.
     pub state: QueueState,
@@ -42,4 +46,6 @@ pub struct QueueReading {
     pub at: Timestamp,
     /// When the first scheduled or retry task is due that [`QueueState::due_within`] does not count; whole seconds.
     pub next_beyond_at: Option<Timestamp>,
+    /// Scheduled and retry tasks that are due by each of [`DUE_LATER_S`], earlier ones included.
+    pub due_later: [u64; DUE_LATER_S.len()],
 }

@@ -85,7 +85,7 @@ fn task(Task { delay, max_retries, queue, deadline, timeout, backoff }: &Task) -
     }
 }
 
-fn queue(Queue { name, priority, paused }: &Queue) -> document::Queue {
+fn queue(Queue { name, priority, paused, target_latency: _ }: &Queue) -> document::Queue {
     document::Queue { name: name.clone(), priority: priority.unsigned_abs(), paused: *paused }
 }
 

@@ -11,7 +11,7 @@ use super::{
     observe::{
         ObserveError, Observed, Sources, observe,
         pod_events::PodEvents,
-        pods::{Report, Version},
+        pods::{self, Report, Version},
     },
     reason::{self, Finding},
     scale::{EndedWorkers, Endpoint, Evaluation, Inputs, Scaling},
@@ -116,7 +116,7 @@ pub(super) async fn reconcile(
     if applied.findings.is_empty() && !pipeline.spec.paused {
         applied.failure = sync_pods(client, &observed, &reports, &version, state).await.err();
     }
-    let scaling = scaling(context, pipeline, &observed, &mut state.evaluation).await;
+    let scaling = scaling(context, pipeline, &observed, &reports, &mut state.evaluation).await;
     let (outdated, previous) = (context.definition.finding().await, state.written.latest(pipeline).cloned());
     let [api, worker] = rollouts(pipeline, &observed, &state.applied, &scaling);
     let now = Timestamp::now();
@@ -268,12 +268,14 @@ async fn scaling(
     context: &Context,
     pipeline: &Arc<SignupPipeline>,
     observed: &Observed,
+    reports: &[Report],
     evaluation: &mut Option<Evaluation>,
 ) -> Arc<Scaling> {
     let inputs = Inputs {
         pipeline: Arc::clone(pipeline),
         endpoint: Endpoint::new(&pipeline.spec.redis, &observed.secrets()),
         shared: shared_redis(context, pipeline, observed),
+        mail_connections: pods::mail_connections(reports),
     };
     evaluation.take_if(|evaluation| evaluation.has_ended());
     evaluation.get_or_insert_with(|| Evaluation::start(context.surroundings())).evaluate(inputs).await

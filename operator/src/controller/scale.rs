@@ -47,6 +47,8 @@ pub(super) struct Inputs {
     pub(super) endpoint: Endpoint,
     /// Another pipeline uses the same Redis database.
     pub(super) shared: Option<Finding>,
+    /// Connections that the mail server lets all workers together have; `None` while one of them knows no limit.
+    pub(super) mail_connections: Option<u32>,
 }
 
 /// What an evaluation came to.

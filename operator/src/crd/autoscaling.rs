@@ -1,7 +1,7 @@
 //! `spec.worker.autoscaling`: how the number of workers follows the queue.
 //!
 //! Takes and gives: the fields as written in the resource. `behavior` has the shape of the HorizontalPodAutoscaler's.
-//! Does not: decide anything; `scaling` does. Fields that the decision does not use yet say so in their description.
+//! Does not: decide anything; `scaling` does.
 
 use super::time_span::TimeSpan;
 use schemars::JsonSchema;
@@ -19,7 +19,8 @@ pub struct Autoscaling {
     /// Most workers; 1 to 1000.
     #[schemars(range(min = 1, max = 1000))]
     pub max_replicas: i32,
-    /// Longest wait of a due mail that the number of workers aims at; 1s to 1h. Accepted and not used by this version.
+    /// Longest wait of a due mail that the number of workers aims at; 1s to 1h. `queues[].targetLatency` is one queue's
+    /// own.
     pub target_latency: TimeSpan<1, 3600>,
     /// Work that is known to come due soon.
     pub look_ahead: LookAhead,
@@ -88,9 +89,10 @@ pub enum AutoscalingMode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LookAhead {
-    /// True: tasks that come due within `startupTime` count like due ones.
+    /// True: tasks that come due within the start-up time count like due ones, and no worker is removed that the
+    /// schedule needs again within `cooldownPeriod`.
     pub enabled: bool,
-    /// Time a worker needs from its start to its first mail; 0s to 10m.
+    /// Time a worker needs from its start to its first mail; 0s to 10m. The first guess: the operator learns it.
     pub startup_time: TimeSpan<0, 600>,
 }
 
@@ -127,6 +129,11 @@ pub struct ScalingRules {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub policies: Vec<ScalingPolicy>,
+    /// How far the demand may be from what the workers are meant to carry (90 % of their slots) before their number
+    /// changes in this direction, as a fraction such as 0.1; 0 to 1. Absent: 0.08 for growth, 0.17 for shrinking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1))]
+    pub tolerance: Option<f64>,
 }
 
 /// Which policy counts.

@@ -90,11 +90,15 @@ pub struct Queue {
     /// one inside a list is a difference that GitOps tools would see for ever.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
+    /// Longest wait of a due task of this queue that the number of workers aims at; 1s to 1h. Absent:
+    /// `worker.autoscaling.targetLatency`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_latency: Option<TimeSpan<1, 3600>>,
 }
 
 /// asynq's usual pair: `critical` for the mails, `default` for everything else.
 pub(super) fn default_queues() -> Vec<Queue> {
     [("critical", 10), ("default", 5)]
-        .map(|(name, priority)| Queue { name: name.into(), priority, paused: false })
+        .map(|(name, priority)| Queue { name: name.into(), priority, paused: false, target_latency: None })
         .into()
 }

@@ -3,8 +3,8 @@
 //! Takes: Redis and the api's admin port. Gives: [`Figures`] once a second. The number of sent mails is the api's,
 //! which counts the intents in PostgreSQL every few seconds: it is true, and a little late. Does not: decide or print.
 
-use crate::scaling::Depth;
-use queue::{Inspector, QueueState};
+use crate::{crd::task::Queue, scaling::Depth};
+use queue::{Inspector, QueueReading, QueueState};
 use std::{net::SocketAddr, time::Duration};
 use tokio::sync::watch;
 
@@ -17,8 +17,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// What to ask for; it changes with the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Question {
-    /// Names of the queues, and which of them are paused in the file.
-    pub(super) queues: Vec<(String, bool)>,
+    /// The queues of the file.
+    pub(super) queues: Vec<Queue>,
     /// Tasks that come due within this time count as due soon.
     pub(super) look_ahead: Duration,
     /// The api's admin port.
@@ -26,7 +26,7 @@ pub(super) struct Question {
 }
 
 /// What was answered.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Figures {
     /// For the decision; `None` when Redis does not answer.
     pub(super) depths: Option<Vec<Depth>>,
@@ -75,10 +75,10 @@ pub(super) async fn watch(
     }
 }
 
-async fn ask_queues(inspector: &Inspector, question: &Question) -> Option<Vec<QueueState>> {
+async fn ask_queues(inspector: &Inspector, question: &Question) -> Option<Vec<QueueReading>> {
     let mut states = Vec::new();
-    for (name, _) in &question.queues {
-        states.push(inspector.queue(name, question.look_ahead).await.ok()?);
+    for queue in &question.queues {
+        states.push(inspector.reading(&queue.name, question.look_ahead).await.ok()?);
     }
     Some(states)
 }
@@ -87,11 +87,12 @@ async fn ask_api(client: &reqwest::Client, address: SocketAddr) -> Option<String
     client.get(format!("http://{address}/metrics")).timeout(ANSWER_TIMEOUT).send().await.ok()?.text().await.ok()
 }
 
-fn put_together(question: &Question, queues: Option<Vec<QueueState>>, metrics: &str, before: &Counts) -> Figures {
+fn put_together(question: &Question, queues: Option<Vec<QueueReading>>, metrics: &str, before: &Counts) -> Figures {
     let sent = gauge(metrics, "signup_intents", "sent").unwrap_or(before.sent);
     let Some(states) = queues else { return Figures { depths: None, counts: Counts { sent, ..*before } } };
-    let paused = question.queues.iter().map(|(_, paused)| *paused);
-    let sum = |figure: fn(&QueueState) -> u64| states.iter().map(figure).fold(0, u64::saturating_add);
+    let sum = |figure: fn(&QueueState) -> u64| {
+        states.iter().map(|reading| figure(&reading.state)).fold(0, u64::saturating_add)
+    };
     let waiting = gauge(metrics, "signup_intents", "waiting").unwrap_or(0);
     let due = sum(|state| state.pending + state.due);
     let counts = Counts {
@@ -103,7 +104,7 @@ fn put_together(question: &Question, queues: Option<Vec<QueueState>>, metrics: &
         sent,
     };
     Figures {
-        depths: Some(states.iter().zip(paused).map(|(state, paused)| Depth::new(state, paused)).collect()),
+        depths: Some(states.iter().zip(&question.queues).map(|(state, queue)| Depth::new(state, queue)).collect()),
         counts,
     }
 }
@@ -122,9 +123,12 @@ mod tests {
 
     #[test]
     fn figures_are_summed_over_the_queues_and_the_api_tells_what_was_sent() {
-        let question = Question { queues: vec![("a".into(), false), ("b".into(), true)], ..Question::default() };
-        let state =
-            |pending, scheduled, due_within| QueueState { pending, scheduled, due_within, ..QueueState::default() };
+        let queue = |name: &str, paused| Queue { name: name.into(), priority: 1, paused, target_latency: None };
+        let question = Question { queues: vec![queue("a", false), queue("b", true)], ..Question::default() };
+        let state = |pending, scheduled, due_within| QueueReading {
+            state: QueueState { pending, scheduled, due_within, ..QueueState::default() },
+            ..QueueReading::default()
+        };
         let metrics =
             "# TYPE signup_intents gauge\nsignup_intents{state=\"waiting\"} 2\nsignup_intents{state=\"sent\"} 7\n";
         let figures = put_together(&question, Some(vec![state(1, 5, 3), state(4, 0, 0)]), metrics, &Counts::default());

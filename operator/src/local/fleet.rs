@@ -61,6 +61,12 @@ impl Fleet {
         u32::try_from(self.workers.len()).unwrap_or(u32::MAX)
     }
 
+    /// Number of those among them that say where they listen, which they do when they have started.
+    pub(super) fn listening_workers(&self) -> u32 {
+        let listening = self.workers.iter().filter(|worker| worker.listening().is_some()).count();
+        u32::try_from(listening).unwrap_or(u32::MAX)
+    }
+
     /// Names and admin ports of the processes that say where they listen.
     pub(super) fn admin_addresses(&self) -> Vec<(String, SocketAddr)> {
         let all = std::iter::once(&self.api).chain(&self.workers);

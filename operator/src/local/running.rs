@@ -127,19 +127,19 @@ impl Running {
     /// Gives the task that polls Redis and the api its new questions.
     fn ask(&mut self) {
         let spec = &self.manifest.pipeline.spec;
-        let look_ahead = &spec.worker.autoscaling.look_ahead;
         let question = Question {
-            queues: spec.queues.iter().map(|queue| (queue.name.clone(), queue.paused)).collect(),
-            look_ahead: if look_ahead.enabled { look_ahead.startup_time.get() } else { Duration::ZERO },
+            queues: spec.queues.clone(),
+            look_ahead: self.autoscaler.look_ahead(&spec.worker.autoscaling),
             api_admin: self.fleet.api().listening().and_then(|addresses| addresses.admin),
         };
         self.question.send_if_modified(|asked| std::mem::replace(asked, question.clone()) != question);
     }
 
     fn scale(&mut self, figures: &Figures, now: Instant) {
-        let worker = &self.manifest.pipeline.spec.worker;
+        let spec = &self.manifest.pipeline.spec;
         let running = self.fleet.worker_count();
-        let decision = self.autoscaler.decide(worker, figures.depths.as_deref(), Some(running), now);
+        self.autoscaler.ready(self.fleet.listening_workers(), now);
+        let decision = self.autoscaler.decide(spec, figures.depths.as_deref(), Some(running), now);
         let Decision { desired, explanation, .. } = decision;
         // Workers that leave one by one were told of when the first was chosen.
         let is_told = self.announced.is_some_and(|(from, to)| to == desired && (to..=from).contains(&running));

@@ -113,7 +113,7 @@ async fn start_workers(
     client: &reqwest::Client,
     hash: &str,
 ) -> Result<(), LocalError> {
-    fleet.grow_to(scaling::decide(None, &(&spec.worker).into(), 0, &Past::default()).desired)?;
+    fleet.grow_to(scaling::decide(None, &spec.into(), 0, &Past::default()).desired)?;
     for worker in fleet.workers() {
         wait::ready(worker, client, hash).await?;
     }

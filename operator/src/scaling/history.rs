@@ -66,21 +66,54 @@ impl Largest {
     }
 }
 
-/// Changes of the number of workers.
+/// Changes of the number of workers, kept exactly as long as the HorizontalPodAutoscaler keeps them: one that is older
+/// than every policy of its own direction makes room for the next one, though a longer policy of the other direction
+/// would still count it.
 #[derive(Debug, Default)]
-pub(super) struct Changes(VecDeque<(Instant, i64)>);
+pub(super) struct Changes {
+    up: Vec<Change>,
+    down: Vec<Change>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    at: Instant,
+    by: i64,
+}
+
+/// The longest period of the policies of each direction.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Periods {
+    pub(super) up: Duration,
+    pub(super) down: Duration,
+}
+
+impl Default for Periods {
+    fn default() -> Self {
+        Self { up: MAX_PERIOD, down: MAX_PERIOD }
+    }
+}
 
 impl Changes {
     /// Adds a change.
-    pub(super) fn add(&mut self, from: u32, to: u32, now: Instant) {
-        self.0.retain(|(at, _)| now.saturating_duration_since(*at) < MAX_PERIOD);
-        self.0.push_back((now, i64::from(to) - i64::from(from)));
+    pub(super) fn add(&mut self, from: u32, to: u32, longest: Periods, now: Instant) {
+        let (changes, longest) = if to > from { (&mut self.up, longest.up) } else { (&mut self.down, longest.down) };
+        let change = Change { at: now, by: i64::from(to).abs_diff(from.into()).try_into().unwrap_or(i64::MAX) };
+        let is_outdated = |change: &&mut Change| now.saturating_duration_since(change.at) > longest;
+        match changes.iter_mut().rev().find(is_outdated) {
+            Some(outdated) => *outdated = change,
+            None => changes.push(change),
+        }
     }
 
-    /// How many workers there were `period` before `now`, when `running` are there now.
-    pub(super) fn before(&self, period: Duration, running: u32, now: Instant) -> u32 {
-        let recent = self.0.iter().filter(|(at, _)| now.saturating_duration_since(*at) < period);
-        count(i64::from(running) - recent.map(|(_, change)| change).sum::<i64>())
+    /// How many workers there were `period` before `now`, when `running` are there now; below 0 where changes are
+    /// forgotten.
+    pub(super) fn before(&self, period: Duration, running: u32, now: Instant) -> i64 {
+        let recent = |changes: &[Change]| {
+            let recent = changes.iter().filter(|change| now.saturating_duration_since(change.at) < period);
+            recent.map(|change| change.by).sum::<i64>()
+        };
+        i64::from(running) - recent(&self.up) + recent(&self.down)
     }
 }
 
@@ -119,8 +152,8 @@ mod tests {
     #[test]
     fn the_number_before_a_period_is_without_the_changes_in_it() {
         let (mut changes, start) = (Changes::default(), Instant::now());
-        changes.add(1, 5, start);
-        changes.add(5, 3, start + Duration::from_secs(10));
+        changes.add(1, 5, Periods::default(), start);
+        changes.add(5, 3, Periods::default(), start + Duration::from_secs(10));
         for (period, before) in [(1, 3), (6, 5), (16, 1)] {
             let now = start + Duration::from_secs(15);
             assert_eq!(changes.before(Duration::from_secs(period), 3, now), before, "{period} s");

@@ -2,11 +2,12 @@
 //!
 //! Takes: the rules of one direction, what runs and what was changed lately. Gives: the bound for now, as the
 //! HorizontalPodAutoscaler computes it (autoscaling/v2, `HPAScalingRules`): a policy counts from the number at the
-//! start of its period. Does not: know the queue. Differs in two points: a direction without rules has no bound, and
-//! from zero one worker may start whatever the policies are, because a percentage of zero would keep it there
-//! (`Disabled` does keep it).
+//! start of its period, and percentages are rounded as its floating-point numbers are (`operator/tests/hpa` holds its
+//! own answers). Does not: know the queue. Differs in two points: a direction without rules has no bound, and from zero
+//! one worker may start whatever the policies are, because a percentage of zero would keep it there (`Disabled` does
+//! keep it).
 
-use super::history::Changes;
+use super::history::{Changes, Periods};
 use crate::crd::autoscaling::{PolicySelection, ScalingPolicy, ScalingPolicyType, ScalingRules};
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ pub(super) fn most(rules: Option<&ScalingRules>, running: u32, changes: &Changes
     let Some(rules) = rules else { return u32::MAX };
     let allowed = allowed(rules, &GROWTH, running, changes, now, |before, policy| match policy.kind {
         ScalingPolicyType::Pods => before + value(policy),
-        ScalingPolicyType::Percent => (before * (100 + value(policy))).div_ceil(100),
+        ScalingPolicyType::Percent => (before as f64 * (1.0 + value(policy) as f64 / 100.0)).ceil() as i64,
     });
     match rules.select_policy {
         Some(PolicySelection::Disabled) => running,
@@ -38,14 +39,29 @@ pub(super) fn most(rules: Option<&ScalingRules>, running: u32, changes: &Changes
 pub(super) fn fewest(rules: Option<&ScalingRules>, running: u32, changes: &Changes, now: Instant) -> u32 {
     let Some(rules) = rules else { return 0 };
     let allowed = allowed(rules, &SHRINKING, running, changes, now, |before, policy| match policy.kind {
-        ScalingPolicyType::Pods => before.saturating_sub(value(policy)),
-        ScalingPolicyType::Percent => before * 100_u64.saturating_sub(value(policy)) / 100,
+        ScalingPolicyType::Pods => before - value(policy),
+        ScalingPolicyType::Percent => (before as f64 * (1.0 - value(policy) as f64 / 100.0)) as i64,
     });
     match rules.select_policy {
         Some(PolicySelection::Disabled) => running,
         Some(PolicySelection::Min) => allowed.max().map_or(running, whole).min(running),
         Some(PolicySelection::Max) | None => allowed.min().map_or(running, whole).min(running),
     }
+}
+
+/// The longest periods that the policies of both directions count; changes are kept as long.
+pub(super) fn longest(up: Option<&ScalingRules>, down: Option<&ScalingRules>) -> Periods {
+    let longest = |rules: Option<&ScalingRules>, defaults: &[ScalingPolicy]| {
+        let policies = policies(rules?, defaults).iter();
+        let seconds = policies.map(|policy| policy.period_seconds.unsigned_abs()).max()?;
+        Some(Duration::from_secs(seconds.into()))
+    };
+    let kept = Periods::default();
+    Periods { up: longest(up, &GROWTH).unwrap_or(kept.up), down: longest(down, &SHRINKING).unwrap_or(kept.down) }
+}
+
+fn policies<'a>(rules: &'a ScalingRules, defaults: &'a [ScalingPolicy]) -> &'a [ScalingPolicy] {
+    if rules.policies.is_empty() { defaults } else { &rules.policies }
 }
 
 /// What each policy allows, from the number of workers at the start of its period.
@@ -55,21 +71,20 @@ fn allowed<'a>(
     running: u32,
     changes: &'a Changes,
     now: Instant,
-    bound: impl Fn(u64, &ScalingPolicy) -> u64 + 'a,
-) -> impl Iterator<Item = u64> + 'a {
-    let policies = if rules.policies.is_empty() { defaults } else { &rules.policies };
-    policies.iter().map(move |policy| {
+    bound: impl Fn(i64, &ScalingPolicy) -> i64 + 'a,
+) -> impl Iterator<Item = i64> + 'a {
+    policies(rules, defaults).iter().map(move |policy| {
         let period = Duration::from_secs(policy.period_seconds.unsigned_abs().into());
-        bound(changes.before(period, running, now).into(), policy)
+        bound(changes.before(period, running, now), policy)
     })
 }
 
-fn value(policy: &ScalingPolicy) -> u64 {
-    policy.value.unsigned_abs().into()
+fn value(policy: &ScalingPolicy) -> i64 {
+    policy.value.into()
 }
 
-fn whole(workers: u64) -> u32 {
-    u32::try_from(workers).unwrap_or(u32::MAX)
+fn whole(workers: i64) -> u32 {
+    u32::try_from(workers.max(0)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -80,7 +95,7 @@ mod tests {
     fn rules(select_policy: Option<PolicySelection>, policies: &[(ScalingPolicyType, i32, i32)]) -> ScalingRules {
         let policies = policies.iter();
         let policies = policies.map(|&(kind, value, period_seconds)| ScalingPolicy { kind, value, period_seconds });
-        ScalingRules { stabilization_window_seconds: None, select_policy, policies: policies.collect() }
+        ScalingRules { select_policy, policies: policies.collect(), ..ScalingRules::default() }
     }
 
     #[test]
@@ -102,14 +117,14 @@ mod tests {
     #[test]
     fn a_policy_counts_from_the_start_of_its_period() {
         let (mut changes, start) = (Changes::default(), Instant::now());
-        changes.add(10, 12, start);
+        changes.add(10, 12, Periods::default(), start);
         let rules = rules(None, &[(Pods, 4, 60)]);
         for (second, up, down) in [(0, 14, 6), (59, 14, 6), (60, 16, 8)] {
             let now = start + Duration::from_secs(second);
             assert_eq!(most(Some(&rules), 12, &changes, now), up, "{second} s");
             assert_eq!(fewest(Some(&rules), 12, &changes, now), down, "{second} s");
         }
-        changes.add(12, 20, start + Duration::from_secs(1));
+        changes.add(12, 20, Periods::default(), start + Duration::from_secs(1));
         assert_eq!(most(Some(&rules), 20, &changes, start + Duration::from_secs(2)), 20, "never fewer than run");
     }
 

@@ -1,15 +1,15 @@
 //! The number of workers for hand-made queue depths.
 
 use operator::{
-    crd::autoscaling::AutoscalingMode::{self, Auto, DryRun, External, Off},
+    crd::autoscaling::AutoscalingMode::{self, DryRun, External, Off},
     scaling::{Decision, Depth, LimitedBy, Limits, Past, decide},
 };
 use proptest::prelude::*;
 
-const LIMITS: Limits = Limits { mode: Auto, min: 1, max: 10, replicas: 3, concurrency: 16 };
+const LIMITS: Limits = Limits { replicas: 3, ..Limits::DEFAULT };
 
 fn depth(pending: u64, active: u64, due_soon: u64) -> Depth {
-    Depth { pending, active, due_soon, paused: false }
+    Depth { pending, active, due_soon, ..Depth::default() }
 }
 
 /// So many were recommended within the cool-down.
@@ -139,6 +139,7 @@ fn any_depth() -> impl Strategy<Value = Depth> {
         active,
         due_soon,
         paused,
+        ..Depth::default()
     })
 }
 
@@ -158,7 +159,7 @@ proptest! {
         depths in prop::collection::vec(any_depth(), 0..5), min in 0u32..5, above in 0u32..20, running in 0u32..40,
         past in any_past(), concurrency in 1u32..64,
     ) {
-        let limits = Limits { mode: Auto, min, max: min + above, replicas: 0, concurrency };
+        let limits = Limits { min, max: min + above, concurrency, ..LIMITS };
         let Decision { desired, .. } = decide(Some(&depths), &limits, running, &past);
         let active: u64 = depths.iter().map(|depth| depth.active).sum();
         let busy = u32::try_from(active.div_ceil(concurrency.into())).unwrap_or(u32::MAX).min(running);

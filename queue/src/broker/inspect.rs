@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     keys::{self, QueueKeys},
     message::wire,
-    queue_state::{QueueReading, QueueState},
+    queue_state::{DUE_LATER_S, QueueReading, QueueState},
     scripts,
 };
 use jiff::Timestamp;
@@ -14,9 +14,9 @@ use redis::Value;
 use std::time::Duration;
 
 impl Broker {
-    /// One queue's state; what is due is counted up to `ahead` from now, in whole seconds.
-    pub(crate) async fn queue_state(&self, keys: &QueueKeys, ahead: Duration) -> Result<QueueState, Error> {
-        queue_reading(self.run(queue_state_call(keys, ahead)).await?).map(|reading| reading.state)
+    /// One queue; what is due is counted up to `ahead` from now, in whole seconds.
+    pub(crate) async fn queue_reading(&self, keys: &QueueKeys, ahead: Duration) -> Result<QueueReading, Error> {
+        queue_reading(self.run(queue_state_call(keys, ahead)).await?)
     }
 
     /// The registry of queues.
@@ -55,15 +55,17 @@ pub(super) fn queue_state_call(keys: &QueueKeys, ahead: Duration) -> Call {
     let containers = [&keys.pending, &keys.active, &keys.scheduled, &keys.retry, &keys.archived, &keys.completed];
     let others = [&keys.processed, &keys.failed, &keys.paused];
     let names: Vec<&str> = containers.into_iter().chain(others).map(String::as_str).collect();
-    Call::new(&scripts::QUEUE_STATE, &names).with(&keys.task_prefix).with(ahead.as_secs())
+    Call::new(&scripts::QUEUE_STATE, &names).with(&keys.task_prefix).with(ahead.as_secs()).with(&DUE_LATER_S[..])
 }
 
 /// Its answer, in the order that the script documents.
 pub(super) fn queue_reading(reply: Value) -> Result<QueueReading, Error> {
-    let (next_due_s, since_ns, counts, now_ms, next_beyond_s): (i64, String, Vec<i64>, i64, i64) =
+    let (next_due_s, since_ns, counts, now_ms, next_beyond_s, later): (i64, String, Vec<i64>, i64, i64, Vec<i64>) =
         parse(scripts::QUEUE_STATE.name, reply)?;
     let [pending, active, scheduled, retry, archived, completed, due, due_within, processed, failed, paused] =
         counts.try_into().map_err(|_| Error::UnexpectedReply { script: scripts::QUEUE_STATE.name })?;
+    let due_later: [i64; DUE_LATER_S.len()] =
+        later.try_into().map_err(|_| Error::UnexpectedReply { script: scripts::QUEUE_STATE.name })?;
     let count = |value: i64| u64::try_from(value).unwrap_or(0);
     let second = |at: i64| (at >= 0).then(|| Timestamp::from_second(at).ok()).flatten();
     let state = QueueState {
@@ -82,5 +84,5 @@ pub(super) fn queue_reading(reply: Value) -> Result<QueueReading, Error> {
         paused: paused != 0,
     };
     let at = Timestamp::from_millisecond(now_ms).unwrap_or_default();
-    Ok(QueueReading { state, at, next_beyond_at: second(next_beyond_s) })
+    Ok(QueueReading { state, at, next_beyond_at: second(next_beyond_s), due_later: due_later.map(count) })
 }

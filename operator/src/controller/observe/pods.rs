@@ -28,6 +28,17 @@ use tokio::time::{Instant, timeout_at};
 /// A reconcile waits so long for the first answers of pods that came just now, as all do when the operator starts.
 const FIRST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Connections that the mail server lets the workers have, as all of them were told; `None` while one of them met no
+/// limit.
+pub(in crate::controller) fn mail_connections(reports: &[Report]) -> Option<u32> {
+    let works = reports.iter().filter_map(|report| match report.mail {
+        Some(Mail::Works { connections }) => Some(connections),
+        Some(Mail::Fails { .. }) | None => None,
+    });
+    let all: Vec<u32> = works.collect::<Option<_>>()?;
+    (!all.is_empty()).then(|| all.iter().sum())
+}
+
 /// What a pod reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {

@@ -17,7 +17,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
-use queue::{QueueState, Untracked};
+use queue::{QueueReading, Untracked};
 use std::time::{Duration, Instant};
 
 /// A decision is made anew this often when the Deployment changes under it; after that at the next evaluation.
@@ -60,6 +60,9 @@ impl Scaler {
         let namespace = namespace.unwrap_or_default();
         let uid = pipeline.uid().unwrap_or_default();
         let deployment = surroundings.view.child(Kind::Deployment, &namespace, &name, &uid);
+        let ready = deployment.as_ref().and_then(|found| found.data.pointer("/status/readyReplicas")?.as_u64());
+        self.autoscaler.ready(u32::try_from(ready.unwrap_or(0)).unwrap_or(u32::MAX), Instant::now());
+        self.autoscaler.mail_takes(inputs.mail_connections);
         let seen = deployment.as_ref().and_then(|seen| Some((super::replicas(seen)?, seen.resource_version())));
         let mut workers = seen.map(|(observed, version)| self.replicas.workers(observed, version));
         let target = Target { client: &surroundings.client, namespace, name };
@@ -78,7 +81,7 @@ impl Scaler {
         surroundings: &Surroundings,
         inputs: &Inputs,
         target: &Target<'_>,
-        queues: Option<&[(String, QueueState)]>,
+        queues: Option<&[(String, QueueReading)]>,
         workers: &mut Option<Workers>,
     ) -> (Option<Decision>, Result<Written, Finding>) {
         let pipeline = &*inputs.pipeline;
@@ -112,17 +115,22 @@ impl Scaler {
         }
     }
 
+    /// How far ahead of their time tasks are counted as due.
+    pub(super) fn look_ahead(&self, pipeline: &SignupPipeline) -> Duration {
+        self.autoscaler.look_ahead(&pipeline.spec.worker.autoscaling)
+    }
+
     /// Decides, without I/O; `None` when the number is given to somebody else.
     fn decide(
         &mut self,
         pipeline: &SignupPipeline,
-        queues: Option<&[(String, QueueState)]>,
+        queues: Option<&[(String, QueueReading)]>,
         workers: Option<&Workers>,
     ) -> Option<Decision> {
         let spec = &pipeline.spec.worker;
         let depths = queues.map(|queues| depths(pipeline, queues));
         let running = workers.map(|workers| workers.running);
-        let mut decision = self.autoscaler.decide(spec, depths.as_deref(), running, Instant::now());
+        let mut decision = self.autoscaler.decide(&pipeline.spec, depths.as_deref(), running, Instant::now());
         if spec.autoscaling.mode == AutoscalingMode::External && spec.replicas.is_none() {
             return None;
         }
@@ -177,11 +185,12 @@ impl Scaler {
             decision.explanation.push_str("; workers that are too many finish their mails first");
         }
         let (scaled_at, trouble) = (self.scaled_at, trouble.or(shared));
+        let queues = queues.map(|queues| queues.into_iter().map(|(name, reading)| (name, reading.state)).collect());
         Scaling { queues, untracked: None, decision, changed, scaled_at, awaited, leaving, trouble }
     }
 }
 
-fn depths(pipeline: &SignupPipeline, queues: &[(String, QueueState)]) -> Vec<Depth> {
-    let paused = |name: &str| pipeline.spec.queues.iter().any(|queue| queue.name == name && queue.paused);
-    queues.iter().map(|(name, state)| Depth::new(state, paused(name))).collect()
+fn depths(pipeline: &SignupPipeline, queues: &[(String, QueueReading)]) -> Vec<Depth> {
+    let of = |name: &str| pipeline.spec.queues.iter().find(|queue| queue.name == name);
+    queues.iter().filter_map(|(name, reading)| Some(Depth::new(reading, of(name)?))).collect()
 }

@@ -28,7 +28,7 @@ const REST: u32 = 9;
 #[derive(Debug)]
 pub(super) struct Reading {
     /// Its queues, or why they could not be read.
-    pub(super) queues: Result<Vec<(String, QueueState)>, queue::Error>,
+    pub(super) queues: Result<Vec<(String, QueueReading)>, queue::Error>,
     /// Why Redis does not tell of changes.
     pub(super) untracked: Option<Untracked>,
     /// What was asked.
@@ -204,10 +204,7 @@ impl Pipelines {
             let readings = answers.take(interest.queues.len());
             let Some(one) = self.subscribed.get_mut(&id) else { continue };
             let since = one.schedule.end(readings.as_deref().ok(), untracked.is_some(), at);
-            let queues = readings.map(|readings| {
-                let states = readings.into_iter().map(|reading| reading.state);
-                interest.queues.iter().cloned().zip(states).collect()
-            });
+            let queues = readings.map(|readings| interest.queues.iter().cloned().zip(readings).collect());
             one.deliver(Reading { queues, untracked, interest, since, at });
         }
     }
@@ -226,8 +223,11 @@ impl Subscribed {
     /// What says nothing new wakes nobody, but once in a while.
     fn deliver(&self, reading: Reading) {
         let is_old = |known: &Arc<Reading>| {
+            let states = |queues: &[(String, QueueReading)]| -> Vec<QueueState> {
+                queues.iter().map(|(_, reading)| reading.state.clone()).collect()
+            };
             let queues = match (&known.queues, &reading.queues) {
-                (Ok(known), Ok(new)) => known == new,
+                (Ok(known), Ok(new)) => states(known) == states(new),
                 _ => false,
             };
             let age = reading.at.saturating_duration_since(known.at);

@@ -10,11 +10,11 @@ use super::{
     servers::{Account, Servers},
 };
 use crate::{controller::reason::Finding, crd::SignupPipelineSpec};
-use queue::{QueueState, Untracked};
+use queue::{QueueReading, Untracked};
 use std::{future::pending, sync::Arc, time::Duration};
 
 /// The queues, or why Redis could not be asked.
-pub(super) type Queues = Result<Vec<(String, QueueState)>, Finding>;
+pub(super) type Queues = Result<Vec<(String, QueueReading)>, Finding>;
 
 /// A subscription that follows the resource.
 #[derive(Default)]
@@ -28,10 +28,10 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Takes over what a reconcile found.
-    pub(super) fn follow(&mut self, servers: &Servers, inputs: &Inputs) {
+    /// Takes over what a reconcile found; tasks that come due `ahead` of now count as due.
+    pub(super) fn follow(&mut self, servers: &Servers, inputs: &Inputs, ahead: Duration) {
         let followed = inputs.endpoint.account().and_then(|(account, database)| {
-            let interest = interest(&inputs.pipeline.spec, database);
+            let interest = interest(&inputs.pipeline.spec, database, ahead);
             self.interest = Some(interest.clone());
             match self.subscribed.take().filter(|(known, _)| *known == account) {
                 Some((account, subscription)) => {
@@ -98,13 +98,12 @@ impl Source {
     }
 }
 
-fn interest(spec: &SignupPipelineSpec, database: i64) -> Interest {
-    let autoscaling = &spec.worker.autoscaling;
-    let look_ahead = &autoscaling.look_ahead;
+fn interest(spec: &SignupPipelineSpec, database: i64, ahead: Duration) -> Interest {
     Interest {
         database,
         queues: spec.queues.iter().map(|queue| queue.name.clone()).collect(),
-        ahead: if look_ahead.enabled { look_ahead.startup_time.get() } else { Duration::ZERO },
-        poll_interval: autoscaling.poll_interval.get(),
+        // Redis counts by whole seconds.
+        ahead: Duration::from_secs(ahead.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
+        poll_interval: spec.worker.autoscaling.poll_interval.get(),
     }
 }

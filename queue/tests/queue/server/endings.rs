@@ -229,4 +229,8 @@ async fn the_inspector_counts_what_is_due_and_what_will_be() {
     assert_eq!(state.next_due_at, Some(jiff::Timestamp::from_second(1).unwrap()));
     let waited = jiff::Timestamp::now().as_second() - state.oldest_pending_since.unwrap().as_second();
     assert!((0..60).contains(&waited));
+    let reading = fixture.inspector.reading("default", Duration::from_secs(60)).await.unwrap();
+    assert_eq!(reading.state, state);
+    let within = |seconds| reading.due_later[queue::DUE_LATER_S.iter().position(|edge| *edge == seconds).unwrap()];
+    assert_eq!([5, 45, 60, 300, 900].map(within), [1, 2, 3, 3, 4]);
 }

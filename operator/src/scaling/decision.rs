@@ -1,0 +1,74 @@
+//! What is decided.
+//!
+//! Gives: the types. Does not: decide.
+
+use super::Terms;
+
+/// What kept the number away from what the queue asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitedBy {
+    /// Most attempts fail; more workers would only fail more often.
+    RetryStorm,
+    /// The last growths brought nothing.
+    Ineffective,
+    /// The mail server takes no more.
+    Mail,
+    /// `minReplicas`.
+    MinReplicas,
+    /// `maxReplicas`.
+    MaxReplicas,
+    /// `behavior.scaleUp`: its window or its policies.
+    ScaleUp,
+    /// More were needed within `cooldownPeriod`.
+    Cooldown,
+    /// More will be needed within `cooldownPeriod`, by the schedule.
+    LookAhead,
+    /// A queue could not be read.
+    MissingQueue,
+    /// `behavior.scaleDown`: its window or its policies.
+    ScaleDown,
+    /// Tasks that run are not cut.
+    Busy,
+}
+
+impl LimitedBy {
+    /// The field of `worker.autoscaling` that limits, or a word for what else does.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RetryStorm => "retryStorm",
+            Self::Ineffective => "ineffective",
+            Self::Mail => "mail",
+            Self::MinReplicas => "minReplicas",
+            Self::MaxReplicas => "maxReplicas",
+            Self::ScaleUp => "behavior.scaleUp",
+            Self::Cooldown => "cooldownPeriod",
+            Self::LookAhead => "lookAhead",
+            Self::MissingQueue => "missingQueue",
+            Self::ScaleDown => "behavior.scaleDown",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+/// The number of workers, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// Workers wanted.
+    pub desired: u32,
+    /// Workers that the queue alone asks for.
+    pub recommended: u32,
+    /// The limit that made the difference.
+    pub limited_by: Option<LimitedBy>,
+    /// The decision in one sentence.
+    pub explanation: String,
+    /// What it was computed from; `None` when Redis did not answer.
+    pub terms: Option<Terms>,
+}
+
+impl Decision {
+    /// Turns into one that changes nothing, and says why.
+    pub(crate) fn keep(&mut self, running: u32, explanation: &str) {
+        (self.desired, self.limited_by) = (running, None);
+        explanation.clone_into(&mut self.explanation);
+    }
+}

@@ -1,0 +1,78 @@
+//! How long a worker takes to start.
+//!
+//! Takes: when workers were asked for and how many are ready. Gives: the time to reckon with, and what is left of it for
+//! those that start. Does not: know why one does not start.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// Starts remembered.
+const KEPT: usize = 20;
+
+/// The same bound as `lookAhead.startupTime` has: longer is trouble, not a start.
+const MAX_STARTUP: Duration = Duration::from_secs(600);
+
+/// The starts of one pipeline's workers.
+#[derive(Debug, Default)]
+pub(super) struct Startup {
+    /// Until how many are ready, and when they were asked for.
+    asked: VecDeque<(u32, Instant)>,
+    /// What starts took, the newest last.
+    took: VecDeque<Duration>,
+}
+
+impl Startup {
+    /// The number of workers was changed.
+    pub(super) fn changed(&mut self, from: u32, to: u32, now: Instant) {
+        self.asked.retain(|(until, _)| *until < to);
+        if to > from {
+            self.asked.push_back((to, now));
+        }
+    }
+
+    /// So many workers take tasks.
+    pub(super) fn ready(&mut self, workers: u32, now: Instant) {
+        while let Some((_, at)) = self.asked.pop_front_if(|(until, _)| *until <= workers) {
+            self.took.push_back(now.saturating_duration_since(at).min(MAX_STARTUP));
+        }
+        while self.took.len() > KEPT {
+            self.took.pop_front();
+        }
+    }
+
+    /// The 95th percentile of the last starts; `first_guess` before the first.
+    pub(super) fn time(&self, first_guess: Duration) -> Duration {
+        let mut took: Vec<Duration> = self.took.iter().copied().collect();
+        took.sort_unstable();
+        took.get((took.len() * 95).div_ceil(100).saturating_sub(1)).copied().unwrap_or(first_guess)
+    }
+
+    /// What is left of it for the workers that were asked for last, if they are not ready.
+    pub(super) fn left(&self, first_guess: Duration, now: Instant) -> Duration {
+        let last = self.asked.back().map(|(_, at)| now.saturating_duration_since(*at));
+        last.map_or(Duration::ZERO, |since| self.time(first_guess).saturating_sub(since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_learnt_when_the_workers_are_ready_and_what_is_left_of_it_counts_down() {
+        let (mut startup, start) = (Startup::default(), Instant::now());
+        let (guess, second) = (Duration::from_secs(10), Duration::from_secs(1));
+        startup.changed(1, 5, start);
+        assert_eq!(startup.left(guess, start + 4 * second), 6 * second);
+        startup.ready(4, start + 4 * second);
+        assert_eq!(startup.time(guess), guess, "one is missing");
+        startup.ready(5, start + 6 * second);
+        assert_eq!((startup.time(guess), startup.left(guess, start + 6 * second)), (6 * second, Duration::ZERO));
+        startup.changed(5, 9, start + 10 * second);
+        startup.changed(9, 5, start + 11 * second);
+        startup.ready(5, start + 20 * second);
+        assert_eq!(startup.time(guess), 6 * second, "what was taken back never started");
+    }
+}

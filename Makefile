@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(CURDIR)/target/tools/go/bin:$(CURDIR)/target/tools/deny/bin:$(CURDIR)/target/tools/machete/bin
 PIPELINE ?= samples/minimal.yaml
 
-.PHONY: help run quick test test-versions check bench lecture generate setup cluster cluster-down test-cluster test-charts image
+.PHONY: help run quick test test-versions check bench lecture generate hpa-vectors setup cluster cluster-down test-cluster test-charts image
 
 help: ## Show this list, with what each takes on two cores
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ generate: ## Write again what is generated from code (the CRD, what the charts t
 	UPDATE_GOLDEN=1 cargo test -p operator
 	tests/cluster/build.sh helm
 	charts/generate.sh
+
+hpa-vectors: ## Write again what the HorizontalPodAutoscaler answers, by its own code (a minute; with a cold cache ten)
+	@scripts/setup.sh check
+	@operator/tests/hpa/generate.sh
 
 setup: ## Install what the tests need
 	@scripts/setup.sh test

@@ -1,7 +1,8 @@
 //! The operator: it knows the `SignupPipeline` resource, and runs one in a cluster or on this machine.
 //!
 //! Takes: a resource. Gives: the CRD (`operator crd`), a pipeline in Kubernetes (`operator run`) or without a cluster
-//! (`operator local`), the objects that it would apply (`operator render`), and what is wrong (`operator check`).
+//! (`operator local`), the objects that it would apply (`operator render`), what is wrong (`operator check`), and how
+//! many workers there should be (`operator plan`).
 //! Does not: send mails or touch tasks; `api` and `worker` do.
 //!
 //! # Layout
@@ -11,6 +12,7 @@
 //! - [`build`]: the objects made from it, and the configuration of `api` and `worker`
 //! - [`scaling`]: how many workers there should be
 //! - [`render`]: those objects, printed
+//! - [`plan`]: the arithmetic of that number, printed
 //! - [`controller`]: keeps them in a cluster as desired
 //! - [`leader`], [`run`]: the process in a cluster, one at a time
 //! - [`local`]: a pipeline on this machine, without a cluster
@@ -23,6 +25,7 @@ pub mod crd;
 pub mod leader;
 pub mod local;
 pub mod manifest;
+pub mod plan;
 pub mod render;
 pub mod run;
 pub mod scaling;

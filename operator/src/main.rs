@@ -1,4 +1,5 @@
-//! The program `operator`: `operator run`, `operator local`, `operator render`, `operator check` and `operator crd`.
+//! The program `operator`: `operator run`, `operator local`, `operator render`, `operator check`,
+//! `operator plan` and `operator crd`.
 //!
 //! Takes: the command line. Gives: what [`operator`] does. Does not: hold logic.
 
@@ -6,7 +7,7 @@ use clap::Parser;
 use operator::{
     check,
     local::{self, options::Options},
-    render, run,
+    plan, render, run,
 };
 use std::{error::Error, process::ExitCode};
 use tokio::runtime::Builder;
@@ -23,6 +24,8 @@ enum Command {
     Render(render::Options),
     /// Find what is wrong with a cluster, a pipeline or a file, and say what to do. Changes nothing.
     Check(check::Options),
+    /// Print how the number of workers is computed, now or for a recorded series. Changes nothing.
+    Plan(plan::Options),
     /// Run a pipeline on this machine, without a cluster, until SIGTERM or Ctrl-C.
     Local(Options),
 }
@@ -50,6 +53,7 @@ async fn perform(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Run(options) => run::run(options).await?,
         Command::Render(options) => print!("{}", render::run(&options)?),
         Command::Local(options) => local::run(options).await?,
+        Command::Plan(options) => print!("{}", plan::run(&options).await?),
         Command::Check(options) => return Ok(check::main(&options).await),
     }
     Ok(ExitCode::SUCCESS)

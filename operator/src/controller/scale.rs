@@ -27,9 +27,9 @@ mod server;
 mod servers;
 mod source;
 
+pub(crate) use self::endpoint::Endpoint;
 pub(super) use self::{
     ended::EndedWorkers,
-    endpoint::Endpoint,
     evaluation::{Evaluation, Surroundings},
     servers::Servers,
 };

@@ -4,7 +4,7 @@
 //! Does not: decide anything; `scaling` does.
 
 use super::time_span::TimeSpan;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// How the number of workers follows the queue.
@@ -132,8 +132,13 @@ pub struct ScalingRules {
     /// How far the demand may be from what the workers are meant to carry (90 % of their slots) before their number
     /// changes in this direction, as a fraction such as 0.1; 0 to 1. Absent: 0.08 for growth, 0.17 for shrinking.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 1))]
+    #[schemars(schema_with = "fraction")]
     pub tolerance: Option<f64>,
+}
+
+/// A number whose format the API server knows without a word for it.
+fn fraction(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "number", "minimum": 0, "maximum": 1})
 }
 
 /// Which policy counts.

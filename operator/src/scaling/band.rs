@@ -30,7 +30,7 @@ pub(super) fn recommend(held: Slots, grown: Slots, tasks: u64, running: u32, lim
     let per_worker = limits.slots() * UTILIZATION;
     // More slots than tasks would be waste, but for those that are about to arrive.
     let bounded = |slots: Slots| {
-        let useful = workers(tasks as f64, limits.slots()).max(workers(slots.rate, per_worker));
+        let useful = workers(tasks as f64 + slots.rate / UTILIZATION, limits.slots());
         workers(slots.sum(), per_worker).min(useful)
     };
     if running > 0 && is_within(held.sum(), running, per_worker, limits.tolerances) {

@@ -26,12 +26,12 @@ impl Slots {
 
 /// Of one queue whose tasks have to wait for `wait` until a worker that has no task yet can take them.
 pub(super) fn of_queue(depth: &Depth, target: Duration, wait: Duration) -> Slots {
+    let (all, active) = (depth.backlog() as f64, depth.active as f64);
     if depth.paused {
-        return Slots::default();
+        return Slots { rate: 0.0, backlog: active };
     }
-    let all = depth.backlog() as f64;
     // Unknown: as if each took all the time there is.
-    let Some(service) = depth.learnt.service_s else { return Slots { rate: 0.0, backlog: all } };
+    let Some(service) = depth.learnt.service_s else { return Slots { rate: 0.0, backlog: all + active } };
     let target = target.as_secs_f64();
     let left = |spent: f64| (target - spent - wait.as_secs_f64()).max(LEAST_LEFT * target);
     // What is pending comes first; what comes due later is started by its own time, behind it.
@@ -46,8 +46,10 @@ pub(super) fn of_all(depths: &[Depth], limits: &Limits, wait: Duration) -> Slots
     let of = |depth: &Depth| of_queue(depth, depth.target.unwrap_or(limits.target), wait);
     let queues: Vec<(&Depth, Slots)> = depths.iter().map(|depth| (depth, of(depth))).collect();
     let rate: f64 = queues.iter().map(|(_, slots)| slots.rate).sum();
-    let backlog = if limits.strict { strict(depths, limits, wait) - rate } else { weighted(&queues, rate) };
-    Slots { rate, backlog: backlog.max(0.0) }
+    let sum: f64 = queues.iter().map(|(_, slots)| slots.backlog).sum();
+    let backlog =
+        if limits.strict { (strict(depths, limits, wait) - rate).max(sum) } else { weighted(&queues, sum, rate) };
+    Slots { rate, backlog }
 }
 
 /// The most that any level asks for with all above it, in its time.
@@ -61,8 +63,7 @@ fn strict(depths: &[Depth], limits: &Limits, wait: Duration) -> f64 {
     depths.iter().filter_map(|depth| at_level(depth.priority)).fold(0.0, f64::max)
 }
 
-fn weighted(queues: &[(&Depth, Slots)], rate: f64) -> f64 {
-    let sum: f64 = queues.iter().map(|(_, slots)| slots.backlog).sum();
+fn weighted(queues: &[(&Depth, Slots)], sum: f64, rate: f64) -> f64 {
     let weight = |depth: &Depth| f64::from(depth.priority.max(1));
     let waiting = || queues.iter().filter(|(depth, _)| depth.backlog() > 0);
     let weights: f64 = waiting().map(|(depth, _)| weight(depth)).sum();

@@ -190,3 +190,76 @@ impl Queue {
 fn seconds(depth: &Depth) -> f64 {
     depth.at.as_microsecond() as f64 / 1e6
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    /// A snapshot at a second of the Redis clock: pending, active, attempts that ended and failed.
+    fn depth(second: f64, [pending, active, processed, failed]: [u64; 4]) -> Depth {
+        let at = Timestamp::from_millisecond((second * 1000.0) as i64).expect("a time");
+        Depth { name: "critical".into(), pending, active, processed, failed, at, ..Depth::default() }
+    }
+
+    fn read(rates: &mut Rates, second: f64, figures: [u64; 4]) -> Continuity {
+        rates.read(&[depth(second, figures)], None)
+    }
+
+    /// 40 s in which 20 tasks a second arrive and run for half a second each.
+    fn steady() -> Rates {
+        let mut rates = Rates::default();
+        for second in 0..=40 {
+            read(&mut rates, second as f64, [0, 10, 20 * second, 5 * second]);
+        }
+        rates
+    }
+
+    #[test]
+    fn arrivals_the_time_of_a_task_and_the_share_of_failures_are_learnt() {
+        let rates = steady();
+        let learnt = rates.learnt("critical");
+        assert!((learnt.arrivals_per_s - 20.0).abs() < 0.5, "{learnt:?}");
+        assert!(learnt.service_s.is_some_and(|service| (service - 0.5).abs() < 0.02), "{learnt:?}");
+        assert!((rates.failing() - 0.25).abs() < 0.01 && (rates.throughput() - 20.0).abs() < 2.1);
+        assert_eq!(rates.learnt("default"), Learnt::default());
+    }
+
+    #[test]
+    fn a_burst_is_no_rate_and_tasks_that_do_not_end_have_no_time_yet() {
+        let mut rates = Rates::default();
+        for second in 0..=10 {
+            read(&mut rates, second as f64, [if second < 5 { 0 } else { 5000 }, 10, 0, 0]);
+        }
+        assert_eq!(rates.learnt("critical"), Learnt::default());
+        assert!(rates.failing() < f64::EPSILON, "none ended");
+    }
+
+    #[test]
+    fn tasks_that_stop_ending_are_known_to_take_longer() {
+        let mut rates = steady();
+        for second in 41..=50 {
+            read(&mut rates, second as f64, [0, 10, 800, 200]);
+        }
+        assert!(rates.learnt("critical").service_s.is_some_and(|service| service >= 9.0));
+    }
+
+    #[test]
+    fn a_pace_that_the_mail_server_sets_is_not_the_time_of_a_task() {
+        let mut rates = Rates::default();
+        for second in 0..=40 {
+            rates.read(&[depth(second as f64, [900, 160, 20 * second, 0])], Some(20));
+        }
+        // Before the pace is reached something may be learnt; 160 / 20 = 8 s is not.
+        assert!(rates.learnt("critical").service_s.is_none_or(|service| service < 8.0));
+    }
+
+    #[test]
+    fn counters_or_a_clock_that_go_backwards_break_the_history() {
+        let mut rates = steady();
+        assert_eq!(read(&mut rates, 41.0, [0, 0, 3, 0]), Continuity::Broken);
+        assert!(rates.learnt("critical").arrivals_per_s < f64::EPSILON);
+        assert_eq!(read(&mut rates, 40.5, [0, 0, 3, 0]), Continuity::Broken);
+        assert_eq!(read(&mut rates, 42.0, [0, 0, 4, 0]), Continuity::Goes);
+    }
+}

@@ -132,6 +132,7 @@ fn slots_due(depth: &Depth, at: usize, seconds: u64, limits: &Limits) -> f64 {
 
 /// Slots that `mail.smtp.maxPerSecond` keeps busy.
 fn mail_slots(depths: &[Depth], limits: &Limits) -> Option<f64> {
-    let service = depths.iter().filter_map(|depth| depth.learnt.service_s).reduce(f64::max)?;
+    let live = depths.iter().filter(|depth| !depth.paused);
+    let service = live.filter_map(|depth| depth.learnt.service_s).reduce(f64::max)?;
     limits.mail.per_second.map(|limit| f64::from(limit) * service)
 }

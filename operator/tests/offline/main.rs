@@ -8,7 +8,9 @@ mod children;
 mod crd;
 mod docs;
 mod golden;
+mod plan;
 mod samples;
 mod scaling;
+mod scaling_properties;
 #[path = "../harness/spec_cases.rs"]
 mod spec_cases;

@@ -2,9 +2,10 @@
 
 use operator::{
     crd::autoscaling::AutoscalingMode::{self, DryRun, External, Off},
-    scaling::{Decision, Depth, LimitedBy, Limits, Past, decide},
+    scaling::{Decision, Depth, Learnt, LimitedBy, Limits, MailLimits, Past, decide},
 };
 use proptest::prelude::*;
+use std::time::Duration;
 
 const LIMITS: Limits = Limits { replicas: 3, ..Limits::DEFAULT };
 
@@ -168,5 +169,82 @@ proptest! {
         prop_assert!(desired <= limits.max.max(busy));
         prop_assert!(desired <= past.grow_to.min(past.fewest.unwrap_or(u32::MAX)).max(running).max(min));
         prop_assert!(desired >= past.most.max(past.shrink_to).min(running).min(limits.max));
+    }
+}
+
+/// A queue of which is known what arrives in a second, and how long a task takes.
+fn known(pending: u64, arrivals_per_s: f64, service_s: f64) -> Depth {
+    Depth { learnt: Learnt { arrivals_per_s, service_s: Some(service_s) }, ..depth(pending, 0, 0) }
+}
+
+#[test]
+fn what_arrives_and_what_waits_is_worked_off_within_the_target() {
+    let limits = Limits { min: 0, max: 100, concurrency: 10, ..LIMITS };
+    let own_target = Depth { target: Some(Duration::from_secs(100)), ..known(900, 0.0, 1.0) };
+    let late = Depth { age: Duration::from_secs(6), ..known(900, 0.0, 1.0) };
+    let cases: [(&str, Vec<Depth>, u32); 7] = [
+        ("a rate of 45 busy slots, 9 of 10 of each worker", vec![known(0, 45.0, 1.0)], 5),
+        ("a backlog of 900 s in 10 s", vec![known(900, 0.0, 1.0)], 10),
+        ("both", vec![known(900, 45.0, 1.0)], 15),
+        ("a backlog that has 4 s left", vec![late], 25),
+        ("a queue with a target of its own", vec![own_target], 1),
+        ("never more slots than tasks", vec![known(12, 0.0, 60.0)], 2),
+        ("the sum of the queues", vec![known(0, 45.0, 1.0), known(0, 18.0, 1.0)], 7),
+    ];
+    for (name, depths, recommended) in cases {
+        assert_eq!(decide(Some(&depths), &limits, 0, &Past::default()).recommended, recommended, "{name}");
+    }
+}
+
+#[test]
+fn time_that_workers_need_to_start_is_missing_from_the_target() {
+    let limits = Limits { min: 0, max: 100, concurrency: 10, ..LIMITS };
+    let past = Past { startup: Duration::from_secs(5), ..Past::default() };
+    assert_eq!(decide(Some(&[known(900, 0.0, 1.0)]), &limits, 0, &past).recommended, 20);
+    let scheduled = Depth { due_in: Duration::from_secs(5), due_soon: 900, ..known(0, 0.0, 1.0) };
+    assert_eq!(decide(Some(&[scheduled]), &limits, 0, &past).recommended, 10, "they start meanwhile");
+    let starting = Past { starting: Duration::from_secs(5), ..past };
+    assert_eq!(decide(Some(&[known(900, 0.0, 1.0)]), &limits, 20, &starting).recommended, 20, "they are under way");
+}
+
+#[test]
+fn priorities_weigh_what_a_queue_is_sure_of() {
+    let limits = Limits { min: 0, max: 100, concurrency: 10, ..LIMITS };
+    let queue = |priority, target, depth| Depth { priority, target: Some(Duration::from_secs(target)), ..depth };
+    let urgent = || queue(1, 10, known(80, 90.0, 1.0));
+    let bulk = || queue(9, 3600, known(900, 0.0, 1.0));
+    let of = |strict, depths: Vec<Depth>| {
+        decide(Some(&depths), &Limits { strict, ..limits }, 0, &Past::default()).recommended
+    };
+    assert_eq!(of(false, vec![urgent()]), 11);
+    assert_eq!(of(false, vec![urgent(), bulk()]), 19, "a tenth of the slots is its share");
+    assert_eq!(of(true, vec![urgent(), bulk()]), 21, "the bulk goes first");
+    assert_eq!(of(true, vec![queue(10, 10, urgent()), bulk()]), 11, "it waits behind");
+}
+
+#[test]
+fn what_limits_is_named_and_told() {
+    let full = || known(5000, 0.0, 1.0);
+    let limits = Limits { max: 100, ..LIMITS };
+    let mail = |connections, per_second| Limits { mail: MailLimits { connections, per_second }, ..limits };
+    let later = || Depth { due_later: [0, 0, 0, 400, 400, 400, 400, 0, 0, 0, 0, 0, 0, 0, 0, 0], ..known(0, 0.0, 1.0) };
+    let missing = || Depth { missing: true, ..Depth::default() };
+    let storm = Past { failing: 0.9, ..Past::default() };
+    let ineffective = Past { ineffective: true, ..Past::default() };
+    let learnt = Past { mail_connections: Some(20), ..Past::default() };
+    let ahead = Past { ahead: Duration::from_secs(30), ..Past::default() };
+    let cases = [
+        (full(), mail(Some(40), None), Past::default(), 3, LimitedBy::Mail, "mail.smtp.maxConnections is 40"),
+        (full(), mail(None, Some(60)), Past::default(), 4, LimitedBy::Mail, "mail.smtp.maxPerSecond is 60"),
+        (full(), limits, learnt, 2, LimitedBy::Mail, "it lets the workers have 20 connections at once"),
+        (full(), limits, storm, 4, LimitedBy::RetryStorm, "90 % of the attempts fail"),
+        (full(), limits, ineffective, 2, LimitedBy::Ineffective, "the last growths brought nothing"),
+        (later(), limits, ahead, 2, LimitedBy::LookAhead, "3 are needed for what comes due within 30 s"),
+        (missing(), limits, Past::default(), 2, LimitedBy::MissingQueue, "not all queues could be read"),
+    ];
+    for (depth, limits, past, desired, limit, words) in cases {
+        let decision = decide(Some(&[depth]), &limits, 2, &past);
+        assert_eq!((decision.desired, decision.limited_by), (desired, Some(limit)), "{}", decision.explanation);
+        assert!(decision.explanation.contains(words), "{}", decision.explanation);
     }
 }

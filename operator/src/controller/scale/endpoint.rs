@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 
 /// A Redis with what is needed to log in there.
-pub(in crate::controller) struct Endpoint {
+pub(crate) struct Endpoint {
     settings: Redis,
     uri: SecretString,
     authority: Option<Vec<u8>>,
@@ -25,7 +25,7 @@ pub(in crate::controller) struct Endpoint {
 
 impl Endpoint {
     /// Without a Secret that says where Redis is the URI is empty, and opening it says what is wrong.
-    pub(in crate::controller) fn new(settings: &Redis, secrets: &BTreeMap<String, Content>) -> Self {
+    pub(crate) fn new(settings: &Redis, secrets: &BTreeMap<String, Content>) -> Self {
         let secret = StoreSecret::redis(settings, secrets);
         let uri = secret.redis_uri().unwrap_or_default();
         let named = settings.ca_secret_ref.as_ref().and_then(|ca| secrets.get(&ca.name)?.get(&ca.key));
@@ -58,14 +58,14 @@ impl Endpoint {
     /// # Errors
     ///
     /// As [`account`](Self::account) and the certificates have it.
-    pub(super) fn open(&self) -> Result<Connection, queue::Error> {
+    pub(crate) fn open(&self) -> Result<Connection, queue::Error> {
         let client = self.certificate.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice()));
         let certificates = Certificates { authority: self.authority.as_deref(), client };
         Connection::open_with(self.uri.expose_secret(), certificates)
     }
 
     /// Why it cannot be opened.
-    pub(super) fn unusable(&self, error: &queue::Error) -> Finding {
+    pub(crate) fn unusable(&self, error: &queue::Error) -> Finding {
         redis::unusable(&self.settings, self.uri.expose_secret(), error)
     }
 

@@ -43,9 +43,9 @@ pub mod trace;
 pub use autoscaler::Autoscaler;
 pub use decision::{Decision, LimitedBy};
 pub use depth::{Depth, Learnt};
+pub use drain::{Drain, Step};
 pub use limits::{Limits, MailLimits, Past, Tolerances};
 pub use terms::{QueueTerms, Terms};
-pub use drain::{Drain, Step};
 
 use crate::crd::autoscaling::AutoscalingMode;
 

@@ -63,7 +63,7 @@ impl Rates {
 
     /// Attempts that ended per second in the last 10 s.
     pub(super) fn throughput(&self) -> f64 {
-        self.0.values().map(|queue| queue.last_seconds(10).map(|second| second.ended).sum::<f64>() / 10.0).sum()
+        self.0.values().map(Queue::pace).sum()
     }
 
     /// The longest time of a task.
@@ -177,8 +177,10 @@ impl Queue {
         if kept.is_empty() { 0.0 } else { kept.iter().sum::<f64>() / kept.len() as f64 }
     }
 
+    /// Attempts that ended per second in the last 10 whole seconds.
     fn pace(&self) -> f64 {
-        self.last_seconds(10).map(|second| second.ended).sum::<f64>() / 10.0
+        let current = self.last.as_ref().map_or(0, |depth| seconds(depth).floor() as i64);
+        self.last_seconds(11).filter(|second| second.number < current).map(|second| second.ended).sum::<f64>() / 10.0
     }
 
     fn last_seconds(&self, window: i64) -> impl Iterator<Item = &Second> {

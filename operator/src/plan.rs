@@ -1,8 +1,8 @@
 //! `operator plan`: the arithmetic of the number of workers, live or for a recorded series.
 //!
 //! Takes: the name of a pipeline, or a file with one; perhaps a series. Gives: what was read, each term, each limit and
-//! the sentence, by the code that `operator run` decides with. Changes nothing. Does not: know what the running operator
-//! has learnt: it watches the queues for some seconds of its own first.
+//! the sentence, by the code that `operator run` decides with. Changes nothing. Does not: know what the running
+//! operator has learnt: it watches the queues for some seconds of its own first.
 //!
 //! # Layout
 //!
@@ -35,7 +35,8 @@ pub struct Options {
     #[arg(short, long, value_name = "FILE", requires = "trace", conflicts_with = "name")]
     pub file: Option<PathBuf>,
     /// How long the queues are watched, in seconds, a snapshot each; 1 to 3600.
-    #[arg(short, long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 5)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub seconds: u64,
     /// Write the snapshots to this file, as a series for --trace.
     #[arg(short, long, value_name = "FILE", conflicts_with = "trace")]

@@ -29,7 +29,8 @@ fn queue(text: &mut String, QueueTerms { depth, target, rate_slots, backlog_slot
     let paused = if depth.paused { ", paused" } else { "" };
     let _ = writeln!(
         text,
-        "queue      {}{paused}: {} pending (the oldest for {:.1} s), {} running, {} due soon; {} attempts ended, {} failed",
+        "queue      {}{paused}: {} pending (the oldest for {:.1} s), {} running, {} due soon; {} attempts \
+            ended, {} failed",
         depth.name,
         depth.pending,
         depth.age.as_secs_f64(),
@@ -42,14 +43,14 @@ fn queue(text: &mut String, QueueTerms { depth, target, rate_slots, backlog_slot
     let _ = match depth.learnt.service_s {
         Some(service) => writeln!(
             text,
-            "           {arrivals:.2} arrive a second x {service:.3} s each = {rate_slots:.2} slots; the backlog within {} s: \
-                {backlog_slots:.2} slots",
+            "           {arrivals:.2} arrive a second x {service:.3} s each = {rate_slots:.2} slots; the backlog \
+                within {} s: {backlog_slots:.2} slots",
             target.as_secs()
         ),
         None => writeln!(
             text,
-            "           {arrivals:.2} arrive a second; how long one takes is not known yet, so the backlog wants a slot \
-                each: {backlog_slots:.2} slots"
+            "           {arrivals:.2} arrive a second; how long one takes is not known yet, so the backlog wants a \
+                slot each: {backlog_slots:.2} slots"
         ),
     };
 }

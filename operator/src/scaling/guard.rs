@@ -1,7 +1,8 @@
 //! Growth that does not help.
 //!
-//! Takes: each growth, and the throughput before and after it. Gives: whether more growth is to be held back. A database
-//! or mail server that is at its end gets slower with every worker more, and then the demand grows with the workers.
+//! Takes: each growth, and the throughput before and after it. Gives: whether more growth is to be held back. A
+//! database or mail server that is at its end gets slower with every worker more,
+//! and then the demand grows with the workers.
 //! Does not: hold anything for longer than [`HOLD`].
 
 use std::{

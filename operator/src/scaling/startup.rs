@@ -1,7 +1,7 @@
 //! How long a worker takes to start.
 //!
-//! Takes: when workers were asked for and how many are ready. Gives: the time to reckon with, and what is left of it for
-//! those that start. Does not: know why one does not start.
+//! Takes: when workers were asked for and how many are ready. Gives: the time to reckon with, and what is left of it
+//! for those that start. Does not: know why one does not start.
 
 use std::{
     collections::VecDeque,

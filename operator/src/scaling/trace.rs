@@ -3,8 +3,9 @@
 //! Takes: lines of text and a resource. Gives: the snapshots, and each change of the number of workers with its reason.
 //! Does not: know what the workers of another decision would have done to the queue: the series is as it was.
 //!
-//! A line is one queue at one time, its fields separated by tabs: seconds of the Redis clock (fractions allowed), name
-//! of the queue, pending, active, tasks due within the start-up time, attempts that ended, attempts that failed, seconds
+//! A line is one queue at one time, its fields separated by tabs: seconds of the Redis clock (fractions allowed),
+//! name of the queue, pending, active, tasks due within the start-up time,
+//! attempts that ended, attempts that failed, seconds
 //! since the oldest pending task waits. Lines of one time are one snapshot; lines that begin with `#` say nothing.
 
 use super::{Autoscaler, Decision, Depth};

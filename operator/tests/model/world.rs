@@ -1,7 +1,8 @@
 //! A pipeline without machines: tasks, slots and workers as numbers on a clock of its own.
 //!
-//! Takes: a load and a resource. Gives: how late tasks began, which numbers of workers were asked for, and what they cost.
-//! The number of workers is decided by the code that the operator runs. Does not: model a network, a scheduler or a
+//! Takes: a load and a resource. Gives: how late tasks began, which numbers of workers were asked for, and what they
+//! cost. The number of workers is decided by the code that the operator runs.
+//! Does not: model a network, a scheduler or a
 //! mail server: a worker is ready `START` after it was asked for, and one that is taken away ends its tasks first.
 
 use jiff::Timestamp;

@@ -1,13 +1,15 @@
 //! The operator in a cluster: keeps every SignupPipeline's children as the resource says, and reports.
 //!
-//! Takes: a client and a scope. Gives: a reconcile per pipeline at each change of the resource, its children or its
-//! pods, and every [`POLL_INTERVAL`], or more often where `pollInterval` says so. Does not: provision PostgreSQL or
-//! Redis, or write anything while nothing changes.
+//! Takes: a client and a scope. Gives: a reconcile per pipeline at each change of the resource, its children, its pods,
+//! what they report, the objects that it names, or its queues, and when a step says that time alone will change
+//! something. Does not: reconcile, or write anything, while nothing changes; provision PostgreSQL or Redis.
 //!
 //! # Layout, in the order of one reconcile
 //!
+//! - `turns`: whose turn it is; `dispatch` gives it
 //! - `reconcile`: the steps below, one after the other
-//! - [`observe`]: what is there. `watch` keeps the children and pods, encoded (`encoded`); `pods` asks the processes
+//! - [`observe`]: what is there. `watch` keeps the children and pods, encoded (`encoded`); `named` keeps the Secrets
+//!   and ConfigMaps that pipelines name; `pods` asks the processes
 //! - [`validate`]: can it work with that (pure)? [`endpoints`]: what the children need of it (`store_secret`)
 //! - `crate::build`: the children as they should be (pure)
 //! - [`apply`]: makes them so. `drift` finds what differs, `failure` says why a child could not be applied, `restarts`
@@ -61,7 +63,7 @@ use std::{collections::HashSet, future::Future, num::NonZeroU16, pin::pin, sync:
 use tokio::task::JoinSet;
 use turns::{Name, Turns};
 
-/// Time between reconciles of a pipeline without events: the queue and the Secrets send none.
+/// Time between looks at the queues of a pipeline, which send no events.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Settings of an operator.
@@ -140,6 +142,7 @@ pub async fn run(
         turns,
         servers: Arc::default(),
     };
+    let tell_all = || store.state().iter().for_each(|pipeline| context.turns.changed(Name::from_obj(&**pipeline)));
     let mut stop = pin!(stop);
     let work = async {
         tokio::select! {
@@ -149,7 +152,7 @@ pub async fn run(
     };
     tokio::select! {
         () = work => {}
-        never = context.definition.watch() => match never {},
+        never = context.definition.watch(tell_all) => match never {},
     }
     Ok(())
 }
@@ -194,14 +197,16 @@ impl Notes {
                 }
             }
             watcher::Event::Delete(pipeline) => {
-                self.pipelines.forget(&pipeline.uid().unwrap_or_default());
+                let others = self.pipelines.forget(&pipeline.uid().unwrap_or_default());
                 self.turns.changed(Name::from_obj(pipeline));
                 self.see_neighbours(pipeline, store);
+                others.into_iter().for_each(|name| self.turns.changed(name));
             }
             watcher::Event::InitDone => {
                 let listed = store.state();
                 let uids: HashSet<String> = listed.iter().filter_map(|pipeline| pipeline.uid()).collect();
-                self.pipelines.keep(|uid| uids.contains(uid));
+                let others = self.pipelines.keep(|uid| uids.contains(uid));
+                others.into_iter().for_each(|name| self.turns.changed(name));
                 self.named.keep(|name| store.get(name).is_some());
                 for pipeline in &listed {
                     self.see(pipeline);

@@ -41,8 +41,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Time between attempts to apply a best-effort child that failed, while it stays the same.
+/// Time between attempts to apply a best-effort child that failed, while it stays the same, at least; where nothing
+/// else happens it doubles up to the longest.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
+const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(300);
 
 /// What was applied last.
 #[derive(Debug, Clone)]
@@ -60,6 +62,7 @@ struct Failed {
     hash: String,
     finding: Finding,
     at: Instant,
+    wait: Duration,
 }
 
 /// What was applied, so that values that the API server writes differently (`1000m`, `1`) cause no second write.
@@ -70,6 +73,15 @@ pub struct LastApplied {
 }
 
 impl LastApplied {
+    /// Time until it has to be looked at again although nothing happens: a child that failed is tried again, and what
+    /// was written just now counts no longer than the watch may lag behind.
+    pub fn next_look(&self) -> Option<Duration> {
+        let left = |at: Instant, wait: Duration| wait.saturating_sub(at.elapsed());
+        let failed = self.failed.values().map(|failed| left(failed.at, failed.wait));
+        let written = self.applied.values().map(|applied| left(applied.at, MAX_WATCH_LAG));
+        failed.chain(written.filter(|left| !left.is_zero())).min()
+    }
+
     /// True when `observed` is from before our last write of its spec.
     pub fn is_ahead_of(&self, kind: Kind, observed: &DynamicObject) -> bool {
         let applied = self.applied.get(&(kind, observed.name_any()));
@@ -145,18 +157,22 @@ async fn apply_best_effort(
     last: &mut LastApplied,
 ) -> Option<Finding> {
     let (key, hash) = (key(child), desired_hash(child));
-    if let Some(failed) = last.failed.get(&key)
-        && failed.hash == hash
-        && failed.at.elapsed() < RETRY_INTERVAL
-    {
-        return Some(failed.finding.clone());
-    }
+    let before = last.failed.get_mut(&key).filter(|failed| failed.hash == hash);
+    let wait = match before {
+        Some(failed) if failed.at.elapsed() < RETRY_INTERVAL => {
+            // What led to this reconcile may have mended it.
+            failed.wait = RETRY_INTERVAL;
+            return Some(failed.finding.clone());
+        }
+        Some(failed) => (failed.wait * 2).min(MAX_RETRY_INTERVAL),
+        None => RETRY_INTERVAL,
+    };
     let Err(error) = apply_one(client, child, observed, last).await else {
         last.failed.remove(&key);
         return None;
     };
     let finding = error.finding();
-    last.failed.insert(key, Failed { hash, finding: finding.clone(), at: Instant::now() });
+    last.failed.insert(key, Failed { hash, finding: finding.clone(), at: Instant::now(), wait });
     Some(finding)
 }
 

@@ -7,12 +7,10 @@
 use super::reason::{self, Finding};
 use crate::crd::SignupPipeline;
 use kube::{Client, CustomResourceExt, api::GetParams, core::request::Request};
+use parking_lot::Mutex;
 use serde_json::Value;
 use std::{convert::Infallible, time::Duration};
-use tokio::{
-    sync::Mutex,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 /// A definition that was outdated or could not be read is read again after this time. Only what was seen twice is
 /// reported: the API server takes some seconds to publish a definition that was installed together with the operator.
@@ -35,10 +33,8 @@ pub struct Definition {
 
 #[derive(Debug, Default)]
 struct State {
-    is_current: bool,
     seen: Option<Finding>,
     finding: Option<Finding>,
-    at: Option<Instant>,
 }
 
 impl Definition {
@@ -47,35 +43,12 @@ impl Definition {
         Self { client, state: Mutex::default() }
     }
 
-    /// Whether it was read and has every field.
+    /// Reads it; whether it has every field. Trouble is logged when it is reported first.
     pub async fn is_current(&self) -> bool {
-        self.finding().await;
-        self.state.lock().await.is_current
-    }
-
-    /// Reads the definition until it is current, so that trouble is logged also without a pipeline whose status could
-    /// show it; never returns.
-    pub async fn watch(&self) -> Infallible {
-        while !self.is_current().await {
-            sleep(POLL_INTERVAL).await;
-        }
-        std::future::pending().await
-    }
-
-    /// What is wrong with the definition, read at most every 10 s and never again once it is current. Trouble is logged
-    /// when it is reported first.
-    pub async fn finding(&self) -> Option<Finding> {
-        let mut state = self.state.lock().await;
-        if state.is_current || state.at.is_some_and(|at| at.elapsed() < POLL_INTERVAL) {
-            return state.finding.clone();
-        }
-        state.at = Some(Instant::now());
-        let Ok(Ok(missing)) = timeout(ANSWER_TIMEOUT, missing(&self.client)).await else {
-            return state.finding.clone();
-        };
-        let found = finding(&missing);
+        let Ok(Ok(missing)) = timeout(ANSWER_TIMEOUT, missing(&self.client)).await else { return false };
+        let (found, mut state) = (finding(&missing), self.state.lock());
         let is_sure = found.is_none() || found == state.seen;
-        state.is_current = found.is_none();
+        let is_current = found.is_none();
         state.seen.clone_from(&found);
         if is_sure && found != state.finding {
             if let Some(found) = &found {
@@ -83,7 +56,30 @@ impl Definition {
             }
             state.finding = found;
         }
-        state.finding.clone()
+        is_current
+    }
+
+    /// Reads the definition every 10 s until it is current, and never again; `tell` is called when what is wrong with
+    /// it has changed. Never returns.
+    pub async fn watch(&self, tell: impl Fn()) -> Infallible {
+        let mut told = None;
+        loop {
+            let is_current = self.is_current().await;
+            let finding = self.finding();
+            if finding != told {
+                told = finding;
+                tell();
+            }
+            if is_current {
+                return std::future::pending().await;
+            }
+            sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    /// What is wrong with the definition.
+    pub fn finding(&self) -> Option<Finding> {
+        self.state.lock().finding.clone()
     }
 }
 

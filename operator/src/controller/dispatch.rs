@@ -28,7 +28,7 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 const RECONCILE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A reconcile that takes longer waits for something, and the next one may as well.
-const SLOW: Duration = Duration::from_secs(2);
+const SLOW: Duration = Duration::from_millis(2500);
 
 /// How a turn ended.
 struct Ended {
@@ -72,7 +72,8 @@ async fn take(context: &Context, store: &Store<SignupPipeline>, turn: Turn) -> E
     let began = Instant::now();
     let done = attempt(&pipeline, context).await;
     let (again, has_failed) = match done {
-        Ok(again) => (again, false),
+        // What passes at a whole second may not have passed yet.
+        Ok(again) => (again.map(|again| again.max(MIN_WAIT)), false),
         Err(error) => (Some(failed(&pipeline, &error, context)), true),
     };
     Ended { name, again, is_suspect: has_failed || began.elapsed() > SLOW }
@@ -83,7 +84,7 @@ async fn attempt(pipeline: &Arc<SignupPipeline>, context: &Context) -> Result<Op
     let uid = pipeline.uid().unwrap_or_default();
     if pipeline.metadata.deletion_timestamp.is_some() {
         // The children go by their owner references.
-        context.pipelines.forget(&uid);
+        context.pipelines.forget(&uid).into_iter().for_each(|name| context.turns.changed(name));
         return Ok(None);
     }
     metrics::counter!("signup_operator_reconciles_total").increment(1);

@@ -4,7 +4,7 @@
 //! often it failed, and which other pipeline uses its Redis database. Does not: keep the state of a deleted pipeline:
 //! its connection to Redis is closed, and its database is free for another.
 
-use super::reconcile::PipelineState;
+use super::{reconcile::PipelineState, turns::Name};
 use crate::crd::SignupPipeline;
 use kube::ResourceExt;
 use parking_lot::{Mutex, MutexGuard};
@@ -12,7 +12,7 @@ use std::{collections::HashMap, sync::Arc};
 
 /// All pipelines, by uid.
 #[derive(Default)]
-pub(super) struct Pipelines(Mutex<HashMap<String, Entry>>);
+pub(super) struct Pipelines(Mutex<Entries>);
 
 #[derive(Default)]
 struct Entry {
@@ -37,12 +37,31 @@ pub(super) enum News {
 struct Database {
     /// Differs between any two databases.
     identity: String,
+    /// Of the pipeline.
+    name: Name,
+}
+
+impl Database {
     /// namespace/name of the pipeline.
-    pipeline: String,
+    fn pipeline(&self) -> String {
+        format!("{}/{}", self.name.namespace.as_deref().unwrap_or_default(), self.name.name)
+    }
+}
+
+type Entries = HashMap<String, Entry>;
+
+fn of_others<'a>(entries: &'a Entries, uid: &str, identity: &str) -> impl Iterator<Item = &'a Database> {
+    let others =
+        entries.iter().filter(move |(other, _)| *other != uid).filter_map(|(_, entry)| entry.database.as_ref());
+    others.filter(move |theirs| theirs.identity == identity)
+}
+
+fn names(entries: &Entries, uid: &str, identity: &str) -> Vec<Name> {
+    of_others(entries, uid, identity).map(|database| database.name.clone()).collect()
 }
 
 impl Pipelines {
-    fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
         self.0.lock()
     }
 
@@ -62,29 +81,36 @@ impl Pipelines {
         }
     }
 
-    /// Notes the Redis database of a pipeline; gives another pipeline that has it too. The
-    /// database of a pipeline that was deleted during its reconcile is not noted.
-    pub(super) fn share(&self, pipeline: &SignupPipeline, identity: Option<String>) -> Option<String> {
-        let identity = identity?;
+    /// Notes the Redis database of a pipeline; gives another pipeline that has it too, and those to which that is news.
+    /// The database of a pipeline that was deleted during its reconcile is not noted.
+    pub(super) fn share(&self, pipeline: &SignupPipeline, identity: Option<String>) -> (Option<String>, Vec<Name>) {
+        let Some(identity) = identity else { return (None, Vec::new()) };
         let (mut entries, uid) = (self.entries(), pipeline.uid().unwrap_or_default());
-        let others =
-            entries.iter().filter(|(other, _)| **other != uid).filter_map(|(_, entry)| entry.database.as_ref());
-        let other = others.filter(|theirs| theirs.identity == identity).map(|theirs| theirs.pipeline.clone()).min();
-        if let Some(entry) = entries.get_mut(&uid) {
-            let pipeline = format!("{}/{}", pipeline.namespace().unwrap_or_default(), pipeline.name_any());
-            entry.database = Some(Database { identity, pipeline });
-        }
-        other
+        let name = Name::from_obj(pipeline);
+        let other = of_others(&entries, &uid, &identity).map(Database::pipeline).min();
+        let Some(entry) = entries.get_mut(&uid) else { return (other, Vec::new()) };
+        let before = entry.database.replace(Database { identity: identity.clone(), name });
+        let tell = match before {
+            Some(before) if before.identity == identity => Vec::new(),
+            before => {
+                let identities = before.map(|before| before.identity).into_iter().chain([identity]);
+                identities.flat_map(|identity| names(&entries, &uid, &identity)).collect()
+            }
+        };
+        (other, tell)
     }
 
-    /// Drops the state of a deleted pipeline.
-    pub(super) fn forget(&self, uid: &str) {
-        self.entries().remove(uid);
+    /// Drops the state of a deleted pipeline; gives those that had its Redis database too.
+    pub(super) fn forget(&self, uid: &str) -> Vec<Name> {
+        let mut entries = self.entries();
+        let database = entries.remove(uid).and_then(|entry| entry.database);
+        database.map(|database| names(&entries, uid, &database.identity)).unwrap_or_default()
     }
 
-    /// Drops the state of all other pipelines.
-    pub(super) fn keep(&self, exists: impl Fn(&str) -> bool) {
-        self.entries().retain(|uid, _| exists(uid));
+    /// Drops the state of all other pipelines; gives those that had the Redis database of one of these too.
+    pub(super) fn keep(&self, exists: impl Fn(&str) -> bool) -> Vec<Name> {
+        let gone: Vec<String> = self.entries().keys().filter(|uid| !exists(uid)).cloned().collect();
+        gone.iter().flat_map(|uid| self.forget(uid)).collect()
     }
 
     /// One more failure in a row; gives their number.
@@ -115,25 +141,40 @@ mod tests {
         pipeline
     }
 
-    fn share(pipelines: &Pipelines, name: &str) -> Option<String> {
-        pipelines.share(&pipeline(name), Some("redis:6379/0".to_owned()))
+    /// Whom a pipeline shares the database with, and who is told.
+    fn share(pipelines: &Pipelines, name: &str) -> (Option<String>, Vec<String>) {
+        let (other, tell) = pipelines.share(&pipeline(name), Some("redis:6379/0".to_owned()));
+        (other, sorted(tell))
+    }
+
+    fn sorted(names: Vec<Name>) -> Vec<String> {
+        let mut names: Vec<String> = names.into_iter().map(|name| name.name).collect();
+        names.sort();
+        names
     }
 
     #[test]
-    fn a_database_is_shared_until_the_other_pipeline_is_gone() {
+    fn a_database_is_shared_until_the_other_pipeline_is_gone_and_each_change_is_told_to_the_others() {
         let pipelines = Pipelines::default();
-        for name in ["a", "b"] {
+        for name in ["a", "b", "c"] {
             pipelines.state(name);
         }
-        assert_eq!(share(&pipelines, "a"), None);
-        assert_eq!(share(&pipelines, "b").as_deref(), Some("app/a"));
-        pipelines.forget("a");
-        assert_eq!(share(&pipelines, "a"), Some("app/b".to_owned()), "its last reconcile");
-        assert_eq!(share(&pipelines, "b"), None);
-        pipelines.state("c");
-        assert_eq!(share(&pipelines, "c").as_deref(), Some("app/b"));
-        pipelines.keep(|uid| uid == "c");
-        assert_eq!(share(&pipelines, "c"), None);
+        let with = |other: &str, tell: &[&str]| {
+            let other = (!other.is_empty()).then(|| other.to_owned());
+            (other, tell.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(share(&pipelines, "a"), with("", &[]));
+        assert_eq!(share(&pipelines, "b"), with("app/a", &["a"]));
+        assert_eq!(share(&pipelines, "b"), with("app/a", &[]), "it is no news any more");
+        assert_eq!(sorted(pipelines.forget("a")), ["b"]);
+        assert_eq!(share(&pipelines, "a"), with("app/b", &[]), "its last reconcile");
+        assert_eq!(share(&pipelines, "b"), with("", &[]));
+        assert_eq!(share(&pipelines, "c"), with("app/b", &["b"]));
+        let (other, tell) = pipelines.share(&pipeline("c"), Some("redis:6379/1".to_owned()));
+        assert_eq!((other, sorted(tell)), with("", &["b"]), "it has another database now");
+        assert_eq!(share(&pipelines, "c"), with("app/b", &["b"]));
+        assert_eq!(sorted(pipelines.keep(|uid| uid == "c")), ["c"]);
+        assert_eq!(share(&pipelines, "c"), with("", &[]));
     }
 
     #[test]

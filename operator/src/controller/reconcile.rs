@@ -4,7 +4,7 @@
 //! step is reported in the status before it is an error. Does not: apply anything while something is missing.
 
 use super::{
-    Context, POLL_INTERVAL,
+    Context,
     apply::{ApplyError, LastApplied, apply, differ, namespace_goes, restarts, sync::sync},
     endpoints,
     namespace::NamespaceUid,
@@ -20,6 +20,7 @@ use super::{
         facts::Facts,
         pods::{calm, steady},
         progress::next_look,
+        readiness::end_of_start,
         report::{self, Written},
         rollout::rollouts,
         status,
@@ -88,7 +89,7 @@ impl ReconcileError {
 }
 
 /// Observe, validate, build, apply, scale, and report all of it in the status. Gives the time after which to do so
-/// again although nothing happens.
+/// again although nothing happens; `None`: never.
 pub(super) async fn reconcile(
     pipeline: &Arc<SignupPipeline>,
     context: &Context,
@@ -112,12 +113,17 @@ pub(super) async fn reconcile(
     if applied.failure.as_ref().is_some_and(ReconcileError::is_of_a_namespace_that_goes) {
         return Ok(None);
     }
+    let mut looks: Vec<Duration> = looked.into_iter().collect();
     let reports = context.pods.reports(&observed.pods).await;
     if applied.findings.is_empty() && !pipeline.spec.paused {
-        applied.failure = sync_pods(client, &observed, &reports, &version, state).await.err();
+        match sync_pods(client, &observed, &reports, &version, state).await {
+            Ok(again) => looks.extend(again),
+            Err(failure) => applied.failure = Some(failure),
+        }
     }
+    looks.extend(state.applied.next_look());
     let scaling = scaling(context, pipeline, &observed, &reports, &mut state.evaluation).await;
-    let (outdated, previous) = (context.definition.finding().await, state.written.latest(pipeline).cloned());
+    let (outdated, previous) = (context.definition.finding(), state.written.latest(pipeline).cloned());
     let [api, worker] = rollouts(pipeline, &observed, &state.applied, &scaling);
     let now = Timestamp::now();
     let facts = Facts {
@@ -137,20 +143,17 @@ pub(super) async fn reconcile(
         scaling: &scaling,
     };
     let status = status(&facts, now);
+    looks.extend(end_of_start(&status.conditions, now));
+    looks.extend(next_look(&status, pipeline.spec.progress_deadline.get(), now));
+    looks.extend(calm(&observed.pods, now));
     let trouble = trouble(&status.conditions);
     if trouble.is_some() && trouble != state.trouble {
         context.named.doubt(&Name::from_obj(pipeline));
     }
     state.trouble = trouble;
-    let deadline = next_look(&status, pipeline.spec.progress_deadline.get(), now);
-    let looks = [Some(look_after(pipeline)), looked, deadline, calm(&observed.pods, now)];
-    write_status(context, pipeline, status, &mut state.written).await?;
-    applied.failure.map_or(Ok(looks.into_iter().flatten().min()), Err)
-}
-
-/// Time to the next reconcile when nothing happens.
-fn look_after(pipeline: &SignupPipeline) -> Duration {
-    POLL_INTERVAL.min(pipeline.spec.worker.autoscaling.poll_interval.get())
+    looks.extend(write_status(context, pipeline, status, &mut state.written).await?);
+    looks.extend(state.written.next_warning());
+    applied.failure.map_or(Ok(looks.into_iter().min()), Err)
 }
 
 /// What came of an attempt to apply the children.
@@ -204,11 +207,11 @@ async fn sync_pods(
     reports: &[Report],
     version: &Version,
     state: &mut PipelineState,
-) -> Result<(), ReconcileError> {
+) -> Result<Option<Duration>, ReconcileError> {
     let synced = sync(client, &observed.pods, reports, state.version.as_ref(), version).await;
-    synced.map_err(|error| ReconcileError::Sync(Box::new(error)))?;
+    let again = synced.map_err(|error| ReconcileError::Sync(Box::new(error)))?;
     state.version = Some(version.clone());
-    Ok(())
+    Ok(again)
 }
 
 /// The operator's own image, when pods keep the one that the pipeline began with.
@@ -259,8 +262,9 @@ async fn publish_restarts(
 /// Two pipelines in one database would take each other's tasks.
 fn shared_redis(context: &Context, pipeline: &SignupPipeline, observed: &Observed) -> Option<Finding> {
     let database = endpoints::redis_identity(pipeline, &observed.secrets());
-    let other = context.pipelines.share(pipeline, database)?;
-    Some(Finding::redis_shared(&other))
+    let (other, tell) = context.pipelines.share(pipeline, database);
+    tell.into_iter().for_each(|name| context.turns.changed(name));
+    other.map(|other| Finding::redis_shared(&other))
 }
 
 /// Hands over what is known to the evaluation, which the first reconcile begins; gives what came of it.
@@ -286,22 +290,8 @@ async fn write_status(
     pipeline: &SignupPipeline,
     status: SignupPipelineStatus,
     written: &mut Written,
-) -> Result<(), ReconcileError> {
+) -> Result<Option<Duration>, ReconcileError> {
     report::publish_transitions(&context.recorder, pipeline, written, &status).await;
     let result = written.write(&context.client, pipeline, status).await;
     result.map_err(|error| ReconcileError::Status(Box::new(error)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_poll_interval_shortens_the_time_to_the_next_look_and_never_lengthens_it() {
-        let text = include_str!("../../../samples/minimal.yaml");
-        let mut pipeline = crate::manifest::parse(text).expect("it is valid").pipeline;
-        assert_eq!(look_after(&pipeline), POLL_INTERVAL);
-        pipeline.spec.worker.autoscaling.poll_interval = crate::crd::time_span::TimeSpan::from_secs(1);
-        assert_eq!(look_after(&pipeline), Duration::from_secs(1));
-    }
 }

@@ -35,7 +35,10 @@ pub(super) use self::{
 };
 
 use self::scaler::Scaler;
-use super::reason::{self, Finding};
+use super::{
+    reason::{self, Finding},
+    status::figures,
+};
 use crate::{crd::SignupPipeline, scaling::Decision};
 use jiff::Timestamp;
 use queue::{QueueState, Untracked};
@@ -107,8 +110,12 @@ impl Scaling {
 
     /// Whether the status would show other figures.
     fn figures_differ(&self, newer: &Self) -> bool {
-        let decided = |scaling: &Self| scaling.decision.clone().map(|decision| decision.explanation);
-        self.queues != newer.queues || decided(self) != decided(newer)
+        let limited = |scaling: &Self| scaling.decision.as_ref().map(|decision| decision.limited_by);
+        let are_same = match (&self.queues, &newer.queues) {
+            (Ok(before), Ok(after)) => figures::are_same(before, after),
+            (before, after) => before.is_err() && after.is_err(),
+        };
+        !are_same || limited(self) != limited(newer)
     }
 }
 

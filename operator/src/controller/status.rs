@@ -9,14 +9,15 @@ mod container;
 pub(crate) mod events;
 pub mod exposure;
 pub mod facts;
-mod figures;
+pub(super) mod figures;
 mod mail;
 pub(crate) mod pods;
 pub(crate) mod progress;
 mod reachability;
-mod readiness;
+pub(super) mod readiness;
 pub mod report;
 pub mod rollout;
+mod steps;
 
 use self::{
     condition::{
@@ -51,7 +52,8 @@ pub fn status(facts: &Facts<'_>, now: Timestamp) -> SignupPipelineStatus {
     let readiness = Readiness::new(facts, &conditions, now);
     let progress = Progress::new(facts, &conditions, readiness, now);
     let before = previous.map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let queues: Vec<QueueStatus> = facts.scaling.queues.iter().flatten().map(queue_status).collect();
+    let seen = facts.scaling.queues.iter().flatten();
+    let queues: Vec<QueueStatus> = seen.map(|queue| queue_status(queue, now)).collect();
     let has_figures = facts.scaling.queues.is_ok();
     SignupPipelineStatus {
         observed_generation: generation,

@@ -85,7 +85,7 @@ pub struct TaskCounts {
     pub active: i64,
     /// Given up.
     pub archived: i64,
-    /// Since when the oldest due task waits.
+    /// Since when the oldest due task waits; absent below 10 seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_due_at: Option<Time>,
     /// When the next scheduled or retry task comes due.

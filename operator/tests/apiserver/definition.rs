@@ -84,5 +84,5 @@ async fn the_operators_own_definition_is_current_and_needs_no_right_to_be_read()
     assert!(crds.get(SignupPipeline::crd_name()).await.is_err(), "definitions are not theirs to read");
     let definition = Definition::new(client);
     until("it is read", async || definition.is_current().await.then_some(())).await;
-    assert_eq!(definition.finding().await, None);
+    assert_eq!(definition.finding(), None);
 }

@@ -27,13 +27,18 @@ use kube::{
 use operator::{crd::SignupPipeline, manifest};
 use operator_process::OperatorProcess;
 use serde_json::json;
-use std::{fmt::Debug, time::Instant};
+use std::{
+    fmt::Debug,
+    time::{Duration, Instant},
+};
 
 const MINIMAL: &str = include_str!("../../../samples/minimal.yaml");
 const NAMESPACE: &str = "many";
 const PIPELINES: usize = 200;
 /// Pods of one pipeline: two of api, one worker.
 const PODS: usize = 3;
+/// Long enough for several rounds of anything that is done every 2 seconds.
+const WINDOW: Duration = Duration::from_secs(7);
 /// Resident memory that the operator may have.
 const MAX_MIB: f64 = 40.0;
 
@@ -46,13 +51,18 @@ async fn two_hundred_pipelines_at_once_have_all_their_children_within_a_minute_a
     until("the operator leads", async || operator.log().contains("leading").then_some(())).await;
     prepare(&client).await;
     let began = Instant::now();
-    apply_all(&client).await;
+    apply(&client, 0).await;
+    until("the first has a status", async || observed(&client, 0).await.then_some(())).await;
+    let (_, longest) = tokio::join!(apply_the_others(&client), edit_the_first(&client));
+    println!("longest wait of an edit beside the others: {:.1} s", longest.as_secs_f64());
     until("every pipeline has all its children", async || has_all_children(&client).await.then_some(())).await;
     println!("all children after {:.1} s, {:.1} MiB", began.elapsed().as_secs_f64(), operator.resident_mib());
     println!("{} requests, those of this test included", audit(NAMESPACE).len());
     write_pods(&client).await;
     until("every status counts its pods", async || all_pods_are_counted(&client).await.then_some(())).await;
     println!("with {} pods {:.1} MiB", PODS * PIPELINES, operator.resident_mib());
+    let reads = until("nothing is asked for but Secrets", async || reads_at_rest().await).await;
+    println!("{reads} reads of Secrets in {} s", WINDOW.as_secs());
     let most = operator.most_resident_mib();
     assert!(most <= MAX_MIB, "{most:.1} MiB");
 }
@@ -116,16 +126,45 @@ async fn prepare(client: &Client) {
     stream::iter(secrets).map(create).buffer_unordered(8).collect::<Vec<_>>().await;
 }
 
-async fn apply_all(client: &Client) {
-    let apply = |number: usize| {
-        let mut pipeline = manifest::parse(MINIMAL).expect("it is valid").pipeline;
-        pipeline.metadata.name = Some(format!("p{number}"));
-        pipeline.metadata.namespace = Some(NAMESPACE.to_owned());
-        pipeline.spec.redis.secret_ref.name = format!("redis-{number}");
-        let pipelines = api::<SignupPipeline>(client);
-        async move { pipelines.create(&PostParams::default(), &pipeline).await.expect("it is accepted") }
-    };
-    stream::iter(0..PIPELINES).map(apply).buffer_unordered(16).collect::<Vec<_>>().await;
+async fn apply(client: &Client, number: usize) {
+    let mut pipeline = manifest::parse(MINIMAL).expect("it is valid").pipeline;
+    pipeline.metadata.name = Some(format!("p{number}"));
+    pipeline.metadata.namespace = Some(NAMESPACE.to_owned());
+    pipeline.spec.redis.secret_ref.name = format!("redis-{number}");
+    api::<SignupPipeline>(client).create(&PostParams::default(), &pipeline).await.expect("it is accepted");
+}
+
+async fn apply_the_others(client: &Client) {
+    stream::iter(1..PIPELINES).map(|number| apply(client, number)).buffer_unordered(16).collect::<Vec<()>>().await;
+}
+
+/// Whether its status is of its newest generation.
+async fn observed(client: &Client, number: usize) -> bool {
+    let Ok(pipeline) = api::<SignupPipeline>(client).get(&format!("p{number}")).await else { return false };
+    pipeline.status.is_some_and(|status| status.observed_generation == pipeline.metadata.generation)
+}
+
+/// The longest time until one of some edits was in the status.
+async fn edit_the_first(client: &Client) -> Duration {
+    let mut longest = Duration::ZERO;
+    for seconds in 1..=5 {
+        let edit = Patch::Merge(json!({"spec": {"task": {"delay": format!("{seconds}s")}}}));
+        let began = Instant::now();
+        api::<SignupPipeline>(client).patch("p0", &PatchParams::default(), &edit).await.expect("it is valid");
+        until("an edit is in the status", async || observed(client, 0).await.then_some(())).await;
+        longest = longest.max(began.elapsed());
+    }
+    longest
+}
+
+/// Reads of Secrets within a window in which nothing else is asked for.
+async fn reads_at_rest() -> Option<usize> {
+    let before = audit(NAMESPACE).len();
+    // This is the time that is measured; nothing is waited for.
+    tokio::time::sleep(WINDOW).await;
+    let mut requests = audit(NAMESPACE).split_off(before);
+    requests.retain(|(verb, ..)| verb != "watch");
+    requests.iter().all(|(verb, resource, _)| verb == "get" && resource == "secrets").then_some(requests.len())
 }
 
 /// Pods with the status of running ones, whose admin ports refuse connections.

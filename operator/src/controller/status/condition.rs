@@ -3,7 +3,7 @@
 //! Takes: what is true now, and the status as it was. Gives: conditions whose transition time changes with their status
 //! only. Pure: the time is a parameter. Does not: decide what is true.
 
-use super::FIGURES_INTERVAL;
+use super::{FIGURES_INTERVAL, steps};
 use crate::{
     controller::reason::{self, Finding, Reason, condition::RECONCILING},
     crd::status::SignupPipelineStatus,
@@ -81,17 +81,20 @@ pub fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
-/// Whether `new` says more than figures that differ, or figures are old enough to be written again.
-pub fn is_worth_writing(
+/// When `new` is to be written: at once where it says more than figures that differ; where one of them left its step,
+/// once those that were written are old enough; otherwise never.
+pub fn due(
     previous: Option<&SignupPipelineStatus>,
     new: &SignupPipelineStatus,
     figures_age: Option<Duration>,
-) -> bool {
-    let Some(previous) = previous else { return true };
-    if previous == new {
-        return false;
+    now: Timestamp,
+) -> Option<Duration> {
+    let Some(previous) = previous else { return Some(Duration::ZERO) };
+    if without_figures(previous) != without_figures(new) {
+        return Some(Duration::ZERO);
     }
-    without_figures(previous) != without_figures(new) || figures_age.is_none_or(|age| age >= FIGURES_INTERVAL)
+    let age = figures_age.unwrap_or(FIGURES_INTERVAL);
+    (!steps::is_same(previous, new, now)).then(|| FIGURES_INTERVAL.saturating_sub(age))
 }
 
 fn without_figures(status: &SignupPipelineStatus) -> SignupPipelineStatus {
@@ -152,10 +155,12 @@ mod tests {
             ..SignupPipelineStatus::default()
         };
         let (old, young) = (Some(FIGURES_INTERVAL), Some(Duration::from_secs(1)));
-        assert!(!is_worth_writing(Some(&figures(1, 1)), &figures(1, 1), old));
-        assert!(!is_worth_writing(Some(&figures(1, 1)), &figures(2, 1), young));
-        assert!(is_worth_writing(Some(&figures(1, 1)), &figures(2, 1), old));
-        assert!(is_worth_writing(Some(&figures(1, 1)), &figures(2, 2), young));
-        assert!(is_worth_writing(None, &figures(1, 1), young));
+        let due = |previous: Option<&_>, new: &_, age| due(previous, new, age, at(0)).map(|wait| wait.as_secs());
+        assert_eq!(due(Some(&figures(1, 1)), &figures(1, 1), old), None);
+        assert_eq!(due(Some(&figures(2, 1)), &figures(4, 1), old), None, "the step is the same");
+        assert_eq!(due(Some(&figures(1, 1)), &figures(2, 1), young), Some(29));
+        assert_eq!(due(Some(&figures(1, 1)), &figures(2, 1), old), Some(0));
+        assert_eq!(due(Some(&figures(1, 1)), &figures(2, 2), young), Some(0));
+        assert_eq!(due(None, &figures(1, 1), young), Some(0));
     }
 }

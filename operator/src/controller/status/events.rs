@@ -51,6 +51,13 @@ impl Waiting {
         due
     }
 
+    /// Time until the first of them has lasted.
+    pub(super) fn next(&self, now: Timestamp) -> Option<Duration> {
+        let left =
+            |(_, since): &(String, Timestamp)| START_TIMEOUT.saturating_sub(now.duration_since(*since).unsigned_abs());
+        self.0.values().map(left).min()
+    }
+
     fn has_lasted(&self, condition: &Condition, now: Timestamp) -> bool {
         let waiting = self.0.get(&condition.type_).filter(|(reason, _)| *reason == condition.reason);
         waiting.is_some_and(|(_, since)| now.duration_since(*since).unsigned_abs() >= START_TIMEOUT)

@@ -9,6 +9,7 @@ use super::{
         UntimedCondition, whole_second,
     },
     facts::Facts,
+    steps::{if_late, is_same_count},
 };
 use crate::{
     controller::reason::{self, Finding, condition as kind},
@@ -73,7 +74,7 @@ pub(super) fn autoscaling(facts: &Facts<'_>, now: Timestamp) -> Option<Autoscali
     })
 }
 
-pub(super) fn queue_status((name, state): &(String, QueueState)) -> QueueStatus {
+pub(super) fn queue_status((name, state): &(String, QueueState), now: Timestamp) -> QueueStatus {
     let count = |tasks: u64| i64::try_from(tasks).unwrap_or(i64::MAX);
     let time = |at: Timestamp| Time(whole_second(at));
     let counts = TaskCounts {
@@ -82,10 +83,19 @@ pub(super) fn queue_status((name, state): &(String, QueueState)) -> QueueStatus 
         retry: count(state.retry),
         active: count(state.active),
         archived: count(state.archived),
-        oldest_due_at: state.oldest_pending_since.map(time),
+        oldest_due_at: state.oldest_pending_since.and_then(|since| if_late(since, now)).map(time),
         next_due_at: state.next_due_at.map(time),
     };
     QueueStatus { name: name.clone(), counts }
+}
+
+/// Whether the status of queues need not be written anew.
+pub(in crate::controller) fn are_same(before: &[(String, QueueState)], after: &[(String, QueueState)]) -> bool {
+    let now = Timestamp::now();
+    let is_same = |(before, after): (&(String, QueueState), &(String, QueueState))| {
+        before.0 == after.0 && is_same_count(&queue_status(before, now).counts, &queue_status(after, now).counts, now)
+    };
+    before.len() == after.len() && before.iter().zip(after).all(is_same)
 }
 
 pub(super) fn sum(queues: &[QueueStatus]) -> TaskCounts {

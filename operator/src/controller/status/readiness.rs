@@ -25,6 +25,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use std::time::Duration;
 
 /// What is derived from all other conditions.
 pub(super) struct Readiness {
@@ -137,6 +138,13 @@ fn is_waking(facts: &Facts<'_>, now: Timestamp) -> bool {
     let has_lasted =
         |known: &Condition| now.duration_since(known.last_transition_time.0).unsigned_abs() >= START_TIMEOUT;
     known(kind::READY).is_some() && !known(kind::RECONCILING).is_some_and(has_lasted)
+}
+
+/// Time until pods that start have no more time for it, which no event tells; `None`: none starts, or it is over.
+pub(in crate::controller) fn end_of_start(conditions: &[Condition], now: Timestamp) -> Option<Duration> {
+    let starts = |known: &&Condition| known.type_ == kind::RECONCILING && known.status == "True";
+    let since = conditions.iter().find(starts)?.last_transition_time.0;
+    START_TIMEOUT.checked_sub(now.duration_since(since).unsigned_abs())
 }
 
 /// Why a pipeline does not serve although nothing keeps its pods from running.

@@ -3,7 +3,7 @@
 //! Takes: a new status. Gives: one patch of the status subresource when something worth reading changed, and the events
 //! that `events` chooses. Does not: repeat an event while nothing changes.
 
-use super::{condition::is_worth_writing, events::Waiting};
+use super::{condition::due, events::Waiting};
 use crate::{
     build::names::FIELD_MANAGER,
     crd::{SignupPipeline, status::SignupPipelineStatus},
@@ -16,7 +16,7 @@ use kube::{
 };
 use pipeline::hash;
 use serde_json::json;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The last status written, because the watch may lag behind it.
 #[derive(Debug, Default)]
@@ -32,7 +32,13 @@ impl Written {
         self.status.as_ref().or(pipeline.status.as_ref())
     }
 
-    /// Writes `status` when it is worth it; gives the conditions that changed.
+    /// Time until a warning has lasted for long enough to be published.
+    pub fn next_warning(&self) -> Option<Duration> {
+        self.waiting.next(Timestamp::now())
+    }
+
+    /// Writes `status` when it is worth it; gives the time after which it will be, `None`: it was written, or will not
+    /// be.
     ///
     /// # Errors
     ///
@@ -42,10 +48,11 @@ impl Written {
         client: &Client,
         pipeline: &SignupPipeline,
         status: SignupPipelineStatus,
-    ) -> Result<(), kube::Error> {
+    ) -> Result<Option<Duration>, kube::Error> {
         let age = self.at.map(|at| at.elapsed());
-        if !is_worth_writing(self.latest(pipeline), &status, age) {
-            return Ok(());
+        match due(self.latest(pipeline), &status, age, Timestamp::now()) {
+            Some(Duration::ZERO) => {}
+            later => return Ok(later),
         }
         let api: Api<SignupPipeline> = Api::namespaced(client.clone(), &pipeline.namespace().unwrap_or_default());
         let api_version = SignupPipeline::api_version(&());
@@ -57,7 +64,7 @@ impl Written {
             Err(error) => return Err(error),
         }
         (self.status, self.at) = (Some(status), Some(Instant::now()));
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -1,0 +1,114 @@
+//! Nothing is asked and nothing is written while nothing changes, and what changes is seen at once.
+
+use super::{
+    api_server::{audit, until},
+    operator_run::{FakePod, MINIMAL, Run},
+};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use operator::{controller::observe::named::SecretAccess, crd::SignupPipeline, manifest};
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// Pipelines that share the Secret of their database.
+const PIPELINES: usize = 5;
+
+/// Long enough for several rounds of anything that is done every 2 seconds.
+const WINDOW: Duration = Duration::from_secs(7);
+
+/// Pipelines whose servers answer and whose pods do not exist, each with a Redis database of its own.
+async fn pipelines(access: SecretAccess) -> Run {
+    let mut run = Run::new().await;
+    run.access = access;
+    run.secrets().await;
+    for number in 0..PIPELINES {
+        let uri = tokio::task::spawn_blocking(|| servers::redis().fresh_database()).await.expect("Redis starts");
+        run.secret(&format!("redis-{number}"), &[("uri", &uri)]).await;
+        run.pipeline_named(&format!("p{number}"), &MINIMAL.replace("app-redis", &format!("redis-{number}"))).await;
+    }
+    run.start();
+    for number in 0..PIPELINES {
+        run.wait(&format!("p{number}"), |pipeline: &SignupPipeline| pipeline.status.is_some()).await;
+    }
+    run
+}
+
+/// Requests within a window, once there are only such as `may_be` there; by what they ask for.
+async fn requests_at_rest(run: &Run, may_be: impl Fn(&str, &str) -> bool) -> BTreeMap<(String, String), usize> {
+    until("it has come to rest", async || {
+        let before = audit(&run.namespace).len();
+        // This is the time that is measured; nothing is waited for.
+        tokio::time::sleep(WINDOW).await;
+        let mut requests = BTreeMap::new();
+        for (verb, resource, name) in
+            audit(&run.namespace).into_iter().skip(before).filter(|(verb, ..)| verb != "watch")
+        {
+            if !may_be(&verb, &resource) {
+                return None;
+            }
+            *requests.entry((resource, name)).or_default() += 1;
+        }
+        Some(requests)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn with_watched_secrets_the_api_server_is_not_asked_for_anything_at_rest() {
+    let run = pipelines(SecretAccess::Watch).await;
+    assert_eq!(requests_at_rest(&run, |_, _| false).await, BTreeMap::new());
+}
+
+#[tokio::test]
+async fn without_each_named_secret_is_read_once_per_interval_for_all_that_name_it_and_nothing_else_is_asked_for() {
+    let every = Duration::from_secs(2);
+    let run = pipelines(SecretAccess::Get { every }).await;
+    let requests = requests_at_rest(&run, |verb, resource| (verb, resource) == ("get", "secrets")).await;
+    let names: Vec<&str> = requests.keys().map(|(_, name)| &**name).collect();
+    assert_eq!(names.len(), 1 + 2 * PIPELINES, "{names:?}");
+    // A tenth less than the interval may pass between two, and a second between two looks at what is due.
+    let most = 1 + WINDOW.as_millis() / (every.as_millis() * 9 / 10);
+    assert!(requests.values().all(|reads| (1..=most).contains(&(*reads as u128))), "at most {most}: {requests:?}");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_watched_is_read_at_once_when_it_is_changed_made_or_deleted() {
+    let mut run = Run::new().await;
+    run.access = SecretAccess::Watch;
+    run.secrets_with_redis().await;
+    let smtp = MINIMAL
+        .replace("smtp: {host: smtp.example.com}", "smtp: {host: smtp.example.com, authSecretRef: {name: app-smtp}}");
+    assert!(manifest::parse(&smtp).is_ok_and(|parsed| parsed.pipeline.spec.mail.smtp.auth_secret_ref.is_some()));
+    run.pipeline(&smtp).await;
+    run.start();
+    run.condition("Ready", "False", "SecretMissing").await;
+    let began = Instant::now();
+    run.secret("app-smtp", &[("username", "u"), ("password", "one")]).await;
+    let hash = run.wait("demo", |pipeline: &SignupPipeline| {
+        let ready =
+            pipeline.status.as_ref().and_then(|status| status.conditions.iter().find(|one| one.type_ == "Ready"));
+        ready.is_some_and(|ready| ready.reason != "SecretMissing")
+    });
+    let hash = hash.await.status.and_then(|status| status.config).expect("it is there").hash;
+    let worker = FakePod::new().await;
+    worker.runs(&hash);
+    let pod = run.pod("demo-worker", &worker).await;
+    run.condition("ConfigApplied", "True", "AsDesired").await;
+    run.secret("app-smtp", &[("username", "u"), ("password", "two")]).await;
+    run.wait::<Pod>(&pod, |pod| pod.annotations().contains_key("signup.dev/sync")).await;
+    // Another Secret, and another label, are no reason for anything.
+    let label = Patch::Merge(json!({"metadata": {"labels": {"team": "a"}}}));
+    run.api::<Secret>().patch_metadata("app-smtp", &PatchParams::default(), &label).await.expect("it is there");
+    run.secret("unnamed", &[("username", "u")]).await;
+    run.api::<Secret>().delete("app-smtp", &DeleteParams::default()).await.expect("it is there");
+    run.condition("Ready", "False", "SecretMissing").await;
+    assert!(began.elapsed() < Duration::from_secs(30), "Secrets that are not watched are read once a minute");
+    let reads = audit(&run.namespace).into_iter().filter(|(verb, _, name)| verb == "get" && name == "unnamed").count();
+    assert_eq!(reads, 0, "nobody names it");
+}

@@ -193,19 +193,29 @@ impl Named {
             Key { source, namespace, name }
         };
         let (mut table, now) = (self.table.lock(), Instant::now());
-        match event {
-            watcher::Event::Init => seen.clear(),
+        let is_named = match event {
+            watcher::Event::Init => {
+                seen.clear();
+                false
+            }
             watcher::Event::InitApply(object) => {
                 let key = key(object);
-                if table.see(&key, object.resource_version().as_deref(), now) {
+                let is_named = table.see(&key, object.resource_version().as_deref(), now);
+                if is_named {
                     seen.insert(key);
                 }
+                is_named
             }
-            watcher::Event::InitDone => table.listed(source, &std::mem::take(seen), now),
-            watcher::Event::Apply(object) => drop(table.see(&key(object), object.resource_version().as_deref(), now)),
-            watcher::Event::Delete(object) => drop(table.see(&key(object), None, now)),
-        }
+            watcher::Event::InitDone => {
+                table.listed(source, &std::mem::take(seen), now);
+                true
+            }
+            watcher::Event::Apply(object) => table.see(&key(object), object.resource_version().as_deref(), now),
+            watcher::Event::Delete(object) => table.see(&key(object), None, now),
+        };
         drop(table);
-        self.hints.notify_one();
+        if is_named {
+            self.hints.notify_one();
+        }
     }
 }

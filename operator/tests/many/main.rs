@@ -163,7 +163,8 @@ async fn reads_at_rest() -> Option<usize> {
     // This is the time that is measured; nothing is waited for.
     tokio::time::sleep(WINDOW).await;
     let mut requests = audit(NAMESPACE).split_off(before);
-    requests.retain(|(verb, ..)| verb != "watch");
+    // Kinds that the cluster lacks are asked for every 30 s, whatever the number of pipelines.
+    requests.retain(|(verb, kind, _)| verb != "watch" && !["httproutes", "podmonitors"].contains(&&**kind));
     requests.iter().all(|(verb, resource, _)| verb == "get" && resource == "secrets").then_some(requests.len())
 }
 

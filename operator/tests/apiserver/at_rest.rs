@@ -49,7 +49,7 @@ async fn requests_at_rest(run: &Run, may_be: impl Fn(&str, &str) -> bool) -> BTr
         // This is the time that is measured; nothing is waited for.
         tokio::time::sleep(WINDOW).await;
         let mut asked = audit(&run.namespace).split_off(before);
-        // A kind that the cluster lacks may be installed, so it is asked for every 30 s, however many pipelines there are.
+        // A kind that the cluster lacks may be installed, so it is asked for every 30 s, for all pipelines.
         asked.retain(|(verb, resource, _)| verb != "watch" && !LACKING.contains(&&**resource));
         let mut requests = BTreeMap::new();
         for (verb, resource, name) in &asked {

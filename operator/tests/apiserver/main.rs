@@ -10,7 +10,6 @@ mod operator_run;
 #[path = "../harness/spec_cases.rs"]
 mod spec_cases;
 
-mod at_rest;
 mod check;
 mod children;
 mod definition;
@@ -32,3 +31,4 @@ mod stores;
 mod taken_back;
 mod trouble;
 mod two_pipelines;
+mod watched_secrets;

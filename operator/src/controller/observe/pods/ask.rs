@@ -1,8 +1,10 @@
 //! One request that a pod holds until something changes.
 //!
 //! Takes: an address, and the version of the state that is known. Gives: the state, once it is another one or the time
-//! is over. Does not: keep a connection between two requests, or more than about a kilobyte while one is held: with
-//! thousands of pods that is most of the operator's memory, and reqwest's connections take ten times as much.
+//! is over. Does not: keep a connection between two requests.
+//!
+//! hyper is used by itself, so that a held request, of which there is one per pod, has a read buffer of [`MAX_HEAD`]
+//! and not of the eight kilobytes that it begins with otherwise (hyper 1, `proto/h1/io.rs`).
 
 use super::{Mail, Report, ask_old::AskerOfOld};
 use bytes::Bytes;

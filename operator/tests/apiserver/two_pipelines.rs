@@ -48,7 +48,6 @@ async fn the_older_pipeline_keeps_a_host_and_path_and_the_younger_gets_it_when_t
     let other =
         format!("pipeline {}/demo is older and answers to app.example.com/. Fix: give this pipeline", run.namespace);
     assert!(message.starts_with(&other), "{message}");
-    told(&run, "copy", "Degraded", "HostShared").await;
     run.wait::<Deployment>("copy-worker", |_| true).await;
     assert!(run.api::<Ingress>().get_opt("copy").await.expect("it answers").is_none());
     told(&run, "demo", "Exposed", "AddressPending").await;

@@ -10,6 +10,7 @@ mod operator_run;
 #[path = "../harness/spec_cases.rs"]
 mod spec_cases;
 
+mod at_rest;
 mod check;
 mod children;
 mod definition;

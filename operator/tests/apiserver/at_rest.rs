@@ -1,0 +1,73 @@
+//! Nothing is asked and nothing is written while nothing changes, and what changes is seen at once.
+
+use super::{
+    api_server::{LIMIT, audit},
+    operator_run::{MINIMAL, Run},
+};
+use operator::{controller::observe::named::SecretAccess, crd::SignupPipeline};
+use std::{collections::BTreeMap, time::Duration};
+
+/// Pipelines that share the Secret of their database.
+const PIPELINES: usize = 5;
+
+/// Long enough for several rounds of anything that is done every 2 seconds.
+const WINDOW: Duration = Duration::from_secs(7);
+
+/// Kinds that the API server of the tests does not have.
+const LACKING: [&str; 2] = ["httproutes", "podmonitors"];
+
+/// Pipelines whose servers answer and whose pods do not exist, each with a Redis database of its own.
+async fn pipelines(access: SecretAccess) -> Run {
+    let mut run = Run::new().await;
+    run.access = access;
+    run.secrets().await;
+    for number in 0..PIPELINES {
+        let uri = tokio::task::spawn_blocking(|| servers::redis().fresh_database()).await.expect("Redis starts");
+        run.secret(&format!("redis-{number}"), &[("uri", &uri)]).await;
+        run.pipeline_named(&format!("p{number}"), &MINIMAL.replace("app-redis", &format!("redis-{number}"))).await;
+    }
+    run.start();
+    for number in 0..PIPELINES {
+        run.wait(&format!("p{number}"), |pipeline: &SignupPipeline| pipeline.status.is_some()).await;
+    }
+    run
+}
+
+/// Requests within a window, once there are only such as `may_be` there; by what they ask for.
+async fn requests_at_rest(run: &Run, may_be: impl Fn(&str, &str) -> bool) -> BTreeMap<(String, String), usize> {
+    servers::until("it has come to rest", LIMIT, async || {
+        let before = audit(&run.namespace).len();
+        // This is the time that is measured; nothing is waited for.
+        tokio::time::sleep(WINDOW).await;
+        let mut asked = audit(&run.namespace).split_off(before);
+        // A kind that the cluster lacks may be installed, so it is asked for every 30 s, for all pipelines.
+        asked.retain(|(verb, resource, _)| verb != "watch" && !LACKING.contains(&&**resource));
+        let mut requests = BTreeMap::new();
+        for (verb, resource, name) in &asked {
+            if !may_be(verb, resource) {
+                return Err(format!("{asked:?}"));
+            }
+            *requests.entry((resource.clone(), name.clone())).or_default() += 1;
+        }
+        Ok(requests)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn with_watched_secrets_the_api_server_is_not_asked_for_anything_at_rest() {
+    let run = pipelines(SecretAccess::Watch).await;
+    assert_eq!(requests_at_rest(&run, |_, _| false).await, BTreeMap::new());
+}
+
+#[tokio::test]
+async fn without_each_named_secret_is_read_once_per_interval_for_all_that_name_it_and_nothing_else_is_asked_for() {
+    let every = Duration::from_secs(2);
+    let run = pipelines(SecretAccess::Get { every }).await;
+    let requests = requests_at_rest(&run, |verb, resource| (verb, resource) == ("get", "secrets")).await;
+    let names: Vec<&str> = requests.keys().map(|(_, name)| &**name).collect();
+    assert_eq!(names.len(), 1 + 2 * PIPELINES, "{names:?}");
+    // A tenth less than the interval may pass between two, and a second between two looks at what is due.
+    let most = 1 + WINDOW.as_millis() / (every.as_millis() * 9 / 10);
+    assert!(requests.values().all(|reads| (1..=most).contains(&(*reads as u128))), "at most {most}: {requests:?}");
+}

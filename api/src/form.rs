@@ -36,13 +36,29 @@ impl Form {
         let full_name = kept(parse_name(&request.full_name), &mut violations);
         let email = kept(new_email(&request.email, rules, denied), &mut violations);
         let locale = kept(Locale::parse(&request.locale), &mut violations);
+        if rules.password.refuse_own
+            && let (Some(username), Some(password), Some(email)) = (&username, &password, &email)
+            && password.holds(username, email)
+        {
+            // Name and address keep their rules, so nothing is before it.
+            violations.insert(0, of_password("must not contain your username or email address"));
+        }
         match (username, password, full_name, email, locale) {
-            (Some(username), Some(password), Some(full_name), Some(email), Some(locale)) => {
+            (Some(username), Some(password), Some(full_name), Some(email), Some(locale)) if violations.is_empty() => {
                 Ok(Self { username, password, full_name, email, locale })
             }
             _ => Err(ApiError::Invalid(violations)),
         }
     }
+}
+
+/// A password that keeps the rules of its form, and is none to have.
+pub(crate) fn weak(description: &str) -> ApiError {
+    ApiError::Invalid(vec![of_password(description)])
+}
+
+fn of_password(description: &str) -> Violation {
+    Violation { field: "password", description: description.to_owned() }
 }
 
 pub(crate) fn kept<T>(parsed: Result<T, Violation>, violations: &mut Vec<Violation>) -> Option<T> {

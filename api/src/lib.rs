@@ -14,13 +14,14 @@
 //! - HTTP: [`router`], [`cors`], [`request_body`], [`media_type`], [`fields`], [`protojson`], [`query`], [`link`],
 //!   [`page`]
 //! - gRPC: [`grpc`], [`pb`]
-//! - the work: [`signup`], [`form`], [`denied_domains`], [`idempotency`], [`signup_limit`], [`peer`], [`verification`],
-//!   [`resend`], [`correction`]
+//! - the work: [`signup`], [`form`], [`denied_domains`], [`breach_check`], [`idempotency`], [`signup_limit`], [`peer`],
+//!   [`verification`], [`resend`], [`correction`]
 //! - after the commit: [`relay`], [`sweeper`], [`refusal`]
 #![allow(rustdoc::private_intra_doc_links, reason = "the layout is for those who read the source")]
 
 mod accept;
 mod access_log;
+mod breach_check;
 mod config;
 mod correction;
 mod cors;

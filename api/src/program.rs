@@ -8,6 +8,7 @@
 
 use crate::{
     accept::{self, Interface, MAX_AGE, Protocol},
+    breach_check::BreachCheck,
     config::Config,
     denied_domains::DeniedDomains,
     grpc,
@@ -103,6 +104,7 @@ fn service(
         denied_domains: Arc::clone(&parts.denied_domains),
         relay,
         limit,
+        breaches: BreachCheck::new(),
         running: Running::default(),
         schema_ready,
     }

@@ -5,8 +5,8 @@
 //! HTTP and gRPC call alike, so that rules, limits and answers cannot differ. Does not: know either protocol.
 
 use crate::{
-    denied_domains::DeniedDomains, error::ApiError, idempotency::Running, keyring::Keyring, peer::Peer, relay::Relay,
-    schema::SchemaState, signup_limit::SignupLimit,
+    breach_check::BreachCheck, denied_domains::DeniedDomains, error::ApiError, idempotency::Running, keyring::Keyring,
+    peer::Peer, relay::Relay, schema::SchemaState, signup_limit::SignupLimit,
 };
 use pipeline::Live;
 use signup::{GroupCommit, Store, password::Hashing};
@@ -34,6 +34,8 @@ pub(crate) struct Service {
     pub(crate) relay: Arc<Relay>,
     /// Signups per minute and client address.
     pub(crate) limit: Arc<SignupLimit>,
+    /// Asks whether passwords are known from breaches.
+    pub(crate) breaches: BreachCheck,
     /// The idempotency keys that are worked on.
     pub(crate) running: Running,
     /// Whether the database has the schema.

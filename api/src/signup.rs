@@ -6,7 +6,8 @@
 //! signup was hidden because its address was taken; the store does, and the mail tells the owner.
 
 use crate::{
-    error::ApiError, form::Form, idempotency::IdempotencyKey, pb, peer::Peer, service::Service, signup_limit::Quota,
+    error::ApiError, form, form::Form, idempotency::IdempotencyKey, pb, peer::Peer, service::Service,
+    signup_limit::Quota,
 };
 use pipeline::Document;
 use signup::{
@@ -37,6 +38,7 @@ impl Service {
             // The permit comes first: a client that is asked to come back has not used up a signup of its limit.
             let permit = self.hashing.permit().map_err(hash_refused)?;
             self.admit(&peer)?;
+            let permit = self.check_breach(permit, &form, &document).await?;
             // Boxed, so that what a refused signup moves about is not the whole of an accepted one.
             match &key {
                 Some(key) => Box::pin(self.store_user_once(form, permit, &document, key, &request)).await,
@@ -51,6 +53,16 @@ impl Service {
             error => error,
         })?;
         Ok(pb::CreateUserResponse { user: Some(user) })
+    }
+
+    /// Refuses a breached password. Nobody's turn is kept meanwhile: a slow service must not look like many hashes.
+    async fn check_breach(&self, permit: HashPermit, form: &Form, document: &Document) -> Result<HashPermit, ApiError> {
+        let Some(check) = &document.signup.password.breach_check else { return Ok(permit) };
+        drop(permit);
+        if self.breaches.knows(&check.url, &form.password).await {
+            return Err(form::weak("is known from a breach of another site; choose another one"));
+        }
+        self.hashing.permit().map_err(hash_refused)
     }
 
     /// The user that was answered to the same request under the key, or else a new one.
@@ -105,7 +117,12 @@ impl Service {
         once: Option<&Once>,
     ) -> Result<pb::User, ApiError> {
         let Form { username, password, full_name, email, locale } = form;
-        let hashed_password = permit.hash(password).await.map_err(hash_refused)?;
+        let hashed_password = if document.signup.password.refuse_common {
+            let hashed = permit.hash_unless_common(password).await.map_err(hash_refused)?;
+            hashed.ok_or_else(|| form::weak("is too easy to guess; choose another one"))?
+        } else {
+            permit.hash(password).await.map_err(hash_refused)?
+        };
         let user = NewUser { username, full_name, email, hashed_password, locale };
         let (policy, keys) = (Policy::from(document), self.keyring.now());
         let hides = document.signup.hide_existing_accounts;

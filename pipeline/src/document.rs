@@ -7,7 +7,7 @@ mod servers;
 mod signup;
 
 pub use servers::{Database, Mail, Migrations, Redis, Smtp, SmtpTls};
-pub use signup::{EmailDomains, ReservedUsernames, Signup};
+pub use signup::{BreachCheck, EmailDomains, PasswordRules, ReservedUsernames, Signup};
 
 use crate::{Network, check, duration};
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,13 @@
 //! Passwords.
 //!
 //! Takes: text from a request. Gives: a [`Password`], and from [`Hashing`] its argon2id hash or a comparison with a
-//! stored one. Does not: judge how good the password is.
+//! stored one. How easy a password is to guess
+//! is said by `strength`. Does not: decide whether that matters.
 
 mod argon;
 mod hashing;
 mod stored;
+mod strength;
 
 pub use argon::HashFailure;
 pub use hashing::{HashError, HashPermit, Hashing};

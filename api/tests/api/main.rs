@@ -23,6 +23,7 @@ mod media_types;
 mod own_schema;
 mod owner;
 mod pages;
+mod passwords;
 mod proxies;
 mod relay;
 mod resend;

@@ -8,7 +8,7 @@ use crate::crd::{
     SignupPipelineSpec,
     exposure::{LogFormat, Observability},
     mail::{Mail, SmtpTls, Verification},
-    signup::{EmailDomains, ReservedUsernames, Signup},
+    signup::{BreachCheck, EmailDomains, PasswordRules, ReservedUsernames, Signup},
     stores::{Database, Migrations},
     task::{Backoff, BackoffFormula, Queue, Task},
     workload::{Api, Http, Worker},
@@ -145,6 +145,7 @@ fn signup(signup: &Signup, behind_proxy: bool, paths: &MountedPaths) -> document
         allowed_origins,
         unicode_names,
         email_domains,
+        password,
     } = signup;
     document::Signup {
         password_min_length: password_min_length.unsigned_abs(),
@@ -159,6 +160,7 @@ fn signup(signup: &Signup, behind_proxy: bool, paths: &MountedPaths) -> document
         allowed_origins: allowed_origins.iter().filter_map(|origin| origin.parse().ok()).collect(),
         unicode_names: *unicode_names,
         email_domains: self::email_domains(email_domains, paths),
+        password: self::password(password),
     }
 }
 
@@ -166,6 +168,14 @@ fn email_domains(domains: &EmailDomains, paths: &MountedPaths) -> document::Emai
     let EmailDomains { allow, deny, deny_list_ref: _ } = domains;
     let read = |list: &[String]| list.iter().cloned().map(Into::into).collect();
     document::EmailDomains { allow: read(allow), deny: read(deny), deny_list_dir: paths.denied_domains.clone() }
+}
+
+fn password(PasswordRules { refuse_common, refuse_own, breach_check }: &PasswordRules) -> document::PasswordRules {
+    document::PasswordRules {
+        refuse_common: *refuse_common,
+        refuse_own: *refuse_own,
+        breach_check: breach_check.as_ref().map(|BreachCheck { url }| document::BreachCheck { url: url.clone() }),
+    }
 }
 
 fn api(api: &Api) -> document::Api {

@@ -12,6 +12,10 @@ use serde_json::{Value, json};
 
 pub(super) fn build(subject: &Subject<'_>, inputs: &Inputs, component: Component) -> Child {
     let mut reached: Vec<u16> = inputs.database_ports.iter().chain(&inputs.redis_ports).copied().collect();
+    if component == Component::Api {
+        let check = subject.spec.signup.password.breach_check.as_ref();
+        reached.extend(check.and_then(|check| port_of(&check.url)));
+    }
     if component == Component::Worker {
         reached.extend(u16::try_from(subject.spec.mail.smtp.port).ok());
     }
@@ -31,6 +35,16 @@ pub(super) fn build(subject: &Subject<'_>, inputs: &Inputs, component: Component
         "egress": [names, {"ports": tcp(&reached)}],
     }});
     child(subject, Kind::NetworkPolicy, Some(component), component.child_name(subject.name), content)
+}
+
+/// The port of a URL: its own, or that of its scheme.
+fn port_of(url: &str) -> Option<u16> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    match authority.rsplit_once(':') {
+        Some((_, port)) => port.parse().ok(),
+        None => Some(if scheme == "https" { 443 } else { 80 }),
+    }
 }
 
 fn tcp(ports: &[u16]) -> Vec<Value> {

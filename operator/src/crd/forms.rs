@@ -67,6 +67,15 @@ pub(super) fn public_url(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// Where a service of others is.
+pub(super) fn service_url(_: &mut SchemaGenerator) -> Schema {
+    text(
+        512,
+        "^https?://[-a-zA-Z0-9.]+(:[0-9]{1,5})?(/[-a-zA-Z0-9._~/]*)?$",
+        "must be like https://api.pwnedpasswords.com/range: http or https, no user, no ? and no #",
+    )
+}
+
 /// Sender of the mails, with or without a name before it: what [`pipeline::Mailbox`] reads, but for quotes in the
 /// address itself and for the lengths of its parts.
 pub(super) fn mail_address(_: &mut SchemaGenerator) -> Schema {

@@ -36,6 +36,41 @@ pub struct Signup {
     /// The domains whose addresses may sign up. Applied without a restart.
     #[serde(skip_serializing_if = "EmailDomains::is_default")]
     pub email_domains: EmailDomains,
+    /// What passwords are refused besides short ones. Applied without a restart.
+    #[serde(skip_serializing_if = "PasswordRules::is_default")]
+    pub password: PasswordRules,
+}
+
+/// What passwords are refused besides short ones; absent: none, as in the Go program.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PasswordRules {
+    /// True: passwords that many people have (zxcvbn's list of 30000), and those that follow from words or patterns
+    /// within a million guesses, are refused.
+    pub refuse_common: bool,
+    /// True: passwords that hold the username, the address or what stands before its @ are refused.
+    pub refuse_own: bool,
+    /// A service that knows passwords from breaches of other sites.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breach_check: Option<BreachCheck>,
+}
+
+impl PasswordRules {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A service that knows passwords from breaches. It is told five hexadecimal digits of the password's SHA-1; what it
+/// does not answer within 500 ms is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BreachCheck {
+    /// What stands before the five digits: `https://api.pwnedpasswords.com/range`, or your own copy that speaks the
+    /// same protocol. Certificates are checked against the public authorities. The network policy of `api` opens its
+    /// port.
+    #[schemars(schema_with = "forms::service_url")]
+    pub url: String,
 }
 
 /// The domains whose addresses may sign up. Each stands for its sub-domains too, and may be written in Unicode
@@ -73,6 +108,7 @@ impl Default for Signup {
             allowed_origins: Vec::new(),
             unicode_names: true,
             email_domains: EmailDomains::default(),
+            password: PasswordRules::default(),
         }
     }
 }

@@ -34,6 +34,38 @@ pub struct Signup {
     /// The domains whose addresses may sign up.
     #[serde(default, skip_serializing_if = "EmailDomains::is_default")]
     pub email_domains: EmailDomains,
+    /// What passwords are refused besides short ones.
+    #[serde(default, skip_serializing_if = "PasswordRules::is_default")]
+    pub password: PasswordRules,
+}
+
+/// What passwords are refused besides short ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PasswordRules {
+    /// True: those that many people have or that follow a pattern.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub refuse_common: bool,
+    /// True: those that hold the username or the address.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub refuse_own: bool,
+    /// Those that a service knows from breaches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breach_check: Option<BreachCheck>,
+}
+
+impl PasswordRules {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A service of the range protocol of Have I Been Pwned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BreachCheck {
+    /// What stands before the five digits.
+    pub url: String,
 }
 
 fn yes() -> bool {

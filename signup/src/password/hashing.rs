@@ -150,6 +150,18 @@ impl HashPermit {
         self.run(move |memory| stored::verify(&password, &stored, memory)).await
     }
 
+    /// Hashes a password unless it is common ([`Password::is_common`]): `None`. Both are work of one thread.
+    ///
+    /// # Errors
+    ///
+    /// [`HashError::Failed`].
+    pub async fn hash_unless_common(self, password: Password) -> Result<Option<String>, HashError> {
+        let hash = move |memory: &mut Memory| {
+            if password.is_common() { Ok(None) } else { argon2id(&password, memory).map(Some) }
+        };
+        self.run(hash).await
+    }
+
     async fn run<T: Send + 'static>(
         self,
         work: impl FnOnce(&mut Memory) -> Result<T, HashFailure> + Send + 'static,

@@ -101,19 +101,14 @@ pub(super) async fn reconcile(
     let observed = observe(sources, pipeline, is_edited).await?;
     // First: their mails wait for it.
     state.ended.tell(&observed.pods, || Endpoint::new(&pipeline.spec.redis, &observed.secrets()));
-    let missing = validate(observed.found.iter().map(|(reference, resolved)| (reference, resolved)));
-    let image = observed.image.as_ref().unwrap_or(&context.image);
-    let namespace_uid = state.namespace.get(client, &pipeline.namespace().unwrap_or_default()).await?;
-    let inputs = build::Inputs { namespace_uid, ..endpoints::inputs(pipeline, &observed.secrets(), image) };
-    let mut desired = build::children(pipeline, &inputs);
-    desired.iter_mut().for_each(|children| observed.neighbours.restrict(children));
+    let desired = desired(pipeline, context, &observed, &mut state.namespace).await?;
     let version = version(pipeline, &observed);
-    let looked = state.pod_events.look(client, &observed.pods, Timestamp::now()).await;
-    let mut applied = apply_children(context, pipeline, &observed, missing, desired, state).await;
+    let mut looks: Vec<Duration> = Vec::new();
+    looks.extend(state.pod_events.look(client, &observed.pods, Timestamp::now()).await);
+    let mut applied = apply_children(context, pipeline, &observed, desired, state).await;
     if applied.failure.as_ref().is_some_and(ReconcileError::is_of_a_namespace_that_goes) {
         return Ok(None);
     }
-    let mut looks: Vec<Duration> = looked.into_iter().collect();
     let reports = context.pods.reports(&observed.pods).await;
     if applied.findings.is_empty() && !pipeline.spec.paused {
         match sync_pods(client, &observed, &reports, &version, state).await {
@@ -123,6 +118,30 @@ pub(super) async fn reconcile(
     }
     looks.extend(state.applied.next_look());
     let scaling = scaling(context, pipeline, &observed, &reports, &mut state.evaluation).await;
+    let failure = applied.failure.take();
+    let outcome = Outcome { observed, applied, reports, config: version.config, scaling };
+    looks.extend(tell(context, pipeline, outcome, state).await?);
+    failure.map_or(Ok(looks.into_iter().min()), Err)
+}
+
+/// What the status is made of.
+struct Outcome {
+    observed: Observed,
+    applied: Applied,
+    reports: Vec<Report>,
+    /// Hash of the configuration that the pods should have.
+    config: String,
+    scaling: Arc<Scaling>,
+}
+
+/// Writes the status, and gives the times after which it may say something else although nothing happens.
+async fn tell(
+    context: &Context,
+    pipeline: &SignupPipeline,
+    outcome: Outcome,
+    state: &mut PipelineState,
+) -> Result<Vec<Duration>, ReconcileError> {
+    let Outcome { observed, applied, reports, config, scaling } = outcome;
     let (outdated, previous) = (context.definition.finding(), state.written.latest(pipeline).cloned());
     let [api, worker] = rollouts(pipeline, &observed, &state.applied, &scaling);
     let now = Timestamp::now();
@@ -133,27 +152,44 @@ pub(super) async fn reconcile(
         held_back: applied.held_back,
         best_effort: &applied.best_effort,
         outdated: outdated.as_ref(),
-        newer_image: newer_image(pipeline, image, &context.image),
+        newer_image: newer_image(pipeline, image(context, &observed), &context.image),
         observed: &observed,
         api,
         worker,
         pod_events: &state.pod_events,
         reports: &steady(reports, &observed.pods, now),
-        config: &version.config,
+        config: &config,
         scaling: &scaling,
     };
     let status = status(&facts, now);
-    looks.extend(end_of_start(&status.conditions, now));
-    looks.extend(next_look(&status, pipeline.spec.progress_deadline.get(), now));
-    looks.extend(calm(&observed.pods, now));
+    let deadline = next_look(&status, pipeline.spec.progress_deadline.get(), now);
+    let times = [end_of_start(&status.conditions, now), deadline, calm(&observed.pods, now)];
     let trouble = trouble(&status.conditions);
     if trouble.is_some() && trouble != state.trouble {
         context.named.doubt(&Name::from_obj(pipeline));
     }
     state.trouble = trouble;
-    looks.extend(write_status(context, pipeline, status, &mut state.written).await?);
-    looks.extend(state.written.next_warning());
-    applied.failure.map_or(Ok(looks.into_iter().min()), Err)
+    let written = write_status(context, pipeline, status, &mut state.written).await?;
+    Ok(times.into_iter().chain([written, state.written.next_warning()]).flatten().collect())
+}
+
+/// The children as they should be, without those that another pipeline's stand in the way of.
+async fn desired(
+    pipeline: &SignupPipeline,
+    context: &Context,
+    observed: &Observed,
+    namespace: &mut NamespaceUid,
+) -> Result<Result<Vec<Child>, InvalidDocument>, ReconcileError> {
+    let namespace_uid = namespace.get(&context.client, &pipeline.namespace().unwrap_or_default()).await?;
+    let inputs = endpoints::inputs(pipeline, &observed.secrets(), image(context, observed));
+    let mut desired = build::children(pipeline, &build::Inputs { namespace_uid, ..inputs });
+    desired.iter_mut().for_each(|children| observed.neighbours.restrict(children));
+    Ok(desired)
+}
+
+/// The image of pods whose pipeline names none.
+fn image<'a>(context: &'a Context, observed: &'a Observed) -> &'a str {
+    observed.image.as_deref().unwrap_or(&context.image)
 }
 
 /// What came of an attempt to apply the children.
@@ -165,15 +201,15 @@ struct Applied {
     failure: Option<ReconcileError>,
 }
 
-/// Nothing is applied while something is `missing`, or the children cannot be built.
+/// Nothing is applied while something is missing, or the children cannot be built.
 async fn apply_children(
     context: &Context,
     pipeline: &SignupPipeline,
     observed: &Observed,
-    missing: Vec<Finding>,
     desired: Result<Vec<Child>, InvalidDocument>,
     state: &mut PipelineState,
 ) -> Applied {
+    let missing = validate(observed.found.iter().map(|(reference, resolved)| (reference, resolved)));
     let not_made = observed.neighbours.finding(pipeline);
     let mut applied = Applied { findings: missing, best_effort: not_made.into_iter().collect(), ..Applied::default() };
     let desired = match desired {

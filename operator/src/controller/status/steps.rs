@@ -31,15 +31,20 @@ pub(in crate::controller) fn is_same(
 }
 
 pub(in crate::controller) fn is_same_count(before: &TaskCounts, after: &TaskCounts, now: Timestamp) -> bool {
-    let counts = |counts: &TaskCounts| {
-        let TaskCounts { due, scheduled, retry, active, archived, .. } = counts;
-        [*due, *scheduled, *retry, *active, *archived].map(step)
-    };
+    // Field by field: a new one has to be compared too.
+    let TaskCounts { due, scheduled, retry, active, archived, oldest_due_at, next_due_at } = before;
+    let counts = [
+        (due, after.due),
+        (scheduled, after.scheduled),
+        (retry, after.retry),
+        (active, after.active),
+        (archived, after.archived),
+    ];
     let late = |time: &Option<Time>| time.as_ref().map(|time| step(seconds(time.0, now)));
     let ahead = |time: &Option<Time>| time.as_ref().map(|time| step(seconds(now, time.0).max(SOON_S)));
-    counts(before) == counts(after)
-        && late(&before.oldest_due_at) == late(&after.oldest_due_at)
-        && (before.next_due_at == after.next_due_at || ahead(&before.next_due_at) == ahead(&after.next_due_at))
+    counts.into_iter().all(|(before, after)| step(*before) == step(after))
+        && late(oldest_due_at) == late(&after.oldest_due_at)
+        && (*next_due_at == after.next_due_at || ahead(next_due_at) == ahead(&after.next_due_at))
 }
 
 /// The explanation speaks of figures; it is written with them.

@@ -196,7 +196,9 @@ nothing_of_the_pipeline_is_left() {
 a_cluster_that_kubeconfig_names_gets_the_operator_and_a_pipeline_too() {
   local image
   image=localhost/signup:$(tag) || return
-  cp "$kubeconfig" "$state/given.kubeconfig" && kubectl create namespace given && "$source_dir/servers.sh" secrets given || return
+  cp "$kubeconfig" "$state/given.kubeconfig" && kubectl create namespace given || return
+  # A database belongs to one pipeline, and the first one is that of namespace demo.
+  "$source_dir/servers.sh" database given >/dev/null && "$source_dir/servers.sh" secrets given given || return
   printf '%s\n' 'database: {secretRef: {name: app-db}}' 'redis: {secretRef: {name: app-redis}}' \
     "demo: {inbox: {enabled: true, image: $image}}" >"$state/given.yaml"
   KUBECONFIG=$state/given.kubeconfig IMAGE=$image NAMESPACE=given VALUES=$state/given.yaml "$source_dir/deploy.sh" || return

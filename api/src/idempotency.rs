@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn a_key_runs_once_until_it_is_dropped() {
         let running = Running::default();
-        let first = running.begin([1; 32]).ok().expect("it is new");
+        let Ok(first) = running.begin([1; 32]) else { panic!("it is new") };
         assert!(running.begin([1; 32]).is_err() && running.begin([2; 32]).is_ok());
         drop(first);
         assert!(running.begin([1; 32]).is_ok());

@@ -51,7 +51,7 @@ async fn service(asked: Arc<Mutex<Vec<String>>>) -> SocketAddr {
     let routes = Router::new()
         .route("/range/{prefix}", get(range))
         .route("/broken/{prefix}", get(|| async { axum::http::StatusCode::INTERNAL_SERVER_ERROR }))
-        .route("/silent/{prefix}", get(|| std::future::pending::<()>()));
+        .route("/silent/{prefix}", get(std::future::pending::<()>));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("it is bound");
     tokio::spawn(async move { axum::serve(listener, routes).await });

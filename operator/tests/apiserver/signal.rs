@@ -1,7 +1,7 @@
 //! The operator hears of work from a real Redis. `pollInterval` is 10 minutes, so that nothing here is found by a poll.
 
 use super::{
-    api_server::{answers, until},
+    api_server::{entries, until},
     operator_run::{MINIMAL, Run},
     scaling::{enqueue, redis, replicas, with_redis},
 };
@@ -10,7 +10,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Patch, PatchParams};
 use operator::crd::SignupPipeline;
 use queue::{Client, Connection, Task};
-use serde_json::json;
+use serde_json::{Value, json};
 use servers::Redis;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -140,4 +140,14 @@ async fn a_decision_is_written_on_what_is_there_although_that_changes_all_the_ti
     let (written, stale) = codes.iter().partition::<Vec<u16>, _>(|code| **code < 300);
     assert_eq!(written.len(), 10, "one write for each decision: {codes:?}");
     assert!(stale.iter().all(|code| *code == 409) && !stale.is_empty(), "all were written blindly: {codes:?}");
+}
+
+/// HTTP codes with which requests of that kind were answered so far.
+fn answers(namespace: &str, verb: &str, resource: &str, subresource: &str) -> Vec<u16> {
+    let is_asked = |entry: &Value| {
+        let object = &entry["objectRef"];
+        entry["verb"] == verb && object["resource"] == resource && object["subresource"] == subresource
+    };
+    let asked = entries(namespace).into_iter().filter(is_asked);
+    asked.filter_map(|entry| u16::try_from(entry["responseStatus"]["code"].as_u64()?).ok()).collect()
 }

@@ -141,18 +141,8 @@ pub(crate) fn audit(namespace: &str) -> Vec<(String, String, String)> {
     entries(namespace).into_iter().map(request).collect()
 }
 
-/// HTTP codes with which requests of that kind were answered so far.
-pub(crate) fn answers(namespace: &str, verb: &str, resource: &str, subresource: &str) -> Vec<u16> {
-    let is_asked = |entry: &Value| {
-        let object = &entry["objectRef"];
-        entry["verb"] == verb && object["resource"] == resource && object["subresource"] == subresource
-    };
-    let asked = entries(namespace).into_iter().filter(is_asked);
-    asked.filter_map(|entry| u16::try_from(entry["responseStatus"]["code"].as_u64()?).ok()).collect()
-}
-
 /// Lines of the audit log that speak of a namespace.
-fn entries(namespace: &str) -> Vec<Value> {
+pub(crate) fn entries(namespace: &str) -> Vec<Value> {
     let server = SERVER.get().expect("it was started");
     let log = fs::read_to_string(server.server.folder().join("audit.log")).unwrap_or_default();
     // The last line may be half written.

@@ -76,6 +76,6 @@ fn a_batch_at_one_instant_finds_its_workers_running() {
     print("2 000 tasks at one instant, from zero", &mut outcome);
     assert_eq!((outcome.late.len(), outcome.cut), (2400, 0));
     assert!(outcome.percentile(99) <= TARGET, "{}", outcome.percentile(99));
-    let at_the_batch = outcome.changes.iter().filter(|(at, ..)| *at <= 20 * MINUTE).next_back();
+    let at_the_batch = outcome.changes.iter().rfind(|(at, ..)| *at <= 20 * MINUTE);
     assert!(at_the_batch.is_some_and(|(at, _, to)| *at >= 20 * MINUTE - 10 * SECOND && *to > 10), "{at_the_batch:?}");
 }

@@ -41,7 +41,7 @@ async fn tasks_of_a_server_that_is_said_to_have_ended_run_elsewhere_while_their_
     doomed.kill();
     let leases: Vec<(String, i64)> = fixture.redis(&["ZRANGE", "asynq:{default}:lease", "0", "-1", "WITHSCORES"]).await;
     assert_eq!(leases.len(), 4);
-    supervisor(&fixture).ended(&[identity.clone()]).await.unwrap();
+    supervisor(&fixture).ended(std::slice::from_ref(&identity)).await.unwrap();
     let mut ran = BTreeSet::new();
     for _ in 0..4 {
         let job = jobs.next().await;
@@ -118,7 +118,7 @@ async fn a_drained_server_finishes_what_runs_takes_nothing_more_and_goes_on_when
         jobs.next().await;
     }
     let identity = server.identity();
-    supervisor.drain("me", &[identity.clone()]).await.unwrap();
+    supervisor.drain("me", std::slice::from_ref(&identity)).await.unwrap();
     until_published(&fixture, &server, "stopped", 2).await;
     fixture.client.enqueue_many(&tasks(4)[2..]).await.unwrap();
     release.add_permits(1);

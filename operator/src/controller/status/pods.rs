@@ -94,7 +94,7 @@ fn node_gone(pod: &Pod, name: &str) -> Option<Finding> {
     let is_lost = pod.status.as_ref()?.reason.as_deref() == Some("NodeLost");
     let was_ready = is(pod, "ContainersReady", "True") && is(pod, "Ready", "False");
     let has_gates = pod.spec.as_ref().is_some_and(|spec| spec.readiness_gates.is_some());
-    if !is_lost && !(was_ready && !has_gates) {
+    if !is_lost && (!was_ready || has_gates) {
         return None;
     }
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default();

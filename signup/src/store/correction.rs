@@ -12,12 +12,12 @@ use super::{
     Store, StoreError,
     hiding::{ROUNDS, begin_alone_with},
     milliseconds,
-    new_intent::{insert_intent, insert_link, message_id},
+    new_intent::{bind_intent, insert_intent, insert_link, next_intent},
     pool::Work,
     requests::{Admission, Counted, MAIL_GAP},
     users::{PLACEHOLDER_DOMAIN, User, clash},
 };
-use crate::{CreateError, Created, EmailAddress, Intent, Policy, Username, link, verification::Keys};
+use crate::{CreateError, Created, EmailAddress, Intent, Policy, Username, verification::Keys};
 use uuid::Uuid;
 
 /// The address was not corrected.
@@ -110,23 +110,12 @@ impl Store {
             .bind(format!("{id}@{PLACEHOLDER_DOMAIN}"));
         let user = changing.fetch_optional(&mut *transaction).await?.ok_or(CorrectionError::Verified)?;
         sqlx::query(self.sql(CANCEL)).bind(username.as_str()).execute(&mut *transaction).await?;
-        let intent: Intent = sqlx::query_as(self.sql(OWE))
+        let owing = sqlx::query_as(self.sql(OWE))
             .bind(username.as_str())
             .bind(email.canonical())
             .bind(id)
-            .bind(milliseconds(MAIL_GAP))
-            .bind(&policy.queue)
-            .bind(i64::from(policy.max_retries))
-            .bind(milliseconds(policy.deadline))
-            .bind(milliseconds(policy.timeout))
-            .bind(&policy.public_url)
-            .bind(milliseconds(policy.link_ttl))
-            .bind(message_id(id, policy))
-            .bind(keys.current_id())
-            .bind(keys.current_code(id).hash().to_vec())
-            .bind(link::id(id))
-            .fetch_one(&mut *transaction)
-            .await?;
+            .bind(milliseconds(MAIL_GAP));
+        let intent: Intent = bind_intent!(owing, id, policy, keys).fetch_one(&mut *transaction).await?;
         Ok(Created { user, intent })
     }
 }
@@ -169,9 +158,9 @@ WITH owner AS (
     ",
     insert_intent!(),
     "
-    SELECT $3, kind, username, email, coalesce(generation, 0) + 1, interval '0', run_at, $5, $6::bigint,
-           run_at + $7::bigint * interval '1 millisecond', $8::bigint * interval '1 millisecond', $9,
-           $10::bigint * interval '1 millisecond', $11, $12, locale
+    SELECT $3, kind, username, email, ",
+    next_intent!(),
+    "
     FROM owner
     RETURNING id, username, queue, max_retries, run_at, next_attempt_at, deadline, state
 ), new_code AS (

@@ -3,11 +3,11 @@
 //! Takes: a user name from the task of a Go producer. Gives: the intent to lease. Does not: send or lease anything.
 
 use super::{
-    Store, StoreError, is_storable, milliseconds,
-    new_intent::{insert_intent, insert_link, message_id},
+    Store, StoreError, is_storable,
+    new_intent::{bind_intent, insert_intent, insert_link},
     rows::Milliseconds,
 };
-use crate::{Policy, State, link, verification::Keys};
+use crate::{Policy, State, verification::Keys};
 use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
@@ -102,21 +102,8 @@ impl Store {
     /// The delay is over already: the producer's task waited for it. The lock waits for a change of the address under
     /// way, which would not see the new intent, and then reads the new address.
     async fn create_intent(&self, id: Uuid, username: &str, policy: &Policy, keys: &Keys) -> Result<bool, StoreError> {
-        let done = sqlx::query(self.sql(CREATE_INTENT))
-            .bind(id)
-            .bind(username)
-            .bind(&policy.queue)
-            .bind(i64::from(policy.max_retries))
-            .bind(milliseconds(policy.deadline))
-            .bind(milliseconds(policy.timeout))
-            .bind(&policy.public_url)
-            .bind(milliseconds(policy.link_ttl))
-            .bind(message_id(id, policy))
-            .bind(keys.current_id())
-            .bind(&keys.current_code(id).hash()[..])
-            .bind(link::id(id))
-            .execute(&self.pool)
-            .await?;
+        let creating = sqlx::query(self.sql(CREATE_INTENT)).bind(id).bind(username);
+        let done = bind_intent!(creating, id, policy, keys).execute(&self.pool).await?;
         Ok(done.rows_affected() == 1)
     }
 

@@ -1,7 +1,8 @@
 //! What the statements that make intents and links share: a signup, several signups, a task without an intent, a link
 //! that is made again.
 //!
-//! Takes: an intent's id and policy. Gives: the columns that are filled, and the Message-ID. Does not: run a statement.
+//! Takes: an intent's id, policy and keys. Gives: the columns that are filled, what is bound for them, and the
+//! Message-ID. Does not: run a statement.
 
 use crate::Policy;
 use uuid::Uuid;
@@ -22,6 +23,37 @@ macro_rules! insert_link {
     };
 }
 pub(super) use insert_link;
+
+/// Binds what an intent and its link have of the policy and the keys, in the order in which the statements number it:
+/// queue, retries, deadline, timeout, public URL, life of the link, Message-ID, id of the key, hash of the code, id of
+/// the link. A macro, because the driver's queries with and without rows are of different types.
+macro_rules! bind_intent {
+    ($query:expr, $id:expr, $policy:expr, $keys:expr) => {
+        $query
+            .bind(&$policy.queue)
+            .bind(i64::from($policy.max_retries))
+            .bind($crate::store::milliseconds($policy.deadline))
+            .bind($crate::store::milliseconds($policy.timeout))
+            .bind(&$policy.public_url)
+            .bind($crate::store::milliseconds($policy.link_ttl))
+            .bind($crate::store::new_intent::message_id($id, $policy))
+            .bind($keys.current_id())
+            .bind($keys.current_code($id).hash().to_vec())
+            .bind($crate::link::id($id))
+    };
+}
+pub(super) use bind_intent;
+
+/// The values of one more intent of a user, after its id, kind, user name and address: of the rows `generation`,
+/// `run_at` and `locale`, and from `$5` on those of [`bind_intent`].
+macro_rules! next_intent {
+    () => {
+        "coalesce(generation, 0) + 1, interval '0', run_at, $5, $6::bigint,
+           run_at + $7::bigint * interval '1 millisecond', $8::bigint * interval '1 millisecond', $9,
+           $10::bigint * interval '1 millisecond', $11, $12, locale"
+    };
+}
+pub(super) use next_intent;
 
 /// The Message-ID of every copy of an intent's mail (RFC 5322, 3.6.4), with its angle brackets.
 pub(super) fn message_id(intent: Uuid, policy: &Policy) -> String {

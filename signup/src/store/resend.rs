@@ -9,10 +9,10 @@
 
 use super::{
     Store, StoreError, milliseconds,
-    new_intent::{insert_intent, insert_link, message_id},
+    new_intent::{bind_intent, insert_intent, insert_link, next_intent},
     requests::{Admission, Counted, MAIL_GAP},
 };
-use crate::{EmailAddress, Intent, Policy, link, verification::Keys};
+use crate::{EmailAddress, Intent, Policy, verification::Keys};
 use uuid::Uuid;
 
 /// Rows looked at in one round.
@@ -45,17 +45,8 @@ impl Store {
             .bind(Counted::Mail.subject(canonical).to_vec())
             .bind(canonical)
             .bind(intent)
-            .bind(milliseconds(MAIL_GAP))
-            .bind(&policy.queue)
-            .bind(i64::from(policy.max_retries))
-            .bind(milliseconds(policy.deadline))
-            .bind(milliseconds(policy.timeout))
-            .bind(&policy.public_url)
-            .bind(milliseconds(policy.link_ttl))
-            .bind(message_id(intent, policy))
-            .bind(keys.current_id())
-            .bind(keys.current_code(intent).hash().to_vec())
-            .bind(link::id(intent));
+            .bind(milliseconds(MAIL_GAP));
+        let settling = bind_intent!(settling, intent, policy, keys);
         Ok(settling.fetch_optional(&self.pool).await?)
     }
 
@@ -96,9 +87,9 @@ WITH asked AS (
     ",
     insert_intent!(),
     "
-    SELECT $3, 'verification', username, email, coalesce(generation, 0) + 1, interval '0', run_at, $5, $6::bigint,
-           run_at + $7::bigint * interval '1 millisecond', $8::bigint * interval '1 millisecond', $9,
-           $10::bigint * interval '1 millisecond', $11, $12, locale
+    SELECT $3, 'verification', username, email, ",
+    next_intent!(),
+    "
     FROM latest
     ON CONFLICT DO NOTHING
     RETURNING id, username, email, queue, max_retries, run_at, next_attempt_at, deadline, state

@@ -5,9 +5,9 @@
 
 use super::{
     Store, StoreError, milliseconds,
-    new_intent::{insert_intent, insert_link, message_id},
+    new_intent::{bind_intent, insert_intent, insert_link},
 };
-use crate::{EmailAddress, FullName, Intent, Locale, Policy, Username, link, verification::Keys};
+use crate::{EmailAddress, FullName, Intent, Locale, Policy, Username, verification::Keys};
 use jiff::Timestamp;
 use sqlx::PgExecutor;
 use std::fmt;
@@ -116,24 +116,15 @@ impl Store {
         hides: bool,
     ) -> Result<Created, sqlx::Error> {
         let intent = Uuid::now_v7();
-        sqlx::query_as(self.sql(CREATE_USER))
+        let creating = sqlx::query_as(self.sql(CREATE_USER))
             .bind(new.username.as_str())
             .bind(&new.hashed_password)
             .bind(new.full_name.as_str())
             .bind(new.email.as_str())
             .bind(new.email.canonical())
             .bind(intent)
-            .bind(milliseconds(policy.delay))
-            .bind(&policy.queue)
-            .bind(i64::from(policy.max_retries))
-            .bind(milliseconds(policy.deadline))
-            .bind(milliseconds(policy.timeout))
-            .bind(&policy.public_url)
-            .bind(milliseconds(policy.link_ttl))
-            .bind(message_id(intent, policy))
-            .bind(keys.current_id())
-            .bind(&keys.current_code(intent).hash()[..])
-            .bind(link::id(intent))
+            .bind(milliseconds(policy.delay));
+        bind_intent!(creating, intent, policy, keys)
             .bind(hides)
             .bind(format!("{intent}@{PLACEHOLDER_DOMAIN}"))
             .bind(new.locale.as_ref().map(Locale::as_str))

@@ -5,7 +5,7 @@
 //! kubelet sees the end of a container, and says so in the container's `state` or `lastState`.
 
 use super::Endpoint;
-use crate::build::names::{COMPONENT, Component};
+use crate::{build::names::Component, controller::observe::pods};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 use kube::ResourceExt;
@@ -81,7 +81,7 @@ async fn tell(connection: Connection, containers: Vec<EndedContainer>) {
 
 /// Whether a pod is one of the workers.
 pub(super) fn is_worker(pod: &Pod) -> bool {
-    pod.labels().get(COMPONENT).is_some_and(|name| name == Component::Worker.name())
+    pods::component(pod) == Some(Component::Worker)
 }
 
 fn ended(pod: &Arc<Pod>) -> Vec<(String, EndedContainer)> {
@@ -116,8 +116,9 @@ fn servers(alive: &[ServerInfo], containers: &[EndedContainer]) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::build::names::COMPONENT;
     use serde_json::{Value, json};
 
     fn pod(name: &str, component: &str, statuses: Value) -> Arc<Pod> {
@@ -138,6 +139,21 @@ mod tests {
 
     fn hosts(news: &[EndedContainer]) -> Vec<&str> {
         news.iter().map(|end| end.host.as_str()).collect()
+    }
+
+    /// The heartbeat of a worker with that start.
+    pub(in crate::controller::scale) fn server(host: &str, id: &str, started: &str) -> ServerInfo {
+        ServerInfo {
+            host: host.to_owned(),
+            pid: 1,
+            id: id.to_owned(),
+            concurrency: 16,
+            queues: [].into(),
+            strict_priority: false,
+            status: "active".to_owned(),
+            started_at: started.parse().ok(),
+            running: 1,
+        }
     }
 
     #[test]
@@ -169,17 +185,6 @@ mod tests {
 
     #[test]
     fn the_server_that_ended_is_told_from_the_one_that_started_in_its_place() {
-        let server = |host: &str, id: &str, started: &str| ServerInfo {
-            host: host.to_owned(),
-            pid: 1,
-            id: id.to_owned(),
-            concurrency: 16,
-            queues: [].into(),
-            strict_priority: false,
-            status: "active".to_owned(),
-            started_at: started.parse().ok(),
-            running: 1,
-        };
         let long = "p".repeat(62) + "-abcde";
         let alive = [
             server("w-1", "dead", "2026-11-30T08:00:00Z"),

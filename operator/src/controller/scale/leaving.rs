@@ -164,25 +164,15 @@ fn count(length: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::ended::tests::server, *};
 
     #[test]
     fn each_pod_has_the_server_that_started_last_and_other_servers_are_nobody_s() {
         let pod = |name: &str| -> Arc<Pod> {
             serde_json::from_value(json!({"metadata": {"name": name}})).map(Arc::new).expect("a pod")
         };
-        let server = |host: &str, id: &str, second| ServerInfo {
-            host: host.to_owned(),
-            pid: 1,
-            id: id.to_owned(),
-            concurrency: 16,
-            queues: [].into(),
-            strict_priority: false,
-            status: "active".to_owned(),
-            started_at: jiff::Timestamp::from_second(second).ok(),
-            running: 0,
-        };
-        let servers = vec![server("a", "old", 10), server("a", "new", 20), server("elsewhere", "x", 30)];
+        let [first, later, last] = ["2026-11-30T08:00:10Z", "2026-11-30T08:00:20Z", "2026-11-30T08:00:30Z"];
+        let servers = vec![server("a", "old", first), server("a", "new", later), server("elsewhere", "x", last)];
         let found = newest(servers, &[pod("a"), pod("b")]);
         assert_eq!(found.iter().map(ServerInfo::identity).collect::<Vec<_>>(), ["a:1:new"]);
     }

@@ -69,11 +69,11 @@ nothing_was_forbidden() {
     ! grep '"username":"system:serviceaccount:signup-system:signup-operator"' "$state/audit.log" | grep '"code":403'
 }
 
-# its_rights_are_enough NAMESPACE...: in those where it is to work
+# its_rights_are_enough NAMESPACE...: in those where it is to work. Each has a host of its own: one host serves one pipeline.
 its_rights_are_enough() {
   local namespace operator
   start redis redis-server --port "$redis_port" --bind 127.0.0.1 --save '' --dir "$state" || return
-  for namespace in "$@"; do write_pipeline "$namespace" 'expose: {host: app.example.com, ingress: {}}' || return; done
+  for namespace in "$@"; do write_pipeline "$namespace" "expose: {host: $namespace.example.com, ingress: {}}" || return; done
   for operator in $(operators); do start_operator "$operator" && wait_until 60 "$operator" it_leads "$operator" || return; done
   for namespace in "$@"; do
     wait_until 60 '' everything_is_made_in "$namespace" || return

@@ -4,7 +4,7 @@
 //!
 //! # Layout
 //!
-//! - `dial`: opens one connection; `link`: keeps one; `tracking`: what a server tells by itself
+//! - `dial`: opens one connection; `link`, `slot`: keep one; `tracking`: what a server tells by itself
 //! - `sentinel`: finds the master; `cluster`: finds the node of a key; `first_answers`: how both ask
 
 mod cluster;
@@ -12,6 +12,7 @@ mod dial;
 mod first_answers;
 mod link;
 mod sentinel;
+mod slot;
 mod tracking;
 
 pub(crate) use tracking::Changes;
@@ -25,9 +26,10 @@ use crate::{
 };
 use cluster::Cluster;
 use dial::{Dialer, RESPONSE_TIMEOUT, Target, timed_out};
-use link::{Link, Live, Origin};
+use link::{Link, Origin};
 use redis::{Cmd, Pipeline, Value};
 use sentinel::Sentinels;
+use slot::Live;
 use std::sync::{Arc, OnceLock};
 
 /// A cheap handle: clones share the sockets.

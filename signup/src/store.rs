@@ -53,9 +53,9 @@ mod users;
 mod users_together;
 mod verify;
 
-pub use adoption::Foreign;
 pub use by_hand::{Change, Refusal};
 pub use correction::CorrectionError;
+pub use found::Foreign;
 pub use intents::{Counts, IntentFor};
 pub use lease::{LeaseOutcome, Leased};
 pub use listing::{Filter, IntentRecord};

@@ -2,10 +2,7 @@
 //!
 //! Takes: changes of the usual. Gives: [`Options`]. Does not: start anything.
 
-use crate::{
-    files::{KEY, OTHER_KEY},
-    pipeline::Pipeline,
-};
+use crate::files::{KEY, OTHER_KEY};
 use pipeline::Document;
 use servers::PoolMode;
 use std::time::Duration;
@@ -74,10 +71,10 @@ impl Options {
         Self { redis_uri: Some(uri), ..self }
     }
 
-    /// In the database of another pipeline, with a key of its own, as a copied manifest gets one.
+    /// In this database of another pipeline, with a key of its own, as a copied manifest gets one.
     #[must_use]
-    pub fn in_database_of(self, other: &Pipeline) -> Self {
-        Self { database_uri: Some(other.database_uri.clone()), key: OTHER_KEY, ..self }
+    pub fn in_database(self, uri: &str) -> Self {
+        Self { database_uri: Some(uri.to_owned()), key: OTHER_KEY, ..self }
     }
 
     /// With the key that pipelines have here, which was copied from one to the other.

@@ -94,12 +94,9 @@ impl Pipeline {
         let database = Database::in_schema(&database_uri, document.database.schema.as_deref())?;
         let ca_pem = inbox.ca_pem().context("the inbox speaks TLS")?;
         let files = Files::new(document, &programs_uri, &redis_uri, ca_pem, key, journal)?;
-        let apis = (0..apis).map(|_| Program::api(files.path())).collect::<Result<_>>()?;
-        let workers = (0..workers).map(|_| Program::worker(files.path())).collect::<Result<_>>()?;
-        let signups = Arc::new(Signups::new(Vec::new())?);
         Ok(Self {
-            apis,
-            workers,
+            apis: (0..apis).map(|_| Program::api(files.path())).collect::<Result<_>>()?,
+            workers: (0..workers).map(|_| Program::worker(files.path())).collect::<Result<_>>()?,
             inbox,
             redis,
             postgres,
@@ -110,7 +107,7 @@ impl Pipeline {
             database,
             database_uri,
             redis_uri,
-            signups,
+            signups: Arc::new(Signups::new(Vec::new())?),
         })
     }
 
@@ -127,6 +124,11 @@ impl Pipeline {
             })
             .await;
         }
+    }
+
+    /// The URI of its database.
+    pub fn database_uri(&self) -> &str {
+        &self.database_uri
     }
 
     pub(crate) fn programs(&self) -> impl Iterator<Item = &Program> {

@@ -22,7 +22,7 @@ use lettre::{
     Message,
     address::Envelope,
     message::{
-        MultiPart, SinglePart,
+        MessageBuilder, MultiPart, SinglePart,
         header::{HeaderName, HeaderValue},
     },
 };
@@ -129,10 +129,7 @@ pub(crate) fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, Mes
         .singlepart(SinglePart::plain(templates.text.text(&values)))
         .singlepart(SinglePart::html(templates.html.html(&values)));
     let envelope = Envelope::new(Some(bounces_to.email), vec![to.email.clone()]);
-    let builder = match reply_to {
-        Some(reply_to) => Message::builder().reply_to(reply_to),
-        None => Message::builder(),
-    };
+    let builder = reply_to.into_iter().fold(Message::builder(), MessageBuilder::reply_to);
     let message = builder
         .envelope(envelope.map_err(MessageError::Build)?)
         .date(mail.date)

@@ -52,8 +52,7 @@ pub(super) fn pods(namespace: &str, pods: &[Arc<Pod>], events: &PodEvents, now: 
 }
 
 fn judge(namespace: &str, pod: &Arc<Pod>, events: &PodEvents, now: Timestamp) -> Option<Line> {
-    let name = pod.name_any();
-    let subject = format!("Pod {name}");
+    let subject = format!("Pod {}", pod.name_any());
     let this = std::slice::from_ref(pod);
     if let Some(trouble) = pod_trouble(this, events, now) {
         return Some(Line::of(Level::Error, subject, &trouble));
@@ -61,37 +60,42 @@ fn judge(namespace: &str, pod: &Arc<Pod>, events: &PodEvents, now: Timestamp) ->
     if let Some(trouble) = probe_trouble(this, events, now) {
         return Some(Line::of(Level::Warning, subject, &trouble));
     }
-    let statuses = || pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-    let restarted = statuses().find(|container| container.restart_count >= MANY_RESTARTS).map(|container| {
-        let message = format!(
-            "container {} was restarted {} times{}",
-            container.name,
-            container.restart_count,
-            last_end(container)
-        );
-        let fix = if ended_for(container) == Some("OOMKilled") {
-            format!("raise resources.limits.memory of {}", container.name)
-        } else {
-            format!("read why with `kubectl -n {namespace} logs {name} --previous`")
-        };
-        Line::warning(subject.as_str(), message, fix)
-    });
-    restarted.or_else(|| {
-        let conditions = || pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        let ready = conditions().find(|condition| condition.type_ == "Ready");
-        let since = ready.and_then(|condition| condition.last_transition_time.as_ref());
-        ready.is_none_or(|condition| condition.status != "True").then(|| {
-            let waiting = statuses().filter(|container| !container.ready).map(why_waiting);
-            let waiting = waiting.collect::<Vec<_>>().join(", ");
-            let why = if waiting.is_empty() { "its containers are not started".to_owned() } else { waiting };
-            let fix = format!(
-                "none while it starts; else `kubectl -n {namespace} describe pod {name}` and `kubectl \
-                -n {namespace} logs {name}`"
-            );
-            let line = Line::warning(subject.as_str(), format!("is not ready: {why}"), fix);
-            Line { level: if since.is_none() || is_recent(since, now) { Level::Warning } else { Level::Error }, ..line }
-        })
-    })
+    often_restarted(namespace, pod).or_else(|| not_ready(namespace, pod, now))
+}
+
+fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+    pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten())
+}
+
+fn often_restarted(namespace: &str, pod: &Pod) -> Option<Line> {
+    let container = containers(pod).find(|container| container.restart_count >= MANY_RESTARTS)?;
+    let (name, count, pod) = (&container.name, container.restart_count, pod.name_any());
+    let fix = if ended_for(container) == Some("OOMKilled") {
+        format!("raise resources.limits.memory of {name}")
+    } else {
+        format!("read why with `kubectl -n {namespace} logs {pod} --previous`")
+    };
+    let message = format!("container {name} was restarted {count} times{}", last_end(container));
+    Some(Line::warning(format!("Pod {pod}"), message, fix))
+}
+
+fn not_ready(namespace: &str, pod: &Pod, now: Timestamp) -> Option<Line> {
+    let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let ready = conditions.find(|condition| condition.type_ == "Ready");
+    if ready.is_some_and(|condition| condition.status == "True") {
+        return None;
+    }
+    let since = ready.and_then(|condition| condition.last_transition_time.as_ref());
+    let waiting = containers(pod).filter(|container| !container.ready).map(why_waiting);
+    let waiting = waiting.collect::<Vec<_>>().join(", ");
+    let why = if waiting.is_empty() { "its containers are not started".to_owned() } else { waiting };
+    let name = pod.name_any();
+    let fix = format!(
+        "none while it starts; else `kubectl -n {namespace} describe pod {name}` and `kubectl -n {namespace} logs \
+        {name}`"
+    );
+    let line = Line::warning(format!("Pod {name}"), format!("is not ready: {why}"), fix);
+    Some(Line { level: if since.is_none() || is_recent(since, now) { Level::Warning } else { Level::Error }, ..line })
 }
 
 fn why_waiting(container: &ContainerStatus) -> String {

@@ -6,13 +6,13 @@
 use super::{
     dial::{Dialer, Target, measured, timed_out},
     sentinel::Sentinels,
-    tracking::{self, Changes, Untracked},
+    slot::{Live, Slot, on_push},
+    tracking::{self, Changes},
 };
-use crate::{clock::Clock, error::Error, uri::Host};
-use parking_lot::RwLock;
-use redis::{Client, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
+use crate::{clock::Clock, error::Error};
+use redis::{Client, Cmd, ErrorKind, Pipeline, RedisError, Value};
 use std::{
-    sync::{Arc, Weak},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::Mutex;
@@ -35,25 +35,6 @@ pub(super) struct Link {
     attempt: Mutex<Option<(Instant, Error)>>,
     /// Follows the server's; nodes of a cluster but for one have none.
     clock: Option<Arc<Clock>>,
-}
-
-/// The connection that stands.
-#[derive(Default)]
-pub(super) struct Slot {
-    live: RwLock<Option<Live>>,
-    /// Of the last connection: its server, and what opens others to it.
-    opened: RwLock<Option<(Target, Client)>>,
-    /// Hears what the server tells by itself, and of the connection's end.
-    changes: Option<Arc<Changes>>,
-}
-
-#[derive(Clone)]
-pub(super) struct Live {
-    pub(super) number: u64,
-    pub(super) is_cluster: bool,
-    /// Why changes are not heard of, where they were asked for.
-    pub(super) untracked: Option<Untracked>,
-    connection: MultiplexedConnection,
 }
 
 impl Link {
@@ -153,47 +134,6 @@ impl Link {
             self.slot.forget(number);
         }
         error
-    }
-}
-
-impl Slot {
-    fn current(&self) -> Option<Live> {
-        self.live.read().clone()
-    }
-
-    fn forget(&self, number: u64) {
-        let mut live = self.live.write();
-        if live.as_ref().is_some_and(|live| live.number == number) {
-            *live = None;
-            self.tell_lost();
-        }
-    }
-
-    /// Gives up a connection that leads elsewhere; the next use opens another.
-    pub(super) fn leave_for(&self, master: &Host) {
-        let leads_there = |(target, _): &(Target, Client)| matches!(target, Target::Tcp(host) if host == master);
-        let mut live = self.live.write();
-        if live.is_some() && !self.opened.read().as_ref().is_some_and(leads_there) {
-            tracing::info!("the sentinels name another master, following it");
-            *live = None;
-            self.tell_lost();
-        }
-    }
-
-    fn tell_lost(&self) {
-        self.changes.iter().for_each(|changes| changes.lost());
-    }
-}
-
-/// Forgets a connection as soon as it is lost, and not only at its next use; hands on what the server tells.
-fn on_push(slot: Weak<Slot>, number: u64) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> {
-    move |push| {
-        let Some(slot) = slot.upgrade() else { return Ok(()) };
-        match push.kind {
-            PushKind::Disconnection => slot.forget(number),
-            _ => slot.changes.iter().for_each(|changes| changes.hear(&push)),
-        }
-        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@
 use super::{
     dial::{Dialer, Opened, RESPONSE_TIMEOUT, Target, timed_out},
     first_answers::first_answers,
-    link::Slot,
+    slot::Slot,
 };
 use crate::{
     certificates::Certificates,

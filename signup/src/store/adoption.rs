@@ -7,25 +7,15 @@
 //! program (simplebank, migrations 2 to 5), known by columns, types, key and names of constraints. More columns are
 //! fine where an INSERT may leave them out. Everything else belongs to an application that would be harmed.
 
-use super::{StoreError, found::Found, migrations::MIGRATIONS, ours::TABLES, pool::Work, schema::Schema};
+use super::{
+    StoreError,
+    found::{Foreign, Found},
+    ours::{MIGRATIONS, TABLES},
+    pool::Work,
+    schema::Schema,
+};
 use pipeline::Unready;
 use sqlx::migrate::Migration;
-
-/// Something of the database that another application owns.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the {what} is another application's: {difference}")]
-pub struct Foreign {
-    /// What it is and its name, such as `table users`.
-    pub what: String,
-    /// The first thing about it that is not as ours.
-    pub difference: String,
-}
-
-impl Foreign {
-    pub(super) fn new(what: impl Into<String>, difference: impl Into<String>) -> Self {
-        Self { what: what.into(), difference: difference.into() }
-    }
-}
 
 /// The schema where our tables are or go.
 pub(super) struct Place {

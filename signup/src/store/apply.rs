@@ -4,7 +4,7 @@
 //! `sqlx migrate run` does. Does not: use the driver's own way, which names its statements: a pooler lends the session
 //! that has them to somebody else afterwards.
 
-use super::{migrations::MIGRATIONS, pool::Work};
+use super::{ours::MIGRATIONS, pool::Work};
 use sqlx::migrate::{MigrateError, Migration};
 use std::time::Instant;
 

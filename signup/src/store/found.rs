@@ -4,12 +4,27 @@
 //! meet there, and whether they can be adopted. Does not: read rows.
 
 use super::{
-    adoption::Foreign,
     ours::{FUNCTIONS, GO_TABLES, GoTable, RELATIONS, TABLES},
     pool::Work,
 };
 use sqlx::Row as _;
 use std::collections::{BTreeMap, HashSet};
+
+/// Something of the database that another application owns.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the {what} is another application's: {difference}")]
+pub struct Foreign {
+    /// What it is and its name, such as `table users`.
+    pub what: String,
+    /// The first thing about it that is not as ours.
+    pub difference: String,
+}
+
+impl Foreign {
+    pub(super) fn new(what: impl Into<String>, difference: impl Into<String>) -> Self {
+        Self { what: what.into(), difference: difference.into() }
+    }
+}
 
 /// Objects by name.
 pub(super) struct Found {

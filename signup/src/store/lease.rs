@@ -4,7 +4,6 @@
 //! now. Does not: trust the task: owed, due and unleased are read from the row, by the database's clock (I4), and the
 //! attempt is counted in the same statement (I7).
 
-use super::notice::SETTLE_NOTICE;
 use super::{Store, StoreError, milliseconds, new_intent::insert_link, rows};
 use crate::{Code, Intent, Keys, Kind, State, link, store::sweeper::EXPIRE_LEASES};
 use std::{fmt, sync::atomic::Ordering, time::Duration};
@@ -122,7 +121,7 @@ impl Store {
                 "no link" => return Ok(LeaseOutcome::LinkMissing),
                 "notice" => match self.lease_notice(id, owner, lease).await? {
                     Some(leased) => return Ok(LeaseOutcome::Leased(Box::new(leased))),
-                    None => sqlx::query(self.sql(SETTLE_NOTICE)).bind(id),
+                    None => self.settle_notice(id),
                 },
                 "lapsed" => sqlx::query(self.sql(EXPIRE_LEASES)).bind(Some(id)),
                 // Verified, too late, or freed since the first statement; this one settles the first two.

@@ -5,12 +5,8 @@
 //! `search_path` end with it), so it may go through a pooler in transaction mode.
 
 use super::{Claimant, Store, StoreError, adoption::Place, apply, pool::Connections, schema::quoted};
-use sqlx::{AssertSqlSafe, migrate::Migrator};
+use sqlx::AssertSqlSafe;
 use std::sync::atomic::Ordering;
-
-/// The tables, part of the program. Newer ones than this program's are accepted: old replicas live on while new ones
-/// start.
-pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 /// Names the migrations among PostgreSQL's advisory locks: "migrate\0" in ASCII.
 const LOCK: i64 = 0x6d69_6772_6174_6500;

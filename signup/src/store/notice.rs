@@ -13,6 +13,7 @@ use super::{
     milliseconds,
 };
 use crate::Leased;
+use sqlx::{Postgres, postgres::PgArguments, query::Query};
 use std::{sync::atomic::Ordering, time::Duration};
 use uuid::Uuid;
 
@@ -26,6 +27,11 @@ impl Store {
     ) -> Result<Option<Leased>, StoreError> {
         let leasing = sqlx::query_as(self.sql(LEASE_NOTICE)).bind(id).bind(owner).bind(milliseconds(lease));
         Ok(leasing.bind(self.term.load(Ordering::Relaxed)).fetch_optional(&self.pool).await?)
+    }
+
+    /// What ends a notice that nobody is to get: the account is gone, or was told of another signup within a day.
+    pub(super) fn settle_notice(&self, id: Uuid) -> Query<'_, Postgres, PgArguments> {
+        sqlx::query(self.sql(SETTLE_NOTICE)).bind(id)
     }
 }
 
@@ -65,8 +71,7 @@ RETURNING told.username, told.email, told.full_name,
     leased!()
 );
 
-/// Ends a notice that nobody is to get: the account is gone, or was told of another signup within a day.
-pub(super) const SETTLE_NOTICE: &str = concat!(
+const SETTLE_NOTICE: &str = concat!(
     "
 UPDATE schema.email_intents AS intent
 SET state = 'cancelled', last_class = 'told already', lease_epoch = intent.lease_epoch + 1

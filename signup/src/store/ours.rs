@@ -1,7 +1,13 @@
 //! What of the database is ours, and what may have been the Go program's, by name.
 //!
-//! Gives: tables of names. Does not: look at a database; `adoption` does before the migrations and `complete` after
-//! them. A test compares both with what the migrations make.
+//! Gives: the migrations, and tables of names. Does not: look at a database; `adoption` does before the migrations and
+//! `complete` after them. A test compares both with what the migrations make.
+
+use sqlx::migrate::Migrator;
+
+/// The tables, part of the program. Newer ones than this program's are accepted: old replicas live on while new ones
+/// start.
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 /// A table of ours, as the statements use it.
 pub(super) struct Table {

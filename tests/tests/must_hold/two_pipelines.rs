@@ -20,7 +20,7 @@ async fn is_told(pipeline: &Pipeline, owner: &str) {
 #[tokio::test]
 async fn all_mails_of_the_first_come_from_its_sender_and_the_second_is_told_whose_the_database_is() {
     let first = Pipeline::start(pipeline("a")).await;
-    let second = Pipeline::start_programs(pipeline("b").in_database_of(&first)).await;
+    let second = Pipeline::start_programs(pipeline("b").in_database(first.database_uri())).await;
     is_told(&second, "shop/a").await;
     let attempts = first.sign_up(20, 4).await;
     assert!(attempts.iter().all(|attempt| attempt.outcome == Outcome::Acknowledged), "{attempts:?}");
@@ -42,7 +42,8 @@ async fn all_mails_of_the_first_come_from_its_sender_and_the_second_is_told_whos
 async fn a_database_that_is_handed_over_owes_its_mails_once() {
     let first = Pipeline::start(pipeline("a").with(|document| document.task.delay = PATIENCE)).await;
     first.sign_up(5, 1).await;
-    let mut second = Pipeline::start_programs(pipeline("b").in_database_of(&first).with_the_same_key()).await;
+    let mut second =
+        Pipeline::start_programs(pipeline("b").in_database(first.database_uri()).with_the_same_key()).await;
     is_told(&second, "shop/a").await;
     second.edit(|document| document.database.take_over_from = Some("shop/a".into())).await;
     second.until_ready().await;

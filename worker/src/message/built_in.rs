@@ -3,8 +3,7 @@
 //! Takes: a language. Gives: the templates of its mails. Does not: fill in what differs from mail to mail.
 
 use super::{
-    template::Template,
-    templates::Texts,
+    template::{Template, Texts},
     words::{self, Words},
 };
 use signup::Language;

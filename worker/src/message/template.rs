@@ -1,7 +1,8 @@
 //! One template: text with placeholders.
 //!
 //! Takes: a text such as `Hello {{full_name}}`. Gives: a `Template` that was checked when it was parsed, so rendering
-//! cannot fail. Does not: know conditions, loops or includes; an edited mail needs none, and none can be broken.
+//! cannot fail; three are a mail's `Texts`. Does not: know conditions, loops or includes; an edited mail needs none,
+//! and none can be broken.
 
 /// What a placeholder stands for.
 #[derive(Debug, Clone)]
@@ -39,6 +40,14 @@ enum Piece {
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Template(Vec<Piece>);
+
+/// One mail: subject and both bodies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Texts {
+    pub(super) subject: Template,
+    pub(super) text: Template,
+    pub(super) html: Template,
+}
 
 /// A template that cannot be used; tells the fix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,7 +8,7 @@
 
 use super::{
     built_in,
-    template::{Template, TemplateError},
+    template::{Template, TemplateError, Texts},
 };
 use signup::Language;
 use std::path::{Path, PathBuf};
@@ -42,14 +42,6 @@ impl Languages {
     fn all(texts: &Texts) -> Self {
         Self(Language::ALL.map(|_| texts.clone()))
     }
-}
-
-/// One mail: subject and both bodies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Texts {
-    pub(super) subject: Template,
-    pub(super) text: Template,
-    pub(super) html: Template,
 }
 
 /// A folder that cannot be used; names the file.

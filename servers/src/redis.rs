@@ -1,21 +1,22 @@
 //! One Redis server.
 //!
 //! Takes: `redis-server` on `PATH`, or the program that `REDIS_SERVER` names (another version, or Valkey). Gives: a
-//! server with a password, 1024 databases and no persistence unless asked for. Does not: keep anything over
+//! server with a password, 1024 databases and no persistence unless asked for, on request with TLS alone. Does not: keep anything over
 //! [`Redis::kill`]: that is what tests want from it.
 
 use crate::{
+    authority::Authority,
     port::free_port,
     process::{Process, ServerError, random_hex, run},
 };
 use rustix::process::Signal;
 use std::{
-    io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::PathBuf,
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 /// Enough for one database a test.
@@ -25,10 +26,18 @@ const DATABASES: u32 = 1024;
 #[derive(Debug)]
 pub struct Redis {
     process: Process,
-    port: u16,
-    password: String,
+    access: Access,
     arguments: Vec<String>,
     databases: AtomicU32,
+}
+
+/// How one server is spoken to. Several that know each other differ in the port alone.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    pub(crate) port: u16,
+    pub(crate) password: String,
+    /// With one, the server speaks TLS alone, with clients and with its like.
+    pub(crate) authority: Option<Arc<Authority>>,
 }
 
 impl Redis {
@@ -47,7 +56,7 @@ impl Redis {
     ///
     /// As [`Self::start`].
     pub fn start_with(arguments: &[&str]) -> Result<Self, ServerError> {
-        Self::start_as(free_port()?, random_hex()?, arguments)
+        Self::start_as(Access { port: free_port()?, password: random_hex()?, authority: None }, arguments)
     }
 
     /// Starts a replica of this server, with the same password, so that either can be the other's master.
@@ -56,22 +65,24 @@ impl Redis {
     ///
     /// As [`Self::start`].
     pub(crate) fn start_replica(&self) -> Result<Self, ServerError> {
-        Self::start_as(free_port()?, self.password.clone(), &["--replicaof", "127.0.0.1", &self.port.to_string()])
+        let access = Access { port: free_port()?, ..self.access.clone() };
+        Self::start_as(access, &["--replicaof", "127.0.0.1", &self.access.port.to_string()])
     }
 
     /// Several servers of one password know each other.
-    pub(crate) fn start_as(port: u16, password: String, arguments: &[&str]) -> Result<Self, ServerError> {
+    pub(crate) fn start_as(access: Access, arguments: &[&str]) -> Result<Self, ServerError> {
         let process = Process::new("redis", Signal::KILL)?;
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let mut server = Self { process, port, password, arguments, databases: AtomicU32::new(0) };
+        let mut server = Self { process, access, arguments, databases: AtomicU32::new(0) };
         server.start_again()?;
         Ok(server)
     }
 
-    /// `redis://` URI of a database (0 to 1023), with the password. The user is named because `redis-cli` 7.0 asks for
+    /// `redis://` URI (`rediss://` with TLS) of a database (0 to 1023), with the password. The user is named because `redis-cli` 7.0 asks for
     /// it.
     pub fn uri(&self, database: u32) -> String {
-        format!("redis://default:{}@127.0.0.1:{}/{database}", self.password, self.port)
+        let Access { port, password, .. } = &self.access;
+        format!("{}://default:{password}@127.0.0.1:{port}/{database}", self.access.scheme())
     }
 
     /// URI of a database that this process has not handed out yet (index 1 and up; 0 is left for hand work).
@@ -90,8 +101,8 @@ impl Redis {
         self.process.ended().is_some()
     }
 
-    pub(crate) fn password(&self) -> &str {
-        &self.password
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// What the server answers to a command, as `redis-cli` prints it where nobody reads along.
@@ -100,7 +111,7 @@ impl Redis {
     ///
     /// [`ServerError::Failed`] when it answers with an error.
     pub fn command(&self, command: &[&str]) -> Result<String, ServerError> {
-        command_at(self.port, &self.password, command)
+        self.access.command(command)
     }
 
     /// The file of the unix socket, for a server started with `--unixsocket redis.sock`.
@@ -110,7 +121,7 @@ impl Redis {
 
     /// TCP port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.access.port
     }
 
     /// Kills the server without warning; what it held in memory is gone.
@@ -126,18 +137,18 @@ impl Redis {
     pub fn start_again(&mut self) -> Result<(), ServerError> {
         let mut command = program();
         command.current_dir(self.process.folder());
-        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--requirepass", &self.password]);
+        command.args(["--bind", "127.0.0.1", "--requirepass", &self.access.password]);
+        command.args(self.access.listening().into_iter().flat_map(|(name, value)| [format!("--{name}"), value]));
         command.args(["--databases", &DATABASES.to_string(), "--save", "", "--appendonly", "no"]);
-        command.args(["--maxmemory-policy", "noeviction", "--masterauth", &self.password]);
+        command.args(["--maxmemory-policy", "noeviction", "--masterauth", &self.access.password]);
         command.args(["--repl-diskless-sync-delay", "0"]).args(&self.arguments);
         self.process.spawn_program("redis-server", command)?;
-        self.wait_until(is_ready)
+        self.wait_until(|access| access.command(&["PING"]).is_ok_and(|answer| answer.contains("PONG")))
     }
 
-    /// Waits until `ready` says so of the server with this port and password.
-    pub(crate) fn wait_until(&mut self, ready: impl Fn(u16, &str) -> bool) -> Result<(), ServerError> {
-        let (port, password) = (self.port, &self.password);
-        self.process.wait_until("redis-server", || ready(port, password))
+    /// Waits until `ready` says so of the server.
+    pub(crate) fn wait_until(&mut self, ready: impl Fn(&Access) -> bool) -> Result<(), ServerError> {
+        self.process.wait_until("redis-server", || ready(&self.access))
     }
 
     /// Stops the server's clock (SIGSTOP): connections stay open and nothing is answered.
@@ -156,22 +167,41 @@ pub(crate) fn program() -> Command {
     Command::new(std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into()))
 }
 
-/// Runs one command with Redis' own client.
-pub(crate) fn command_at(port: u16, password: &str, command: &[&str]) -> Result<String, ServerError> {
-    let mut client = Command::new("redis-cli");
-    client.env("REDISCLI_AUTH", password).args(["-e", "-p", &port.to_string()]).args(command);
-    run("redis-cli", &mut client)
-}
+impl Access {
+    /// The settings of a server, by which it can be spoken to in this way.
+    pub(crate) fn listening(&self) -> Vec<(&'static str, String)> {
+        let port = self.port.to_string();
+        let Some(authority) = &self.authority else { return vec![("port", port)] };
+        let file = |path: PathBuf| path.display().to_string();
+        let yes = || "yes".to_owned();
+        vec![
+            ("port", "0".to_owned()),
+            ("tls-port", port),
+            ("tls-cert-file", file(authority.certificate())),
+            ("tls-key-file", file(authority.key())),
+            ("tls-ca-cert-file", file(authority.ca())),
+            ("tls-auth-clients", "no".to_owned()),
+            ("tls-replication", yes()),
+            ("tls-cluster", yes()),
+        ]
+    }
 
-/// Asks in Redis' inline form, which needs no client library.
-fn is_ready(port: u16, password: &str) -> bool {
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        write!(stream, "AUTH {password}\r\nPING\r\nQUIT\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer.contains("PONG"))
-    };
-    ask().unwrap_or(false)
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.authority.is_some() { "rediss" } else { "redis" }
+    }
+
+    /// Redis' own client, which gives the password and trusts the authority; the port is the caller's to name.
+    pub(crate) fn client(&self) -> Command {
+        let mut client = Command::new("redis-cli");
+        client.env("REDISCLI_AUTH", &self.password);
+        if let Some(authority) = &self.authority {
+            client.arg("--tls").arg("--cacert").arg(authority.ca());
+        }
+        client
+    }
+
+    /// Runs one command with that client.
+    pub(crate) fn command(&self, command: &[&str]) -> Result<String, ServerError> {
+        run("redis-cli", self.client().args(["-e", "-p", &self.port.to_string()]).args(command))
+    }
 }

@@ -1,14 +1,15 @@
-//! A Redis Cluster of three masters, on request with a replica each.
+//! A Redis Cluster of three masters, on request with a replica each, and over TLS.
 //!
 //! Takes: `redis-server` and `redis-cli` on `PATH`. Gives: a cluster whose slots can be moved and whose masters can be
 //! killed. Does not: have databases: tests that share one would meet.
 
 use crate::{
+    authority::Authority,
     port::free_pair,
     process::{ServerError, random_hex, run},
-    redis::{Redis, command_at},
+    redis::{Access, Redis},
 };
-use std::process::Command;
+use std::sync::Arc;
 
 const MASTERS: usize = 3;
 /// Nodes speak with each other at a port so far above that of clients.
@@ -27,23 +28,36 @@ impl RedisCluster {
     ///
     /// As [`Redis::start`].
     pub fn start(replicas: usize) -> Result<Self, ServerError> {
-        let password = random_hex()?;
+        Self::start_as(replicas, None)
+    }
+
+    /// The same, whose nodes speak TLS alone, with clients and with each other, with the certificate of `authority`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::start`].
+    pub fn start_with_tls(replicas: usize, authority: &Arc<Authority>) -> Result<Self, ServerError> {
+        Self::start_as(replicas, Some(Arc::clone(authority)))
+    }
+
+    fn start_as(replicas: usize, authority: Option<Arc<Authority>>) -> Result<Self, ServerError> {
+        let any = Access { port: 0, password: random_hex()?, authority };
         let (mut nodes, mut addresses) = (Vec::new(), Vec::new());
         for _ in 0..MASTERS * (1 + replicas) {
             let flags = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
             // A node that dies stops its own slots alone.
             let flags = [&flags[..], &["--cluster-require-full-coverage", "no"]].concat();
-            let node = Redis::start_as(free_pair(BUS_DISTANCE)?, password.clone(), &flags)?;
+            let node = Redis::start_as(Access { port: free_pair(BUS_DISTANCE)?, ..any.clone() }, &flags)?;
             addresses.push(format!("127.0.0.1:{}", node.port()));
             nodes.push(node);
         }
-        let mut create = Command::new("redis-cli");
-        create.env("REDISCLI_AUTH", &password).args(["--cluster", "create"]).args(addresses);
+        let mut create = any.client();
+        create.args(["--cluster", "create"]).args(addresses);
         create.args(["--cluster-replicas", &replicas.to_string(), "--cluster-yes"]);
         run("redis-cli", &mut create)?;
         let (count, mut cluster) = (nodes.len(), Self { nodes });
         for node in &mut cluster.nodes {
-            node.wait_until(|port, password| is_whole(port, password, count))?;
+            node.wait_until(|access| is_whole(access, count))?;
         }
         Ok(cluster)
     }
@@ -51,7 +65,8 @@ impl RedisCluster {
     /// URI that names all nodes.
     pub fn uri(&self) -> String {
         let hosts: Vec<String> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
-        format!("redis+cluster://default:{}@{}", self.nodes[0].password(), hosts.join(","))
+        let access = self.nodes[0].access();
+        format!("{}+cluster://default:{}@{}", access.scheme(), access.password, hosts.join(","))
     }
 
     /// The nodes, in the order of their start: the masters first.
@@ -111,7 +126,7 @@ impl Move<'_> {
                 break;
             }
             let port = self.to.port().to_string();
-            let migrate = ["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "AUTH", self.to.password(), "KEYS"];
+            let migrate = ["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "AUTH", &self.to.access().password, "KEYS"];
             self.from.command(&[&migrate[..], &keys].concat())?;
         }
         for node in [self.to, self.from] {
@@ -121,7 +136,7 @@ impl Move<'_> {
     }
 }
 
-fn is_whole(port: u16, password: &str, nodes: usize) -> bool {
-    let info = command_at(port, password, &["CLUSTER", "INFO"]).unwrap_or_default();
+fn is_whole(node: &Access, nodes: usize) -> bool {
+    let info = node.command(&["CLUSTER", "INFO"]).unwrap_or_default();
     info.contains("cluster_state:ok") && info.contains(&format!("cluster_known_nodes:{nodes}\r"))
 }

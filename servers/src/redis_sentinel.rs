@@ -1,15 +1,17 @@
-//! A Redis master, its replica, and three sentinels that watch them.
+//! A Redis master, its replica, and three sentinels that watch them; on request over TLS.
 //!
 //! Takes: `redis-server` on `PATH`, which is also the sentinel. Gives: a master that can be killed or deposed, and is
 //! replaced within seconds. The sentinels have a password of their own. Does not: keep anything but what the replica
 //! has.
 
 use crate::{
+    authority::Authority,
     port::free_port,
     process::{Process, ServerError, random_hex},
-    redis::{Redis, command_at, program},
+    redis::{Access, Redis, program},
 };
 use rustix::process::Signal;
+use std::{fmt::Write as _, sync::Arc};
 
 const SENTINELS: usize = 3;
 /// The name that the sentinels give to the master.
@@ -20,13 +22,12 @@ const MASTER: &str = "tasks";
 pub struct RedisSentinel {
     servers: [Redis; 2],
     sentinels: Vec<Sentinel>,
-    password: String,
 }
 
 #[derive(Debug)]
 struct Sentinel {
     process: Process,
-    port: u16,
+    access: Access,
 }
 
 impl RedisSentinel {
@@ -36,24 +37,37 @@ impl RedisSentinel {
     ///
     /// As [`Redis::start`].
     pub fn start() -> Result<Self, ServerError> {
-        let master = Redis::start()?;
+        Self::start_as(None)
+    }
+
+    /// The same, where all speak TLS alone, with clients and with each other, with the certificate of `authority`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::start`].
+    pub fn start_with_tls(authority: &Arc<Authority>) -> Result<Self, ServerError> {
+        Self::start_as(Some(Arc::clone(authority)))
+    }
+
+    fn start_as(authority: Option<Arc<Authority>>) -> Result<Self, ServerError> {
+        let any = Access { port: 0, password: random_hex()?, authority };
+        let master = Redis::start_as(Access { port: free_port()?, password: random_hex()?, ..any.clone() }, &[])?;
         let replica = master.start_replica()?;
-        let password = random_hex()?;
-        let sentinel = |_| Sentinel::start(&master, &password);
+        let sentinel = |_| Sentinel::start(&master, Access { port: free_port()?, ..any.clone() });
         let sentinels = (0..SENTINELS).map(sentinel).collect::<Result<_, _>>()?;
-        let mut started = Self { servers: [master, replica], sentinels, password };
-        for sentinel in &mut started.sentinels {
-            let (port, password) = (sentinel.port, &started.password);
-            sentinel.process.wait_until("redis-server --sentinel", || knows_all(port, password))?;
+        let mut started = Self { servers: [master, replica], sentinels };
+        for Sentinel { process, access } in &mut started.sentinels {
+            process.wait_until("redis-server --sentinel", || knows_all(access))?;
         }
         Ok(started)
     }
 
     /// URI of a database of whichever server is the master.
     pub fn uri(&self, database: u32) -> String {
-        let hosts: Vec<String> = self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port)).collect();
-        let (hosts, password) = (hosts.join(","), self.servers[0].password());
-        format!("redis+sentinel://:{password}@{hosts}/{MASTER}/{database}?sentinelPassword={}", self.password)
+        let hosts = self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.access.port));
+        let (hosts, master, own) = (hosts.collect::<Vec<_>>().join(","), self.servers[0].access(), self.asked());
+        let (scheme, password, own) = (master.scheme(), &master.password, &own.password);
+        format!("{scheme}+sentinel://:{password}@{hosts}/{MASTER}/{database}?sentinelPassword={own}")
     }
 
     /// The port of the server that the second sentinel takes for the master.
@@ -63,7 +77,7 @@ impl RedisSentinel {
     /// [`ServerError::Failed`] when it does not answer.
     pub fn master_port(&self) -> Result<u16, ServerError> {
         let ask = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER];
-        let answer = command_at(self.sentinels[1].port, &self.password, &ask)?;
+        let answer = self.asked().command(&ask)?;
         let port = answer.lines().nth(1).and_then(|port| port.trim().parse().ok());
         port.ok_or(ServerError::Failed { program: "redis-server --sentinel", output: answer })
     }
@@ -85,7 +99,12 @@ impl RedisSentinel {
     ///
     /// [`ServerError::Failed`] when the sentinel refuses.
     pub fn depose(&self) -> Result<(), ServerError> {
-        command_at(self.sentinels[1].port, &self.password, &["SENTINEL", "FAILOVER", MASTER]).map(drop)
+        self.asked().command(&["SENTINEL", "FAILOVER", MASTER]).map(drop)
+    }
+
+    /// The sentinel that tests ask: not the first, which may be paused.
+    fn asked(&self) -> &Access {
+        &self.sentinels[1].access
     }
 
     /// What one of the two servers, whether master or not, answers to a command.
@@ -94,7 +113,7 @@ impl RedisSentinel {
     ///
     /// [`ServerError::Failed`] when it answers with an error.
     pub fn command_at(&self, port: u16, command: &[&str]) -> Result<String, ServerError> {
-        command_at(port, self.servers[0].password(), command)
+        Access { port, ..self.servers[0].access().clone() }.command(command)
     }
 
     /// Stops the first sentinel's clock (SIGSTOP): it takes connections and answers nothing.
@@ -104,30 +123,32 @@ impl RedisSentinel {
 }
 
 impl Sentinel {
-    fn start(master: &Redis, password: &str) -> Result<Self, ServerError> {
+    fn start(master: &Redis, access: Access) -> Result<Self, ServerError> {
         let mut process = Process::new("redis-sentinel", Signal::KILL)?;
-        let port = free_port()?;
-        let config = format!(
-            "port {port}\nbind 127.0.0.1\nrequirepass {password}\nsentinel sentinel-pass {password}\n\
+        let (Access { password, .. }, of_master) = (&access, master.access());
+        let mut config = format!(
+            "bind 127.0.0.1\nrequirepass {password}\nsentinel sentinel-pass {password}\n\
              sentinel monitor {MASTER} 127.0.0.1 {} 2\nsentinel auth-pass {MASTER} {}\n\
              sentinel down-after-milliseconds {MASTER} 500\nsentinel failover-timeout {MASTER} 3000\n",
-            master.port(),
-            master.password()
+            of_master.port, of_master.password
         );
+        for (name, value) in access.listening() {
+            // Writing to a String does not fail.
+            let _ = writeln!(config, "{name} {value}");
+        }
         let file = process.folder().join("sentinel.conf");
         std::fs::write(&file, config).map_err(|source| ServerError::Io { action: "write sentinel.conf", source })?;
         let mut command = program();
         command.arg(&file).arg("--sentinel").current_dir(process.folder());
         process.spawn_program("redis-server", command)?;
-        // Not as a server is asked: a sentinel does not know QUIT.
-        process.wait_until("redis-server --sentinel", || command_at(port, password, &["PING"]).is_ok())?;
-        Ok(Self { process, port })
+        process.wait_until("redis-server --sentinel", || access.command(&["PING"]).is_ok())?;
+        Ok(Self { process, access })
     }
 }
 
 /// Whether a sentinel has heard of the others and of the replica.
-fn knows_all(port: u16, password: &str) -> bool {
-    let state = command_at(port, password, &["SENTINEL", "MASTER", MASTER]).unwrap_or_default();
+fn knows_all(sentinel: &Access) -> bool {
+    let state = sentinel.command(&["SENTINEL", "MASTER", MASTER]).unwrap_or_default();
     let mut lines = state.lines();
     let mut field = |name: &str| lines.find(|line| *line == name).and_then(|_| lines.next()?.parse::<usize>().ok());
     // In the order in which they are listed.

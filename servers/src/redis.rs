@@ -1,8 +1,8 @@
 //! One Redis server.
 //!
 //! Takes: `redis-server` on `PATH`, or the program that `REDIS_SERVER` names (another version, or Valkey). Gives: a
-//! server with a password, 1024 databases and no persistence unless asked for, on request with TLS alone. Does not: keep anything over
-//! [`Redis::kill`]: that is what tests want from it.
+//! server with a password, 1024 databases and no persistence unless asked for, on request with TLS alone. Does not:
+//! keep anything over [`Redis::kill`]: that is what tests want from it.
 
 use crate::{
     authority::Authority,
@@ -78,8 +78,8 @@ impl Redis {
         Ok(server)
     }
 
-    /// `redis://` URI (`rediss://` with TLS) of a database (0 to 1023), with the password. The user is named because `redis-cli` 7.0 asks for
-    /// it.
+    /// `redis://` URI (`rediss://` with TLS) of a database (0 to 1023), with the password. The user is named because
+    /// `redis-cli` 7.0 asks for it.
     pub fn uri(&self, database: u32) -> String {
         let Access { port, password, .. } = &self.access;
         format!("{}://default:{password}@127.0.0.1:{port}/{database}", self.access.scheme())

@@ -19,6 +19,7 @@
 //! - `distance`: a server that is far away; `cutter`: one whose connections break at a chosen point
 //! - `authority`: certificates, for servers with TLS
 //! - `port`: a free port, for a server that has to be told one
+//! - `network`: a network of its own for one test, of one family of addresses or both
 //! - `process`: a server process and the guard that outlives us to clean up
 //! - `shared`: one server per test process
 //! - `until`: waiting for what a test expects
@@ -30,6 +31,7 @@ mod exim;
 mod failover;
 mod haproxy;
 mod mail;
+mod network;
 mod nginx;
 mod opensmtpd;
 mod pgbouncer;
@@ -53,6 +55,7 @@ pub use exim::Exim;
 pub use failover::Failover;
 pub use haproxy::Haproxy;
 pub use mail::{Accepted, LOGIN, Security, exim, opensmtpd, postfix};
+pub use network::Network;
 pub use nginx::Nginx;
 pub use opensmtpd::OpenSmtpd;
 pub use pgbouncer::{PgBouncer, PoolMode};

@@ -13,16 +13,17 @@ pub struct Config {
     #[arg(long, env = "CONFIG", value_name = "FILE", default_value = "/etc/signup/pipeline.yaml")]
     pub config: PathBuf,
 
-    /// Address of the HTTP interface; port 0 picks a free one, which the log line `listening` names.
-    #[arg(long, env = "HTTP_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    /// Address of the HTTP interface; `[::]` and `0.0.0.0` both mean every address, of IPv6 and IPv4. Port 0 picks a
+    /// free one, which the log line `listening` names.
+    #[arg(long, env = "HTTP_ADDR", value_name = "ADDR", default_value = "[::]:8080")]
     pub http: SocketAddr,
 
-    /// Address of the gRPC interface (HTTP/2 without TLS); port 0 picks a free one.
-    #[arg(long, env = "GRPC_ADDR", value_name = "ADDR", default_value = "0.0.0.0:9090")]
+    /// Address of the gRPC interface (HTTP/2 without TLS), as that of HTTP.
+    #[arg(long, env = "GRPC_ADDR", value_name = "ADDR", default_value = "[::]:9090")]
     pub grpc: SocketAddr,
 
-    /// Address of /livez, /readyz, /metrics and /config; port 0 picks a free one.
-    #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8081")]
+    /// Address of /livez, /readyz, /metrics and /config, as that of HTTP.
+    #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value = "[::]:8081")]
     pub admin: SocketAddr,
 
     /// Open connections per interface; for a further client the longest idle one goes, and where none idles the client

@@ -4,7 +4,7 @@
 //! Does not: wait for PostgreSQL or Redis; both connect at their first use.
 
 use crate::{config::Config, denied_domains::DeniedDomains, grpc, keyring::Keyring};
-use lifecycle::{admin, logs, logs::Logs, shutdown::Shutdown};
+use lifecycle::{admin, listener, logs, logs::Logs, shutdown::Shutdown};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::Live;
 use queue::Certificates;
@@ -88,7 +88,7 @@ impl Parts {
             keyring: Arc::new(Keyring::load(&document.verification.keys_dir)?),
             denied_domains,
             hashing: hashing(config),
-            listeners: Listeners::bind(config).await?,
+            listeners: Listeners::bind(config)?,
             live,
             logs,
         })
@@ -97,14 +97,13 @@ impl Parts {
 
 impl Listeners {
     /// Binds all addresses before anything is served, and logs which ports port 0 became.
-    async fn bind(config: &Config) -> Result<Self, StartError> {
-        let bind = async |address: SocketAddr, option| {
-            TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, option, source })
-        };
+    fn bind(config: &Config) -> Result<Self, StartError> {
+        let bind =
+            |address, option| listener::bind(address).map_err(|source| StartError::Listen { address, option, source });
         let listeners = Self {
-            http: bind(config.http, "--http or HTTP_ADDR").await?,
-            grpc: bind(config.grpc, "--grpc or GRPC_ADDR").await?,
-            admin: bind(config.admin, "--admin or ADMIN_ADDR").await?,
+            http: bind(config.http, "--http or HTTP_ADDR")?,
+            grpc: bind(config.grpc, "--grpc or GRPC_ADDR")?,
+            admin: bind(config.admin, "--admin or ADMIN_ADDR")?,
         };
         let (http, grpc, admin) = (bound(&listeners.http), bound(&listeners.grpc), bound(&listeners.admin));
         tracing::info!(http, grpc, admin, "listening");

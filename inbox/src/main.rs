@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Config {
-    /// Address for SMTP; port 0 takes a free one.
+    /// Address for SMTP (`[::]`: every address, of IPv6 and IPv4); port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:1025")]
     smtp: SocketAddr,
     /// Address for the page; port 0 takes a free one.

@@ -14,10 +14,7 @@ const UNKNOWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0
 
 pub(crate) fn bind(address: SocketAddr, purpose: &'static str) -> Result<(TcpSocket, SocketAddr), StartError> {
     let bound = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        // Connections of an earlier run in TIME_WAIT must not keep us from the port.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
+        let socket = lifecycle::listener::socket(address)?;
         let bound = socket.local_addr()?;
         Ok((socket, bound))
     };

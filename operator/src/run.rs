@@ -55,8 +55,9 @@ pub struct Options {
     /// Reconciles at once, each with a connection to the API server.
     #[arg(long, env = "CONCURRENCY", value_name = "NUMBER", default_value = "16")]
     pub concurrency: NonZeroU16,
-    /// Where /livez, /readyz and /metrics are served; port 0 takes a free one.
-    #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8081")]
+    /// Where /livez, /readyz and /metrics are served; `[::]` and `0.0.0.0` both mean every address, of IPv6 and IPv4.
+    /// Port 0 takes a free one.
+    #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value = "[::]:8081")]
     pub admin: SocketAddr,
     /// `error`, `warn`, `info`, `debug`, or with exceptions: `info,operator=debug`.
     #[arg(long, env = "LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
@@ -144,7 +145,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let io = |action| move |source| RunError::Io { action, source };
     let shutdown = Shutdown::on_signals().map_err(io("listen for signals"))?;
     let client = Client::try_default().await.map_err(|error| RunError::Cluster(Box::new(error)))?;
-    let listener = TcpListener::bind(options.admin).await.map_err(io("listen on the admin address"))?;
+    let listener = lifecycle::listener::bind(options.admin).map_err(io("listen on the admin address"))?;
     tracing::info!(admin = listener.local_addr().ok().map(tracing::field::display), "listening");
     let leads = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&leads);

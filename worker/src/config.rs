@@ -13,8 +13,9 @@ pub struct Config {
     /// The configuration file, followed while it changes.
     #[arg(long, global = true, env = "CONFIG", value_name = "FILE", default_value = "/etc/signup/pipeline.yaml")]
     pub config: PathBuf,
-    /// Where health, metrics and the configuration in force are served; port 0 takes a free one.
-    #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:9091")]
+    /// Where health, metrics and the configuration in force are served; `[::]` and `0.0.0.0` both mean every address,
+    /// of IPv6 and IPv4. Port 0 takes a free one.
+    #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value = "[::]:9091")]
     pub admin: SocketAddr,
     /// What to do instead of sending mails.
     #[command(subcommand)]

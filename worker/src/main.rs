@@ -6,12 +6,11 @@
 use clap::Parser as _;
 use lifecycle::{
     admin::{self, Admin},
-    logs,
+    listener, logs,
     shutdown::Shutdown,
 };
 use pipeline::Live;
 use std::{io::Write as _, net::SocketAddr, process::ExitCode};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use worker::{
     config::{Command, Config},
@@ -60,8 +59,8 @@ async fn run(config: Config) -> Result<ExitCode, RunError> {
     let logs = logs::start(&observability.log_level, observability.log_format)?;
     let shutdown = Shutdown::on_signals().map_err(RunError::Signals)?;
     let metrics = admin::record_metrics()?;
-    let listening = TcpListener::bind(config.admin).await;
-    let listener = listening.map_err(|source| RunError::Listen { address: config.admin, source })?;
+    let listener = listener::bind(config.admin);
+    let listener = listener.map_err(|source| RunError::Listen { address: config.admin, source })?;
     let address = listener.local_addr().unwrap_or(config.admin);
     let worker = Worker::start(&live, Some(logs), Options::default())?;
     let (readiness, server) = (worker.readiness(), worker.identity());

@@ -79,6 +79,7 @@ fn pod_spec(subject: &Subject<'_>, inputs: &Inputs, pod: &Pod, component: Compon
 fn container(subject: &Subject<'_>, inputs: &Inputs, component: Component, volume_mounts: &[Value]) -> Value {
     let spec = subject.spec;
     let config = format!("{}/pipeline.yaml", mounts::CONFIG);
+    // Every address of both families; an image that is kept from before it meant that takes it for those of IPv4.
     let mut args = vec![format!("--config={config}"), format!("--admin=0.0.0.0:{ADMIN_PORT}")];
     let mut ports = vec![json!({"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"})];
     if component == Component::Api {

@@ -5,7 +5,7 @@
 //! shown.
 
 use super::{LocalError, options::Options};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 pub(super) fn check(options: &Options, with_inbox: bool) -> Result<(), LocalError> {
     let wanted = [
@@ -22,7 +22,7 @@ pub(super) fn check(options: &Options, with_inbox: bool) -> Result<(), LocalErro
 }
 
 fn problem(what: &str, address: SocketAddr, variable: &str, flag: &str) -> Option<String> {
-    let error = TcpListener::bind(address).err()?;
+    let error = lifecycle::listener::socket(address).err()?;
     let why = match error.kind() {
         std::io::ErrorKind::AddrInUse => "is taken by another program".to_owned(),
         _ => format!("cannot be used ({error})"),

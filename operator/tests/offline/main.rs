@@ -8,6 +8,7 @@ mod children;
 mod crd;
 mod docs;
 mod golden;
+mod network;
 mod plan;
 mod samples;
 mod scaling;

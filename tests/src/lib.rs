@@ -10,6 +10,7 @@
 //! # Layout
 //!
 //! - `pipeline`: [`Pipeline`] and its start, `verbs`: what tests do with it; `options`; `files`: what the programs read
+//! - `place`: where it all listens
 //! - `program`: one child process
 //! - `signups`: clients that sign up, and what they were told
 //! - `database`: what is stored; `gate`: statements held at a chosen point; `slow_commit`
@@ -24,6 +25,7 @@ mod gate;
 mod mails;
 mod options;
 mod pipeline;
+mod place;
 mod program;
 mod report;
 mod signups;

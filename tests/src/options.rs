@@ -2,9 +2,12 @@
 //!
 //! Takes: changes of the usual. Gives: [`Options`]. Does not: start anything.
 
-use crate::files::{KEY, OTHER_KEY};
+use crate::{
+    files::{KEY, OTHER_KEY},
+    place::Place,
+};
 use pipeline::Document;
-use servers::PoolMode;
+use servers::{Network, PoolMode};
 use std::time::Duration;
 
 /// How many programs, whose servers, and which document.
@@ -20,6 +23,7 @@ pub struct Options {
     pub(crate) neighbour: &'static str,
     pub(crate) pooler: Option<PoolMode>,
     pub(crate) failover: bool,
+    pub(crate) place: Place,
 }
 
 impl Default for Options {
@@ -43,6 +47,7 @@ impl Options {
             neighbour: "",
             pooler: None,
             failover: false,
+            place: Place::default(),
         }
     }
 
@@ -99,6 +104,12 @@ impl Options {
     #[must_use]
     pub fn with_failover(self) -> Self {
         Self { failover: true, ..self }
+    }
+
+    /// In the network that the test runs in, with servers of its own: programs listen at every address.
+    #[must_use]
+    pub fn in_network(self, network: Network) -> Self {
+        Self { place: Place(Some(network)), ..self }
     }
 
     /// With a PostgreSQL server that no other test uses, so that it can be stopped.

@@ -7,6 +7,7 @@ use crate::{
     database::Database,
     files::Files,
     options::Options,
+    place::Place,
     program::Program,
     signups::Signups,
     until::{PATIENCE, until},
@@ -37,6 +38,7 @@ pub struct Pipeline {
     /// The servers behind a name that moves, when the pipeline has such.
     pub failover: Option<Arc<Failover>>,
     _pooler: Option<PgBouncer>,
+    pub(crate) place: Place,
     pub(crate) files: Files,
     pub(crate) database: Database,
     pub(crate) database_uri: String,
@@ -72,9 +74,9 @@ impl Pipeline {
     }
 
     async fn prepare(options: Options) -> Result<Self> {
-        let Options { mut document, apis, workers, own_postgres, redis_uri, neighbour, pooler, failover, .. } = options;
+        let Options { mut document, apis, workers, redis_uri, neighbour, pooler, failover, place, .. } = options;
         let (given, key) = (options.database_uri, options.key);
-        let postgres = if own_postgres { Some(Postgres::start()?) } else { None };
+        let postgres = place.postgres(options.own_postgres)?;
         let failover = if failover { Some(Arc::new(Failover::start()?)) } else { None };
         let server = postgres.as_ref().unwrap_or_else(|| servers::postgres());
         let database_uri = match (&failover, given) {
@@ -86,23 +88,26 @@ impl Pipeline {
         let programs_uri = pooler.as_ref().map_or(database_uri.clone(), |pooler| pooler.before(&database_uri));
         let set_up = |statements| crate::database::set_up(&database_uri, statements);
         let neighbour = if neighbour.is_empty() { String::new() } else { set_up(neighbour)? };
-        let redis = Redis::start()?;
+        let redis = place.redis()?;
         let redis_uri = redis_uri.unwrap_or_else(|| redis.uri(0));
         let journal = tempfile::Builder::new().prefix("journal-").tempdir()?;
-        let inbox = start_inbox(journal.path())?;
+        let inbox = start_inbox(journal.path(), place)?;
         document.mail.smtp.port = inbox.smtp_addr().port();
+        document.mail.smtp.host = place.mail_host(&document.mail.smtp.host);
         let database = Database::in_schema(&database_uri, document.database.schema.as_deref())?;
         let ca_pem = inbox.ca_pem().context("the inbox speaks TLS")?;
-        let files = Files::new(document, &programs_uri, &redis_uri, ca_pem, key, journal)?;
+        let (database_at, redis_at) = (place.uri(&programs_uri), place.uri(&redis_uri));
+        let files = Files::new(document, &database_at, &redis_at, ca_pem, key, journal)?;
         Ok(Self {
-            apis: (0..apis).map(|_| Program::api(files.path())).collect::<Result<_>>()?,
-            workers: (0..workers).map(|_| Program::worker(files.path())).collect::<Result<_>>()?,
+            apis: (0..apis).map(|_| Program::api(files.path(), place)).collect::<Result<_>>()?,
+            workers: (0..workers).map(|_| Program::worker(files.path(), place)).collect::<Result<_>>()?,
             inbox,
             redis,
             postgres,
             neighbour,
             failover,
             _pooler: pooler,
+            place,
             files,
             database,
             database_uri,
@@ -159,8 +164,9 @@ impl Drop for Pipeline {
 }
 
 /// An inbox that asks for TLS and the password, and writes down every dialogue.
-fn start_inbox(journal: &Path) -> Result<Inbox> {
+fn start_inbox(journal: &Path, place: Place) -> Result<Inbox> {
     Ok(Inbox::start(Settings {
+        smtp: place.listener(),
         tls: Tls::StartTls(Certificates::generate()?),
         credentials: Some(Credentials::new(crate::files::SMTP_USER, crate::files::SMTP_PASSWORD)),
         log: Some(journal.join("journal")),

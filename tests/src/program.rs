@@ -3,7 +3,10 @@
 //! Takes: the name of a program in the folder that this test was built into. Gives: start, kill, stop, continue, and
 //! what it prints. Does not: let it outlive the test (a [`servers::Process`] sees to that).
 
-use crate::until::{PATIENCE, until};
+use crate::{
+    place::Place,
+    until::{PATIENCE, until},
+};
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -22,6 +25,7 @@ pub struct Program {
     name: &'static str,
     process: Process,
     config: PathBuf,
+    place: Place,
     /// Flag -> address bound, once known.
     addresses: BTreeMap<&'static str, SocketAddr>,
     is_stopped: bool,
@@ -29,20 +33,19 @@ pub struct Program {
 
 impl Program {
     /// An `api`, not started yet.
-    pub(crate) fn api(config: PathBuf) -> Result<Self> {
-        Self::new("api", &["http", "grpc", "admin"], config)
+    pub(crate) fn api(config: PathBuf, place: Place) -> Result<Self> {
+        Self::new("api", &["http", "grpc", "admin"], config, place)
     }
 
     /// A `worker`, not started yet.
-    pub(crate) fn worker(config: PathBuf) -> Result<Self> {
-        Self::new("worker", &["admin"], config)
+    pub(crate) fn worker(config: PathBuf, place: Place) -> Result<Self> {
+        Self::new("worker", &["admin"], config, place)
     }
 
-    fn new(name: &'static str, flags: &[&'static str], config: PathBuf) -> Result<Self> {
+    fn new(name: &'static str, flags: &[&'static str], config: PathBuf, place: Place) -> Result<Self> {
         let process = Process::new(name, Signal::KILL)?;
-        let free = SocketAddr::from(([127, 0, 0, 1], 0));
-        let addresses = flags.iter().map(|flag| (*flag, free)).collect();
-        Ok(Self { name, process, config, addresses, is_stopped: false })
+        let addresses = flags.iter().map(|flag| (*flag, place.listener())).collect();
+        Ok(Self { name, process, config, place, addresses, is_stopped: false })
     }
 
     /// Starts the program and waits until it listens.
@@ -123,13 +126,13 @@ impl Program {
         self.process.pid().is_some() && !self.is_stopped
     }
 
-    /// The address bound for a flag: `http`, `grpc` or `admin`.
+    /// The address at which a flag's listener is reached: `http`, `grpc` or `admin`.
     ///
     /// # Panics
     ///
     /// When the program has no such flag.
     pub fn address(&self, flag: &str) -> SocketAddr {
-        self.addresses[flag]
+        self.place.reached(self.addresses[flag])
     }
 
     /// Body of a page of the admin port; `None` when it does not answer.

@@ -87,7 +87,7 @@ impl Pipeline {
     ///
     /// When it does not start.
     pub async fn start_worker(&mut self) {
-        let mut worker = Program::worker(self.files.path()).expect("a folder for the program");
+        let mut worker = Program::worker(self.files.path(), self.place).expect("a folder for the program");
         worker.start().await;
         self.workers.push(worker);
     }

@@ -10,6 +10,7 @@ mod fleet;
 mod kills;
 mod mail;
 mod neighbour;
+mod networks;
 mod postgres;
 mod redis;
 mod thread;

@@ -72,7 +72,7 @@ impl ApplyError {
                 format!("grant the operator's ServiceAccount get, create, patch and delete on {}", resource.plural);
             return Finding::new(reason::FORBIDDEN, problem, verbs);
         }
-        if !matches!(status.code, 400..=422) || matches!(status.code, 409 | 408) {
+        if !is_malformed(status) && (!matches!(status.code, 400..=422) || matches!(status.code, 409 | 408)) {
             return Finding::with_default_fix(reason::API_ERROR, problem);
         }
         Finding::with_default_fix(reason::CHILD_REFUSED, problem)
@@ -92,6 +92,12 @@ pub(in crate::controller) fn namespace_goes(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };
     let causes = status.details.iter().flat_map(|details| &details.causes);
     status.is_forbidden() && causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+}
+
+/// Server-side apply answers a field that the kind has not, or a value of another type, with 500 (Kubernetes 1.30 to
+/// 1.37, managedfields); only the words tell.
+fn is_malformed(status: &kube::core::Status) -> bool {
+    status.message.starts_with("failed to create typed patch object")
 }
 
 /// Webhooks, ValidatingAdmissionPolicies and Pod Security name themselves in the API server's words; whatever code a
@@ -128,6 +134,12 @@ mod tests {
                 reason::ADMISSION_REFUSED,
             ),
             (500, "Internal error occurred: failed calling webhook \"p\"", reason::API_ERROR),
+            (
+                500,
+                "failed to create typed patch object (shop/demo-api; networking.k8s.io/v1, Kind=NetworkPolicy): \
+                    .spec.egress[2].ports[0].protokoll: field not declared in schema",
+                reason::CHILD_REFUSED,
+            ),
             (429, "too many requests", reason::API_ERROR),
             (409, "Apply failed with 1 conflict", reason::API_ERROR),
         ] {

@@ -12,6 +12,8 @@ use serde_json::json;
 pub(super) fn build(subject: &Subject<'_>) -> Child {
     let content = json!({"spec": {
         "type": "ClusterIP",
+        // An address of each family that the cluster has; clusters of one family take it too.
+        "ipFamilyPolicy": "PreferDualStack",
         "selector": names::selector(subject.name, Component::Api),
         "ports": [
             {"name": "http", "protocol": "TCP", "port": 80, "targetPort": "http", "appProtocol": "http"},

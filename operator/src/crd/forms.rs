@@ -62,18 +62,19 @@ pub(super) fn queue_name(_: &mut SchemaGenerator) -> Schema {
 pub(super) fn public_url(_: &mut SchemaGenerator) -> Schema {
     text(
         512,
-        "^https?://[-a-zA-Z0-9.]+(:[0-9]{1,5})?(/[-a-zA-Z0-9._~/]*)?$",
+        &url(),
         "must be like https://app.example.com or https://example.com/signup: http or https, no user, no ? and no #",
     )
 }
 
+/// A name, an address of IPv4, or one of IPv6 in brackets; perhaps a port and a path.
+fn url() -> String {
+    format!(r"^https?://([-a-zA-Z0-9.]+|\\[{}\\])(:[0-9]{{1,5}})?(/[-a-zA-Z0-9._~/]*)?$", ipv6())
+}
+
 /// Where a service of others is.
 pub(super) fn service_url(_: &mut SchemaGenerator) -> Schema {
-    text(
-        512,
-        "^https?://[-a-zA-Z0-9.]+(:[0-9]{1,5})?(/[-a-zA-Z0-9._~/]*)?$",
-        "must be like https://api.pwnedpasswords.com/range: http or https, no user, no ? and no #",
-    )
+    text(512, &url(), "must be like https://api.pwnedpasswords.com/range: http or https, no user, no ? and no #")
 }
 
 /// Sender of the mails, with or without a name before it: what [`pipeline::Mailbox`] reads, but for quotes in the
@@ -116,8 +117,8 @@ pub(super) fn host(_: &mut SchemaGenerator) -> Schema {
     text(
         253,
         "^([-a-zA-Z0-9_.]+|[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*)$",
-        "must be a host name or an IP address such as smtp.example.com, without a port or scheme; the port is \
-            mail.smtp.port",
+        "must be a host name or an IP address such as smtp.example.com or 2001:db8::1 (no brackets), without a port \
+            or scheme; the port is mail.smtp.port",
     )
 }
 
@@ -185,6 +186,17 @@ pub(super) fn path(_: &mut SchemaGenerator) -> Schema {
 /// A whole object in the shape of a Kubernetes type, passed through; spelling it out would double the size of the CRD.
 pub(super) fn kubernetes_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+}
+
+/// A list of such objects.
+pub(super) fn kubernetes_objects(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "maxItems": 32, "items": kubernetes_object(generator)})
+}
+
+/// Ports of TCP or UDP.
+pub(super) fn ports(_: &mut SchemaGenerator) -> Schema {
+    let port = json!({"type": "integer", "format": "int32", "minimum": 1, "maximum": 65_535});
+    json_schema!({"type": "array", "maxItems": 8, "items": port})
 }
 
 /// Amounts by resource name, in Kubernetes' notation (`500m`, `64Mi`).

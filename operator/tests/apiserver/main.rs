@@ -20,6 +20,7 @@ mod image;
 mod late_kinds;
 mod leadership;
 mod live_config;
+mod networks;
 mod refused;
 mod restart;
 mod rules;

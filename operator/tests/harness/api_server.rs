@@ -79,7 +79,11 @@ fn api_server(folder: &Path, etcd: &str, port: u16) -> Command {
     let mut command = Command::new(program("kube-apiserver"));
     command.arg(format!("--etcd-servers={etcd}")).arg(format!("--secure-port={port}"));
     command.args(["--bind-address=127.0.0.1", "--advertise-address=10.0.0.1", "--endpoint-reconciler-type=none"]);
-    command.args(["--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=RBAC", "--profiling=false"]);
+    command.args([
+        "--service-cluster-ip-range=10.96.0.0/16,fd00:96::/112",
+        "--authorization-mode=RBAC",
+        "--profiling=false",
+    ]);
     // Without a controller manager no namespace gets its default ServiceAccount.
     command.arg("--disable-admission-plugins=ServiceAccount");
     command.arg("--service-account-issuer=https://kubernetes.default.svc");

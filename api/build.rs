@@ -13,8 +13,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out_dir.join("simplebank.bin"), compiler.encode_file_descriptor_set())?;
     tonic_prost_build::configure()
         .build_client(false)
-        // These hold a password or a secret code: nothing may print them by accident.
-        .skip_debug(["pb.CreateUserRequest", "pb.VerifyEmailRequest", "pb.VerifyCodeRequest", "pb.CorrectEmailRequest"])
+        // These hold a password, a secret code or a token: nothing may print them by accident.
+        .skip_debug([
+            "pb.CreateUserRequest",
+            "pb.VerifyEmailRequest",
+            "pb.VerifyCodeRequest",
+            "pb.CorrectEmailRequest",
+            "pb.GetDeliveryStateRequest",
+        ])
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -28,6 +28,7 @@ use std::{net::IpAddr, pin::pin, sync::Arc, time::Duration};
 use streams::Streams;
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::Notify,
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -84,11 +85,14 @@ pub(crate) struct Interface {
     pub(crate) max_age: Duration,
     /// How long a connection may wait for a next request; asked anew each time.
     pub(crate) idle_timeout: Arc<dyn Fn() -> Duration + Send + Sync>,
+    /// Told when a new connection waits for its place and none idles: a request that only waits is to end.
+    pub(crate) crowded: Arc<Notify>,
 }
 
 /// Serves until the soft stop, then until the requests under way are answered or [`DRAIN`] or the hard stop ends them.
 pub(crate) async fn serve(listener: TcpListener, interface: Interface, routes: Router, shutdown: Shutdown) {
-    let connections = Connections::new(interface.protocol, interface.max_connections);
+    let crowded = Arc::clone(&interface.crowded);
+    let connections = Connections::new(interface.protocol, interface.max_connections, crowded);
     let streams = Streams::new(Arc::clone(&connections));
     let server = Server { builder: builder(interface.protocol), interface, routes, streams, shutdown };
     let stop = server.shutdown.soft();

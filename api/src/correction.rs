@@ -6,6 +6,7 @@
 //! accounts are hidden, a taken address from a free one.
 
 use crate::{
+    delivery::SignedUp,
     denied_domains::DeniedDomains,
     error::ApiError,
     form::{kept, new_email},
@@ -16,7 +17,7 @@ use crate::{
     signup::{hash_refused, shown},
 };
 use pipeline::document::Signup;
-use signup::{Admission, CorrectionError, EmailAddress, Password, Policy, Username};
+use signup::{Account, Admission, CorrectionError, EmailAddress, Password, Policy, Username};
 use std::time::Duration;
 
 /// A hash that no password is compared with successfully, made with the parameters of all of ours: it is what a
@@ -42,7 +43,7 @@ impl Service {
         &self,
         request: pb::CorrectEmailRequest,
         peer: Peer,
-    ) -> Result<pb::CorrectEmailResponse, ApiError> {
+    ) -> Result<SignedUp<pb::CorrectEmailResponse>, ApiError> {
         let document = self.live.document();
         let correction = Correction::parse(&request, &document.signup, &self.denied_domains)?;
         let Correction { username, password, email } = correction;
@@ -70,7 +71,8 @@ impl Service {
         });
         let created = created.await?;
         self.announce(created.intent, Duration::ZERO);
-        Ok(pb::CorrectEmailResponse { user: Some(shown(created.user)) })
+        let token = Account::from(&created.user).token(&self.keyring.now());
+        Ok(SignedUp { answer: pb::CorrectEmailResponse { user: Some(shown(created.user)) }, token })
     }
 }
 

@@ -5,6 +5,7 @@
 //! field is not set, nor the pages behind links, which no script of another page has to read; allow credentials, for
 //! there are none.
 
+use crate::delivery;
 use axum::{
     extract::{Request, State},
     http::{HeaderName, HeaderValue, Method, header, request::Parts},
@@ -23,8 +24,12 @@ const MAX_AGE: Duration = Duration::from_secs(2 * 3600);
 const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PUT, Method::PATCH];
 
 /// Headers of answers that scripts may read besides those that they always may.
-const EXPOSED: [HeaderName; 3] =
-    [header::RETRY_AFTER, HeaderName::from_static("ratelimit"), HeaderName::from_static("ratelimit-policy")];
+const EXPOSED: [HeaderName; 4] = [
+    header::RETRY_AFTER,
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("ratelimit-policy"),
+    delivery::HEADER,
+];
 
 /// Answers a preflight, or marks the answer of what comes next.
 pub(crate) async fn answer(State(live): State<Live>, request: Request, next: Next) -> Response {

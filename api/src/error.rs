@@ -90,6 +90,9 @@ pub(crate) enum ApiError {
     /// Too many wrong digits came before the right ones.
     #[error("verification code is locked after too many wrong ones, use the link or another email")]
     CodeLocked,
+    /// A token that no signup was answered with, or whose user is gone.
+    #[error("signup token is unknown")]
+    TokenUnknown,
     /// A wrong password, or a name that nobody has.
     #[error("username or password is wrong")]
     PasswordWrong,
@@ -164,6 +167,7 @@ impl ApiError {
             Self::CodeExpired => (StatusCode::GONE, Code::FailedPrecondition, Some("CODE_EXPIRED")),
             Self::CodeUsed => (StatusCode::BAD_REQUEST, Code::FailedPrecondition, Some("CODE_USED")),
             Self::CodeLocked => (StatusCode::BAD_REQUEST, Code::FailedPrecondition, Some("CODE_LOCKED")),
+            Self::TokenUnknown => (StatusCode::NOT_FOUND, Code::NotFound, Some("TOKEN_UNKNOWN")),
             Self::PasswordWrong => (StatusCode::FORBIDDEN, Code::PermissionDenied, Some("PASSWORD_WRONG")),
             Self::AlreadyVerified => (StatusCode::BAD_REQUEST, Code::FailedPrecondition, Some("ALREADY_VERIFIED")),
             Self::LimitReached { .. }

@@ -5,12 +5,13 @@
 //! the proto file are answered UNIMPLEMENTED. Does not: have rules of its own.
 
 use crate::{
-    access_log, error::ApiError, grpc_methods::DESCRIPTOR, idempotency::IdempotencyKey, pb, peer::Peer, request_body,
-    service::Service,
+    access_log, delivery::SignedUp, error::ApiError, grpc_methods::DESCRIPTOR, idempotency::IdempotencyKey, pb,
+    peer::Peer, request_body, service::Service,
 };
 use axum::{
     Router,
     extract::{Request as HttpRequest, State},
+    http::HeaderMap,
     middleware::{self, Next},
     response::Response as HttpResponse,
 };
@@ -18,7 +19,7 @@ use pb::simple_bank_server::{SimpleBank, SimpleBankServer};
 use pipeline::Live;
 use std::{any::Any, net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
-use tonic::{Code, Request, Response, Status, body::Body, service::Routes};
+use tonic::{Code, Extensions, Request, Response, Status, body::Body, metadata::MetadataMap, service::Routes};
 use tonic_health::server::HealthReporter;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -81,7 +82,7 @@ impl SimpleBank for Calls {
     ) -> Result<Response<pb::CreateUserResponse>, Status> {
         let peer = peer(&request);
         let key = IdempotencyKey::of(&request.metadata().clone().into_headers())?;
-        Ok(Response::new(self.0.create_user(request.into_inner(), peer, key).await?))
+        self.0.create_user(request.into_inner(), peer, key).await.map(with_token).map_err(Status::from)
     }
 
     async fn verify_email(
@@ -112,8 +113,23 @@ impl SimpleBank for Calls {
         request: Request<pb::CorrectEmailRequest>,
     ) -> Result<Response<pb::CorrectEmailResponse>, Status> {
         let peer = peer(&request);
-        Ok(Response::new(self.0.correct_email(request.into_inner(), peer).await?))
+        self.0.correct_email(request.into_inner(), peer).await.map(with_token).map_err(Status::from)
     }
+
+    async fn get_delivery_state(
+        &self,
+        request: Request<pb::GetDeliveryStateRequest>,
+    ) -> Result<Response<pb::GetDeliveryStateResponse>, Status> {
+        let state = self.0.delivery_state(&request.into_inner().token).await?;
+        Ok(Response::new(pb::GetDeliveryStateResponse { state: state.as_str().to_owned() }))
+    }
+}
+
+/// The token is metadata, as it is a header of HTTP.
+fn with_token<T>(signed_up: SignedUp<T>) -> Response<T> {
+    let mut headers = HeaderMap::new();
+    signed_up.write_token(&mut headers);
+    Response::from_parts(MetadataMap::from_headers(headers), signed_up.answer, Extensions::default())
 }
 
 /// The accept loop names the peer of every request; without it all clients would share one limit.
@@ -153,7 +169,8 @@ fn unreadable(status: &Status) -> Option<ApiError> {
         Code::OutOfRange => Some(ApiError::TooLarge),
         Code::Internal => {
             let problem = status.message().strip_prefix(UNREADABLE)?;
-            let fields = ["username", "full_name", "email", "password", "email_id", "secret_code", "locale", "code"];
+            let fields =
+                ["username", "full_name", "email", "password", "email_id", "secret_code", "locale", "code", "token"];
             let field = fields.into_iter().find(|field| problem.contains(&format!(".{field}:")));
             Some(ApiError::Malformed { field, problem: problem.to_owned() })
         }

@@ -14,6 +14,7 @@ pub(crate) fn label(path: &str) -> &'static str {
         "/pb.SimpleBank/VerifyCode" => "VerifyCode",
         "/pb.SimpleBank/ResendVerification" => "ResendVerification",
         "/pb.SimpleBank/CorrectEmail" => "CorrectEmail",
+        "/pb.SimpleBank/GetDeliveryState" => "GetDeliveryState",
         "/grpc.health.v1.Health/Check" | "/grpc.health.v1.Health/Watch" => "Health",
         _ => "other",
     }
@@ -29,7 +30,7 @@ mod tests {
         let files = prost_types::FileDescriptorSet::decode(DESCRIPTOR).expect("our own descriptor");
         let services = files.file.iter().filter(|file| file.package() == "pb").flat_map(|file| &file.service);
         let methods: Vec<_> = services.flat_map(|service| &service.method).map(|method| method.name()).collect();
-        assert_eq!(methods.len(), 5);
+        assert_eq!(methods.len(), 6);
         for method in methods {
             assert_eq!(label(&format!("/pb.SimpleBank/{method}")), method);
         }

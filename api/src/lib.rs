@@ -15,7 +15,7 @@
 //!   [`page`]
 //! - gRPC: [`grpc`], [`pb`]
 //! - the work: [`signup`], [`form`], [`denied_domains`], [`breach_check`], [`idempotency`], [`signup_limit`], [`peer`],
-//!   [`verification`], [`resend`], [`correction`]
+//!   [`verification`], [`resend`], [`correction`], [`delivery`]
 //! - after the commit: [`relay`], [`sweeper`], [`refusal`]
 #![allow(rustdoc::private_intra_doc_links, reason = "the layout is for those who read the source")]
 
@@ -25,6 +25,7 @@ mod breach_check;
 mod config;
 mod correction;
 mod cors;
+mod delivery;
 mod denied_domains;
 mod error;
 mod fields;

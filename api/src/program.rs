@@ -10,6 +10,7 @@ use crate::{
     accept::{self, Interface, MAX_AGE, Protocol},
     breach_check::BreachCheck,
     config::Config,
+    delivery::{self, Lookups, Waiting},
     denied_domains::DeniedDomains,
     grpc,
     idempotency::Running,
@@ -27,7 +28,10 @@ use lifecycle::{admin::Admin, logs::Logs, shutdown::Shutdown};
 use pipeline::{Live, Unready};
 use signup::{Claimant, GroupCommit, Store};
 use std::{sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic_health::server::HealthReporter;
 
@@ -47,10 +51,12 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let (schema_sender, schema_ready) = watch::channel(Err(Unready::NoSchema));
     let relay = Arc::new(Relay::new(parts.store.clone(), parts.client.clone()));
     let limit = Arc::new(SignupLimit::default());
-    let service = Arc::new(service(&parts, Arc::clone(&relay), Arc::clone(&limit), schema_ready.clone()));
+    let crowded: [Arc<Notify>; 2] = Default::default();
+    let waiting = Waiting::new(config.max_connections, Arc::clone(&crowded[0]), parts.shutdown.soft());
+    let service = Arc::new(service(&parts, Arc::clone(&relay), Arc::clone(&limit), waiting, schema_ready.clone()));
     let http_routes = router::routes(Arc::clone(&service));
     let (grpc_routes, health) = grpc::routes(Arc::clone(&service), config.max_connections as usize)?;
-    let over = interfaces(&parts.live, config.max_connections);
+    let over = interfaces(&parts.live, config.max_connections, crowded);
     grpc::report(&health, false).await;
 
     let Parts { live, logs, metrics, shutdown, listeners, store, client, fleet, keyring, denied_domains, .. } = parts;
@@ -62,6 +68,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let background = TaskTracker::new();
     let (stop, followed) = (background_stop.clone(), live.clone());
     background.spawn(async move { exchange::run(&limit, followed, fleet, stop).await });
+    background.spawn(delivery::look_up(Arc::clone(&service), background_stop.clone()));
     background.spawn(resend::settle_left(service, background_stop.clone()));
     background.spawn(keep_database(store.clone(), live, keyring, schema_sender, background_stop.clone()));
     background.spawn(relay_while_ready(store, client, relay, schema_ready, background_stop.clone()));
@@ -79,13 +86,14 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     Ok(())
 }
 
-/// What each interface is, by what it speaks.
-fn interfaces(live: &Live, max_connections: u32) -> impl Fn(Protocol) -> Interface + use<> {
+/// What each interface is, by what it speaks. `crowded`: of HTTP/1.1 and of HTTP/2, where nobody only waits.
+fn interfaces(live: &Live, max_connections: u32, crowded: [Arc<Notify>; 2]) -> impl Fn(Protocol) -> Interface + use<> {
     let live = live.clone();
     let idle_timeout = Arc::new(move || live.document().api.http.idle_timeout);
     move |protocol| {
         let idle_timeout = Arc::clone(&idle_timeout);
-        Interface { protocol, max_connections, max_age: MAX_AGE, idle_timeout }
+        let crowded = Arc::clone(&crowded[usize::from(protocol == Protocol::Http2)]);
+        Interface { protocol, max_connections, max_age: MAX_AGE, idle_timeout, crowded }
     }
 }
 
@@ -93,6 +101,7 @@ fn service(
     parts: &Parts,
     relay: Arc<Relay>,
     limit: Arc<SignupLimit>,
+    waiting: Waiting,
     schema_ready: watch::Receiver<SchemaState>,
 ) -> Service {
     Service {
@@ -106,6 +115,8 @@ fn service(
         limit,
         breaches: BreachCheck::new(),
         running: Running::default(),
+        lookups: Lookups::default(),
+        waiting,
         schema_ready,
     }
 }

@@ -1,14 +1,14 @@
 //! Query strings and form bodies (`application/x-www-form-urlencoded`), as grpc-gateway v2.10 reads them.
 //!
-//! Takes: the text after `?` and, for a form, the body. Gives: a `VerifyEmailRequest`, or the message of a page's form,
-//! as extractors of handlers.
+//! Takes: the text after `?` and, for a form, the body. Gives: a `VerifyEmailRequest`, the message of a page's form, or
+//! what else a query says, as extractors of handlers.
 //! Accepts `email_id` and `emailId`, ignores unknown parameters, refuses a parameter given twice. Does not: judge
 //! values; that is [`crate::verification`].
 
 use crate::{error::ApiError, fields::Fields, pb, request_body};
 use axum::{
-    extract::{FromRequest, Request},
-    http::{HeaderMap, Method, header},
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderMap, Method, header, request::Parts},
 };
 
 /// The message in the query of a GET, or in query and form of a POST: grpc-gateway serves a form by the GET route.
@@ -39,6 +39,17 @@ impl<S: Send + Sync, T: Fields + Send> FromRequest<S> for Form<T> {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         form(&request_body::read(request).await?).map(Self)
+    }
+}
+
+/// What the query of a GET says. Whatever else stands in it is ignored.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S: Sync, T: Fields> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        form(parts.uri.query().unwrap_or_default().as_bytes()).map(Self)
     }
 }
 

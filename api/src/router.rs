@@ -5,8 +5,15 @@
 //! Does not: listen; that is [`crate::accept`].
 
 use crate::{
-    access_log, cors, error::ApiError, idempotency::RequestKey, page, pb, peer::Peer, protojson::ProtoJson,
-    query::Parameters, service::Service,
+    access_log, cors,
+    delivery::{Asked, AskedToken, Seen, SignedUp},
+    error::ApiError,
+    idempotency::RequestKey,
+    page, pb,
+    peer::Peer,
+    protojson::ProtoJson,
+    query::{Parameters, Query},
+    service::Service,
 };
 use axum::{
     Router,
@@ -27,6 +34,7 @@ pub(crate) fn routes(service: Arc<Service>) -> Router {
         .route("/v1/verify_code", post(verify_code))
         .route("/v1/resend_verification", post(resend_verification))
         .route("/v1/users/me/email", patch(correct_email))
+        .route("/v1/delivery_state", get(delivery_state).head(no_such_method))
         .route("/verify_email", get(page::ask).post(page::answer))
         // Programs that make links of text put a slash behind some.
         .route("/verify_email/", get(page::ask).post(page::answer))
@@ -46,7 +54,7 @@ async fn create_user(
     RequestKey(key): RequestKey,
     ProtoJson(request): ProtoJson<pb::CreateUserRequest>,
 ) -> Response {
-    let mut response = service.create_user(request, peer.clone(), key).await.map(ProtoJson).into_response();
+    let mut response = service.create_user(request, peer.clone(), key).await.into_response();
     if let Some(quota) = service.quota(&peer) {
         quota.write_headers(response.headers_mut());
     }
@@ -81,8 +89,17 @@ async fn correct_email(
     State(service): State<Arc<Service>>,
     peer: Peer,
     ProtoJson(request): ProtoJson<pb::CorrectEmailRequest>,
-) -> Result<ProtoJson<pb::CorrectEmailResponse>, ApiError> {
-    service.correct_email(request, peer).await.map(ProtoJson)
+) -> Result<SignedUp<pb::CorrectEmailResponse>, ApiError> {
+    service.correct_email(request, peer).await
+}
+
+async fn delivery_state(
+    State(service): State<Arc<Service>>,
+    peer: Peer,
+    token: AskedToken,
+    Query(asked): Query<Asked>,
+) -> Result<Seen, ApiError> {
+    service.next_delivery_state(token, asked, &peer).await
 }
 
 async fn no_such_method() -> ApiError {

@@ -1,12 +1,21 @@
 //! What both interfaces share: the parts that answer a request.
 //!
-//! Takes: the parts, once. Gives: `create_user`, `verify_email`, `verify_code`, `resend_verification` and
-//! `correct_email` (in [`crate::signup`], [`crate::verification`], [`crate::resend`] and [`crate::correction`]), which
-//! HTTP and gRPC call alike, so that rules, limits and answers cannot differ. Does not: know either protocol.
+//! Takes: the parts, once. Gives: `create_user`, `verify_email`, `verify_code`, `resend_verification`, `correct_email`
+//! and `delivery_state` (in [`crate::signup`], [`crate::verification`], [`crate::resend`], [`crate::correction`] and
+//! [`crate::delivery`]), which HTTP and gRPC call alike, so that rules, limits and answers cannot differ. Does not:
+//! know either protocol.
 
 use crate::{
-    breach_check::BreachCheck, denied_domains::DeniedDomains, error::ApiError, idempotency::Running, keyring::Keyring,
-    peer::Peer, relay::Relay, schema::SchemaState, signup_limit::SignupLimit,
+    breach_check::BreachCheck,
+    delivery::{Lookups, Waiting},
+    denied_domains::DeniedDomains,
+    error::ApiError,
+    idempotency::Running,
+    keyring::Keyring,
+    peer::Peer,
+    relay::Relay,
+    schema::SchemaState,
+    signup_limit::SignupLimit,
 };
 use pipeline::Live;
 use signup::{GroupCommit, Store, password::Hashing};
@@ -38,6 +47,10 @@ pub(crate) struct Service {
     pub(crate) breaches: BreachCheck,
     /// The idempotency keys that are worked on.
     pub(crate) running: Running,
+    /// What clients ask of their mails.
+    pub(crate) lookups: Lookups,
+    /// Clients that wait for news of their mails.
+    pub(crate) waiting: Waiting,
     /// Whether the database has the schema.
     pub(crate) schema_ready: watch::Receiver<SchemaState>,
 }

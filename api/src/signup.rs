@@ -1,17 +1,18 @@
 //! One signup.
 //!
 //! Takes: a `CreateUserRequest` and the client's address. Gives: the user, stored together with the intent of one
-//! verification mail. Order: rules, limit, hash, one transaction (shared with others while hashes queue up), answer;
-//! the task is put into Redis after the commit and nobody waits for that. Does not: send anything, or know whether a
-//! signup was hidden because its address was taken; the store does, and the mail tells the owner.
+//! verification mail, and a token to ask by what became of it. Order: rules, limit, hash, one transaction (shared with
+//! others while hashes queue up), answer; the task is put into Redis after the commit and nobody waits for that. Does
+//! not: send anything, or know whether a signup was hidden because its address was taken; the store does, and the mail
+//! tells the owner.
 
 use crate::{
-    error::ApiError, form, form::Form, idempotency::IdempotencyKey, pb, peer::Peer, service::Service,
-    signup_limit::Quota,
+    delivery::SignedUp, error::ApiError, form, form::Form, idempotency::IdempotencyKey, pb, peer::Peer,
+    service::Service, signup_limit::Quota,
 };
 use pipeline::Document;
 use signup::{
-    CreateError, Intent, NewUser, Once, Policy, User,
+    Account, CreateError, Intent, NewUser, Once, Policy, User,
     password::{HashError, HashPermit},
 };
 use std::{sync::Arc, time::Duration};
@@ -31,7 +32,7 @@ impl Service {
         request: pb::CreateUserRequest,
         peer: Peer,
         key: Option<IdempotencyKey>,
-    ) -> Result<pb::CreateUserResponse, ApiError> {
+    ) -> Result<SignedUp<pb::CreateUserResponse>, ApiError> {
         let document = self.live.document();
         let form = Form::parse(&request, &document.signup, &self.denied_domains)?;
         let user = self.bounded(async {
@@ -52,7 +53,8 @@ impl Service {
             }
             error => error,
         })?;
-        Ok(pb::CreateUserResponse { user: Some(user) })
+        let token = Account::from(&user).token(&self.keyring.now());
+        Ok(SignedUp { answer: pb::CreateUserResponse { user: Some(shown(user)) }, token })
     }
 
     /// Refuses a breached password. Nobody's turn is kept meanwhile: a slow service must not look like many hashes.
@@ -73,7 +75,7 @@ impl Service {
         document: &Document,
         key: &IdempotencyKey,
         request: &pb::CreateUserRequest,
-    ) -> Result<pb::User, ApiError> {
+    ) -> Result<User, ApiError> {
         let once = key.once(request, &self.keyring.now());
         let _running = self.running.begin(once.key)?;
         if let Some(user) = self.answered(key, &once, request).await? {
@@ -91,12 +93,10 @@ impl Service {
         key: &IdempotencyKey,
         once: &Once,
         request: &pb::CreateUserRequest,
-    ) -> Result<Option<pb::User>, ApiError> {
+    ) -> Result<Option<User>, ApiError> {
         let answered = self.store.answered(&once.key).await;
         match answered.map_err(|error| ApiError::Unavailable(Some(Box::new(error))))? {
-            Some(answered) if key.is_answer_to(request, &self.keyring.now(), &answered) => {
-                Ok(Some(shown(answered.user)))
-            }
+            Some(answered) if key.is_answer_to(request, &self.keyring.now(), &answered) => Ok(Some(answered.user)),
             Some(_) => Err(ApiError::KeyReused),
             None => Ok(None),
         }
@@ -115,7 +115,7 @@ impl Service {
         permit: HashPermit,
         document: &Document,
         once: Option<&Once>,
-    ) -> Result<pb::User, ApiError> {
+    ) -> Result<User, ApiError> {
         let Form { username, password, full_name, email, locale } = form;
         let hashed_password = if document.signup.password.refuse_common {
             let hashed = permit.hash_unless_common(password).await.map_err(hash_refused)?;
@@ -137,7 +137,7 @@ impl Service {
         match created {
             Ok(created) => {
                 self.announce(created.intent, document.task.delay);
-                Ok(shown(created.user))
+                Ok(created.user)
             }
             Err(CreateError::UsernameTaken) => Err(ApiError::UsernameTaken),
             Err(CreateError::EmailTaken) => Err(ApiError::EmailTaken),

@@ -56,7 +56,7 @@ impl SignupLimit {
 }
 
 /// IPv6 clients own a /64 (RFC 6177), so they are counted by it; an IPv4-mapped address counts as IPv4.
-fn network(client: IpAddr) -> IpAddr {
+pub(crate) fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
             let segments = address.segments();

@@ -46,10 +46,12 @@
 //! - [`intent`]: [`Intent`], its [`State`] and the [`Policy`] copied into it
 //! - [`verification`]: [`Keys`] and the derived codes; [`link`]: how they travel in a mail
 //! - [`Language`]: what mails and pages are written in
+//! - [`DeliveryState`]: what whoever signed up may know of the mail, by a [`DeliveryToken`]
 //! - [`task`]: the payload that travels through Redis
 //! - [`store`]: every SQL statement, one function per query
 //! - [`GroupCommit`]: signups that come close together, in one transaction
 
+mod delivery;
 mod email_address;
 mod full_name;
 mod group_commit;
@@ -64,6 +66,7 @@ mod username;
 pub mod verification;
 mod violation;
 
+pub use delivery::{Account, DeliveryState, DeliveryToken, UnknownDeliveryState};
 pub use email_address::{EmailAddress, mask};
 pub use full_name::FullName;
 pub use group_commit::GroupCommit;

@@ -12,6 +12,7 @@
 //! - `record`: what came of it; `refusals`: whether a refusal is news about the mailbox
 //! - `sweeper`: what nobody finished
 //! - `verify`: a click on the link; `digits`: what people type instead
+//! - `delivery`: what became of the mail, for whoever signed up
 //! - `requests`: how often something was asked for; `resend`: another mail; `correction`: another address
 //! - `schema`: where the tables are, named in every statement; `ours`: what of the database is ours
 //! - `pool`: the connections, through a pooler or straight
@@ -27,6 +28,7 @@ mod apply;
 mod by_hand;
 mod complete;
 mod correction;
+mod delivery;
 mod digits;
 mod found;
 mod hiding;

@@ -128,14 +128,19 @@ impl Keys {
     /// A fingerprint of texts under the key of that id; `None` when that key is not there (any more). One of them may
     /// be a password: without the key nobody can try which one it was.
     pub fn fingerprint(&self, key_id: &str, of: &[&str]) -> Option<[u8; 32]> {
+        Some(self.mac(key_id, FINGERPRINT_PURPOSE, of)?.finalize().into_bytes().into())
+    }
+
+    /// The MAC of texts for a purpose, to be finalized or compared.
+    pub(crate) fn mac(&self, key_id: &str, purpose: &[u8], of: &[&str]) -> Option<Hmac<Sha256>> {
         let key = self.by_id.get(key_id)?;
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length (RFC 2104)");
-        mac.update(FINGERPRINT_PURPOSE);
+        mac.update(purpose);
         for text in of {
             mac.update(&(text.len() as u64).to_be_bytes());
             mac.update(text.as_bytes());
         }
-        Some(mac.finalize().into_bytes().into())
+        Some(mac)
     }
 
     /// The code of an intent under the current key.

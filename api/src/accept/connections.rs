@@ -1,7 +1,8 @@
 //! The open connections of one interface, and who goes when there are too many.
 //!
 //! Takes: how many there may be. Gives: a place for a new one, for which the longest idle one goes when all are taken;
-//! where none idles, the new one waits. Does not: end one amid a request.
+//! where none idles, the new one waits, and a request is told that does nothing but wait, if there is one. Does not:
+//! end one amid a request.
 
 use super::{
     Protocol,
@@ -9,7 +10,7 @@ use super::{
 };
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// How long a connection that was asked for its place may take to give it up before the next is asked.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -20,6 +21,7 @@ pub(super) struct Connections {
     protocol: Protocol,
     places: Arc<Semaphore>,
     open: Mutex<(u64, HashMap<u64, Arc<Activity>>)>,
+    crowded: Arc<Notify>,
 }
 
 /// A connection in its place, which is free when this is dropped.
@@ -32,9 +34,9 @@ pub(super) struct Placed {
 }
 
 impl Connections {
-    pub(super) fn new(protocol: Protocol, most: u32) -> Arc<Self> {
+    pub(super) fn new(protocol: Protocol, most: u32, crowded: Arc<Notify>) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(most as usize));
-        Arc::new(Self { protocol, places, open: Mutex::default() })
+        Arc::new(Self { protocol, places, open: Mutex::default(), crowded })
     }
 
     /// How many there are.
@@ -72,8 +74,9 @@ impl Connections {
             let idle = open.1.values().filter_map(|activity| Some((activity.idle_since()?, activity)));
             idle.min_by_key(|(since, _)| *since).map(|(_, activity)| Arc::clone(activity))
         };
-        if let Some(activity) = longest {
-            activity.end_idle(End::Crowded);
+        match longest {
+            Some(activity) => activity.end_idle(End::Crowded),
+            None => self.crowded.notify_one(),
         }
         tokio::time::sleep(PATIENCE).await;
     }

@@ -103,7 +103,7 @@ mod tests {
 
     /// Four places, and three connections.
     async fn full() -> (Arc<Streams>, [Placed; 3]) {
-        let connections = Connections::new(Protocol::Http2, 3);
+        let connections = Connections::new(Protocol::Http2, 3, Arc::default());
         let streams = Streams::of(4, Arc::clone(&connections));
         let placed = [connections.place().await, connections.place().await, connections.place().await];
         (streams, placed)

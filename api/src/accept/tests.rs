@@ -42,7 +42,8 @@ async fn serving(protocol: Protocol, max_age: Duration, answer: Arc<Notify>) -> 
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let shutdown = Shutdown::default();
-    let interface = Interface { protocol, max_connections: 10, max_age, idle_timeout: Arc::new(|| PATIENCE) };
+    let idle_timeout = Arc::new(|| PATIENCE);
+    let interface = Interface { protocol, max_connections: 10, max_age, idle_timeout, crowded: Arc::default() };
     tokio::spawn(serve(listener, interface, routes, shutdown.clone()));
     (TcpStream::connect(address).await.expect("a connection"), shutdown)
 }

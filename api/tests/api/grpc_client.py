@@ -1,7 +1,8 @@
 """A gRPC client in another language, generated from the proto file at each run.
 
 Takes: the folders of simplebank.proto and grpc_wire.proto, a scratch folder, the server's address; on standard input one JSON
-object a line: {"call": "CreateUser", "request": {...}}. Gives: for each a JSON line with code, message, response and details.
+object a line: {"call": "CreateUser", "request": {...}}. Gives: for each a JSON line with code, message, response and details,
+and with the metadata of the answer where the object has the key "answered_metadata".
 Does not: judge; the tests in grpc.rs do.
 """
 
@@ -36,7 +37,12 @@ bank = pb_grpc.SimpleBankStub(channel)
 def simple_bank(command):
     request = json_format.ParseDict(command["request"], getattr(pb, command["call"] + "Request")())
     metadata = list(command.get("metadata", {}).items())
-    return getattr(bank, command["call"])(request, timeout=TIMEOUT_SECONDS, metadata=metadata)
+    call = getattr(bank, command["call"])
+    if "answered_metadata" not in command:
+        return call(request, timeout=TIMEOUT_SECONDS, metadata=metadata)
+    response, done = call.with_call(request, timeout=TIMEOUT_SECONDS, metadata=metadata)
+    command["answered_metadata"] = dict(done.initial_metadata())
+    return response
 
 
 def raw(command):
@@ -81,7 +87,8 @@ def run(command):
     fields = json_format.MessageToDict(response, preserving_proto_field_name=True)
     if isinstance(response, pb.CreateUserResponse):
         fields["password_changed_at_seconds"] = response.user.password_changed_at.seconds
-    return {"code": 0, "response": fields}
+    answered = {name: command[name] for name in ["answered_metadata"] if name in command}
+    return {"code": 0, "response": fields, **answered}
 
 
 for line in sys.stdin:

@@ -7,6 +7,7 @@ mod browsers;
 mod correction;
 mod create_user;
 mod database;
+mod delivery;
 mod digits;
 mod fleet;
 mod grpc;

@@ -110,6 +110,7 @@ impl Store {
             .bind(format!("{id}@{PLACEHOLDER_DOMAIN}"));
         let user = changing.fetch_optional(&mut *transaction).await?.ok_or(CorrectionError::Verified)?;
         sqlx::query(self.sql(CANCEL)).bind(username.as_str()).execute(&mut *transaction).await?;
+        sqlx::query(self.sql(PUT_BACK)).bind(username.as_str()).execute(&mut *transaction).await?;
         let owing = sqlx::query_as(self.sql(OWE))
             .bind(username.as_str())
             .bind(email.canonical())
@@ -139,6 +140,14 @@ UPDATE schema.email_intents
 SET state = 'cancelled', last_class = 'address corrected', lease_epoch = lease_epoch + 1, lease_owner = NULL,
     lease_until = NULL
 WHERE username = $1 AND state IN ('waiting', 'dispatched', 'sending')";
+
+/// Notices that were not sent because one of this user's was on its way are owed again: it is not any more.
+const PUT_BACK: &str = "
+UPDATE schema.email_intents AS intent
+SET state = 'waiting', last_class = NULL, told_by = NULL, next_attempt_at = clock_timestamp()
+FROM schema.email_intents AS cancelled
+WHERE cancelled.username = $1 AND cancelled.kind = 'notice' AND cancelled.state = 'cancelled'
+  AND intent.told_by = cancelled.id AND intent.state = 'cancelled'";
 
 const OWE: &str = concat!(
     "

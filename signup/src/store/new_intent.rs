@@ -7,11 +7,19 @@
 use crate::Policy;
 use uuid::Uuid;
 
-/// The beginning of every statement that makes intents: the columns that they fill, in the order of their values.
+/// The beginning of every statement that makes intents: the columns that they fill, in the order of their values; and
+/// further ones of some.
 macro_rules! insert_intent {
     () => {
-        "INSERT INTO schema.email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries,
-                                           deadline, timeout, public_url, link_ttl, message_id, key_id, locale)"
+        $crate::store::new_intent::insert_intent!("")
+    };
+    ($more:literal) => {
+        concat!(
+            "INSERT INTO schema.email_intents (id, kind, username, email, generation, delay, run_at, queue, max_retries,
+                                           deadline, timeout, public_url, link_ttl, message_id, key_id, locale",
+            $more,
+            ")"
+        )
     };
 }
 pub(super) use insert_intent;

@@ -35,12 +35,15 @@ impl Store {
     }
 }
 
-/// Who has the address, when it may be told: never, or a day ago, or by this very notice, whose attempts go on.
+/// Who has the address, when it may be told: never, or a day ago, or by this very notice, whose attempts go on, or by
+/// one that never reached it.
 macro_rules! owner {
     () => {
         "owner.email_canonical = code.email AND owner.is_hidden IS NOT TRUE
          AND (owner.notice_id = $1 OR owner.noticed_at IS NULL
-              OR owner.noticed_at <= clock_timestamp() - interval '1 day')"
+              OR owner.noticed_at <= clock_timestamp() - interval '1 day'
+              OR EXISTS (SELECT FROM schema.email_intents AS last
+                         WHERE last.id = owner.notice_id AND last.state IN ('refused', 'dead', 'cancelled')))"
     };
 }
 
@@ -71,10 +74,16 @@ RETURNING told.username, told.email, told.full_name,
     leased!()
 );
 
+/// Ends a notice that nobody is to get: the account is gone, or was told of another signup within a day. When that was
+/// found out, and by which notice the owner was told, is what the state is made of that whoever signed up sees (see
+/// `delivery`).
 const SETTLE_NOTICE: &str = concat!(
     "
 UPDATE schema.email_intents AS intent
-SET state = 'cancelled', last_class = 'told already', lease_epoch = intent.lease_epoch + 1
+SET state = 'cancelled', last_class = 'told already', lease_epoch = intent.lease_epoch + 1,
+    next_attempt_at = clock_timestamp(),
+    told_by = (SELECT owner.notice_id FROM schema.users AS owner
+               WHERE owner.email_canonical = code.email AND owner.is_hidden IS NOT TRUE)
 FROM schema.verify_emails AS code
 WHERE intent.id = $1 AND intent.kind = 'notice' AND code.intent_id = intent.id
   AND intent.state IN ('waiting', 'dispatched') AND intent.due_at <= clock_timestamp()

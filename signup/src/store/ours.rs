@@ -73,6 +73,8 @@ pub(super) const TABLES: [Table; 7] = [
             "sent_at",
             "in_doubt",
             "locale",
+            "asked_for",
+            "told_by",
         ],
         privileges: &["SELECT", "INSERT", "UPDATE"],
     },
@@ -201,13 +203,14 @@ pub(super) const GO_TABLES: [GoTable; 2] = [
 ];
 
 /// Tables and indexes that the migrations make under these names, which must be free.
-pub(super) const RELATIONS: [&str; 26] = [
+pub(super) const RELATIONS: [&str; 27] = [
     "email_intents",
     "email_intents_deadline_idx",
     "email_intents_dispatched_idx",
     "email_intents_pkey",
     "email_intents_sending_idx",
     "email_intents_state_idx",
+    "email_intents_told_by_idx",
     "email_intents_username_kind_generation_key",
     "email_intents_waiting_idx",
     "email_requests",

@@ -85,11 +85,11 @@ WITH asked AS (
     ) AS last ON true
 ), new_intent AS (
     ",
-    insert_intent!(),
+    insert_intent!(", asked_for"),
     "
     SELECT $3, 'verification', username, email, ",
     next_intent!(),
-    "
+    ", true
     FROM latest
     ON CONFLICT DO NOTHING
     RETURNING id, username, email, queue, max_retries, run_at, next_attempt_at, deadline, state

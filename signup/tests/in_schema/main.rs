@@ -7,6 +7,8 @@ mod adoption;
 mod correction;
 #[path = "../signup/create_user.rs"]
 mod create_user;
+#[path = "../signup/delivery.rs"]
+mod delivery;
 #[path = "../signup/digits.rs"]
 mod digits;
 #[path = "../signup/fixture.rs"]

@@ -3,6 +3,7 @@
 mod adoption;
 mod correction;
 mod create_user;
+mod delivery;
 mod digits;
 mod failover;
 mod fixture;

@@ -19,7 +19,8 @@
 //! - `migrations`, `apply`: bringing the database up to date; `adoption`, `found`: whether what is there may be ours
 //! - `owner`: whose the database is
 //! - `complete`: whether all of it is there still; `unready`: what a failure to use the database means
-//! - `intents`: an intent for a task without one; how many there are
+//! - `intents`: an intent for a task without one; `counts`: how many there are
+//! - `retention`: what goes after a while; `deletion`: a user who goes
 //! - `new_intent`: what all statements that make one share
 //! - `listing`, `by_hand`: intents as people look at them, put them back and give them up
 
@@ -28,6 +29,8 @@ mod apply;
 mod by_hand;
 mod complete;
 mod correction;
+mod counts;
+mod deletion;
 mod delivery;
 mod digits;
 mod found;
@@ -47,6 +50,7 @@ mod refusals;
 mod relay;
 mod requests;
 mod resend;
+mod retention;
 pub(crate) mod rows;
 mod schema;
 mod sweeper;
@@ -57,8 +61,10 @@ mod verify;
 
 pub use by_hand::{Change, Refusal};
 pub use correction::CorrectionError;
+pub use counts::Counts;
+pub use deletion::{Deleted, Deletion};
 pub use found::Foreign;
-pub use intents::{Counts, IntentFor};
+pub use intents::IntentFor;
 pub use lease::{LeaseOutcome, Leased};
 pub use listing::{Filter, IntentRecord};
 pub use once::{Answered, Once};
@@ -67,6 +73,7 @@ pub use record::{RecordError, RetryOutcome};
 pub use refusals::{Ground, RefusalOutcome};
 pub use relay::Claim;
 pub use requests::Admission;
+pub use retention::{Pace, Step};
 pub use unready::unready;
 pub use users::{CreateError, Created, NewUser, User};
 pub use verify::{LinkStanding, VerifyError};

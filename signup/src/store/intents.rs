@@ -1,15 +1,13 @@
-//! Intents for tasks that name none, and their number by state.
+//! Intents for tasks that name none.
 //!
 //! Takes: a user name from the task of a Go producer. Gives: the intent to lease. Does not: send or lease anything.
 
 use super::{
     Store, StoreError, is_storable,
     new_intent::{bind_intent, insert_intent, insert_link},
-    rows::Milliseconds,
 };
-use crate::{Policy, State, verification::Keys};
+use crate::{Policy, verification::Keys};
 use sha2::{Digest as _, Sha256};
-use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
 /// The intent behind a task that names only a user.
@@ -23,25 +21,6 @@ pub enum IntentFor {
     AlreadyVerified,
     /// There is no such user (yet).
     UnknownUser,
-}
-
-/// How many intents there are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counts {
-    /// By state; every state is there.
-    pub by_state: BTreeMap<State, u64>,
-    /// Owed, not being sent, and due.
-    pub due: u64,
-    /// How long ago the longest waiting of those became due; zero when none is.
-    pub oldest_due_age: Duration,
-}
-
-/// Intents in one state.
-#[derive(sqlx::FromRow)]
-struct InState {
-    #[sqlx(try_from = "String")]
-    state: State,
-    intents: i64,
 }
 
 /// One round to create, one to find what a faster task created, one in case that was settled at once.
@@ -105,28 +84,6 @@ impl Store {
         let creating = sqlx::query(self.sql(CREATE_INTENT)).bind(id).bind(username);
         let done = bind_intent!(creating, id, policy, keys).execute(&self.pool).await?;
         Ok(done.rows_affected() == 1)
-    }
-
-    /// Counts the intents. Its cost grows with the table (an index-only scan); call it rarely.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Database`].
-    pub async fn counts(&self) -> Result<Counts, StoreError> {
-        let mut by_state: BTreeMap<State, u64> = State::ALL.into_iter().map(|state| (state, 0)).collect();
-        let counted =
-            sqlx::query_as(self.sql("SELECT state, count(*) AS intents FROM schema.email_intents GROUP BY state"));
-        for InState { state, intents } in counted.fetch_all(&self.pool).await? {
-            by_state.insert(state, u64::try_from(intents).unwrap_or(0));
-        }
-        let (due, oldest_due_age): (i64, Milliseconds) = sqlx::query_as(self.sql(
-            "SELECT count(*), coalesce(1000 * extract(epoch FROM clock_timestamp() - min(due_at)), 0)::bigint
-             FROM schema.email_intents
-             WHERE state IN ('waiting', 'dispatched') AND due_at <= (SELECT clock_timestamp())",
-        ))
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(Counts { by_state, due: u64::try_from(due).unwrap_or(0), oldest_due_age: oldest_due_age.into() })
     }
 }
 

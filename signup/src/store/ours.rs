@@ -18,7 +18,7 @@ pub(super) struct Table {
 }
 
 /// All tables but that of the migrations.
-pub(super) const TABLES: [Table; 7] = [
+pub(super) const TABLES: [Table; 10] = [
     Table {
         name: "users",
         columns: &[
@@ -133,6 +133,14 @@ pub(super) const TABLES: [Table; 7] = [
         ],
         privileges: &["SELECT", "INSERT", "UPDATE"],
     },
+    Table { name: "email_intent_counts", columns: &["state", "change"], privileges: &["SELECT", "INSERT", "DELETE"] },
+    Table {
+        name: "signup_chores",
+        columns: &["chore", "next_at", "position", "is_on_by_default"],
+        privileges: &["SELECT", "UPDATE"],
+    },
+    // Its trigger writes it, as the owner of the tables.
+    Table { name: "users_audit", columns: &["at", "event", "username", "role", "done_by"], privileges: &[] },
 ];
 
 /// A table of the Go program (simplebank, migrations 2 to 5), which the migrations adopt.
@@ -172,6 +180,9 @@ pub(super) const GO_TABLES: [GoTable; 2] = [
         ],
         parts: &[
             "users_email_canonical_key",
+            "users_audit_changed",
+            "users_audit_gone",
+            "users_audit_made",
             "users_fill_email_canonical",
             "users_forget_deleted",
             "users_void_changed_address",
@@ -203,10 +214,12 @@ pub(super) const GO_TABLES: [GoTable; 2] = [
 ];
 
 /// Tables and indexes that the migrations make under these names, which must be free.
-pub(super) const RELATIONS: [&str; 27] = [
+pub(super) const RELATIONS: [&str; 32] = [
+    "email_intent_counts",
     "email_intents",
     "email_intents_deadline_idx",
     "email_intents_dispatched_idx",
+    "email_intents_over_idx",
     "email_intents_pkey",
     "email_intents_sending_idx",
     "email_intents_state_idx",
@@ -225,6 +238,9 @@ pub(super) const RELATIONS: [&str; 27] = [
     "pipeline_owner_pkey",
     "refusals",
     "refusals_pkey",
+    "users_audit",
+    "signup_chores",
+    "signup_chores_pkey",
     "users_email_canonical_key",
     "users_email_key",
     "users_pkey",
@@ -234,11 +250,14 @@ pub(super) const RELATIONS: [&str; 27] = [
 ];
 
 /// Functions that the migrations make, with the types of their arguments.
-pub(super) const FUNCTIONS: [&str; 6] = [
+pub(super) const FUNCTIONS: [&str; 9] = [
+    "audit_users()",
     "canonical_email(text)",
+    "count_intents()",
     "end_link_of_settled_intent()",
     "fill_email_canonical()",
     "forget_deleted_user()",
+    "keep_audit()",
     "stamp_email_intent()",
     "void_changed_address()",
 ];

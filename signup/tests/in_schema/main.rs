@@ -5,8 +5,12 @@
 mod adoption;
 #[path = "../signup/correction.rs"]
 mod correction;
+#[path = "../signup/counts.rs"]
+mod counts;
 #[path = "../signup/create_user.rs"]
 mod create_user;
+#[path = "../signup/deletion.rs"]
+mod deletion;
 #[path = "../signup/delivery.rs"]
 mod delivery;
 #[path = "../signup/digits.rs"]
@@ -38,6 +42,8 @@ mod refusals;
 mod relay;
 #[path = "../signup/resend.rs"]
 mod resend;
+#[path = "../signup/retention.rs"]
+mod retention;
 #[path = "../signup/usable.rs"]
 mod usable;
 #[path = "../signup/user_changes.rs"]

@@ -2,7 +2,9 @@
 
 mod adoption;
 mod correction;
+mod counts;
 mod create_user;
+mod deletion;
 mod delivery;
 mod digits;
 mod failover;
@@ -20,6 +22,7 @@ mod record;
 mod refusals;
 mod relay;
 mod resend;
+mod retention;
 mod unready;
 mod usable;
 mod user_changes;

@@ -174,8 +174,21 @@ async fn the_database_refuses_states_that_contradict_themselves() {
     }
 }
 
+/// Applies some of the files, by their number.
+pub(crate) async fn apply(fixture: &Fixture, which: impl Fn(u32) -> bool) {
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations")).expect("migrations");
+    let mut files: Vec<_> = folder.map(|file| file.expect("a file").path()).collect();
+    files.sort();
+    for file in files {
+        let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+        if name.get(..4).and_then(|number| number.parse().ok()).is_some_and(&which) {
+            fixture.execute(&std::fs::read_to_string(file).expect("SQL")).await;
+        }
+    }
+}
+
 /// A signup as the program wrote it before migration 13, its mail sent an hour ago or owed.
-async fn sign_up_as_before(fixture: &Fixture, username: &str, state: &str) {
+pub(crate) async fn sign_up_as_before(fixture: &Fixture, username: &str, state: &str) {
     let id = uuid::Uuid::now_v7();
     let code = fixture.keys.current_code(id);
     let signing_up = sqlx::query(
@@ -200,17 +213,10 @@ async fn sign_up_as_before(fixture: &Fixture, username: &str, state: &str) {
 #[tokio::test]
 async fn mails_of_the_version_before_have_digits_and_are_sent_and_asked_for_anew() {
     let fixture = Fixture::with_schema_alone().await;
-    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations")).expect("migrations");
-    let mut files: Vec<_> = folder.map(|file| file.expect("a file").path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "sql"));
-    files.sort();
-    let (new, before): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.ends_with("0013_requests.sql"));
-    for file in before {
-        fixture.execute(&std::fs::read_to_string(file).expect("SQL")).await;
-    }
+    apply(&fixture, |number| number != 13).await;
     sign_up_as_before(&fixture, "sent", "sent").await;
     sign_up_as_before(&fixture, "owed", "waiting").await;
-    fixture.execute(&std::fs::read_to_string(&new[0]).expect("SQL")).await;
+    apply(&fixture, |number| number == 13).await;
     // What a replica of that version goes on to write.
     sign_up_as_before(&fixture, "sent_later", "sent").await;
     sign_up_as_before(&fixture, "owed_later", "waiting").await;

@@ -7,7 +7,8 @@
 //! # Layout
 //!
 //! - [`time_span`], [`forms`]: durations and texts with their rules
-//! - [`task`], [`stores`], [`mail`], [`signup`], [`workload`], [`autoscaling`], [`exposure`]: the spec, in groups
+//! - [`task`], [`stores`], [`mail`], [`signup`], [`retention`], [`workload`], [`autoscaling`], [`exposure`]: the
+//!   spec, in groups
 //! - [`status`]: what the operator reports
 
 #![expect(unreachable_pub, reason = "KubeSchema derives a hidden copy of each struct inside a function")]
@@ -16,6 +17,7 @@ pub mod autoscaling;
 pub mod exposure;
 pub mod forms;
 pub mod mail;
+pub mod retention;
 pub mod signup;
 pub mod status;
 pub mod stores;
@@ -27,6 +29,7 @@ use autoscaling::AutoscalingMode;
 use exposure::{Expose, NetworkPolicy, Observability};
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use mail::{Mail, Verification};
+use retention::Retention;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signup::Signup;
@@ -103,6 +106,10 @@ pub enum ImagePullPolicy {
         !self.expose.host.startsWith('*'))")
         .message("the links in the mails need an address: set verification.publicURL or expose.host (without *)")
         .field_path(".verification"),
+    validation = Rule::new("!has(self.retention) || !has(self.retention.mails) || \
+        duration(self.retention.mails) == duration('0s') || duration(self.retention.mails) >= duration('24h')")
+        .message("retention.mails must be 24h or more; write 0s to keep mails for ever")
+        .field_path(".retention.mails"),
     validation = Rule::new("duration(self.worker.shutdownGracePeriod) >= duration(self.task.timeout)")
         .message("worker.shutdownGracePeriod must be task.timeout or longer, so that a stopping worker ends its \
             mails; raise it")
@@ -173,6 +180,9 @@ pub struct SignupPipelineSpec {
     /// Rules of the signup form.
     #[serde(default)]
     pub signup: Signup,
+    /// How long what nobody needs any more is kept. Applied without a restart.
+    #[serde(default, skip_serializing_if = "Retention::is_default")]
+    pub retention: Retention,
     /// The HTTP and gRPC service.
     #[serde(default)]
     pub api: Api,

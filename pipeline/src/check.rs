@@ -16,6 +16,9 @@ type Checked = Result<(), InvalidDocument>;
 /// The longest `task.delay`.
 const MAX_DELAY: Duration = Duration::from_secs(24 * 3600);
 
+/// The shortest time in `retention`.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// The bounds of `api.http.idleTimeout`.
 const SHORTEST_IDLE: Duration = Duration::from_secs(1);
 const LONGEST_IDLE: Duration = Duration::from_secs(24 * 3600);
@@ -30,6 +33,7 @@ pub(crate) fn check(document: &Document) -> Checked {
     task(document)?;
     sender(document)?;
     signup(document)?;
+    retention(document)?;
     processes(document)?;
     let level = &document.observability.log_level;
     demand(is_log_level(level), "observability.logLevel", level, LOG_LEVEL)
@@ -87,6 +91,15 @@ fn signup(Document { signup, verification, .. }: &Document) -> Checked {
     let url = &verification.public_url;
     let is_web = url.starts_with("https://") || url.starts_with("http://");
     demand(is_web, "verification.publicURL", url, "must begin with https:// or http://")
+}
+
+fn retention(Document { retention, .. }: &Document) -> Checked {
+    let problem = "must be 24h or more; write 0s to keep mails for ever";
+    let mails = retention.mails.unwrap_or_default();
+    demand(mails.is_zero() || mails >= DAY, "retention.mails", crate::duration::format(mails), problem)?;
+    let users = retention.unverified_users.unwrap_or(DAY);
+    let problem = "must be 24h or more; leave it out to keep users for ever";
+    demand(users >= DAY, "retention.unverifiedUsers", crate::duration::format(users), problem)
 }
 
 fn processes(Document { database, mail, api, worker, .. }: &Document) -> Checked {

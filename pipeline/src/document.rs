@@ -3,9 +3,11 @@
 //! Takes: YAML text. Gives: a [`Document`] whose parts fit together ([`Document::parse`] checks what types cannot say).
 //! Does not: hold secrets; it names the files that hold them.
 
+mod retention;
 mod servers;
 mod signup;
 
+pub use retention::Retention;
 pub use servers::{Database, Mail, Migrations, Redis, Smtp, SmtpTls};
 pub use signup::{BreachCheck, EmailDomains, PasswordRules, ReservedUsernames, Signup};
 
@@ -35,6 +37,9 @@ pub struct Document {
     pub verification: Verification,
     /// Rules of the signup form.
     pub signup: Signup,
+    /// What is removed after a while.
+    #[serde(default, skip_serializing_if = "Retention::is_default")]
+    pub retention: Retention,
     /// Settings of each api process.
     #[serde(default, skip_serializing_if = "Api::is_default")]
     pub api: Api,

@@ -81,6 +81,33 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duratio
     parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
+/// The same for a duration that may be absent: `#[serde(default, with = "pipeline::duration::optional")]`.
+pub mod optional {
+    use super::{Deserialize as _, Deserializer, Duration, Serializer};
+
+    /// The half that writes; nothing is written as null.
+    ///
+    /// # Errors
+    ///
+    /// Only the serializer's own.
+    pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => super::serialize(duration, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// The half that reads.
+    ///
+    /// # Errors
+    ///
+    /// The text of [`InvalidDuration`](super::InvalidDuration).
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| super::parse(&text).map_err(serde::de::Error::custom)).transpose()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

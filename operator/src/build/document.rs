@@ -8,9 +8,11 @@ use crate::crd::{
     SignupPipelineSpec,
     exposure::{LogFormat, Observability},
     mail::{Mail, SmtpTls, Verification},
+    retention::Retention,
     signup::{BreachCheck, EmailDomains, PasswordRules, ReservedUsernames, Signup},
     stores::{Database, Migrations},
     task::{Backoff, BackoffFormula, Queue, Task},
+    time_span::TimeSpan,
     workload::{Api, Http, Worker},
 };
 use pipeline::{Document, document};
@@ -53,6 +55,7 @@ pub fn document(name: &str, namespace: &str, spec: &SignupPipelineSpec, paths: &
         mail: mail(&spec.mail, paths),
         verification: verification(spec, paths),
         signup: signup(&spec.signup, spec.expose.is_some(), paths),
+        retention: retention(&spec.retention),
         api: api(&spec.api),
         worker: worker(&spec.worker),
         observability: observability(&spec.observability),
@@ -176,6 +179,10 @@ fn password(PasswordRules { refuse_common, refuse_own, breach_check }: &Password
         refuse_own: *refuse_own,
         breach_check: breach_check.as_ref().map(|BreachCheck { url }| document::BreachCheck { url: url.clone() }),
     }
+}
+
+fn retention(Retention { mails, unverified_users }: &Retention) -> document::Retention {
+    document::Retention { mails: mails.map(TimeSpan::get), unverified_users: unverified_users.map(TimeSpan::get) }
 }
 
 fn api(api: &Api) -> document::Api {

@@ -122,6 +122,11 @@ fn other_rules() -> Vec<(Value, &'static str, Value)> {
             json!({"expose": {"host": "app.example.com", "gateway": {"parentRefs": [{"name": "edge"}]}}}),
         ),
         (
+            json!({"retention": {"mails": "23h"}}),
+            "write 0s to keep mails for ever",
+            json!({"retention": {"mails": "0s", "unverifiedUsers": "24h"}}),
+        ),
+        (
             json!({"queues": [{"name": "critical", "priority": 0}]}),
             "set paused: true",
             json!({"queues": [{"name": "critical", "priority": 1, "paused": true}]}),

@@ -16,7 +16,7 @@
 //! - gRPC: [`grpc`], [`pb`]
 //! - the work: [`signup`], [`form`], [`denied_domains`], [`breach_check`], [`idempotency`], [`signup_limit`], [`peer`],
 //!   [`verification`], [`resend`], [`correction`], [`delivery`]
-//! - after the commit: [`relay`], [`sweeper`], [`refusal`]
+//! - after the commit: [`relay`], [`sweeper`], [`refusal`]; [`housekeeping`]
 #![allow(rustdoc::private_intra_doc_links, reason = "the layout is for those who read the source")]
 
 mod accept;
@@ -32,6 +32,7 @@ mod fields;
 mod form;
 mod grpc;
 mod grpc_methods;
+mod housekeeping;
 mod idempotency;
 mod keyring;
 mod link;

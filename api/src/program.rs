@@ -13,6 +13,7 @@ use crate::{
     delivery::{self, Lookups, Waiting},
     denied_domains::DeniedDomains,
     grpc,
+    housekeeping::Housekeeping,
     idempotency::Running,
     keyring::Keyring,
     parts::{Parts, StartError, bound},
@@ -70,8 +71,9 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     background.spawn(async move { exchange::run(&limit, followed, fleet, stop).await });
     background.spawn(delivery::look_up(Arc::clone(&service), background_stop.clone()));
     background.spawn(resend::settle_left(service, background_stop.clone()));
+    let housekeeping = Housekeeping::new(store.clone(), live.clone());
     background.spawn(keep_database(store.clone(), live, keyring, schema_sender, background_stop.clone()));
-    background.spawn(relay_while_ready(store, client, relay, schema_ready, background_stop.clone()));
+    background.spawn(relay_while_ready(store, client, relay, housekeeping, schema_ready, background_stop.clone()));
 
     tokio::join!(
         interface("HTTP gateway", over(Protocol::Http1), listeners.http, http_routes, shutdown.clone()),
@@ -148,11 +150,12 @@ async fn keep_database(
     }
 }
 
-/// Relay and sweeper run while the schema is there and the database ours.
+/// Relay, sweeper and housekeeping run while the schema is there and the database ours.
 async fn relay_while_ready(
     store: Store,
     client: queue::Client,
     relay: Arc<Relay>,
+    housekeeping: Housekeeping,
     mut schema_ready: watch::Receiver<SchemaState>,
     stop: CancellationToken,
 ) {
@@ -167,7 +170,7 @@ async fn relay_while_ready(
             schema_ready.wait_for(Result::is_err).await.ok();
             pause.cancel();
         };
-        tokio::join!(relay.run(pause.clone()), sweeper.run(pause.clone()), lost);
+        tokio::join!(relay.run(pause.clone()), sweeper.run(pause.clone()), housekeeping.run(pause.clone()), lost);
     }
 }
 

@@ -28,8 +28,8 @@ const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a sweep may take, counting included. A PostgreSQL that vanished without a word never answers.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Counting reads an index of the whole table. The next count is this many times as long away as one took, which
-/// bounds it to 2 % of a core whatever the size.
+/// Counting reads what is due. The next count is this many times as long away as one took, which bounds it to 2 % of a
+/// core however many wait.
 const COUNT_INTERVAL_FACTOR: u32 = 50;
 
 /// Puts right what nobody finished.
@@ -132,6 +132,7 @@ impl Sweeper {
     }
 
     async fn count(&self) -> Result<(), StoreError> {
+        self.store.add_counts_together().await?;
         let counts = self.store.counts().await?;
         for (state, intents) in counts.by_state {
             metrics::gauge!("signup_intents", "state" => state.as_str()).set(intents as f64);

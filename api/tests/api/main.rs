@@ -15,6 +15,7 @@ mod grpc_attacks;
 mod grpc_bounds;
 mod harness;
 mod hidden_accounts;
+mod housekeeping;
 mod idempotency;
 mod idle;
 mod limits;

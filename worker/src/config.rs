@@ -2,7 +2,7 @@
 //!
 //! Takes: the command line. Gives: a [`Config`]. Does not: read the file it names.
 
-use crate::intents::arguments::Arguments;
+use crate::{intents::arguments::Arguments, users};
 use clap::{Parser, Subcommand};
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -27,4 +27,6 @@ pub struct Config {
 pub enum Command {
     /// Lists, shows, puts back and cancels mails
     Intents(Arguments),
+    /// Deletes users
+    Users(users::Arguments),
 }

@@ -14,7 +14,7 @@
 //! - `settings`, `materials`: what the configuration means for the queue and for mails
 //! - `ownership`: whether the database is this pipeline's
 //! - `retry_wait`: how long a mail waits after a failed attempt
-//! - [`intents`]: `worker intents`, the command of the person who looks after the mails
+//! - [`intents`], [`users`]: `worker intents` and `worker users`, the commands of the person who looks after them
 //! - [`config`]: flags; `random`: chance
 
 pub mod config;
@@ -31,4 +31,5 @@ mod retry_wait;
 mod samples;
 mod settings;
 mod share;
+pub mod users;
 pub mod verification_email;

@@ -16,6 +16,7 @@ use worker::{
     config::{Command, Config},
     intents::{self, IntentsError},
     process::{Options, StartError, Worker},
+    users::{self, UsersError},
 };
 
 /// The program cannot start, or cannot go on.
@@ -37,6 +38,8 @@ enum RunError {
     Admin(#[source] std::io::Error),
     #[error(transparent)]
     Intents(#[from] IntentsError),
+    #[error(transparent)]
+    Users(#[from] UsersError),
     #[error("failed to print")]
     Print(#[source] std::io::Error),
 }
@@ -50,8 +53,11 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<ExitCode, RunError> {
     let live = Live::open(&config.config)?;
-    if let Some(Command::Intents(arguments)) = &config.command {
-        let (text, code) = intents::run(&live, arguments).await?;
+    if let Some(command) = &config.command {
+        let (text, code) = match command {
+            Command::Intents(arguments) => intents::run(&live, arguments).await?,
+            Command::Users(arguments) => users::run(&live, arguments).await?,
+        };
         std::io::stdout().write_all(text.as_bytes()).map_err(RunError::Print)?;
         return Ok(code);
     }

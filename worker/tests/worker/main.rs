@@ -12,4 +12,5 @@ mod intents;
 mod ownership;
 mod process;
 mod program;
+mod users;
 mod verification_email;

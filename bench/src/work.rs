@@ -6,6 +6,7 @@
 mod delayed;
 mod enqueueing;
 mod failover;
+mod growth;
 mod journal;
 mod latency;
 mod mail_servers;
@@ -57,6 +58,8 @@ pub(crate) enum Work {
     Pooler,
     /// Signups after PostgreSQL's name has moved to its standby, against a client that connects anew each time.
     Failover,
+    /// Signups and PostgreSQL at rest by the number of old signups and waiting mails; in the first round.
+    Growth,
 }
 
 /// Programs a work may start.
@@ -100,6 +103,7 @@ impl Work {
             Self::Overload => &overload::GOALS,
             Self::Pooler => &pooler::GOALS,
             Self::Failover => &failover::GOALS,
+            Self::Growth => &growth::GOALS,
         }
     }
 
@@ -123,6 +127,7 @@ impl Work {
             Self::Overload => overload::measure(&programs.folder).await,
             Self::Pooler => pooler::measure(&programs.folder, round).await,
             Self::Failover => failover::measure(&programs.folder).await,
+            Self::Growth => growth::measure(&programs.folder, round).await,
         }
     }
 }

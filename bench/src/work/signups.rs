@@ -111,18 +111,11 @@ impl Besides {
         let (hashing, others): (Vec<_>, Vec<_>) = threads.into_iter().partition(|thread| thread.name == "hashing");
         ensure!(hashing.len() == cores(), "the threads of api are named otherwise than expected");
         let api = others.iter().map(|thread| thread.on_processor).sum();
-        let own = std::process::id();
-        let (mut postgresql, mut redis) = (Duration::ZERO, Duration::ZERO);
-        for server in usage::children_named(own, "postgres")? {
-            postgresql += usage::on_processor_in_all(server)?;
-            for backend in usage::children_named(server, "postgres")? {
-                postgresql += usage::on_processor_in_all(backend)?;
-            }
-        }
-        for server in usage::children_named(own, "redis-server")? {
+        let mut redis = Duration::ZERO;
+        for server in usage::children_named(std::process::id(), "redis-server")? {
             redis += usage::on_processor_in_all(server)?;
         }
-        Ok(Self { api, postgresql, redis })
+        Ok(Self { api, postgresql: postgresql_on_processor()?, redis })
     }
 
     /// Adds what passed between two moments.
@@ -131,6 +124,18 @@ impl Besides {
         self.postgresql += now.postgresql.saturating_sub(before.postgresql);
         self.redis += now.redis.saturating_sub(before.redis);
     }
+}
+
+/// Processor time so far of PostgreSQL, of its processes that live.
+pub(super) fn postgresql_on_processor() -> anyhow::Result<Duration> {
+    let mut sum = Duration::ZERO;
+    for server in usage::children_named(std::process::id(), "postgres")? {
+        sum += usage::on_processor_in_all(server)?;
+        for backend in usage::children_named(server, "postgres")? {
+            sum += usage::on_processor_in_all(backend)?;
+        }
+    }
+    Ok(sum)
 }
 
 fn cores() -> usize {

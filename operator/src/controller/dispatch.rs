@@ -63,7 +63,9 @@ pub(super) async fn dispatch(context: &Context, store: &Store<SignupPipeline>, s
 
 async fn take(context: &Context, store: &Store<SignupPipeline>, turn: Turn) -> Ended {
     let Turn { name, waited } = turn;
-    metrics::histogram!("signup_operator_reconcile_queue_seconds").record(waited);
+    for (cause, waited) in waited {
+        metrics::histogram!("signup_operator_reconcile_queue_seconds", "cause" => cause).record(waited);
+    }
     let Some(pipeline) = store.get(&name) else {
         // A reconcile may have been under way when it was deleted.
         context.named.forget(&name);

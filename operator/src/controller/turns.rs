@@ -37,13 +37,46 @@ enum Class {
     Failing,
 }
 
+impl Class {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Edited => "edit",
+            Self::Changed => "change",
+            Self::Failing => "failing",
+        }
+    }
+}
+
 /// A pipeline that may be reconciled now.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Turn {
     /// Which.
     pub(super) name: Name,
-    /// Since the first thing that happened to it after its last turn began.
-    pub(super) waited: Duration,
+    /// Since the first thing that happened to it after its last turn began, and since the edit where another came
+    /// before it; each with what it waited for, as a label of metrics.
+    pub(super) waited: Vec<(&'static str, Duration)>,
+}
+
+/// What a pipeline waits for.
+#[derive(Debug)]
+struct Wait {
+    class: Class,
+    /// The first thing that happened.
+    since: Instant,
+    edited: Option<Instant>,
+}
+
+impl Wait {
+    fn waited(&self, now: Instant) -> Vec<(&'static str, Duration)> {
+        let edit = self.edited.map(|at| (Class::Edited, at));
+        let other = match self.class {
+            Class::Edited => Class::Changed,
+            class => class,
+        };
+        let first = self.edited.is_none_or(|at| self.since < at).then_some((other, self.since));
+        let waits = first.into_iter().chain(edit);
+        waits.map(|(class, at)| (class.label(), now.saturating_duration_since(at))).collect()
+    }
 }
 
 /// All pipelines that wait or run.
@@ -56,7 +89,7 @@ pub(super) struct Turns {
 #[derive(Debug)]
 struct Lines {
     places: usize,
-    waiting: HashMap<Name, (Class, Instant)>,
+    waiting: HashMap<Name, Wait>,
     /// In the order of arrival. A name whose class has changed, or whose turn came, is skipped.
     edited: VecDeque<Name>,
     changed: VecDeque<Name>,
@@ -124,11 +157,11 @@ impl Lines {
             false => Class::Changed,
         };
         let since = match self.waiting.get(&name) {
-            Some((known, _)) if *known == class || *known == Class::Edited => return,
-            Some((_, since)) => *since,
+            Some(known) if known.class == class || known.class == Class::Edited => return,
+            Some(known) => known.since,
             None => now,
         };
-        self.waiting.insert(name.clone(), (class, since));
+        self.waiting.insert(name.clone(), Wait { class, since, edited: is_edit.then_some(now) });
         if !self.running.contains_key(&name) {
             self.line(class).push_back(name);
         }
@@ -164,9 +197,9 @@ impl Lines {
         };
         let (class, name) = order.into_iter().find_map(|class| Some((class, self.first(class)?)))?;
         self.edits_in_a_row = if class == Class::Edited { self.edits_in_a_row.saturating_add(1) } else { 0 };
-        let (_, since) = self.waiting.remove(&name)?;
+        let waited = self.waiting.remove(&name)?.waited(now);
         self.running.insert(name.clone(), class);
-        Some(Turn { name, waited: now.saturating_duration_since(since) })
+        Some(Turn { name, waited })
     }
 
     /// Takes the first of a class out of its line, if one may run.
@@ -176,7 +209,7 @@ impl Lines {
             return None;
         }
         while let Some(name) = self.line(class).pop_front() {
-            let waits = self.waiting.get(&name).is_some_and(|(known, _)| *known == class);
+            let waits = self.waiting.get(&name).is_some_and(|wait| wait.class == class);
             if waits && !self.running.contains_key(&name) {
                 return Some(name);
             }
@@ -187,11 +220,11 @@ impl Lines {
     fn end(&mut self, name: &Name, is_suspect: bool) {
         self.running.remove(name);
         let is_news = if is_suspect { self.suspects.insert(name.clone()) } else { self.suspects.remove(name) };
-        let Some((class, _)) = self.waiting.get_mut(name) else { return };
-        if is_news && *class != Class::Edited {
-            *class = if is_suspect { Class::Failing } else { Class::Changed };
+        let Some(wait) = self.waiting.get_mut(name) else { return };
+        if is_news && wait.class != Class::Edited {
+            wait.class = if is_suspect { Class::Failing } else { Class::Changed };
         }
-        let class = *class;
+        let class = wait.class;
         self.line(class).push_back(name.clone());
     }
 }

@@ -1,7 +1,8 @@
 //! The operator as it is shipped: its program, built for release, in a process of its own.
 //!
-//! Takes: an API server's address and a user's token. Gives: the running process and its memory. Does not: share
-//! anything with the test's own process, so that what is measured is the operator's.
+//! Takes: an API server's address and a user's token; OPERATOR_PROGRAM, when it is another program. Gives: the running
+//! process, its metrics and its memory. Does not: share anything with the test's own process, so that what is measured
+//! is the operator's.
 
 use rustix::process::Signal;
 use servers::Process;
@@ -18,15 +19,16 @@ pub(crate) struct OperatorProcess(Process);
 
 impl OperatorProcess {
     /// Builds the program when it is not current, and starts it for all namespaces of the API server at `address`.
-    pub(crate) fn start(address: &str, token: &str) -> Self {
+    /// `access`: how it finds out about Secrets.
+    pub(crate) fn start(address: &str, token: &str, access: &str) -> Self {
         let mut process = Process::new("signup-operator", Signal::KILL).expect("a folder");
         let kubeconfig = process.folder().join("kubeconfig");
         fs::write(&kubeconfig, config(address, token)).expect("the folder is ours");
-        let mut command = Command::new(release_build());
+        let mut command = Command::new(given_program().unwrap_or_else(release_build));
         command.args(["run", "--admin=127.0.0.1:0", "--lease-namespace=default", "--image=signup:test"]);
         process
             .spawn({
-                command.env("KUBECONFIG", &kubeconfig);
+                command.env("KUBECONFIG", &kubeconfig).env("SECRETS_ACCESS", access);
                 command
             })
             .expect("it starts");
@@ -38,9 +40,27 @@ impl OperatorProcess {
         self.figure_mib("VmRSS:")
     }
 
-    /// The most it ever was (VmHWM).
-    pub(crate) fn most_resident_mib(&self) -> f64 {
-        self.figure_mib("VmHWM:")
+    /// The most that it ever was (VmHWM) may be `max` where it is the program as it is shipped.
+    pub(crate) fn judge_memory(&self, max: f64) {
+        let most = self.figure_mib("VmHWM:");
+        println!("at most {most:.1} MiB");
+        assert!(most <= max || given_program().is_some(), "{most:.1} MiB");
+    }
+
+    /// The text of /metrics.
+    pub(crate) async fn metrics(&self) -> String {
+        let log = self.log();
+        let address = log.lines().find_map(|line| line.split_once("\"admin\":\"")?.1.split('"').next());
+        let url = format!("http://{}/metrics", address.expect("it says where it listens"));
+        let answer = reqwest::get(url).await.expect("it answers");
+        answer.text().await.expect("it is text")
+    }
+
+    /// Reconciles so far.
+    pub(crate) async fn reconciles(&self) -> usize {
+        let metrics = self.metrics().await;
+        let count = metrics.lines().find_map(|line| line.strip_prefix("signup_operator_reconciles_total "));
+        count.and_then(|count| count.parse().ok()).unwrap_or(0)
     }
 
     fn figure_mib(&self, name: &str) -> f64 {
@@ -66,6 +86,10 @@ fn config(address: &str, token: &str) -> String {
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "operator"}}],
     });
     config.to_string()
+}
+
+fn given_program() -> Option<PathBuf> {
+    std::env::var_os("OPERATOR_PROGRAM").map(PathBuf::from)
 }
 
 fn release_build() -> PathBuf {

@@ -95,19 +95,20 @@ fn pipelines_that_fail_share_a_quarter_of_the_places_and_an_edit_finds_one_free(
     // One that works again is as any other.
     line.end(0, false);
     line.changed(0);
-    assert_eq!(line.lines.waiting.get(&name(0)).map(|(class, _)| *class), Some(Class::Changed));
+    assert_eq!(line.lines.waiting.get(&name(0)).map(|wait| wait.class), Some(Class::Changed));
     assert_eq!(line.take(), Some(2), "in its place is another that failed");
 }
 
 #[test]
-fn the_wait_begins_with_the_first_thing_that_happened() {
+fn the_wait_begins_with_the_first_thing_that_happened_and_that_of_an_edit_with_the_edit() {
     let mut line = Line::of(1);
     line.changed(0);
     line.now += Duration::from_secs(2);
     line.edited(0);
     line.now += Duration::from_secs(3);
     let turn = line.lines.take(line.now).expect("it waits");
-    assert_eq!(turn.waited, Duration::from_secs(5));
+    let seconds = Duration::from_secs;
+    assert_eq!(turn.waited, [("change", seconds(5)), ("edit", seconds(3))]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(CURDIR)/target/tools/go/bin:$(CURDIR)/target/tools/deny/bin:$(CURDIR)/target/tools/machete/bin
 PIPELINE ?= samples/minimal.yaml
 
-.PHONY: help run quick test test-versions check bench lecture generate hpa-vectors setup cluster cluster-down test-cluster test-charts image
+.PHONY: help run quick test test-versions check bench bench-scaler lecture generate hpa-vectors setup cluster cluster-down test-cluster test-charts image
 
 help: ## Show this list, with what each takes on two cores
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,14 @@ bench: ## Measure everything against its baselines (ROUNDS=5, ONLY=latency,signu
 	@scripts/setup.sh test
 	cargo build --release -p api -p worker -p inbox -p pipeline-bench
 	@exec target/release/bench --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+
+bench-scaler: ## Measure how workers are scaled, beside KEDA itself (SHORT=1, ONLY=bursts,batch, KEDA=0, RESIDENTS=1000): an hour and a half
+	@scripts/setup.sh test
+	@tests/cluster/build.sh etcd kube-apiserver kube-controller-manager
+	@$(if $(filter 0,$(KEDA)),,bench/scaler/keda.sh)
+	cargo build --release -p operator -p scaler-bench
+	@exec target/release/bench-scaler $(if $(SHORT),--short,--pictures docs) $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(filter 0,$(KEDA)),--without-keda) $(if $(RESIDENTS),--residents $(RESIDENTS))
 
 image: ## Build the image that your cluster pulls (TAG=signup:0.1.0) into target/image.tar
 	@scripts/setup.sh image

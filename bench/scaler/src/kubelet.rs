@@ -1,0 +1,170 @@
+//! A simulated kubelet for the worker pods of one namespace.
+//!
+//! Takes: the pods that ReplicaSets make, and where the queue of each side is. Gives: after a chosen delay a ready pod
+//! and a process that takes its tasks, which ends with the pod: SIGTERM, and 30 s later SIGKILL. Does not: pull images,
+//! run containers, or place pods: all are on one node that does not exist.
+
+use crate::{load::Side, record::Record};
+use futures::TryStreamExt;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
+    runtime::watcher,
+};
+use serde_json::{Value, json};
+use std::{collections::HashMap, pin::pin, process::Stdio, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    sync::watch,
+    task::JoinHandle,
+};
+
+/// Between SIGTERM and SIGKILL, shorter than what the pods ask for.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Tasks that a worker runs at once.
+pub(crate) const CONCURRENCY: usize = 10;
+
+/// What pods of all sides share.
+struct Node {
+    client: Client,
+    namespace: String,
+    sides: HashMap<String, Side>,
+    delay: Duration,
+    record: Arc<Record>,
+}
+
+/// Serves the pods until it is aborted; processes end with this one.
+pub(crate) fn start(
+    client: Client,
+    namespace: &str,
+    sides: &[Side],
+    delay: Duration,
+    record: Arc<Record>,
+) -> JoinHandle<()> {
+    let sides = sides.iter().map(|side| (side.name.clone(), side.clone())).collect();
+    let node = Arc::new(Node { client, namespace: namespace.to_owned(), sides, delay, record });
+    tokio::spawn(serve(node))
+}
+
+async fn serve(node: Arc<Node>) {
+    let api: Api<Pod> = Api::namespaced(node.client.clone(), &node.namespace);
+    let config = watcher::Config::default().labels("app.kubernetes.io/component=worker");
+    let mut events = pin!(watcher(api, config));
+    // A pod of which nothing is heard any more has ended.
+    let mut stops: HashMap<String, watch::Sender<bool>> = HashMap::new();
+    loop {
+        let Ok(event) = events.try_next().await else { continue };
+        match event {
+            Some(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod)) => {
+                let uid = pod.uid().unwrap_or_default();
+                let stop = stops.entry(uid).or_insert_with(|| begin(&node, &pod));
+                stop.send_replace(pod.metadata.deletion_timestamp.is_some());
+            }
+            Some(watcher::Event::Delete(pod)) => drop(stops.remove(&pod.uid().unwrap_or_default())),
+            Some(_) => {}
+            None => return,
+        }
+    }
+}
+
+fn begin(node: &Arc<Node>, pod: &Pod) -> watch::Sender<bool> {
+    let (stop, stopped) = watch::channel(false);
+    let side = pod.labels().get("app.kubernetes.io/instance").and_then(|side| node.sides.get(side));
+    if let Some(side) = side {
+        tokio::spawn(live(Arc::clone(node), side.clone(), pod.name_any(), stopped));
+    }
+    stop
+}
+
+/// The life of a pod.
+async fn live(node: Arc<Node>, side: Side, name: String, mut stop: watch::Receiver<bool>) {
+    node.record.pod(&side.name, 1);
+    node.bind(&name).await;
+    let is_started = tokio::select! {
+        () = tokio::time::sleep(node.delay) => true,
+        () = stopped(&mut stop) => false,
+    };
+    if is_started && let Err(error) = node.work(&side, &name, &mut stop).await {
+        eprintln!("pod {name}: {error}");
+    }
+    let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+    // It may be gone.
+    let _ = node.pods().delete(&name, &now).await;
+    node.record.pod(&side.name, -1);
+}
+
+impl Node {
+    fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// A ReplicaSet removes pods without a node first.
+    async fn bind(&self, name: &str) {
+        let target = json!({"apiVersion": "v1", "kind": "Node", "name": "simulated"});
+        let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": target});
+        let pods = self.pods();
+        // A pod that is gone needs no node.
+        let _ = pods.create_subresource::<Value, Value>("binding", name, &Default::default(), &binding).await;
+    }
+
+    /// Runs the process of a pod until both have to end.
+    async fn work(&self, side: &Side, name: &str, stop: &mut watch::Receiver<bool>) -> anyhow::Result<()> {
+        let mut child = process(side, name)?;
+        let Some(output) = child.stdout.take() else { return Ok(()) };
+        let mut lines = BufReader::new(output).lines();
+        self.pods().patch_status(name, &PatchParams::default(), &Patch::Merge(ready())).await?;
+        let is_stopped = tokio::select! {
+            () = self.listen(side, &mut lines) => false,
+            () = stopped(stop) => true,
+        };
+        if is_stopped {
+            terminate(&child);
+            // What ends by itself in time needs no SIGKILL.
+            let _ = tokio::time::timeout(GRACE, self.listen(side, &mut lines)).await;
+        }
+        child.kill().await?;
+        Ok(())
+    }
+
+    /// Until the process ends.
+    async fn listen(&self, side: &Side, lines: &mut Lines<BufReader<ChildStdout>>) {
+        while let Ok(Some(line)) = lines.next_line().await {
+            self.record.line(&side.name, &line);
+        }
+    }
+}
+
+/// Until the pod has to end, or is gone (an error).
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stopped| *stopped).await.map(drop);
+}
+
+fn process(side: &Side, name: &str) -> anyhow::Result<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["worker", &CONCURRENCY.to_string()]).env("REDIS_URI", &side.uri).env("HOSTNAME", name);
+    Ok(command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?)
+}
+
+fn terminate(child: &Child) {
+    let id = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+    if let Some(id) = id {
+        // One that has just ended is as good as signalled.
+        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+    }
+}
+
+/// The status of a running pod, whose admin port refuses connections.
+fn ready() -> Value {
+    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let conditions = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+    json!({"status": {
+        "phase": "Running", "podIP": "127.0.99.99", "podIPs": [{"ip": "127.0.99.99"}],
+        "conditions": conditions.map(condition), "containerStatuses": [{
+            "name": "worker", "ready": true, "started": true, "restartCount": 0, "image": "localhost/signup:0.1.0",
+            "imageID": "", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+        }],
+    }})
+}

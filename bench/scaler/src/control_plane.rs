@@ -148,7 +148,8 @@ fn controllers(kubeconfig: &Path, folder: &Path) -> anyhow::Result<Command> {
     command.arg(format!("--kubeconfig={}", kubeconfig.display())).arg(format!("--secure-port={}", free_port()?));
     command.arg(format!("--cert-dir={}", folder.join("certificates").display()));
     command.args(["--bind-address=127.0.0.1", "--leader-elect=false", "--kube-api-qps=100", "--kube-api-burst=200"]);
-    command.arg("--controllers=deployment-controller,replicaset-controller,horizontal-pod-autoscaler-controller,garbage-collector-controller");
+    let names = ["deployment", "replicaset", "horizontal-pod-autoscaler", "garbage-collector"];
+    command.arg(format!("--controllers={}", names.map(|name| format!("{name}-controller")).join(",")));
     Ok(command)
 }
 

@@ -1,7 +1,7 @@
 //! Figures of one side and one load.
 //!
-//! Takes: what became of the tasks, which pods there were, and which numbers were written. Gives: lateness, pod-seconds,
-//! changes. Pure. Does not: judge.
+//! Takes: what became of the tasks, which pods there were, and which numbers were written. Gives: lateness,
+//! pod-seconds, changes. Pure. Does not: judge.
 
 use crate::record::{Begun, Known};
 

@@ -179,7 +179,8 @@ fn scaled_object(namespace: &str, side: &Side, address: &str, wish: Wish) -> Val
         json!({"scaleTargetRef": {"name": side.deployment()}, "minReplicaCount": wish.min, "maxReplicaCount": 50});
     if wish.flavour == Flavour::Tuned {
         triggers.push(trigger("active", "10"));
-        let at_once = json!({"stabilizationWindowSeconds": 0, "policies": [{"type": "Pods", "value": 1000, "periodSeconds": 15}]});
+        let policy = json!({"type": "Pods", "value": 1000, "periodSeconds": 15});
+        let at_once = json!({"stabilizationWindowSeconds": 0, "policies": [policy]});
         spec["pollingInterval"] = json!(1);
         spec["advanced"] = json!({"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": at_once}}});
     }

@@ -1,8 +1,8 @@
 //! Redis is silent for ten minutes, amid load.
 //!
-//! Takes: a Redis of its own, a pipeline without a fallback and one with, from zero. Gives: writes meanwhile, the second
-//! of the fallback, and the time to the right decision after the return. Does not: lose what Redis holds: it is stopped
-//! (SIGSTOP), so that connections stay open.
+//! Takes: a Redis of its own, a pipeline without a fallback and one with, from zero. Gives: writes meanwhile, the
+//! second of the fallback, and the time to the right decision after the return. Does not: lose what Redis holds: it is
+//! stopped (SIGSTOP), so that connections stay open.
 
 use super::bursts::time;
 use crate::{

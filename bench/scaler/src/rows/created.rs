@@ -1,6 +1,6 @@
 //! Many pipelines created at once, which stay as residents of the parts that follow.
 //!
-//! Takes: the number. Gives: the time to the last child and status, the longest wait of edits meanwhile, and the memory.
+//! Takes: the number. Gives: the time to the last child and status, how long edits waited meanwhile, and the memory.
 //! Does not: give them pods.
 
 use crate::{load::Side, objects::api, ours, site::Site, table::Row};

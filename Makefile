@@ -4,10 +4,14 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(CURDIR)/target/tools/go/bin:$(CURDIR)/target/tools/deny/bin:$(CURDIR)/target/tools/machete/bin
 PIPELINE ?= samples/minimal.yaml
 
+<<<<<<< HEAD
 .PHONY: help run quick test test-versions check bench bench-scaler lecture generate hpa-vectors setup cluster cluster-down test-cluster test-charts image
+=======
+.PHONY: help run quick test test-kubernetes test-versions check bench lecture generate hpa-vectors setup cluster cluster-down test-cluster test-charts image
+>>>>>>> 5fa3d55 (operator, tests: The tests on an API server run on Kubernetes 1.30 too, the oldest that the charts promise)
 
 help: ## Show this list, with what each takes on two cores
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## Run the whole pipeline on this machine (PIPELINE=file): sign up by HTTP, read the mail in the inbox page (3 minutes from a clone)
 	@scripts/setup.sh run
@@ -20,10 +24,17 @@ quick: ## Format, lint and unit-test what changed since the upstream branch (SIN
 
 test: ## Run every test, on real PostgreSQL, Redis, mail servers, asynq's Go library and a Kubernetes API server (23 minutes)
 	@scripts/setup.sh test
-	@tests/cluster/build.sh etcd kube-apiserver kubectl helm
+	@tests/cluster/build.sh etcd kube-apiserver kubectl helm kube-apiserver-oldest
 	cargo test --workspace --no-fail-fast --features operator/apiserver-tests
+	KUBE_APISERVER=kube-apiserver-oldest cargo test --workspace --features operator/apiserver-tests --test apiserver -- \
+	  definition:: rules:: children:: networks:: gitops::
 	@scripts/test-versions.sh oldest
 	@charts/test.sh
+
+test-kubernetes: ## Run the tests on a Kubernetes API server on the oldest version that the charts promise, 1.30 (ONLY=rules; minutes)
+	@scripts/setup.sh test
+	@tests/cluster/build.sh etcd kube-apiserver-oldest
+	KUBE_APISERVER=kube-apiserver-oldest cargo test --workspace --features operator/apiserver-tests --test apiserver -- $(ONLY)
 
 test-versions: ## Run the tests of queue, signup and the thread on the oldest and newest PostgreSQL, Redis and Valkey (minutes)
 	@scripts/setup.sh versions

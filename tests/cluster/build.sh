@@ -3,6 +3,8 @@
 #
 #   tests/cluster/build.sh             everything, in an order that serves early: etcd and kube-apiserver first
 #   tests/cluster/build.sh etcd helm   only these
+#   tests/cluster/build.sh kube-apiserver-oldest   of the oldest Kubernetes that the charts promise, for tests of resources; no part
+#                                                  of the cluster, and built only when it is named
 #
 # Takes: the versions pinned in tools/*/go.mod, go.sum and tools/envoy/requirements.txt; GOMAXPROCS limits the cores.
 # Gives: one static program each, built again only when its pins or the Go release change. It can be interrupted and run again.
@@ -14,9 +16,11 @@ tools=$source_dir/tools
 keys=$bin/.keys
 needed_mb=12000 # module cache 3.6 GB, build cache 6.5 GB, programs 0.8 GB
 programs=(etcd kube-apiserver kubectl kubelet kube-controller-manager kube-scheduler kube-proxy coredns helm contour envoy)
+on_request=(kube-apiserver-oldest)
 
 module_of() {
   case $1 in
+    *-oldest) echo kubernetes-oldest ;;
     kube*) echo kubernetes ;;
     *) echo "$1" ;;
   esac
@@ -28,7 +32,7 @@ package_of() {
     coredns) echo github.com/coredns/coredns ;;
     helm) echo helm.sh/helm/v4/cmd/helm ;;
     contour) echo github.com/projectcontour/contour/cmd/contour ;;
-    *) echo "k8s.io/kubernetes/cmd/$1" ;;
+    *) echo "k8s.io/kubernetes/cmd/${1%-oldest}" ;;
   esac
 }
 
@@ -39,8 +43,8 @@ version() { awk -v path="$2" '$1 == "require" && $2 == path {print $3; exit} $1 
 linker_flags() {
   local kubernetes
   case $1 in
-    kubernetes)
-      kubernetes=$(version kubernetes k8s.io/kubernetes)
+    kubernetes*)
+      kubernetes=$(version "$1" k8s.io/kubernetes)
       IFS=. read -r major minor _ <<<"${kubernetes#v}"
       printf -- '-X k8s.io/component-base/version.%s ' "gitVersion=$kubernetes" "gitMajor=$major" "gitMinor=$minor"
       ;;
@@ -104,7 +108,7 @@ remove_caches() {
   [ ! -d "$cache" ] || { chmod -R u+w "$cache" && rm -rf "$cache"; }
 }
 
-# Sets `missing`, all that is not current, and `wanted`, what of it the arguments ask for.
+# Sets `missing`, all of the cluster that is not current, and `wanted`, what the arguments ask for and is not.
 choose() {
   local program
   missing=() wanted=()
@@ -112,6 +116,9 @@ choose() {
     is_current "$program" && continue
     missing+=("$program")
     if [ $# -eq 0 ] || [[ " $* " == *" $program "* ]]; then wanted+=("$program"); fi
+  done
+  for program in "${on_request[@]}"; do
+    if [[ " $* " == *" $program "* ]] && ! is_current "$program"; then wanted+=("$program"); fi
   done
 }
 
@@ -126,4 +133,5 @@ choose "$@"
 check_disk
 say "building ${wanted[*]} (everything takes about 13 minutes on 2 free cores, once)"
 for program in "${wanted[@]}"; do timed "built $program" build "$program"; done
-[ ${#wanted[@]} -lt ${#missing[@]} ] || remove_caches
+choose
+[ ${#missing[@]} -gt 0 ] || remove_caches

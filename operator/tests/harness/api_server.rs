@@ -1,6 +1,7 @@
 //! A real etcd and kube-apiserver for one test process, on free ports, in temporary folders that go with it.
 //!
-//! Takes: the programs that tests/cluster builds (in `target/cluster`, or the folder that CLUSTER_PROGRAMS names).
+//! Takes: the programs that tests/cluster builds (in `target/cluster`, or the folder that CLUSTER_PROGRAMS names), and
+//! the name of the API server's where it is another version's (KUBE_APISERVER).
 //! Gives: a client configuration with every right, and the audit log of all requests. Does not: run controllers or
 //! nodes: Deployments get no pods, and owner references collect no garbage.
 
@@ -76,7 +77,8 @@ fn api_server(folder: &Path, etcd: &str, port: u16) -> Command {
     let policy =
         "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{level: Metadata}]\n";
     fs::write(folder.join("audit-policy.yaml"), policy).expect("the folder is ours");
-    let mut command = Command::new(program("kube-apiserver"));
+    let name = std::env::var("KUBE_APISERVER").unwrap_or_else(|_| "kube-apiserver".to_owned());
+    let mut command = Command::new(program(&name));
     command.arg(format!("--etcd-servers={etcd}")).arg(format!("--secure-port={port}"));
     command.args(["--bind-address=127.0.0.1", "--advertise-address=10.0.0.1", "--endpoint-reconciler-type=none"]);
     command.args([

@@ -37,6 +37,8 @@ type Ready = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Readiness> + Send>> + S
 #[derive(Clone)]
 pub struct Admin {
     metrics: PrometheusHandle,
+    /// Metrics that are made when somebody asks.
+    gauges: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     ready: Ready,
     live: Option<pipeline::Live>,
     /// Paths of the program's own.
@@ -89,7 +91,14 @@ impl Admin {
     where
         F: Future<Output = Readiness> + Send + 'static,
     {
-        Self { metrics, ready: Arc::new(move || Box::pin(ready())), live: None, own: Router::new(), told: Vec::new() }
+        let ready: Ready = Arc::new(move || Box::pin(ready()));
+        Self { metrics, gauges: None, ready, live: None, own: Router::new(), told: Vec::new() }
+    }
+
+    /// Adds to `/metrics` what `render` gives then, in Prometheus' text format.
+    #[must_use]
+    pub fn with_gauges(self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self { gauges: Some(Arc::new(render)), ..self }
     }
 
     /// Serves `/config` too.
@@ -123,11 +132,16 @@ impl Admin {
         }
     }
 
+    fn rendered(&self) -> String {
+        let gauges = self.gauges.as_ref().map(|render| render()).unwrap_or_default();
+        self.metrics.render() + &gauges
+    }
+
     fn router(self) -> Router {
         Router::new()
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(readyz))
-            .route("/metrics", get(|State(admin): State<Self>| async move { admin.metrics.render() }))
+            .route("/metrics", get(|State(admin): State<Self>| async move { admin.rendered() }))
             .route("/config", get(config))
             .route("/state", get(state::state))
             .merge(self.own.clone())

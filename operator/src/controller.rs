@@ -14,10 +14,11 @@
 //! - `crate::build`: the children as they should be (pure)
 //! - [`apply`]: makes them so. `drift` finds what differs, `failure` says why a child could not be applied, `restarts`
 //!   why pods are replaced; `sync` brings a new configuration to running pods
-//! - [`scale`]: the number of workers, evaluated beside the reconciles, which hand over what they know
+//! - [`scale`]: the number of workers, evaluated beside the reconciles, which hand over what they know; [`gauges`]
+//!   tells what came of it
 //! - [`status`]: what came of it. `facts` is all that is known; `rollout`, `pods`, `container`, `reachability`,
-//!   `configuration`, `exposure`, `figures`, `readiness` and `progress` make conditions of it (pure, `condition`);
-//!   `report` and `events` publish them
+//!   `configuration`, `exposure`, `scaling`, `figures`, `readiness` and `progress` make conditions of it (pure,
+//!   `condition`); `report` and `events` publish them
 //!
 //! [`shared_host`]: whose a host and path are (pure); `namespace`: by what clusters differ.
 //! All steps share the conditions, reasons and findings of [`reason`]. `pipelines` keeps the state of each pipeline
@@ -28,6 +29,7 @@ pub(crate) mod certificate;
 pub mod definition;
 mod dispatch;
 pub mod endpoints;
+pub mod gauges;
 mod namespace;
 pub mod observe;
 mod pipelines;
@@ -43,6 +45,7 @@ pub mod validate;
 use crate::crd::SignupPipeline;
 use definition::Definition;
 use futures::StreamExt;
+use gauges::Gauges;
 use kube::{
     Client, Resource, ResourceExt,
     runtime::{
@@ -63,9 +66,6 @@ use std::{collections::HashSet, future::Future, num::NonZeroU16, pin::pin, sync:
 use tokio::task::JoinSet;
 use turns::{Name, Turns};
 
-/// Time between looks at the queues of a pipeline, which send no events.
-pub const POLL_INTERVAL: Duration = Duration::from_secs(2);
-
 /// Settings of an operator.
 #[derive(Debug, Clone)]
 pub struct Scope {
@@ -79,6 +79,8 @@ pub struct Scope {
     pub concurrency: NonZeroU16,
     /// How changes of Secrets are found out.
     pub secrets: SecretAccess,
+    /// Where evaluations tell what they came to, for whoever scrapes.
+    pub gauges: Option<Arc<Gauges>>,
 }
 
 struct Context {
@@ -94,17 +96,19 @@ struct Context {
     pipelines: Arc<Pipelines>,
     turns: Arc<Turns>,
     servers: Arc<Servers>,
+    gauges: Option<Arc<Gauges>>,
 }
 
 impl Context {
     fn surroundings(&self) -> Surroundings {
-        let Self { client, view, recorder, turns, servers, .. } = self;
+        let Self { client, view, recorder, turns, servers, gauges, .. } = self;
         Surroundings {
             client: client.clone(),
             view: Arc::clone(view),
             recorder: recorder.clone(),
             turns: Arc::clone(turns),
             servers: Arc::clone(servers),
+            gauges: gauges.clone(),
         }
     }
 }
@@ -141,6 +145,7 @@ pub async fn run(
         pipelines,
         turns,
         servers: Arc::default(),
+        gauges: scope.gauges,
     };
     let tell_all = || store.state().iter().for_each(|pipeline| context.turns.changed(Name::from_obj(&**pipeline)));
     let mut stop = pin!(stop);

@@ -6,10 +6,12 @@
 use crate::{
     controller::{
         self, Scope,
+        gauges::Gauges,
         observe::named::{self, SecretAccess},
     },
     leader::{Leader, Timing},
 };
+use clap::ArgAction;
 use kube::Client;
 use lifecycle::{admin::Admin, shutdown::Shutdown};
 use pipeline::document::LogFormat;
@@ -55,6 +57,9 @@ pub struct Options {
     /// Reconciles at once, each with a connection to the API server.
     #[arg(long, env = "CONCURRENCY", value_name = "NUMBER", default_value = "16")]
     pub concurrency: NonZeroU16,
+    /// Whether /metrics has gauges of each pipeline: tasks by queue, workers wanted.
+    #[arg(long, env = "PIPELINE_METRICS", value_name = "BOOL", default_value = "true", action = ArgAction::Set)]
+    pub pipeline_metrics: bool,
     /// Where /livez, /readyz and /metrics are served; `[::]` and `0.0.0.0` both mean every address, of IPv6 and IPv4.
     /// Port 0 takes a free one.
     #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value = "[::]:8081")]
@@ -151,7 +156,10 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let asked = Arc::clone(&leads);
     // A standby is ready too: it would take over.
     let role = move || std::future::ready(Ok(if asked.load(Ordering::Relaxed) { "leading" } else { "standby" }));
-    tokio::spawn(serve(Admin::new(metrics, role), listener));
+    let gauges = options.pipeline_metrics.then(Arc::<Gauges>::default);
+    let scraped = gauges.clone();
+    let rendered = move || scraped.as_deref().map(Gauges::render).unwrap_or_default();
+    tokio::spawn(serve(Admin::new(metrics, role).with_gauges(rendered), listener));
 
     let namespace = options.lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let identity = unique(&options.identity)?;
@@ -164,7 +172,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     leads.store(true, Ordering::Relaxed);
     tracing::info!(lease = options.lease_name, identity, namespace, "leading");
     let Options { namespace, image, concurrency, secrets_access, .. } = options;
-    let scope = Scope { namespace, image, identity, concurrency, secrets: secrets_access.into() };
+    let scope = Scope { namespace, image, identity, concurrency, secrets: secrets_access.into(), gauges };
     tokio::select! {
         ended = controller::run(client, scope, stop.clone().cancelled_owned()) => ended?,
         () = leader.hold() => return Err(RunError::LeaseLost),

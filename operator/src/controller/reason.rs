@@ -167,6 +167,22 @@ reasons! {
             does not tell the operator of changes, so it is polled."
             "none where a second does no harm; else let the user of the Redis URI run CLIENT TRACKING (+client), and \
                 reach Redis without a proxy that speaks RESP2 only";
+        PARTIAL_QUEUES "PartialQueues" "Some queues cannot be read: the number of workers follows the others, and none \
+            is removed."
+            "see what the key that the message names holds, and delete or rename what is not the queue's";
+        READY_FOR_NEW_SCALE "ReadyForNewScale" "The operator sets the number of workers.";
+        DESIRED_WITHIN_RANGE "DesiredWithinRange" "There are as many workers as the work asks for, or will be.";
+        TOO_MANY_REPLICAS "TooManyReplicas" "The work asks for more workers than maxReplicas allows."
+            "raise spec.worker.autoscaling.maxReplicas, or accept that mails are later than \
+                spec.worker.autoscaling.targetLatency";
+        MAIL_SERVER_LIMIT "MailServerLimit" "The mail server takes no more than the workers send already."
+            "have it take more and raise spec.mail.smtp.maxConnections or maxPerSecond, or accept late mails";
+        RETRY_STORM "RetryStorm" "Most attempts fail, so more workers would only fail more often."
+            "see MailReachable and the workers' log for why";
+        INEFFECTIVE "MoreDoNotHelp" "The last workers that were added brought nothing: something else is at its end."
+            "see what PostgreSQL, Redis and the mail server have to do; it is tried again after five minutes";
+        PODS_NOT_STARTING "PodsNotStarting" "Workers that were asked for long ago have not started, so no more are."
+            "see what `operator check` says of their pods";
         MODE "NotInModeAuto" "The resource gives the number of workers to somebody else.";
         FOREIGN_WRITER "ForeignWriter" "Another writer sets the number of workers, so the operator leaves it alone."
             "delete that HorizontalPodAutoscaler, or set spec.worker.autoscaling.mode to External";
@@ -255,7 +271,9 @@ pub mod condition {
         MAIL_REACHABLE "MailReachable" good true "The last dialogue of the workers found a working mail server.";
         MIGRATIONS_APPLIED "MigrationsApplied" good true "The database has the schema.";
         CONFIG_APPLIED "ConfigApplied" good true "All pods run the newest configuration.";
-        SCALING_ACTIVE "ScalingActive" good true "The operator decides the number of workers and its decision holds.";
+        ABLE_TO_SCALE "AbleToScale" good true "The operator sets the number of workers, and nobody else does.";
+        SCALING_ACTIVE "ScalingActive" good true "The operator decides the number of workers by the work that is due.";
+        SCALING_LIMITED "ScalingLimited" good false "The work asks for more workers than there may be.";
         EXPOSED "Exposed" good true "Clients outside the cluster have an address.";
         PAUSED "Paused" good false "The operator leaves the children as they are.";
     }

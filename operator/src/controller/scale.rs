@@ -39,7 +39,10 @@ use super::{
     reason::{self, Finding},
     status::figures,
 };
-use crate::{crd::SignupPipeline, scaling::Decision};
+use crate::{
+    crd::SignupPipeline,
+    scaling::{Decision, LimitedBy},
+};
 use jiff::Timestamp;
 use queue::{QueueState, Untracked};
 use std::sync::Arc;
@@ -71,8 +74,14 @@ pub struct Scaling {
     pub awaited: Option<u32>,
     /// Workers that are too many and have not left yet.
     pub leaving: u32,
-    /// Why a decision does not hold.
-    pub trouble: Option<Finding>,
+    /// Why the number is not the operator's, or could not be written.
+    pub refused: Option<Finding>,
+    /// Another pipeline uses the same Redis database.
+    pub shared: Option<Finding>,
+    /// Some queues could not be read.
+    pub partial: Option<Finding>,
+    /// What keeps workers away that the work asks for.
+    pub limited: Option<LimitedBy>,
 }
 
 impl Scaling {
@@ -86,15 +95,23 @@ impl Scaling {
             scaled_at: None,
             awaited: None,
             leaving: 0,
-            trouble: None,
+            refused: None,
+            shared: None,
+            partial: None,
+            limited: None,
         }
+    }
+
+    /// The first thing that is wrong with it.
+    pub(super) fn trouble(&self) -> Option<&Finding> {
+        self.refused.as_ref().or(self.shared.as_ref()).or(self.partial.as_ref())
     }
 
     /// Whether time alone changes nothing: nothing waits or runs, and there is nothing to remove, to add or to write.
     fn is_settled(&self) -> bool {
         let is_idle = |(_, state): &(String, QueueState)| state.pending + state.active + state.due == 0;
         let is_minimal = self.decision.as_ref().is_none_or(|decision| decision.desired == decision.recommended);
-        let is_written = self.awaited.is_none() && self.trouble.is_none() && self.leaving == 0;
+        let is_written = self.awaited.is_none() && self.trouble().is_none() && self.leaving == 0;
         self.queues.as_ref().is_ok_and(|queues| queues.iter().all(is_idle)) && is_minimal && is_written
     }
 
@@ -105,7 +122,8 @@ impl Scaling {
             || self.untracked != newer.untracked
             || desired(self) != desired(newer)
             || self.scaled_at != newer.scaled_at
-            || self.trouble != newer.trouble
+            || (&self.refused, &self.shared, &self.partial) != (&newer.refused, &newer.shared, &newer.partial)
+            || self.limited != newer.limited
     }
 
     /// Whether the status would show other figures.

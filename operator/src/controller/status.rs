@@ -17,6 +17,7 @@ mod reachability;
 pub(super) mod readiness;
 pub mod report;
 pub mod rollout;
+mod scaling;
 mod steps;
 
 use self::{
@@ -27,10 +28,11 @@ use self::{
     configuration::{config_applied, config_status},
     exposure::exposure,
     facts::Facts,
-    figures::{autoscaling, queue_status, scaling_active, sum},
+    figures::{autoscaling, queue_status, sum},
     progress::Progress,
     reachability::{database, redis},
     readiness::Readiness,
+    scaling::{able_to_scale, scaling_active, scaling_limited},
 };
 use super::reason::{self, Finding, condition as kind};
 use crate::crd::{
@@ -77,7 +79,9 @@ struct Conditions {
     redis: UntimedCondition,
     mail: UntimedCondition,
     config_applied: UntimedCondition,
+    able_to_scale: UntimedCondition,
     scaling_active: UntimedCondition,
+    scaling_limited: UntimedCondition,
     exposed: UntimedCondition,
     paused: UntimedCondition,
 }
@@ -91,7 +95,9 @@ impl Conditions {
             redis: redis(facts),
             mail: mail::reachable(facts),
             config_applied: config_applied(facts),
+            able_to_scale: able_to_scale(facts),
             scaling_active: scaling_active(facts),
+            scaling_limited: scaling_limited(facts),
             exposed,
             paused: paused(facts.pipeline),
         }
@@ -109,7 +115,9 @@ impl Conditions {
             self.mail,
             self.migrations,
             self.config_applied,
+            self.able_to_scale,
             self.scaling_active,
+            self.scaling_limited,
             self.exposed,
             self.paused,
         ]

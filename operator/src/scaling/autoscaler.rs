@@ -145,6 +145,7 @@ impl Autoscaler {
             ahead: if settings.look_ahead.enabled { shrinking } else { Duration::ZERO },
             failing: self.rates.failing(),
             ineffective: self.guard.holds(self.pace(), is_behind, startup, now),
+            not_starting: self.startup.is_overdue(first_guess, now),
             mail_connections: self.mail_connections,
         }
     }

@@ -35,7 +35,7 @@ pub(super) fn follow(terms: &Terms, limits: &Limits, running: u32, past: &Past) 
 }
 
 /// Each limit with the fewest and the most workers that it allows.
-fn steps(terms: &Terms, limits: &Limits, running: u32, past: &Past) -> [(LimitedBy, u32, u32); 11] {
+fn steps(terms: &Terms, limits: &Limits, running: u32, past: &Past) -> [(LimitedBy, u32, u32); 12] {
     // The past holds back changes only: up to what runs it allows growth, down to what runs it allows shrinking.
     let shrunk = running.min(limits.max).min(mail_connections(limits));
     let grown = running.max(limits.min);
@@ -44,6 +44,7 @@ fn steps(terms: &Terms, limits: &Limits, running: u32, past: &Past) -> [(Limited
     [
         (LimitedBy::RetryStorm, 0, storm(terms.recommended, running, past)),
         (LimitedBy::Ineffective, 0, held(past.ineffective)),
+        (LimitedBy::NotStarting, 0, held(past.not_starting)),
         (LimitedBy::Mail, 0, mail(terms, limits, running, past)),
         (LimitedBy::MaxReplicas, 0, limits.max),
         (LimitedBy::MinReplicas, limits.min, u32::MAX),
@@ -90,6 +91,9 @@ fn explain(terms: &Terms, limits: &Limits, past: &Past, desired: u32, limited_by
         }
         Some(LimitedBy::Ineffective) => {
             format!("{seen}; the last growths brought nothing, so there is no more for now")
+        }
+        Some(LimitedBy::NotStarting) => {
+            format!("{seen}; workers that were asked for have not started, so there are no more for now")
         }
         Some(LimitedBy::Mail) => {
             format!("{seen}; the mail server takes no more ({})", mail_words(terms, limits, desired, past))

@@ -11,6 +11,8 @@ pub enum LimitedBy {
     RetryStorm,
     /// The last growths brought nothing.
     Ineffective,
+    /// Workers that were asked for long ago have not started.
+    NotStarting,
     /// The mail server takes no more.
     Mail,
     /// `minReplicas`.
@@ -32,11 +34,18 @@ pub enum LimitedBy {
 }
 
 impl LimitedBy {
+    /// Whether the work asks for more workers than there may be, until something else changes: time alone ends what the
+    /// others do.
+    pub fn keeps_workers_away(self) -> bool {
+        matches!(self, Self::RetryStorm | Self::Ineffective | Self::NotStarting | Self::Mail | Self::MaxReplicas)
+    }
+
     /// The field of `worker.autoscaling` that limits, or a word for what else does.
     pub fn name(self) -> &'static str {
         match self {
             Self::RetryStorm => "retryStorm",
             Self::Ineffective => "ineffective",
+            Self::NotStarting => "notStarting",
             Self::Mail => "mail",
             Self::MinReplicas => "minReplicas",
             Self::MaxReplicas => "maxReplicas",

@@ -132,6 +132,8 @@ pub struct Past {
     pub failing: f64,
     /// The last growths did not help.
     pub ineffective: bool,
+    /// Workers that were asked for have had the time of several starts, and have not started.
+    pub not_starting: bool,
     /// Every worker was told by the mail server to open no more connections: so many in all.
     pub mail_connections: Option<u32>,
 }
@@ -150,6 +152,7 @@ impl Default for Past {
             ahead: Duration::ZERO,
             failing: 0.0,
             ineffective: false,
+            not_starting: false,
             mail_connections: None,
         }
     }

@@ -1,7 +1,7 @@
 //! How long a worker takes to start.
 //!
 //! Takes: when workers were asked for and how many are ready. Gives: the time to reckon with, and what is left of it
-//! for those that start. Does not: know why one does not start.
+//! for those that start; and whether some do not start at all. Does not: know why one does not start.
 
 use std::{
     collections::VecDeque,
@@ -13,6 +13,13 @@ const KEPT: usize = 20;
 
 /// The same bound as `lookAhead.startupTime` has: longer is trouble, not a start.
 const MAX_STARTUP: Duration = Duration::from_secs(600);
+
+/// A worker that has not started after so many times what a start takes will hardly start beside others: there is no
+/// room, no image, no quota.
+const OVERDUE: u32 = 3;
+
+/// Never before that: a cluster that adds a node for a pod needs minutes, and adds as many as are asked for.
+const MIN_OVERDUE: Duration = Duration::from_secs(180);
 
 /// The starts of one pipeline's workers.
 #[derive(Debug, Default)]
@@ -54,6 +61,12 @@ impl Startup {
         let last = self.asked.back().map(|(_, at)| now.saturating_duration_since(*at));
         last.map_or(Duration::ZERO, |since| self.time(first_guess).saturating_sub(since))
     }
+
+    /// Whether workers that were asked for are long overdue.
+    pub(super) fn is_overdue(&self, first_guess: Duration, now: Instant) -> bool {
+        let first = self.asked.front().map(|(_, at)| now.saturating_duration_since(*at));
+        first.is_some_and(|since| since >= (self.time(first_guess) * OVERDUE).max(MIN_OVERDUE))
+    }
 }
 
 #[cfg(test)]
@@ -74,5 +87,20 @@ mod tests {
         startup.changed(9, 5, start + 11 * second);
         startup.ready(5, start + 20 * second);
         assert_eq!(startup.time(guess), 6 * second, "what was taken back never started");
+    }
+
+    #[test]
+    fn workers_are_overdue_after_three_times_what_a_start_takes_until_they_are_there_or_wanted_no_more() {
+        let (mut startup, start) = (Startup::default(), Instant::now());
+        let (guess, second) = (Duration::from_secs(100), Duration::from_secs(1));
+        startup.changed(1, 3, start);
+        startup.changed(3, 5, start + 20 * second);
+        assert!(!startup.is_overdue(guess, start + 299 * second));
+        assert!(startup.is_overdue(guess, start + 300 * second));
+        assert!(!startup.is_overdue(second, start + 179 * second), "however fast a start is");
+        startup.ready(3, start + 301 * second);
+        assert!(!startup.is_overdue(guess, start + 302 * second), "the others have time still: a start takes 301 s");
+        startup.changed(5, 3, start + 310 * second);
+        assert!(!startup.is_overdue(guess, start + 2000 * second), "none is missing");
     }
 }

@@ -53,6 +53,7 @@ async fn a_definition_older_than_the_operator_is_told_with_its_fix_until_it_is_r
         identity: "test".into(),
         concurrency: std::num::NonZeroU16::MIN,
         secrets: SecretAccess::Get { every: INTERVAL },
+        gauges: None,
     };
     let operator = tokio::spawn(controller::run(client.clone(), scope, std::future::pending()));
     let redis = tokio::task::spawn_blocking(|| servers::redis().fresh_database()).await.expect("Redis starts");

@@ -20,7 +20,7 @@ use kube::{
 };
 use operator::{
     build,
-    controller::{self, Scope, observe::named::SecretAccess},
+    controller::{self, Scope, gauges::Gauges, observe::named::SecretAccess},
     crd::SignupPipeline,
     manifest,
 };
@@ -28,7 +28,10 @@ use serde_json::{Value, json};
 use std::{
     fmt::Debug,
     num::NonZeroU16,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 use tokio::task::JoinHandle;
@@ -44,6 +47,7 @@ pub(crate) struct Run {
     operator: Option<JoinHandle<()>>,
     /// Secrets are read far more often than by an operator that is shipped, so that no test waits for a minute.
     pub(crate) access: SecretAccess,
+    pub(crate) gauges: Arc<Gauges>,
 }
 
 impl Run {
@@ -60,7 +64,7 @@ impl Run {
         let object: Namespace = serde_json::from_value(object).expect("a namespace");
         Api::all(client.clone()).create(&PostParams::default(), &object).await.expect("it is new");
         let access = SecretAccess::Get { every: Duration::from_secs(2) };
-        Self { client, namespace, operator: None, access }
+        Self { client, namespace, operator: None, access, gauges: Arc::default() }
     }
 
     /// A namespace with the Secrets of the minimal pipeline, the pipeline, and an operator.
@@ -102,8 +106,8 @@ impl Run {
     /// With the rights of a client, and an image of its own.
     pub(crate) fn start_with(&mut self, client: Client, image: &str) {
         let (namespace, concurrency) = (Some(self.namespace.clone()), NonZeroU16::new(16).expect("it is not 0"));
-        let scope =
-            Scope { namespace, image: image.into(), identity: "test".into(), concurrency, secrets: self.access };
+        let (image, identity, secrets) = (image.into(), "test".into(), self.access);
+        let scope = Scope { namespace, image, identity, concurrency, secrets, gauges: Some(Arc::clone(&self.gauges)) };
         let run = controller::run(client, scope, std::future::pending());
         self.operator = Some(tokio::spawn(async { run.await.expect("it runs") }));
     }

@@ -65,8 +65,21 @@ async fn workers_follow_the_queue_from_zero_and_the_decision_is_told_in_words() 
         "25 running or due (0 running), 10 at once per worker: 3"
     );
     assert_eq!(status.tasks.expect("it is there").due, 25);
+    run.condition("ScalingLimited", "False", "DesiredWithinRange").await;
     enqueue(&uri, 100).await;
     run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(5)).await;
+    run.condition("ScalingLimited", "True", "TooManyReplicas").await;
+    let (namespace, told) = (&run.namespace, run.gauges.render());
+    let labels = format!(r#"namespace="{namespace}",name="demo""#);
+    for line in [
+        format!("signup_operator_workers_desired{{{labels}}} 5"),
+        format!("signup_operator_workers_recommended{{{labels}}} 13"),
+        format!(r#"signup_operator_workers_limited{{{labels},by="maxReplicas"}} 1"#),
+        format!(r#"signup_operator_queue_tasks{{{labels},queue="critical",state="pending"}} 125"#),
+    ] {
+        assert!(told.lines().any(|found| found == line), "{line} in\n{told}");
+    }
+    run.condition("AbleToScale", "True", "ReadyForNewScale").await;
 }
 
 #[tokio::test]
@@ -110,13 +123,13 @@ async fn beside_an_autoscaler_the_operator_stands_down_and_says_so_until_it_is_g
     let run = with_redis(&uri, "{minReplicas: 2, maxReplicas: 5, cooldownPeriod: 0s}").await;
     run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(2)).await;
     autoscaler(&run, 4).await;
-    let condition = run.condition("ScalingActive", "False", "ForeignWriter").await;
+    let condition = run.condition("AbleToScale", "False", "ForeignWriter").await;
     assert!(condition.message.contains("autoscaling.mode to External"), "{}", condition.message);
     let before = writes(&run);
     // Numbers that agree change nothing, and neither do those that differ again.
     for min in [4, 3] {
         run.edit(json!({"worker": {"autoscaling": {"minReplicas": min}}})).await;
-        run.condition("ScalingActive", "False", "ForeignWriter").await;
+        run.condition("AbleToScale", "False", "ForeignWriter").await;
     }
     let pipeline: SignupPipeline = run.wait("demo", |_| true).await;
     let told = pipeline.status.and_then(|status| status.autoscaling).expect("it is there");

@@ -151,3 +151,27 @@ fn answers(namespace: &str, verb: &str, resource: &str, subresource: &str) -> Ve
     let asked = entries(namespace).into_iter().filter(is_asked);
     asked.filter_map(|entry| u16::try_from(entry["responseStatus"]["code"].as_u64()?).ok()).collect()
 }
+
+#[tokio::test]
+async fn a_queue_that_cannot_be_read_holds_up_no_other_and_nothing_is_removed_meanwhile() {
+    let redis = own_redis().await;
+    let uri = redis.uri(1);
+    let run = with_redis(&uri, "{minReplicas: 0, maxReplicas: 5, cooldownPeriod: 0s}").await;
+    run.edit(json!({"queues": [{"name": "critical", "priority": 6}, {"name": "broken", "priority": 1}]})).await;
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+    let tell = |command: &[&str]| redis.command(&[&["-n", "1"], command].concat()).expect("Redis does so");
+    tell(&["SET", "asynq:{broken}:pending", "somebody else's"]);
+    enqueue(&uri, 25).await;
+    workers(&run, 3).await;
+    let told = run.condition("ScalingActive", "False", "PartialQueues").await;
+    assert!(told.message.contains("queue broken cannot be read"), "{}", told.message);
+    tell(&["DEL", "asynq:{critical}:pending"]);
+    let explained = |pipeline: &SignupPipeline| {
+        let told = pipeline.status.as_ref().and_then(|status| status.autoscaling.as_ref());
+        told.is_some_and(|told| told.limited_by.as_deref() == Some("missingQueue") && told.desired == 3)
+    };
+    run.wait::<SignupPipeline>("demo", explained).await;
+    tell(&["DEL", "asynq:{broken}:pending"]);
+    workers(&run, 0).await;
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+}

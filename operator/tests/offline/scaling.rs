@@ -231,6 +231,7 @@ fn what_limits_is_named_and_told() {
     let missing = || Depth { missing: true, ..Depth::default() };
     let storm = Past { failing: 0.9, ..Past::default() };
     let ineffective = Past { ineffective: true, ..Past::default() };
+    let not_starting = Past { not_starting: true, ..Past::default() };
     let learnt = Past { mail_connections: Some(20), ..Past::default() };
     let ahead = Past { ahead: Duration::from_secs(30), ..Past::default() };
     let cases = [
@@ -239,6 +240,7 @@ fn what_limits_is_named_and_told() {
         (full(), limits, learnt, 2, LimitedBy::Mail, "it lets the workers have 20 connections at once"),
         (full(), limits, storm, 4, LimitedBy::RetryStorm, "90 % of the attempts fail"),
         (full(), limits, ineffective, 2, LimitedBy::Ineffective, "the last growths brought nothing"),
+        (full(), limits, not_starting, 2, LimitedBy::NotStarting, "workers that were asked for have not started"),
         (later(), limits, ahead, 2, LimitedBy::LookAhead, "3 are needed for what comes due within 30 s"),
         (missing(), limits, Past::default(), 2, LimitedBy::MissingQueue, "not all queues could be read"),
     ];

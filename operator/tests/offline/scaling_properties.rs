@@ -40,13 +40,13 @@ fn any_limits() -> impl Strategy<Value = Limits> {
 
 fn any_past() -> impl Strategy<Value = Past> {
     let bounds = (0_u32..60, prop::option::of(0_u32..60), 0_u32..80, 0_u32..60);
-    let taught = (seconds(0..30), 0.0..1.0_f64, seconds(0..120), 0.0..1.0_f64, any::<bool>());
+    let taught = (seconds(0..30), 0.0..1.0_f64, seconds(0..120), 0.0..1.0_f64, any::<(bool, bool)>());
     let mail = prop::option::of(1_u32..300);
     (bounds, taught, mail).prop_map(|((most, fewest, grow_to, shrink_to), taught, mail_connections)| {
-        let (startup, left, ahead, failing, ineffective) = taught;
+        let (startup, left, ahead, failing, (ineffective, not_starting)) = taught;
         let starting = startup.mul_f64(left);
         let bounds = Past { most, fewest, grow_to, shrink_to, ..Past::default() };
-        Past { startup, starting, ahead, failing, ineffective, mail_connections, ..bounds }
+        Past { startup, starting, ahead, failing, ineffective, not_starting, mail_connections, ..bounds }
     })
 }
 

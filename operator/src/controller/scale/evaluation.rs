@@ -6,6 +6,7 @@
 use super::{Inputs, Scaler, Scaling, Servers, source::Source};
 use crate::{
     controller::{
+        gauges::{Entry, Gauges},
         observe::watch::View,
         reason,
         status::{FIGURES_INTERVAL, report},
@@ -41,6 +42,7 @@ pub(in crate::controller) struct Surroundings {
     pub(in crate::controller) recorder: Recorder,
     pub(in crate::controller) turns: Arc<Turns>,
     pub(in crate::controller) servers: Arc<Servers>,
+    pub(in crate::controller) gauges: Option<Arc<Gauges>>,
 }
 
 /// An evaluation that goes on until this is dropped.
@@ -66,7 +68,7 @@ impl Evaluation {
         let nothing_yet = Numbered { number: 0, value: Arc::new(Scaling::not_known()) };
         let (published, outcome) = watch::channel(nothing_yet);
         let is_late = Arc::new(AtomicBool::new(false));
-        let task = Task { surroundings, published, is_late: Arc::clone(&is_late), told: None };
+        let task = Task { surroundings, published, is_late: Arc::clone(&is_late), told: None, gauge: None };
         let task = AbortOnDropHandle::new(tokio::spawn(task.run(taken)));
         Self { number: 0, inputs, outcome, is_late, task }
     }
@@ -95,6 +97,7 @@ struct Task {
     is_late: Arc<AtomicBool>,
     /// What a reconcile was last asked for, or given.
     told: Option<(Instant, Arc<Scaling>)>,
+    gauge: Option<Entry>,
 }
 
 impl Task {
@@ -112,8 +115,8 @@ impl Task {
             }
             let reading = source.latest().await;
             let since = woken.or(reading.as_ref().map(|reading| reading.since)).unwrap_or_else(Instant::now);
-            let queues = source.queues(&current, reading.as_deref()).await;
-            let scaling = Box::pin(scaler.evaluate(&self.surroundings, &current, queues, since)).await;
+            let seen = source.queues(&current, reading.as_deref()).await;
+            let scaling = Box::pin(scaler.evaluate(&self.surroundings, &current, seen, since)).await;
             let scaling = Arc::new(scaling);
             self.publish(number, &current.pipeline, &scaling, is_asked);
             publish_event(&self.surroundings.recorder, &current.pipeline, &scaling).await;
@@ -136,6 +139,9 @@ impl Task {
     /// The reconcile that asked gets the result; otherwise one is asked for where the status would say something new.
     fn publish(&mut self, number: u64, pipeline: &SignupPipeline, scaling: &Arc<Scaling>, is_asked: bool) {
         self.published.send_replace(Numbered { number, value: Arc::clone(scaling) });
+        if let Some(gauges) = &self.surroundings.gauges {
+            self.gauge.get_or_insert_with(|| Entry::new(gauges, pipeline)).set(scaling);
+        }
         let is_news = self.told.as_ref().is_none_or(|(at, told)| {
             told.differs(scaling) || (at.elapsed() >= FIGURES_INTERVAL && told.figures_differ(scaling))
         });

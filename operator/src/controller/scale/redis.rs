@@ -60,6 +60,12 @@ pub(super) async fn trouble(redis: &Redis, uri: &str, error: &queue::Error) -> F
     Finding::new(reason::NO_ANSWER, problem, fix)
 }
 
+/// What is wrong with one queue, while others of the same server can be read.
+pub(super) fn unreadable(queue: &str, error: &queue::Error) -> Finding {
+    let effect = "the number of workers follows the others, and none is removed";
+    Finding::with_default_fix(reason::PARTIAL_QUEUES, format!("queue {queue} cannot be read ({error}); {effect}"))
+}
+
 /// What is wrong with a URI that cannot be opened; a certificate authority needs TLS.
 pub(super) fn unusable(redis: &Redis, uri: &str, error: &queue::Error) -> Finding {
     let secret = &redis.secret_ref.name;

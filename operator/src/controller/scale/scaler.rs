@@ -7,17 +7,17 @@ use super::{
     Inputs, Scaling, Surroundings,
     leaving::{Leaving, Number},
     replicas::{Kept, Replicas, Target, Workers},
-    source::Queues,
+    source::Seen,
 };
 use crate::{
     build::{child::Kind, names::Component},
     controller::reason::{self, Finding},
-    crd::{SignupPipeline, autoscaling::AutoscalingMode},
-    scaling::{Autoscaler, Decision, Depth},
+    crd::{SignupPipeline, autoscaling::AutoscalingMode, task::Queue},
+    scaling::{Autoscaler, Decision, Depth, LimitedBy},
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
-use queue::{QueueReading, Untracked};
+use queue::QueueReading;
 use std::time::{Duration, Instant};
 
 /// A decision is made anew this often when the Deployment changes under it; after that at the next evaluation.
@@ -25,6 +25,9 @@ const MAX_TRIES: usize = 5;
 
 /// The API server may never answer: kube has no read timeout.
 const API_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a limit counts after the last decision that it changed.
+const LIMIT_LASTS: Duration = Duration::from_secs(60);
 
 /// The state of one pipeline's scaling between evaluations.
 #[derive(Debug, Default)]
@@ -34,6 +37,8 @@ pub(super) struct Scaler {
     leaving: Leaving,
     /// The last number could not be written.
     is_refused: bool,
+    /// What kept workers away, and when it last did.
+    limited: Option<(LimitedBy, Instant)>,
     scaled_at: Option<Timestamp>,
 }
 
@@ -52,7 +57,7 @@ impl Scaler {
         &mut self,
         surroundings: &Surroundings,
         inputs: &Inputs,
-        (queues, untracked): (Queues, Option<Untracked>),
+        Seen { queues, partial, untracked }: Seen,
         since: Instant,
     ) -> Scaling {
         let pipeline = &*inputs.pipeline;
@@ -71,8 +76,11 @@ impl Scaler {
         if written.as_ref().is_ok_and(|written| written.changed.is_some()) {
             metrics::histogram!("signup_operator_signal_to_write_seconds").record(since.elapsed());
         }
-        let scaling = self.report(queues, decision, workers, written, inputs.shared.clone());
-        Scaling { untracked, ..scaling }
+        let limited = self.limited_by(decision.as_ref(), Instant::now());
+        let queues = queues.map(|queues| queues.into_iter().map(|(name, reading)| (name, reading.state)).collect());
+        let known =
+            Scaling { queues, untracked, partial, limited, shared: inputs.shared.clone(), ..Scaling::not_known() };
+        self.report(known, decision, workers, written)
     }
 
     /// Decides and writes; where the Deployment is no more as it was observed, what is there is decided on.
@@ -164,33 +172,41 @@ impl Scaler {
         Ok(kept)
     }
 
-    /// Puts together what came of it. That the database is shared is told when nothing is wrong with the write itself.
+    /// What keeps workers away, now or a moment ago: on the edge of a limit a decision is within it and beyond it in
+    /// turns.
+    fn limited_by(&mut self, decision: Option<&Decision>, now: Instant) -> Option<LimitedBy> {
+        let limit = decision.and_then(|decision| decision.limited_by).filter(|limit| limit.keeps_workers_away());
+        let lasting = self.limited.filter(|(_, at)| now.saturating_duration_since(*at) < LIMIT_LASTS);
+        self.limited = limit.map(|limit| (limit, now)).or(lasting);
+        self.limited.map(|(limit, _)| limit)
+    }
+
+    /// Adds to what is known what came of it.
     fn report(
         &self,
-        queues: Queues,
+        known: Scaling,
         mut decision: Option<Decision>,
         workers: Option<Workers>,
         written: Result<Written, Finding>,
-        shared: Option<Finding>,
     ) -> Scaling {
-        let (Written { changed, awaited, leaving }, trouble) = match written {
+        let (Written { changed, awaited, leaving }, refused) = match written {
             Ok(written) => (written, None),
             Err(finding) => (Written::default(), Some(finding)),
         };
-        let is_foreign = trouble.as_ref().is_some_and(|finding| finding.reason == reason::FOREIGN_WRITER);
+        let is_foreign = refused.as_ref().is_some_and(|finding| finding.reason == reason::FOREIGN_WRITER);
         if let (Some(decision), Some(workers), true) = (&mut decision, workers, is_foreign) {
             decision.keep(workers.observed, "an autoscaler sets the number, so it stays as it is");
         }
         if let (Some(decision), 1..) = (&mut decision, leaving) {
             decision.explanation.push_str("; workers that are too many finish their mails first");
         }
-        let (scaled_at, trouble) = (self.scaled_at, trouble.or(shared));
-        let queues = queues.map(|queues| queues.into_iter().map(|(name, reading)| (name, reading.state)).collect());
-        Scaling { queues, untracked: None, decision, changed, scaled_at, awaited, leaving, trouble }
+        Scaling { decision, changed, scaled_at: self.scaled_at, awaited, leaving, refused, ..known }
     }
 }
 
+/// Of every queue of the resource, those that could not be read included.
 fn depths(pipeline: &SignupPipeline, queues: &[(String, QueueReading)]) -> Vec<Depth> {
-    let of = |name: &str| pipeline.spec.queues.iter().find(|queue| queue.name == name);
-    queues.iter().filter_map(|(name, reading)| Some(Depth::new(reading, of(name)?))).collect()
+    let of = |name: &str| queues.iter().find(|(known, _)| known == name).map(|(_, reading)| reading);
+    let depth = |queue: &Queue| of(&queue.name).map_or_else(|| Depth::missing(queue), |read| Depth::new(read, queue));
+    pipeline.spec.queues.iter().map(depth).collect()
 }

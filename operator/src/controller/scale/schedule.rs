@@ -107,10 +107,15 @@ impl Schedule {
     }
 
     /// What was read, or nothing; gives when that happened which made it be read.
-    pub(super) fn end(&mut self, readings: Option<&[QueueReading]>, is_untracked: bool, now: Instant) -> Instant {
+    pub(super) fn end(
+        &mut self,
+        readings: Option<&[(String, QueueReading)]>,
+        is_untracked: bool,
+        now: Instant,
+    ) -> Instant {
         self.is_untracked = is_untracked || readings.is_none();
         let ahead = self.interest.ahead.as_secs();
-        let until = |reading: &QueueReading| {
+        let until = |(_, reading): &(String, QueueReading)| {
             let left = reading.next_beyond_at?.duration_since(reading.at).as_millis();
             Some(Duration::from_millis(u64::try_from(left).ok()?).saturating_sub(Duration::from_secs(ahead)))
         };

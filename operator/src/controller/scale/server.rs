@@ -27,8 +27,10 @@ const REST: u32 = 9;
 /// What was read for one pipeline.
 #[derive(Debug)]
 pub(super) struct Reading {
-    /// Its queues, or why they could not be read.
+    /// Its queues, or why none could be read.
     pub(super) queues: Result<Vec<(String, QueueReading)>, queue::Error>,
+    /// Those that could not be read while others could.
+    pub(super) unread: Vec<(String, queue::Error)>,
     /// Why Redis does not tell of changes.
     pub(super) untracked: Option<Untracked>,
     /// What was asked.
@@ -166,8 +168,16 @@ impl Answered {
         }
     }
 
-    fn take(&mut self, count: usize) -> Result<Vec<QueueReading>, queue::Error> {
-        self.states.by_ref().take(count).collect::<Vec<_>>().into_iter().collect()
+    /// What was read of these queues, and which of them could not be read.
+    fn take(&mut self, names: &[String]) -> (Vec<(String, QueueReading)>, Vec<(String, queue::Error)>) {
+        let (mut read, mut unread) = (Vec::new(), Vec::new());
+        for (name, state) in names.iter().cloned().zip(self.states.by_ref()) {
+            match state {
+                Ok(reading) => read.push((name, reading)),
+                Err(error) => unread.push((name, error)),
+            }
+        }
+        (read, unread)
     }
 }
 
@@ -201,11 +211,11 @@ impl Pipelines {
         self.silent = None;
         self.rests_until = Some(at + (at - began) * REST);
         for (id, interest) in due {
-            let readings = answers.take(interest.queues.len());
+            let (read, mut unread) = answers.take(&interest.queues);
             let Some(one) = self.subscribed.get_mut(&id) else { continue };
-            let since = one.schedule.end(readings.as_deref().ok(), untracked.is_some(), at);
-            let queues = readings.map(|readings| interest.queues.iter().cloned().zip(readings).collect());
-            one.deliver(Reading { queues, untracked, interest, since, at });
+            let since = one.schedule.end(unread.is_empty().then_some(&*read), untracked.is_some(), at);
+            let queues = if read.is_empty() && !unread.is_empty() { Err(unread.remove(0).1) } else { Ok(read) };
+            one.deliver(Reading { queues, unread, untracked, interest, since, at });
         }
     }
 
@@ -232,6 +242,8 @@ impl Subscribed {
             };
             let age = reading.at.saturating_duration_since(known.at);
             queues
+                && known.unread.is_empty()
+                && reading.unread.is_empty()
                 && known.untracked == reading.untracked
                 && known.interest == reading.interest
                 && age < reading.interest.poll_interval / 2
@@ -244,6 +256,13 @@ impl Subscribed {
     fn fail(&self, error: &queue::Error) {
         let now = Instant::now();
         let (queues, interest) = (Err(error.clone()), self.schedule.interest().clone());
-        self.readings.send_replace(Some(Arc::new(Reading { queues, untracked: None, interest, since: now, at: now })));
+        self.readings.send_replace(Some(Arc::new(Reading {
+            queues,
+            unread: Vec::new(),
+            untracked: None,
+            interest,
+            since: now,
+            at: now,
+        })));
     }
 }

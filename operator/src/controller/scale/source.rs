@@ -4,7 +4,7 @@
 //! its own; `servers` has one for all pipelines of a server and login.
 
 use super::{
-    Inputs,
+    Inputs, redis,
     schedule::Interest,
     server::{Reading, Subscription},
     servers::{Account, Servers},
@@ -15,6 +15,15 @@ use std::{future::pending, sync::Arc, time::Duration};
 
 /// The queues, or why Redis could not be asked.
 pub(super) type Queues = Result<Vec<(String, QueueReading)>, Finding>;
+
+/// What a reading says.
+pub(super) struct Seen {
+    pub(super) queues: Queues,
+    /// Some queues could not be read while others could.
+    pub(super) partial: Option<Finding>,
+    /// Why Redis does not tell of changes.
+    pub(super) untracked: Option<Untracked>,
+}
 
 /// A subscription that follows the resource.
 #[derive(Default)]
@@ -76,13 +85,19 @@ impl Source {
     }
 
     /// What a reading says, with the reason of an error, which is looked for once.
-    pub(super) async fn queues(&mut self, inputs: &Inputs, reading: Option<&Reading>) -> (Queues, Option<Untracked>) {
-        match reading.map(|reading| (&reading.queues, reading.untracked)) {
-            Some((Ok(queues), untracked)) => {
+    pub(super) async fn queues(&mut self, inputs: &Inputs, reading: Option<&Reading>) -> Seen {
+        let Some(Reading { queues, unread, untracked, .. }) = reading else {
+            let refused = self.refused.clone().unwrap_or_else(super::not_asked);
+            return Seen { queues: Err(refused), partial: None, untracked: None };
+        };
+        let untracked = *untracked;
+        match queues {
+            Ok(queues) => {
                 self.trouble = None;
-                (Ok(queues.clone()), untracked)
+                let partial = unread.first().map(|(queue, error)| redis::unreadable(queue, error));
+                Seen { queues: Ok(queues.clone()), partial, untracked }
             }
-            Some((Err(error), untracked)) => {
+            Err(error) => {
                 // It may hold an address, so it is compared and not shown.
                 let words = pipeline::chain(error);
                 let known = self.trouble.take().filter(|(known, _)| *known == words);
@@ -91,9 +106,8 @@ impl Source {
                     None => inputs.endpoint.trouble(error).await,
                 };
                 self.trouble = Some((words, finding.clone()));
-                (Err(finding), untracked)
+                Seen { queues: Err(finding), partial: None, untracked }
             }
-            None => (Err(self.refused.clone().unwrap_or_else(super::not_asked)), None),
         }
     }
 }

@@ -1,60 +1,20 @@
-//! Figures of the status: the queues, and the number of workers with its condition.
+//! Figures of the status: the queues, and the number of workers.
 //!
 //! Takes: the state of the queues and what was decided. Gives: fields of the status. Pure. Does not: decide the number
 //! of workers.
 
 use super::{
-    condition::{
-        ConditionStatus::{False, True, Unknown},
-        UntimedCondition, whole_second,
-    },
+    condition::whole_second,
     facts::Facts,
     steps::{if_late, is_same_count},
 };
 use crate::{
-    controller::reason::{self, Finding, condition as kind},
-    crd::{
-        autoscaling::AutoscalingMode,
-        status::{AutoscalingStatus, QueueStatus, TaskCounts},
-    },
+    crd::status::{AutoscalingStatus, QueueStatus, TaskCounts},
     scaling::Decision,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use queue::QueueState;
-
-pub(super) fn scaling_active(facts: &Facts<'_>) -> UntimedCondition {
-    let active = |status, reason, message: &str| UntimedCondition::new(kind::SCALING_ACTIVE, status, reason, message);
-    let mode = facts.pipeline.spec.worker.autoscaling.mode;
-    if facts.pipeline.spec.paused {
-        return UntimedCondition::from_finding(kind::SCALING_ACTIVE, False, &Finding::paused());
-    }
-    if let Some(finding) = &facts.scaling.trouble {
-        return UntimedCondition::from_finding(kind::SCALING_ACTIVE, False, finding);
-    }
-    match (mode, &facts.scaling.queues) {
-        (AutoscalingMode::Auto, Ok(_)) => match facts.scaling.untracked {
-            None => active(True, reason::FOLLOWS_QUEUE, "the number of workers follows the work that is due"),
-            Some(why) => {
-                let text = format!("the number of workers follows the work that is due, up to 1 s late: {why}");
-                active(True, reason::POLLS_QUEUE, &text)
-            }
-        },
-        (AutoscalingMode::Auto, Err(_)) if !facts.findings.is_empty() => {
-            active(Unknown, reason::NOT_KNOWN, "nobody could look yet")
-        }
-        (AutoscalingMode::Auto, Err(finding)) => UntimedCondition::from_finding(kind::SCALING_ACTIVE, False, finding),
-        (AutoscalingMode::DryRun, _) => {
-            active(False, reason::MODE, "mode DryRun: what would be done is in status.autoscaling only")
-        }
-        (AutoscalingMode::External, _) => {
-            active(False, reason::MODE, "mode External: somebody else sets the number of workers")
-        }
-        (AutoscalingMode::Off, _) => {
-            active(False, reason::MODE, "mode Off: the number of workers is spec.worker.replicas")
-        }
-    }
-}
 
 /// `None` when the operator does not decide.
 pub(super) fn autoscaling(facts: &Facts<'_>, now: Timestamp) -> Option<AutoscalingStatus> {

@@ -91,7 +91,7 @@ fn finding_while_running(facts: &Facts<'_>, conditions: &Conditions) -> Option<F
     let servers = failing([database, migrations, redis, mail]);
     servers
         .or_else(refused)
-        .or_else(|| facts.scaling.trouble.clone())
+        .or_else(|| facts.scaling.trouble().cloned())
         .or_else(best_effort)
         .or_else(|| facts.outdated.cloned())
 }
@@ -152,7 +152,7 @@ fn unready_cause(facts: &Facts<'_>, conditions: &Conditions, probe: Option<&Find
     let Conditions { database, migrations, redis, mail, .. } = conditions;
     // PostgreSQL and Redis keep pods from being ready. A child that no other needs keeps nothing from anything.
     let stores = || failing([database, migrations, redis]);
-    let others = || failing([mail]).or_else(|| facts.scaling.trouble.clone());
+    let others = || failing([mail]).or_else(|| facts.scaling.trouble().cloned());
     no_pods_wanted(facts).or_else(stores).or(probe.cloned()).or_else(others).unwrap_or_else(|| {
         let problem = if facts.api.replicas.ready_replicas == 0 {
             "no pod of the api is ready yet"

@@ -9,9 +9,9 @@
 //! waits or runs wants a slot. Paused queues count only what runs. Workers = demand / (concurrency x 90 %), when the
 //! demand leaves the band around what runs; never more slots for the backlog than there are tasks. Then, in this order:
 //! no growth that would not help (`retryStorm`, `ineffective`, `notStarting`, `mail`), never more than `maxReplicas`,
-//! never fewer than `minReplicas`, no faster growth than `behavior.scaleUp` allows, no shrinking before the cool-down is over,
-//! nor of what the schedule needs again within it, nor on missing data, nor faster than `behavior.scaleDown` allows,
-//! never fewer than what is busy.
+//! never fewer than `minReplicas`, no faster growth than `behavior.scaleUp` allows, no shrinking before the cool-down
+//! is over, nor of what the schedule needs again within it, nor on missing data, nor faster than `behavior.scaleDown`
+//! allows, never fewer than what is busy.
 //!
 //! # Layout
 //!

@@ -1,8 +1,8 @@
 //! Gauges of each pipeline, made when somebody scrapes.
 //!
-//! Takes: what each evaluation came to. Gives: lines of Prometheus' text format (version 0.0.4), as long as the pipeline
-//! is evaluated here. Does not: keep a series of a pipeline that is gone, or do anything while nobody scrapes. A fleet
-//! has as many series as pipelines, so they can be left out.
+//! Takes: what each evaluation came to. Gives: lines of Prometheus' text format (version 0.0.4), as long as the
+//! pipeline is evaluated here. Does not: keep a series of a pipeline that is gone, or do anything while nobody scrapes.
+//! A fleet has as many series as pipelines, so they can be left out.
 
 use super::scale::Scaling;
 use crate::crd::SignupPipeline;

@@ -1,8 +1,8 @@
 //! The conditions of scaling, which are those of the HorizontalPodAutoscaler.
 //!
-//! Takes: what an evaluation came to. Gives: AbleToScale (the number can be written, and is nobody else's), ScalingActive
-//! (it follows the work), ScalingLimited (the work asks for more). Pure. Does not: decide the number of workers, or put
-//! a figure into a message: it would be written again with each.
+//! Takes: what an evaluation came to. Gives: AbleToScale (the number can be written, and is nobody else's),
+//! ScalingActive (it follows the work), ScalingLimited (the work asks for more). Pure. Does not: decide the number of
+//! workers, or put a figure into a message: it would be written again with each.
 
 use super::{
     condition::{

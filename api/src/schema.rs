@@ -91,7 +91,7 @@ async fn try_once(store: &Store, migrations: Migrations, claimant: &Claimant) ->
         Ok(true) => Ok(()),
         Err(error) => match error.unready() {
             // Whether PostgreSQL answers is asked anew at each probe.
-            lasting if lasting.is_about_content() || lasting == Unready::ReadOnly => Err(lasting),
+            lasting if lasting.lasts() => Err(lasting),
             _ => Err(Unready::NoSchema),
         },
         Ok(false) => Err(Unready::NoSchema),

@@ -62,7 +62,7 @@ use observe::{
 };
 use pipelines::{News, Pipelines};
 use scale::{Servers, Surroundings};
-use std::{collections::HashSet, future::Future, num::NonZeroU16, pin::pin, sync::Arc, time::Duration};
+use std::{collections::HashSet, future::Future, num::NonZeroU16, pin::pin, sync::Arc};
 use tokio::task::JoinSet;
 use turns::{Name, Turns};
 

@@ -22,6 +22,10 @@ pub enum Unready {
     NoDatabase,
     /// It answers, and takes no writes.
     ReadOnly,
+    /// It, or a pooler before it, has no room for another connection.
+    Full,
+    /// A pooler before it lends a server for one statement alone, and ours are transactions.
+    StatementPooling,
     /// The database lacks the tables: the migrations were not applied.
     NoSchema,
     /// The role lacks a privilege.
@@ -53,7 +57,7 @@ const BELONGS: &str = "the database belongs to pipeline ";
 
 impl Unready {
     /// Those that say no name.
-    const PLAIN: [Self; 9] = [
+    const PLAIN: [Self; 11] = [
         Self::Silent,
         Self::Credentials,
         Self::TlsNotOffered,
@@ -61,6 +65,8 @@ impl Unready {
         Self::Certificate,
         Self::NoDatabase,
         Self::ReadOnly,
+        Self::Full,
+        Self::StatementPooling,
         Self::NoSchema,
         Self::Unclaimed,
     ];
@@ -95,8 +101,15 @@ impl Unready {
             | Self::TlsDemanded
             | Self::Certificate
             | Self::NoDatabase
-            | Self::ReadOnly => false,
+            | Self::ReadOnly
+            | Self::Full
+            | Self::StatementPooling => false,
         }
+    }
+
+    /// Whether it is so until somebody changes it, although PostgreSQL answers.
+    pub fn lasts(&self) -> bool {
+        self.is_about_content() || matches!(self, Self::ReadOnly | Self::StatementPooling)
     }
 }
 
@@ -110,6 +123,10 @@ impl fmt::Display for Unready {
             Self::Certificate => out.write_str("PostgreSQL's certificate is not trusted"),
             Self::NoDatabase => out.write_str("PostgreSQL has no database of that name"),
             Self::ReadOnly => out.write_str("PostgreSQL takes no writes"),
+            Self::Full => out.write_str("PostgreSQL, or a pooler before it, takes no more connections"),
+            Self::StatementPooling => {
+                out.write_str("the pooler before PostgreSQL takes single statements and no transactions")
+            }
             Self::NoSchema => out.write_str("the database lacks the schema"),
             Self::Forbidden { what, needs } => write!(out, "{MAY_NOT}{what}{NEEDS}{needs}"),
             Self::Foreign(what) => write!(out, "{}{what}{}", IS_FOREIGN.0, IS_FOREIGN.1),

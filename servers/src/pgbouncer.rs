@@ -18,6 +18,8 @@ pub enum PoolMode {
     Session,
     /// For a transaction.
     Transaction,
+    /// For a statement; it takes no transactions.
+    Statement,
 }
 
 /// A running PgBouncer; dropped, it ends and its folder goes.
@@ -39,6 +41,7 @@ impl PgBouncer {
         let mode = match mode {
             PoolMode::Session => "session",
             PoolMode::Transaction => "transaction",
+            PoolMode::Statement => "statement",
         };
         let users = folder.join("users.txt");
         let settings = format!(

@@ -20,7 +20,7 @@ use std::{
 type Key = (String, String, String);
 
 /// The newest of each pipeline.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Gauges(Mutex<BTreeMap<Key, Arc<Scaling>>>);
 
 /// A pipeline's part in them, until it is dropped.

@@ -135,6 +135,11 @@ reasons! {
             "create it, or correct the end of the URI";
         DATABASE_READ_ONLY "DatabaseReadOnly" "PostgreSQL answers and takes no writes: a standby, or set to read only."
             "name the primary in the Secret of spec.database.secretRef, or a name that follows it";
+        DATABASE_FULL "DatabaseFull" "PostgreSQL, or a pooler before it, takes no more connections."
+            "raise max_connections of PostgreSQL (max_client_conn of PgBouncer), or lower \
+                spec.database.maxConnectionsPerPod";
+        POOLER_UNFIT "PoolerUnfit" "The pooler before PostgreSQL takes no transactions."
+            "set its pool_mode to transaction (or session) for this database";
         DATABASE_FOREIGN "DatabaseForeign" "What stands where a table of the pipeline's goes belongs to another \
             application; nothing was changed."
             "set spec.database.schema to a schema of the pipeline's own, such as signup, or name a database of its own \

@@ -25,6 +25,8 @@ async fn each_trouble_with_postgresql_has_its_reason_and_its_fix() {
         (Unready::Silent, "NoAnswer", "Fix: check that PostgreSQL runs, and that the URI in Secret app-db"),
         (Unready::TlsDemanded, "TlsMismatch", "Fix: write sslmode=require or stricter into the URI in Secret app-db."),
         (Unready::ReadOnly, "DatabaseReadOnly", "Fix: name the primary in the URI of Secret app-db, or a name that"),
+        (Unready::Full, "DatabaseFull", "Fix: raise max_connections of PostgreSQL (max_client_conn of PgBouncer)"),
+        (Unready::StatementPooling, "PoolerUnfit", "Fix: set its pool_mode to transaction (or session)"),
         (Unready::NoDatabase, "DatabaseMissing", "Fix: create it, or correct the end of the URI in Secret app-db."),
         (Unready::Certificate, "TlsMismatch", "Fix: name the authority that signed the server's certificate"),
     ] {

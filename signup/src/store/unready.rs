@@ -88,6 +88,17 @@ fn database_error<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a sqlx::Erro
     cause.downcast_ref::<sqlx::Error>().or_else(shared)
 }
 
+/// PgBouncer (1.18) has this one code for all that it refuses.
+fn refused_by_pooler(message: &str) -> Unready {
+    let says = |words: &str| message.contains(words);
+    match () {
+        () if says("statement pooling mode") => Unready::StatementPooling,
+        () if says("no more connections allowed") || says("too many connections") => Unready::Full,
+        () if says("no such database") => Unready::NoDatabase,
+        () => Unready::Silent,
+    }
+}
+
 fn read(error: &sqlx::Error) -> Unready {
     match error {
         sqlx::Error::Database(refusal) => match refusal.code().as_deref() {
@@ -97,6 +108,8 @@ fn read(error: &sqlx::Error) -> Unready {
             Some("28000") => Unready::Credentials,
             Some("3D000") => Unready::NoDatabase,
             Some(READ_ONLY) => Unready::ReadOnly,
+            Some("53300") => Unready::Full,
+            Some("08P01") => refused_by_pooler(refusal.message()),
             Some("42501") => {
                 let (what, needs) = ("do all that it has to", "the privilege that the log speaks of");
                 Unready::Forbidden { what: what.to_owned(), needs: needs.to_owned() }

@@ -1,7 +1,8 @@
 //! Why the database cannot be used, as real servers answer.
 
+use crate::fixture::Fixture;
 use pipeline::Unready;
-use servers::{Authority, Postgres};
+use servers::{Authority, PgBouncer, PoolMode, Postgres};
 use signup::Store;
 use std::path::Path;
 
@@ -58,4 +59,30 @@ async fn a_server_with_tls_is_trusted_by_its_authority_alone_and_may_demand_it()
     assert_eq!(unready(&uri, Some(&other.ca())).await, Some(Unready::Certificate));
     assert_eq!(unready(&format!("{uri}?sslmode=verify-full"), None).await, Some(Unready::Certificate));
     assert_eq!(unready(&format!("{uri}?sslmode=disable"), None).await, Some(Unready::TlsDemanded));
+}
+
+#[tokio::test]
+async fn a_pooler_that_takes_single_statements_alone_is_told_as_such_also_when_it_answers() {
+    let uri = database();
+    let pooler = PgBouncer::start(servers::postgres(), PoolMode::Statement, "").expect("PgBouncer starts");
+    let store = Store::connect(&pooler.before(&uri), None, 1).expect("a valid URI");
+    let refused = store.migrate().await.expect_err("it is a transaction");
+    assert_eq!(refused.unready(), Unready::StatementPooling, "{refused:?}");
+    let (server, _) = uri.rsplit_once('/').expect("a URI");
+    let absent = pooler.before(&format!("{server}/absent"));
+    assert_eq!(unready(&absent, None).await, Some(Unready::NoDatabase));
+}
+
+#[tokio::test]
+async fn where_there_is_no_room_for_another_connection_that_is_told_of_server_and_pooler() {
+    let uri = database();
+    let pooler = PgBouncer::start(servers::postgres(), PoolMode::Transaction, "max_client_conn = 1");
+    let through = pooler.as_ref().expect("PgBouncer starts").before(&uri);
+    let first = Store::connect(&through, None, 1).expect("a valid URI");
+    first.ping().await.expect("there is room for one");
+    assert_eq!(unready(&through, None).await, Some(Unready::Full));
+    let fixture = Fixture::without_schema().await;
+    let role = fixture.store_of("lonely").await;
+    fixture.execute("ALTER ROLE lonely CONNECTION LIMIT 0").await;
+    assert_eq!(role.ping().await.err().map(|error| error.unready()), Some(Unready::Full));
 }

@@ -86,38 +86,35 @@ fn database_trouble(missing: &str, database: &Database) -> Finding {
         Some(Unready::NoDatabase) => {
             (reason::DATABASE_MISSING, format!("create it, or correct the end of the URI in Secret {secret}"))
         }
-        Some(Unready::ReadOnly) => (
-            reason::DATABASE_READ_ONLY,
-            format!(
-                "name the primary in the URI of Secret {secret}, or a name that follows it; signups go on as soon as \
-                writes are taken there"
-            ),
-        ),
-        Some(Unready::TlsNotOffered) => (
-            reason::TLS_MISMATCH,
-            format!(
-                "turn TLS on in the server, or take sslmode out of the URI in Secret {secret} and \
-                spec.database.caSecretRef away"
-            ),
-        ),
-        Some(Unready::TlsDemanded) => {
-            (reason::TLS_MISMATCH, format!("write sslmode=require or stricter into the URI in Secret {secret}"))
+        Some(Unready::ReadOnly) => {
+            let then = "signups go on as soon as writes are taken there";
+            let fix = format!("name the primary in the URI of Secret {secret}, or a name that follows it; {then}");
+            (reason::DATABASE_READ_ONLY, fix)
         }
-        Some(Unready::Certificate) => (
-            reason::TLS_MISMATCH,
-            "name the authority that signed the server's certificate in spec.database.caSecretRef, and write the host \
-                as that certificate does"
-                .to_owned(),
-        ),
-        Some(_) | None => (
-            reason::NO_ANSWER,
-            format!(
-                "check that PostgreSQL runs, and that the URI in Secret {secret} names its host, user, password \
-                and TLS"
-            ),
-        ),
+        Some(Unready::Full) => return Finding::with_default_fix(reason::DATABASE_FULL, missing),
+        Some(Unready::StatementPooling) => return Finding::with_default_fix(reason::POOLER_UNFIT, missing),
+        Some(unready @ (Unready::TlsNotOffered | Unready::TlsDemanded | Unready::Certificate)) => {
+            (reason::TLS_MISMATCH, tls_fix(&unready, secret))
+        }
+        Some(_) | None => {
+            let fix = "check that PostgreSQL runs, and that the URI in Secret";
+            (reason::NO_ANSWER, format!("{fix} {secret} names its host, user, password and TLS"))
+        }
     };
     Finding::new(reason, missing, fix)
+}
+
+fn tls_fix(unready: &Unready, secret: &str) -> String {
+    match unready {
+        Unready::TlsNotOffered => format!(
+            "turn TLS on in the server, or take sslmode out of the URI in Secret {secret} and \
+             spec.database.caSecretRef away"
+        ),
+        Unready::TlsDemanded => format!("write sslmode=require or stricter into the URI in Secret {secret}"),
+        _ => "name the authority that signed the server's certificate in spec.database.caSecretRef, and write the \
+              host as that certificate does"
+            .to_owned(),
+    }
 }
 
 /// Whether Redis answers the operator.

@@ -48,6 +48,8 @@ fn differences(fields: &[&str]) -> Vec<String> {
         let [waited, recommended, answer] = *step.split(':').collect::<Vec<_>>() else { panic!("{step}") };
         let (recommended, answer) = (number(recommended), number(answer));
         now += Duration::from_millis(number(waited));
+        // Whoever was asked for is there: a series has no starts.
+        autoscaler.ready(running, now);
         let past = autoscaler.past(&settings, &limits, None, running, now);
         let terms = Terms { recommended, ..Terms::default() };
         let desired = bounds::follow(&terms, &limits, running, &past).desired;

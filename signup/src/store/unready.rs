@@ -94,7 +94,7 @@ fn refused_by_pooler(message: &str) -> Unready {
     match () {
         () if says("statement pooling mode") => Unready::StatementPooling,
         () if says("no more connections allowed") || says("too many connections") => Unready::Full,
-        () if says("no such database") => Unready::NoDatabase,
+        () if says("no such database") || says("does not exist") => Unready::NoDatabase,
         () => Unready::Silent,
     }
 }
@@ -126,6 +126,8 @@ fn read(error: &sqlx::Error) -> Unready {
             Some(NoHost::NoneAnswers(error)) => read(error),
             None => Unready::Silent,
         },
+        // The question for TLS is answered with an error, as a pooler does that is full; the driver reads no further.
+        sqlx::Error::Protocol(words) if words.contains("from SSLRequest: 0x45") => Unready::Full,
         sqlx::Error::Tls(cause) if cause.to_string().contains("does not support TLS") => Unready::TlsNotOffered,
         sqlx::Error::Tls(_) => Unready::Certificate,
         sqlx::Error::Io(cause) if cause.kind() == io::ErrorKind::InvalidData => Unready::Certificate,

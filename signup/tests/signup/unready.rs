@@ -80,7 +80,8 @@ async fn where_there_is_no_room_for_another_connection_that_is_told_of_server_an
     let through = pooler.as_ref().expect("PgBouncer starts").before(&uri);
     let first = Store::connect(&through, None, 1).expect("a valid URI");
     first.ping().await.expect("there is room for one");
-    assert_eq!(unready(&through, None).await, Some(Unready::Full));
+    let second = Store::connect(&through, None, 1).expect("a valid URI").ping().await.expect_err("there is no more");
+    assert_eq!(second.unready(), Unready::Full, "{second:?}");
     let fixture = Fixture::without_schema().await;
     let role = fixture.store_of("lonely").await;
     fixture.execute("ALTER ROLE lonely CONNECTION LIMIT 0").await;

@@ -4,11 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(CURDIR)/target/tools/go/bin:$(CURDIR)/target/tools/deny/bin:$(CURDIR)/target/tools/machete/bin
 PIPELINE ?= samples/minimal.yaml
 
-<<<<<<< HEAD
-.PHONY: help run quick test test-versions check bench bench-scaler lecture generate hpa-vectors setup cluster cluster-down test-cluster test-charts image
-=======
-.PHONY: help run quick test test-kubernetes test-versions check bench lecture generate hpa-vectors setup cluster cluster-down test-cluster test-charts image
->>>>>>> 5fa3d55 (operator, tests: The tests on an API server run on Kubernetes 1.30 too, the oldest that the charts promise)
+.PHONY: help run quick test test-kubernetes test-versions check bench bench-scaler lecture generate hpa-vectors setup cluster cluster-down test-cluster test-charts image
 
 help: ## Show this list, with what each takes on two cores
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

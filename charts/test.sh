@@ -31,6 +31,8 @@ check the_password_of_helm_test_is_long_enough_for_every_minimum
 check the_password_in_the_notes_is_long_enough_for_every_minimum
 check namespaced_mode_has_no_cluster_wide_object
 check no_right_has_a_wildcard
+check without_hooks_or_tests_no_pod_is_rendered
+check assigned_ids_are_left_to_the_cluster
 while read -r chart name; do
   [ "$chart" = signup-pipeline ] || check the_operator_takes_the_arguments_of "$name"
 done < <(value_sets)

@@ -69,7 +69,7 @@ what_looks_like_a_number_stays_text() {
   local chart name more field
   while read -r chart name; do
     more=serviceAccount.name=123
-    [ "$chart" = signup-operator ] || more=test.domain=123
+    [ "$chart" = signup-operator ] || more=test.domain=123,name=demo
     "$bin/helm" template 123 --namespace 123 "$charts/$chart" --values "$tests/values/$chart/$name.yaml" --set-string "$more" || return
   done < <(value_sets) >"$state/objects"
   for field in name namespace serviceAccountName app.kubernetes.io/instance signup.dev/watches value; do
@@ -103,3 +103,20 @@ namespaced_mode_has_no_cluster_wide_object() {
 }
 
 no_right_has_a_wildcard() { ! grep -n '"\*"\|\[\*\]\|- \*' "$tests"/golden/signup-operator/*.yaml; }
+
+# Whoever applies what `helm template` prints would start the pods of `helm test`.
+without_hooks_or_tests_no_pod_is_rendered() {
+  local chart name how
+  while read -r chart name; do
+    for how in --no-hooks "--set test.enabled=false"; do
+      # shellcheck disable=SC2046,SC2086 # words, not one argument
+      "$bin/helm" template $(release_of "$chart") "$charts/$chart" --values "$tests/values/$chart/$name.yaml" $how >"$state/objects" || return
+      ! grep -qx 'kind: Pod' "$state/objects" || { echo "$chart $name $how renders a Pod"; return 1; }
+    done
+  done < <(value_sets)
+}
+
+assigned_ids_are_left_to_the_cluster() {
+  grep -q runAsNonRoot "$tests/golden/signup-operator/assigned.yaml" && grep -q runAsNonRoot "$tests/golden/signup-pipeline/assigned.yaml" &&
+    ! grep -nE 'runAsUser|runAsGroup|fsGroup:' "$tests"/golden/*/assigned.yaml
+}

@@ -47,3 +47,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{/* Of every pod: the cluster gives the ids where podSecurity is Assigned. */}}
+{{- define "signup-operator.pod-security" -}}
+runAsNonRoot: true
+{{- if ne (.Values.podSecurity | default "Fixed") "Assigned" }}
+runAsUser: 65532
+runAsGroup: 65532
+{{- end }}
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}

@@ -22,3 +22,14 @@ app.kubernetes.io/component: demo-{{ .server }}
 {{- define "signup-pipeline.api" -}}
 http://{{ include "signup-pipeline.name" . }}-api
 {{- end -}}
+
+{{/* The pod's securityContext, without ids where the cluster gives them: dict "root" $ "ids" (list "runAsUser" "runAsGroup") "user" 65532. */}}
+{{- define "signup-pipeline.pod-security" -}}
+runAsNonRoot: true
+{{- if ne (.root.Values.podSecurity | default "Fixed") "Assigned" }}
+{{- range .ids }}
+{{ . }}: {{ $.user }}
+{{- end }}
+{{- end }}
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}

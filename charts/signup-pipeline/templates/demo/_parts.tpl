@@ -26,11 +26,7 @@ annotations:
 
 {{- define "signup-pipeline.demo.pod-security" -}}
 {{- $user := (index .root.Values.demo .server).user | int -}}
-runAsNonRoot: true
-runAsUser: {{ $user }}
-runAsGroup: {{ $user }}
-fsGroup: {{ $user }}
-seccompProfile: {type: RuntimeDefault}
+{{- include "signup-pipeline.pod-security" (dict "root" .root "ids" (list "runAsUser" "runAsGroup" "fsGroup") "user" $user) -}}
 {{- end -}}
 
 {{- define "signup-pipeline.demo.container-security" -}}

@@ -9,8 +9,9 @@
 //! - [`child`]: one desired object, and the kinds there are
 //! - [`document`], [`mounts`]: `pipeline.yaml`, and where its files are mounted
 //! - [`restarts`], [`checksum`]: what cannot change in a running process
-//! - `config_map`, `service_account`, `service`, `deployment` (with `pod`), `disruption_budget`, `network_policy`,
-//!   `ingress`, `http_route`, `pod_monitor`: one kind each
+//! - [`pod_defaults`]: what pods have when the resource does not say
+//! - `config_map`, `service_account`, `service`, `deployment` (with `pod`, `pod_security`), `disruption_budget`,
+//!   `network_policy`, `ingress`, `http_route`, `pod_monitor`: one kind each
 //! - [`key_secret`]: the generated keys, the one object that is made once and never changed
 
 pub mod checksum;
@@ -26,7 +27,9 @@ pub mod mounts;
 pub mod names;
 mod network_policy;
 mod pod;
+pub mod pod_defaults;
 mod pod_monitor;
+mod pod_security;
 pub mod restarts;
 mod service;
 mod service_account;
@@ -36,6 +39,7 @@ use checksum::Checksums;
 use child::Child;
 use names::Component;
 use pipeline::{Identity, document::InvalidDocument};
+use std::collections::BTreeMap;
 
 /// What the resource itself does not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,6 +60,14 @@ pub struct Inputs {
     pub redis_files: Vec<(String, &'static str)>,
     /// UID of the pipeline's namespace; `None`: not known.
     pub namespace_uid: Option<String>,
+    /// The [`pod_defaults`] of components whose pods keep older ones; absent: the newest.
+    pub pod_defaults: BTreeMap<Component, u32>,
+}
+
+impl Inputs {
+    fn defaults_of(&self, component: Component) -> u32 {
+        self.pod_defaults.get(&component).copied().unwrap_or(pod_defaults::NEWEST)
+    }
 }
 
 /// The pipeline that children are built for.

@@ -7,8 +7,8 @@
 //! # Layout
 //!
 //! - [`time_span`], [`forms`]: durations and texts with their rules
-//! - [`task`], [`stores`], [`mail`], [`signup`], [`retention`], [`workload`], [`autoscaling`], [`exposure`]: the
-//!   spec, in groups
+//! - [`task`], [`stores`], [`mail`], [`signup`], [`retention`], [`workload`] ([`pod`], [`objects`]), [`autoscaling`],
+//!   [`exposure`]: the spec, in groups
 //! - [`status`]: what the operator reports
 
 #![expect(unreachable_pub, reason = "KubeSchema derives a hidden copy of each struct inside a function")]
@@ -17,6 +17,8 @@ pub mod autoscaling;
 pub mod exposure;
 pub mod forms;
 pub mod mail;
+pub mod objects;
+pub mod pod;
 pub mod retention;
 pub mod signup;
 pub mod status;
@@ -29,6 +31,7 @@ use autoscaling::AutoscalingMode;
 use exposure::{Expose, NetworkPolicy, Observability};
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use mail::{Mail, Verification};
+use pod::PodSecurity;
 use retention::Retention;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,6 +40,23 @@ use stores::{Database, LocalReference, Redis};
 use task::{Queue, Task};
 use time_span::TimeSpan;
 use workload::{Api, Worker};
+
+/// Names of pipelines whose children can be made: a Service is named as a DNS label that begins with a letter (RFC
+/// 1035), but for Kubernetes 1.35 and newer, which lets it begin with a digit.
+pub(crate) const NAME: &str = "^[a-z]([-a-z0-9]*[a-z0-9])?$";
+/// What to write instead of another.
+pub(crate) const NAME_ADVICE: &str = "must begin with a letter and hold only a-z, 0-9 and -, because its \
+    Service is named after it; write shop-eu instead of shop.eu, and shop-1 instead of 1shop";
+
+/// Holds when a component's pods have no ids of users or groups but with `podSecurity: Assigned`.
+fn assigned_ids(component: &str) -> String {
+    let context = format!("self.{component}.pod.securityContext");
+    let without = ["runAsUser", "runAsGroup", "fsGroup"].map(|id| format!("!has({context}.{id})")).join(" && ");
+    format!("self.podSecurity == 'Assigned' || !has({context}) || ({without})")
+}
+
+const IDS_ADVICE: &str = "runAsUser, runAsGroup and fsGroup of pod.securityContext are the operator's (65532) while \
+    podSecurity is Fixed; remove them, or set podSecurity: Assigned";
 
 /// When the node fetches the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -87,7 +107,11 @@ pub enum ImagePullPolicy {
         priority = 1
     ),
     validation = Rule::new("size(self.metadata.name) <= 40")
-        .message("metadata.name may have 40 characters at most, so that the names of its children fit; shorten it")
+        .message("metadata.name may have 40 characters at most, so that the names of its children fit; shorten it"),
+    // What is there already was let in by an older definition, and goes on.
+    validation = Rule::new(format!("self.metadata.name.matches('{NAME}') || oldSelf.hasValue()"))
+        .optional_old_self(true)
+        .message(format!("metadata.name {NAME_ADVICE}").as_str())
 )]
 #[x_kube(
     validation = Rule::new("self.queues.exists(queue, queue.name == self.task.queue)")
@@ -132,7 +156,13 @@ pub enum ImagePullPolicy {
         .field_path(".mail.smtp.tls"),
     validation = Rule::new("!has(self.expose) || has(self.expose.ingress) != has(self.expose.gateway)")
         .message("expose needs exactly one of ingress and gateway; remove one or add one")
-        .field_path(".expose")
+        .field_path(".expose"),
+    validation = Rule::new(assigned_ids("api"))
+        .message(IDS_ADVICE)
+        .field_path(".api.pod"),
+    validation = Rule::new(assigned_ids("worker"))
+        .message(IDS_ADVICE)
+        .field_path(".worker.pod")
 )]
 pub struct SignupPipelineSpec {
     /// True: the operator leaves all children as they are. Pods go on working. No effect in `operator local`.
@@ -143,8 +173,8 @@ pub struct SignupPipelineSpec {
     /// No effect in `operator local`.
     #[serde(default = "default_progress_deadline")]
     pub progress_deadline: TimeSpan<10, 86_400>,
-    /// Container image that holds the programs `api` and `worker`. Absent: the operator's own of when the pipeline was
-    /// first deployed; a later one is for you to name.
+    /// Container image that holds the programs `api` and `worker`, by a tag or by a digest (`@sha256:...`). Absent: the
+    /// operator's own of when the pipeline was first deployed; a later one is for you to name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<String>,
@@ -156,6 +186,9 @@ pub struct SignupPipelineSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub image_pull_secrets: Vec<LocalReference>,
+    /// Who says which user and groups the pods run as. No effect in `operator local`.
+    #[serde(default)]
+    pub pod_security: PodSecurity,
     /// Policy of the verification mails. It is copied into each mail at signup: an edit changes new signups only.
     /// `backoff` alone follows at once.
     #[serde(default)]

@@ -15,6 +15,7 @@ use kube::{
     core::GroupVersionKind,
 };
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The kinds of children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +101,19 @@ impl Child {
     /// Name of the object.
     pub fn name(&self) -> &str {
         self.object.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// Adds labels and annotations that the resource gives; those of ours stay.
+    pub(super) fn with(mut self, labels: &BTreeMap<String, String>, annotations: &BTreeMap<String, String>) -> Self {
+        for (given, own) in
+            [(labels, &mut self.object.metadata.labels), (annotations, &mut self.object.metadata.annotations)]
+        {
+            if !given.is_empty() {
+                let ours = own.take().unwrap_or_default();
+                *own = Some(given.clone().into_iter().chain(ours).collect());
+            }
+        }
+        self
     }
 
     /// The object as it is made where there is none: with the number of pods that it begins with, unless that is

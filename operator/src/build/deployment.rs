@@ -7,7 +7,7 @@ use super::{
     Inputs, Subject,
     child::{Child, Kind, child},
     names::{self, Component},
-    pod,
+    pod, pod_defaults,
 };
 use crate::{
     crd::{autoscaling::AutoscalingMode, workload::Worker},
@@ -30,17 +30,20 @@ pub(super) fn build(subject: &Subject<'_>, inputs: &Inputs, component: Component
     }
     let mut built =
         child(subject, Kind::Deployment, Some(component), component.child_name(subject.name), json!({"spec": spec}));
+    let mut annotations: BTreeMap<String, String> =
+        pod_defaults::annotation(inputs.defaults_of(component)).into_iter().collect();
     match component {
-        Component::Api => built.object.metadata.annotations = kept_image(subject, inputs),
+        Component::Api => annotations.extend(kept_image(subject, inputs)),
         Component::Worker => built.first_replicas = first_workers(&subject.spec.worker),
     }
+    built.object.metadata.annotations = Some(annotations).filter(|annotations| !annotations.is_empty());
     built
 }
 
 /// What a pipeline without an image of its own goes on with, whatever the image of later operators is.
-fn kept_image(subject: &Subject<'_>, inputs: &Inputs) -> Option<BTreeMap<String, String>> {
+fn kept_image(subject: &Subject<'_>, inputs: &Inputs) -> Option<(String, String)> {
     let kept = subject.spec.image.is_none();
-    kept.then(|| BTreeMap::from([(names::IMAGE.to_owned(), inputs.image.clone())]))
+    kept.then(|| (names::IMAGE.to_owned(), inputs.image.clone()))
 }
 
 /// Workers before the first poll of the queue; `None`: the operator does not decide, and Kubernetes begins with one.

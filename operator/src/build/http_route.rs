@@ -22,6 +22,7 @@ pub(super) fn build(subject: &Subject<'_>, expose: &Expose, gateway: &Gateway) -
     let parents: Vec<Value> = gateway.parent_refs.iter().map(parent).collect();
     let content = json!({"spec": {"parentRefs": parents, "hostnames": [expose.host], "rules": [rule]}});
     child(subject, Kind::HttpRoute, Some(Component::Api), subject.name.to_owned(), content)
+        .with(&gateway.labels, &gateway.annotations)
 }
 
 fn parent(ParentReference { name, namespace, section_name }: &ParentReference) -> Value {

@@ -23,9 +23,6 @@ pub(super) fn build(subject: &Subject<'_>, expose: &Expose, ingress: &exposure::
     if let Some(secret) = &ingress.tls_secret_name {
         spec["tls"] = json!([{"hosts": [expose.host], "secretName": secret}]);
     }
-    let mut child = child(subject, Kind::Ingress, Some(Component::Api), subject.name.to_owned(), json!({"spec": spec}));
-    if !ingress.annotations.is_empty() {
-        child.object.metadata.annotations = Some(ingress.annotations.clone());
-    }
-    child
+    child(subject, Kind::Ingress, Some(Component::Api), subject.name.to_owned(), json!({"spec": spec}))
+        .with(&ingress.labels, &ingress.annotations)
 }

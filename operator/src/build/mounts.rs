@@ -3,7 +3,7 @@
 //! Takes: what the resource names, and which keys the Secrets of PostgreSQL and Redis have. Gives: paths for
 //! `pipeline.yaml`, and the volumes that make them true. Secrets are files, never variables. Does not: read them.
 
-use super::{Inputs, Subject, document::MountedPaths, names, names::Component};
+use super::{Inputs, Subject, document::MountedPaths, names, names::Component, pod_security};
 use crate::crd::{
     SignupPipelineSpec,
     stores::{CaSecret, UriSecret},
@@ -54,10 +54,14 @@ pub fn key_secret(pipeline: &str, spec: &SignupPipelineSpec) -> String {
 /// migrations.
 pub(super) fn volumes(subject: &Subject<'_>, inputs: &Inputs, component: Component) -> (Vec<Value>, Vec<Value>) {
     let mounts = mounts(subject, inputs).into_iter().filter(|mount| mount.only.is_none_or(|only| only == component));
+    let mode = pod_security::secret_mode(subject);
     mounts
         .map(|Mount { name, path, source, only: _ }| {
             let mut volume = source;
             volume["name"] = name.into();
+            if let Some(secret) = volume.get_mut("secret") {
+                secret["defaultMode"] = mode.into();
+            }
             (volume, json!({"name": name, "mountPath": path, "readOnly": true}))
         })
         .unzip()
@@ -93,9 +97,9 @@ fn mounts(subject: &Subject<'_>, inputs: &Inputs) -> Vec<Mount> {
     mounts
 }
 
-/// A whole Secret as a folder. The files belong to root and the pod's group; others cannot read them.
+/// A whole Secret as a folder. The files belong to root and the pod's group.
 fn whole(name: &'static str, secret: &str, only: Option<Component>) -> Mount {
-    let source = json!({"secret": {"secretName": secret, "defaultMode": 0o440}});
+    let source = json!({"secret": {"secretName": secret}});
     Mount { name, path: format!("/run/secrets/{name}"), source, only }
 }
 

@@ -25,6 +25,9 @@ pub const SYNC: &str = "signup.dev/sync";
 /// annotation the operator's own is taken.
 pub const IMAGE: &str = "signup.dev/image";
 
+/// Annotation of both Deployments: which [`super::pod_defaults`] their pods have.
+pub const POD_DEFAULTS: &str = "signup.dev/pod-defaults";
+
 /// Annotation of every child: a hash of all that was desired when it was applied.
 pub const DESIRED: &str = "signup.dev/desired";
 

@@ -1,4 +1,4 @@
-//! Service `<name>-api`: HTTP on port 80, gRPC on port 9090, inside the cluster.
+//! Service `<name>-api`: HTTP on port 80, gRPC on port 9090, inside the cluster unless its type says more.
 //!
 //! Takes: the resource. Gives: the Service. Does not: publish the admin port.
 
@@ -7,11 +7,21 @@ use super::{
     child::{Child, Kind, child},
     names::{self, Component, GRPC_PORT},
 };
+use crate::crd::objects::Service;
 use serde_json::json;
 
 pub(super) fn build(subject: &Subject<'_>) -> Child {
-    let content = json!({"spec": {
-        "type": "ClusterIP",
+    let Service {
+        type_,
+        labels,
+        annotations,
+        traffic_distribution,
+        external_traffic_policy,
+        load_balancer_class,
+        load_balancer_source_ranges,
+    } = &subject.spec.api.service;
+    let mut spec = json!({
+        "type": type_,
         // An address of each family that the cluster has; clusters of one family take it too.
         "ipFamilyPolicy": "PreferDualStack",
         "selector": names::selector(subject.name, Component::Api),
@@ -22,6 +32,19 @@ pub(super) fn build(subject: &Subject<'_>) -> Child {
                 "appProtocol": "kubernetes.io/h2c",
             },
         ],
-    }});
-    child(subject, Kind::Service, Some(Component::Api), Component::Api.child_name(subject.name), content)
+    });
+    let optional = [
+        ("trafficDistribution", json!(traffic_distribution)),
+        ("externalTrafficPolicy", json!(external_traffic_policy)),
+        ("loadBalancerClass", json!(load_balancer_class)),
+        (
+            "loadBalancerSourceRanges",
+            json!((!load_balancer_source_ranges.is_empty()).then_some(load_balancer_source_ranges)),
+        ),
+    ];
+    for (key, value) in optional.into_iter().filter(|(_, value)| !value.is_null()) {
+        spec[key] = value;
+    }
+    child(subject, Kind::Service, Some(Component::Api), Component::Api.child_name(subject.name), json!({"spec": spec}))
+        .with(labels, annotations)
 }

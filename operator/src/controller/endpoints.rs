@@ -49,6 +49,7 @@ pub fn inputs(pipeline: &SignupPipeline, secrets: &BTreeMap<String, Content>, im
         migrations_files: migrations.map(|secret| secret.files()).unwrap_or_default(),
         redis_files: redis.files(),
         namespace_uid: None,
+        pod_defaults: BTreeMap::new(),
     }
 }
 

@@ -113,9 +113,10 @@ reasons! {
         NODE_GONE "NodeGone" "The node of a pod does not answer."
             "see `kubectl describe node`; without the node its pods are made elsewhere after 5 minutes";
         POD_UNSCHEDULABLE "PodUnschedulable" "A pod finds no node."
-            "add a node, or change resources, nodeSelector, affinity or tolerations";
+            "add a node, or change resources, nodeSelector, affinity, topologySpreadConstraints or tolerations";
         PODS_REFUSED "PodsRefused" "Pods cannot be made (quota, Pod Security, admission)."
-            "change what the message names; spec.api and spec.worker set pods' fields";
+            "change what the message names; spec.api and spec.worker set pods' fields, spec.podSecurity: Assigned \
+                leaves user ids to the cluster";
     }
     "PostgreSQL, Redis and mail" {
         ANSWERS "Answers" "It answers.";

@@ -101,7 +101,7 @@ pub(super) async fn reconcile(
     let observed = observe(sources, pipeline, is_edited).await?;
     // First: their mails wait for it.
     state.ended.tell(&observed.pods, || Endpoint::new(&pipeline.spec.redis, &observed.secrets()));
-    let desired = desired(pipeline, context, &observed, &mut state.namespace).await?;
+    let desired = desired(pipeline, context, &observed, state).await?;
     let version = version(pipeline, &observed);
     let mut looks: Vec<Duration> = Vec::new();
     looks.extend(state.pod_events.look(client, &observed.pods, Timestamp::now()).await);
@@ -178,11 +178,12 @@ async fn desired(
     pipeline: &SignupPipeline,
     context: &Context,
     observed: &Observed,
-    namespace: &mut NamespaceUid,
+    state: &mut PipelineState,
 ) -> Result<Result<Vec<Child>, InvalidDocument>, ReconcileError> {
-    let namespace_uid = namespace.get(&context.client, &pipeline.namespace().unwrap_or_default()).await?;
+    let namespace_uid = state.namespace.get(&context.client, &pipeline.namespace().unwrap_or_default()).await?;
     let inputs = endpoints::inputs(pipeline, &observed.secrets(), image(context, observed));
-    let mut desired = build::children(pipeline, &build::Inputs { namespace_uid, ..inputs });
+    let inputs = build::Inputs { namespace_uid, ..inputs };
+    let mut desired = restarts::with_kept_defaults(pipeline, inputs, &observed.children, &state.templates);
     desired.iter_mut().for_each(|children| observed.neighbours.restrict(children));
     Ok(desired)
 }

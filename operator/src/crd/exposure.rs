@@ -38,6 +38,9 @@ pub struct Ingress {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "forms::object_name")]
     pub class_name: Option<String>,
+    /// More labels; the operator's own cannot be replaced.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// Annotations of the Ingress, for its controller.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -54,6 +57,12 @@ pub struct Gateway {
     /// The Gateways that take the route.
     #[schemars(length(min = 1, max = 8))]
     pub parent_refs: Vec<ParentReference>,
+    /// More labels; the operator's own cannot be replaced.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the HTTPRoute.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// A Gateway, or one of its listeners.

@@ -1,7 +1,10 @@
 //! Texts of a certain form.
 //!
 //! Gives: schemas for strings whose CEL rule says, in words, what to write; used by
-//! `#[schemars(schema_with)]`. Does not: hold values; the fields stay plain strings.
+//! `#[schemars(schema_with)]`. What passes a Kubernetes type through beside something of ours is in [`ours`]. Does not:
+//! hold values; the fields stay plain strings.
+
+pub mod ours;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
@@ -197,6 +200,11 @@ pub(super) fn kubernetes_objects(generator: &mut SchemaGenerator) -> Schema {
 pub(super) fn ports(_: &mut SchemaGenerator) -> Schema {
     let port = json!({"type": "integer", "format": "int32", "minimum": 1, "maximum": 65_535});
     json_schema!({"type": "array", "maxItems": 8, "items": port})
+}
+
+/// A number of pods, or a share of them in percent.
+pub(super) fn count_or_share(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"x-kubernetes-int-or-string": true})
 }
 
 /// Amounts by resource name, in Kubernetes' notation (`500m`, `64Mi`).

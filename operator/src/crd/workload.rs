@@ -1,9 +1,15 @@
 //! `spec.api` and `spec.worker`: how many pods, how large, where.
 //!
-//! Takes and gives: the fields as written in the resource. Does not: build pods. `resources` and `pod` have no effect
-//! in `operator local`, which has no pods.
+//! Takes and gives: the fields as written in the resource. Does not: build pods. `resources`, `pod` and the objects
+//! beside the pods have no effect in `operator local`, which has none of them.
 
-use super::{autoscaling::Autoscaling, forms, time_span::TimeSpan};
+use super::{
+    autoscaling::Autoscaling,
+    forms,
+    objects::{PodDisruptionBudget, Service, ServiceAccount},
+    pod::Pod,
+    time_span::TimeSpan,
+};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,8 +26,20 @@ pub struct Api {
     /// `operator local`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// Labels, placement and priority of the pods. No effect in `operator local`.
+    /// What the pods have beside what the operator gives them. No effect in `operator local`.
     pub pod: Pod,
+    /// Seconds from the end of a pod's endpoints to its kill; 10 to 3600. Absent: 50, which is what an api needs at
+    /// most; with fewer, answers under way may be cut. No effect in `operator local`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 10, max = 3600))]
+    pub termination_grace_period_seconds: Option<i32>,
+    /// Service `NAME-api`. No effect in `operator local`.
+    pub service: Service,
+    /// ServiceAccount `NAME-api`. No effect in `operator local`.
+    pub service_account: ServiceAccount,
+    /// How many pods may be evicted at once. Absent: one, where there are two or more. No effect in `operator local`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_disruption_budget: Option<PodDisruptionBudget>,
     /// Connections of HTTP.
     pub http: Http,
     /// The gRPC interface.
@@ -30,7 +48,17 @@ pub struct Api {
 
 impl Default for Api {
     fn default() -> Self {
-        Self { replicas: 2, resources: None, pod: Pod::default(), http: Http::default(), grpc: Grpc::default() }
+        Self {
+            replicas: 2,
+            resources: None,
+            pod: Pod::default(),
+            termination_grace_period_seconds: None,
+            service: Service::default(),
+            service_account: ServiceAccount::default(),
+            pod_disruption_budget: None,
+            http: Http::default(),
+            grpc: Grpc::default(),
+        }
     }
 }
 
@@ -83,8 +111,13 @@ pub struct Worker {
     /// `operator local`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// Labels, placement and priority of the pods. No effect in `operator local`.
+    /// What the pods have beside what the operator gives them. No effect in `operator local`.
     pub pod: Pod,
+    /// ServiceAccount `NAME-worker`. No effect in `operator local`.
+    pub service_account: ServiceAccount,
+    /// How many pods may be evicted at once. Absent: one, where two or more always run. No effect in `operator local`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_disruption_budget: Option<PodDisruptionBudget>,
     /// How the number of workers follows the queue.
     pub autoscaling: Autoscaling,
 }
@@ -97,6 +130,8 @@ impl Default for Worker {
             shutdown_grace_period: TimeSpan::from_secs(40),
             resources: None,
             pod: Pod::default(),
+            service_account: ServiceAccount::default(),
+            pod_disruption_budget: None,
             autoscaling: Autoscaling::default(),
         }
     }
@@ -135,52 +170,4 @@ impl Resources {
             limits: BTreeMap::from([("memory".into(), amount(max_memory))]),
         }
     }
-}
-
-/// Labels, placement and priority of pods.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Pod {
-    /// More labels; the operator's own cannot be replaced.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-    /// More annotations.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-    /// Labels that a node must have.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub node_selector: BTreeMap<String, String>,
-    /// Taints of nodes that do not keep the pods away.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
-    pub tolerations: Vec<Toleration>,
-    /// Affinity in the shape of Kubernetes' core/v1 Affinity; the API server checks it when the Deployment is applied.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::kubernetes_object")]
-    pub affinity: Option<BTreeMap<String, serde_json::Value>>,
-    /// Name of a PriorityClass.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "forms::object_name")]
-    pub priority_class_name: Option<String>,
-}
-
-/// A taint that does not keep the pods away (core/v1 Toleration).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Toleration {
-    /// Key of the taint; absent: all keys, with operator Exists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// `Equal` (absent means this) or `Exists`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub operator: Option<String>,
-    /// Value of the taint, with operator Equal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`; absent: all of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub effect: Option<String>,
-    /// Seconds that a NoExecute taint is tolerated; absent: for ever.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub toleration_seconds: Option<i64>,
 }

@@ -96,7 +96,7 @@ fn stand_ins(plan: &Plan, spec: &SignupPipelineSpec) -> Vec<String> {
 }
 
 /// Fields that concern Kubernetes objects only, with whether the resource sets them.
-fn kubernetes_fields(spec: &SignupPipelineSpec) -> [(&'static str, bool); 13] {
+fn kubernetes_fields(spec: &SignupPipelineSpec) -> [(&'static str, bool); 20] {
     let api = crate::crd::workload::Api::default();
     let worker = crate::crd::workload::Worker::default();
     [
@@ -104,11 +104,18 @@ fn kubernetes_fields(spec: &SignupPipelineSpec) -> [(&'static str, bool); 13] {
         ("image", spec.image.is_some()),
         ("imagePullPolicy", spec.image_pull_policy.is_some()),
         ("imagePullSecrets", !spec.image_pull_secrets.is_empty()),
+        ("podSecurity", spec.pod_security != Default::default()),
         ("api.replicas", spec.api.replicas != api.replicas),
         ("api.resources", spec.api.resources.is_some()),
         ("api.pod", spec.api.pod != api.pod),
+        ("api.terminationGracePeriodSeconds", spec.api.termination_grace_period_seconds.is_some()),
+        ("api.service", spec.api.service != api.service),
+        ("api.serviceAccount", spec.api.service_account != api.service_account),
+        ("api.podDisruptionBudget", spec.api.pod_disruption_budget.is_some()),
         ("worker.resources", spec.worker.resources.is_some()),
         ("worker.pod", spec.worker.pod != worker.pod),
+        ("worker.serviceAccount", spec.worker.service_account != worker.service_account),
+        ("worker.podDisruptionBudget", spec.worker.pod_disruption_budget.is_some()),
         ("expose", spec.expose.is_some()),
         ("networkPolicy", !spec.network_policy.enabled),
         ("observability.logFormat", spec.observability.log_format != Default::default()),

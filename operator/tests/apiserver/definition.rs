@@ -28,6 +28,8 @@ fn older() -> CustomResourceDefinition {
     let spec =
         crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties").expect("it is there");
     spec.as_object_mut().expect("properties").remove("observability").expect("it was there");
+    let root = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema").expect("it is there");
+    root.as_object_mut().expect("a schema").remove("x-kubernetes-validations").expect("it was there");
     serde_json::from_value(crd).expect("a definition")
 }
 
@@ -72,6 +74,31 @@ async fn a_definition_older_than_the_operator_is_told_with_its_fix_until_it_is_r
     crds.patch(SignupPipeline::crd_name(), &params, &patch).await.expect("it is accepted");
     degraded(&client, "AsDesired").await;
     operator.abort();
+}
+
+/// Kubernetes 1.35 and newer lets a Service be named so, and an older definition let pipelines.
+#[tokio::test]
+async fn a_pipeline_with_a_name_that_an_older_definition_took_goes_on_and_another_is_refused() {
+    let server = tokio::task::spawn_blocking(start).await.expect("it starts");
+    let client = client_of(server.config(), older()).await;
+    let named = |name: &str| {
+        let mut pipeline = manifest::parse(MINIMAL).expect("it is valid").pipeline;
+        pipeline.metadata.name = Some(name.to_owned());
+        pipeline
+    };
+    let pipelines: Api<SignupPipeline> = Api::default_namespaced(client.clone());
+    pipelines.create(&PostParams::default(), &named("1shop")).await.expect("it is accepted");
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let (params, patch) = (PatchParams::apply("test").force(), Patch::Apply(SignupPipeline::crd()));
+    crds.patch(SignupPipeline::crd_name(), &params, &patch).await.expect("it is accepted");
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    let refused = async || Some(pipelines.create(&dry_run, &named("2shop")).await.err()?.to_string());
+    let refusal = until("the new definition is in force", refused).await;
+    assert!(refusal.contains("write shop-eu instead of shop.eu, and shop-1 instead of 1shop"), "{refusal}");
+    let (edit, params) = (serde_json::json!({"spec": {"paused": true}}), PatchParams::default());
+    pipelines.patch("1shop", &params, &Patch::Merge(edit)).await.expect("it can be edited");
+    let status = serde_json::json!({"status": {"observedGeneration": 2}});
+    pipelines.patch_status("1shop", &params, &Patch::Merge(status)).await.expect("its status can be written");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod operator_run;
 #[path = "../harness/spec_cases.rs"]
 mod spec_cases;
 
+mod assigned_ids;
 mod at_rest;
 mod check;
 mod children;
@@ -20,7 +21,10 @@ mod image;
 mod late_kinds;
 mod leadership;
 mod live_config;
+mod names;
 mod networks;
+mod pod_defaults;
+mod pod_template;
 mod refused;
 mod restart;
 mod rules;

@@ -10,7 +10,7 @@ use operator::crd::SignupPipeline;
 use serde_json::{Value, json};
 
 /// What the API server would answer to `kubectl apply --dry-run=server`.
-async fn dry_run(client: &Client, document: &str) -> Result<(), String> {
+pub(crate) async fn dry_run(client: &Client, document: &str) -> Result<(), String> {
     let document: Value = serde_json::from_str(document).expect("the cases are JSON");
     let resource = kube::api::ApiResource::erase::<SignupPipeline>(&());
     let pipelines: Api<DynamicObject> = Api::namespaced_with(client.clone(), "default", &resource);

@@ -12,10 +12,14 @@ use operator::{
 };
 use serde_json::{Value, json};
 
-const SAMPLES: [&str; 2] = [super::operator_run::MINIMAL, include_str!("../../../samples/production.yaml")];
+const SAMPLES: [&str; 3] = [
+    super::operator_run::MINIMAL,
+    include_str!("../../../samples/production.yaml"),
+    include_str!("../../../samples/company.yaml"),
+];
 
 /// The children of a sample, in the run's namespace.
-fn children(run: &Run, text: &str) -> Vec<Child> {
+pub(crate) fn children(run: &Run, text: &str) -> Vec<Child> {
     let mut pipeline = manifest::parse(text).expect("the sample is valid").pipeline;
     pipeline.metadata.namespace = Some(run.namespace.clone());
     let inputs = Inputs {
@@ -32,11 +36,16 @@ async fn the_api_server_takes_every_child_of_the_samples_strictly() {
     let run = Run::new().await;
     for child in SAMPLES.iter().flat_map(|text| children(&run, text)) {
         assert!(!matches!(child.kind, Kind::HttpRoute | Kind::PodMonitor), "this server has no such kinds");
-        let api: Api<DynamicObject> = Api::namespaced_with(run.client.clone(), &run.namespace, &child.kind.resource());
-        let params = PatchParams { dry_run: true, ..PatchParams::apply("test").force().validation_strict() };
-        let applied = api.patch(child.name(), &params, &Patch::Apply(&child.object)).await;
-        assert!(applied.is_ok(), "{:?} {}: {applied:?}", child.kind, child.name());
+        take(&run, &child).await;
     }
+}
+
+/// Shows that the API server takes a child strictly.
+pub(crate) async fn take(run: &Run, child: &Child) {
+    let api: Api<DynamicObject> = Api::namespaced_with(run.client.clone(), &run.namespace, &child.kind.resource());
+    let params = PatchParams { dry_run: true, ..PatchParams::apply("test").force().validation_strict() };
+    let applied = api.patch(child.name(), &params, &Patch::Apply(&child.object)).await;
+    assert!(applied.is_ok(), "{:?} {}: {applied:?}", child.kind, child.name());
 }
 
 /// What the admission of pods says to a pod of that template.

@@ -39,7 +39,22 @@ pub(crate) fn spec(changes: Value) -> String {
 /// A change of the spec that a rule over several fields refuses, a part of its message, and the nearest change that
 /// passes.
 pub(crate) fn rules() -> Vec<(Value, &'static str, Value)> {
-    [task_rules(), worker_rules(), other_rules()].concat()
+    [task_rules(), worker_rules(), pod_rules(), other_rules()].concat()
+}
+
+fn pod_rules() -> Vec<(Value, &'static str, Value)> {
+    let with_ids =
+        |component: &str, who: &str| json!({component: pod_of(security(json!({"fsGroup": 7}))), "podSecurity": who});
+    let budget = |budget: Value| json!({"worker": {"podDisruptionBudget": budget}});
+    vec![
+        (with_ids("api", "Fixed"), "set podSecurity: Assigned", with_ids("api", "Assigned")),
+        (with_ids("worker", "Fixed"), "set podSecurity: Assigned", with_ids("worker", "Assigned")),
+        (
+            budget(json!({"maxUnavailable": 1, "minAvailable": "50%"})),
+            "one of maxUnavailable and minAvailable",
+            budget(json!({"minAvailable": "50%"})),
+        ),
+    ]
 }
 
 fn task_rules() -> Vec<(Value, &'static str, Value)> {
@@ -178,8 +193,56 @@ fn denied(domain: &str) -> Value {
     json!({"signup": {"emailDomains": {"deny": [domain]}}})
 }
 
+fn pod_of(pod: Value) -> Value {
+    json!({"pod": pod})
+}
+
+fn pod(pod: Value) -> Value {
+    json!({"api": pod_of(pod)})
+}
+
+fn security(context: Value) -> Value {
+    json!({"securityContext": context})
+}
+
+fn variable(name: &str) -> Value {
+    pod(json!({"env": [{"name": name, "value": "1"}]}))
+}
+
+fn mount(path: &str) -> Value {
+    pod(json!({"volumes": [{"name": "more", "emptyDir": {}}], "volumeMounts": [{"name": "more", "mountPath": path}]}))
+}
+
+/// Of pods: what would take the place of something of the operator's.
+fn ours() -> Vec<(Value, &'static str)> {
+    let container = |context: Value| pod(json!({"containerSecurityContext": context}));
+    let mut refused = vec![
+        (variable("CONFIG"), "the programs take their settings from the fields of spec"),
+        (variable("MAX_CONNECTIONS"), "the programs take their settings from the fields of spec"),
+        (variable("PGSSLMODE"), "PostgreSQL's (PG...) from its Secret"),
+        (pod(json!({"volumes": [{"name": "keys", "emptyDir": {}}]})), "name it otherwise"),
+        (pod(security(json!({"runAsNonRoot": false}))), "fsGroupChangePolicy are the operator's; remove them"),
+        (pod(security(json!({"seccompProfile": {"type": "Unconfined"}}))), "are the operator's; remove them"),
+        (container(json!({"privileged": true})), "are the operator's; remove them"),
+        (container(json!({"capabilities": {"add": ["NET_RAW"]}})), "are the operator's; remove them"),
+        (container(json!({"runAsUser": 0})), "ids stand in pod.securityContext"),
+    ];
+    for path in ["/", "/etc", "/etc/signup", "/etc/signup/more", "/etc/signup-templates", "/run/secrets/keys", "/run/"]
+    {
+        refused.push((mount(path), "beside what the operator mounts"));
+    }
+    for path in ["/api", "/worker", "etc/ssl", "/etc/../run/secrets", "/etc//signup"] {
+        refused.push((mount(path), "must be an absolute path"));
+    }
+    refused
+}
+
 /// A text that its own rule refuses, and a part of the message.
 pub(crate) fn malformed() -> Vec<(Value, &'static str)> {
+    [malformed_texts(), ours()].concat()
+}
+
+fn malformed_texts() -> Vec<(Value, &'static str)> {
     vec![
         (delay("-5s"), "from 0s to 24h"),
         (delay("1e9h"), "from 0s to 24h"),
@@ -283,6 +346,20 @@ pub(crate) fn well_formed() -> Vec<Value> {
         denied("münchen.example"),
         denied("xn--mnchen-3ya.example"),
         denied("tk"),
+        variable("HTTPS_PROXY"),
+        variable("CONFIG_2"),
+        mount("/etc/ssl/certs"),
+        mount("/run/postgresql"),
+        mount("/var/run/secrets/eks.amazonaws.com/serviceaccount"),
+        pod(security(
+            json!({"supplementalGroups": [7], "sysctls": [{"name": "net.ipv4.tcp_keepalive_time", "value": "60"}]}),
+        )),
+        pod(json!({"containerSecurityContext": {"seLinuxOptions": {"level": "s0:c1,c2"}}})),
+        pod(
+            json!({"topologySpreadConstraints": [], "dnsPolicy": "None", "dnsConfig": {"nameservers": ["192.0.2.53"]}}),
+        ),
+        json!({"image": format!("registry.example.com:5000/team/signup@sha256:{}", "0".repeat(64))}),
+        json!({"api": {"service": {"type": "NodePort"}}, "worker": {"podDisruptionBudget": {"maxUnavailable": 2}}}),
     ]
 }
 
@@ -317,6 +394,17 @@ pub(crate) fn structural() -> Vec<(Value, &'static str)> {
             "spec.queues[1].name: \"critical\" is in the list twice",
         ),
         (json!({"signup": {"passwordMinLength": 5}}), "spec.signup.passwordMinLength: 5 must be 6 to 128"),
+        (
+            pod(json!({"volumes": [{"name": "node", "hostPath": {"path": "/"}}]})),
+            "spec.api.pod.volumes[0].hostPath: is not a known field; remove it, or use one of configMap, csi",
+        ),
+        (
+            pod(json!({"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]})),
+            "spec.api.pod.env[1].name: \"A\" is in the list twice",
+        ),
+        (pod(json!({"env": [{"value": "1"}]})), "spec.api.pod.env[0].name: is missing"),
+        (pod(security(json!({"runAsUser": 0}))), "spec.api.pod.securityContext.runAsUser: 0 must be 1 to 2147483647"),
+        (json!({"podSecurity": "None"}), "spec.podSecurity: \"None\" must be one of Fixed, Assigned"),
         (json!({"worker": {"resources": {"limits": {"cpu": true}}}}), "spec.worker.resources.limits.cpu: true must be"),
     ]
 }

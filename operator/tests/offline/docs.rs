@@ -54,3 +54,14 @@ fn the_page_about_deploying_sets_values_that_the_charts_have_and_names_metrics_t
     assert_eq!(pages::unknown_values(), Vec::<String>::new());
     assert_eq!(pages::unknown_metrics(), Vec::<String>::new());
 }
+
+#[test]
+fn every_spec_on_the_page_about_deploying_is_valid() {
+    let specs = pages::specs();
+    assert!(specs.len() >= 4, "the page has some: {specs:?}");
+    for spec in specs {
+        let changes = serde_yaml::from_str(&spec).expect("the block is YAML");
+        let found = operator::manifest::parse(&super::spec_cases::with(changes));
+        assert!(found.is_ok(), "{spec}: {found:?}");
+    }
+}

@@ -10,6 +10,7 @@ mod docs;
 mod golden;
 mod network;
 mod plan;
+mod pod;
 mod samples;
 mod scaling;
 mod scaling_properties;

@@ -58,6 +58,11 @@ fn the_documents_of_both_samples_are_accepted_by_the_processes() {
 }
 
 #[test]
+fn the_sample_of_a_company_is_valid() {
+    build(include_str!("../../../samples/company.yaml"), &paths(false));
+}
+
+#[test]
 fn an_exposed_host_stands_in_for_an_absent_public_url() {
     let exposed = MINIMAL.replace(
         "verification: {publicURL: https://app.example.com}",

@@ -6,8 +6,18 @@
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-/// Lists of objects that others may add to (they merge by name).
-const OPEN_LISTS: [&str; 6] = ["containers", "volumes", "volumeMounts", "ports", "ownerReferences", "tolerations"];
+/// Lists of objects that others may add to (they merge by name or another key).
+const OPEN_LISTS: [&str; 9] = [
+    "containers",
+    "env",
+    "hostAliases",
+    "ownerReferences",
+    "ports",
+    "tolerations",
+    "topologySpreadConstraints",
+    "volumeMounts",
+    "volumes",
+];
 
 /// True when `observed` holds `desired`.
 pub fn holds(desired: &Value, observed: &Value) -> bool {

@@ -1,20 +1,28 @@
 //! Which field of the resource replaces pods?
 //!
 //! Takes: the pod template as it should be, and as it was desired before or is observed. Gives: the fields of the
-//! resource that differ, in words. Pure. Does not: replace anything. Ignores what others added to the template
-//! (`kubectl rollout restart`).
+//! resource that differ, in words, and the children with the defaults that pods keep until one does. Pure. Does not:
+//! replace anything. Ignores what others added to the template (`kubectl rollout restart`).
 
 use super::drift;
-use crate::build::{
-    child::{Child, Kind},
-    names::{COMPONENT, Component},
-    restarts::{self, Restart, ShownAt},
+use crate::{
+    build::{
+        self, Inputs,
+        child::{Child, Kind},
+        names::{COMPONENT, Component},
+        pod_defaults,
+        restarts::{self, Restart, ShownAt},
+    },
+    crd::{SignupPipeline, forms::ours::VOLUMES},
 };
 use kube::{ResourceExt, api::DynamicObject};
-use serde_json::Value;
+use pipeline::document::InvalidDocument;
+use serde_json::{Value, json};
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
 };
 
 /// The pod templates that were applied last.
@@ -51,6 +59,40 @@ pub(crate) fn templates(desired: &[Child]) -> Templates {
     deployments(desired).map(of).collect()
 }
 
+/// The children, with the [`pod_defaults`] that pods have where nothing else replaces them: new defaults come with the
+/// next restart, and are no cause of one.
+///
+/// # Errors
+///
+/// Those of [`build::children`].
+pub(crate) fn with_kept_defaults(
+    pipeline: &SignupPipeline,
+    mut inputs: Inputs,
+    observed: &[(Kind, Arc<DynamicObject>)],
+    before: &Templates,
+) -> Result<Vec<Child>, InvalidDocument> {
+    let name = pipeline.name_any();
+    let seen = |component: Component| {
+        let name = component.child_name(&name);
+        let mut all = observed.iter();
+        all.find(|(kind, object)| *kind == Kind::Deployment && object.name_any() == name).map(|(_, object)| object)
+    };
+    let older = |component| Some((component, pod_defaults::kept(seen(component)?)?));
+    inputs.pod_defaults = Component::ALL.into_iter().filter_map(older).collect();
+    let children = build::children(pipeline, &inputs)?;
+    let is_replaced = |(component, child): &(Component, &Child)| {
+        let (wanted, before) = (template(&child.object), before.get(component));
+        let seen = seen(*component).filter(|_| inputs.pod_defaults.contains_key(component));
+        seen.is_some_and(|seen| !causes(*component, wanted, before, template(seen)).is_empty())
+    };
+    let replaced: Vec<Component> = deployments(&children).filter(is_replaced).map(|(component, _)| component).collect();
+    if replaced.is_empty() {
+        return Ok(children);
+    }
+    inputs.pod_defaults.retain(|component, _| !replaced.contains(component));
+    build::children(pipeline, &inputs)
+}
+
 /// The pod template of a Deployment.
 pub(crate) fn template(deployment: &DynamicObject) -> &Value {
     &deployment.data["spec"]["template"]
@@ -71,35 +113,59 @@ pub(crate) fn causes(
         match (restart.shown_at, before) {
             (ShownAt::Annotation(_), _) => !seen.is_null() && seen != wanted,
             (_, Some(Desired(before))) => before[*index] != now.0[*index],
-            (ShownAt::Pointer(_), None) => !wanted.is_null() && !drift::holds(wanted, seen),
             (ShownAt::Rewritten(_), None) => false,
+            (_, None) => !wanted.is_null() && !drift::holds(&wanted, &seen),
         }
     };
-    let changed = restarts::ALL.into_iter().enumerate().filter(differs);
+    let shown_there = restarts::ALL.into_iter().enumerate().filter(|(_, restart)| restart.is_of(component));
+    let changed = shown_there.filter(differs);
     changed.map(|(_, restart)| restart.field.replace("{}", component.name())).collect()
 }
 
-/// A container is found by its name, because a webhook may put others before it.
-fn shown(component: Component, template: &Value, at: ShownAt) -> &Value {
+fn shown(component: Component, template: &Value, at: ShownAt) -> Cow<'_, Value> {
     let pointer = match at {
-        ShownAt::Annotation(key) => return &template["metadata"]["annotations"][key],
+        ShownAt::Annotation(key) => return Cow::Borrowed(&template["metadata"]["annotations"][key]),
+        ShownAt::OwnVolumes => return Cow::Owned(volumes(component, template, true)),
+        ShownAt::MoreVolumes => return Cow::Owned(volumes(component, template, false)),
         ShownAt::Pointer(pointer) | ShownAt::Rewritten(pointer) => pointer,
     };
     let found = match pointer.strip_prefix("/container") {
-        Some(rest) => {
-            let containers = template["spec"]["containers"].as_array();
-            let own = containers.and_then(|all| all.iter().find(|container| container["name"] == component.name()));
-            own.and_then(|container| container.pointer(rest))
-        }
+        Some(rest) => container(component, template).and_then(|own| own.pointer(rest)),
         None => template.pointer(pointer),
     };
-    found.unwrap_or(&Value::Null)
+    Cow::Borrowed(found.unwrap_or(&Value::Null))
+}
+
+/// A container is found by its name, because a webhook may put others before it.
+fn container(component: Component, template: &Value) -> Option<&Value> {
+    let containers = template["spec"]["containers"].as_array();
+    containers.and_then(|all| all.iter().find(|container| container["name"] == component.name()))
+}
+
+/// Volumes and mounts of the operator's, or the others. The mode of files is not the volume's giver's doing but that of
+/// `podSecurity`.
+fn volumes(component: Component, template: &Value, own: bool) -> Value {
+    let of = |list: Option<&Value>| {
+        let all = list.and_then(Value::as_array).into_iter().flatten();
+        let is_own = |object: &&Value| VOLUMES.iter().any(|name| object["name"] == *name) == own;
+        all.filter(is_own).cloned().collect::<Vec<Value>>()
+    };
+    let (mut volumes, mounts) = (
+        of(template.pointer("/spec/volumes")),
+        of(container(component, template).and_then(|own| own.get("volumeMounts"))),
+    );
+    for secret in volumes.iter_mut().filter(|_| own).filter_map(|volume| volume.get_mut("secret")?.as_object_mut()) {
+        secret.remove("defaultMode");
+    }
+    if volumes.is_empty() && mounts.is_empty() {
+        return Value::Null;
+    }
+    json!({"volumes": volumes, "volumeMounts": mounts})
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn template(image: &str, cpu: &str, database: &str) -> Value {
         json!({

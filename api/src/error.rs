@@ -4,13 +4,16 @@
 //! gRPC status with the same code, message and details. Which status a failure has is decided here alone. Does not:
 //! show the cause of a failure to a client; causes go to the log, once, here.
 
+mod body;
+
 use crate::access_log::LoggedBody;
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+pub(crate) use body::Body;
+use body::DOMAIN;
 use pipeline::Unready;
-use serde_json::{Value, json};
 use signup::Violation;
 use std::{error::Error as StdError, time::Duration};
 use tonic::Code;
@@ -18,9 +21,6 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 /// How long a client is asked to wait when the database is away.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// The `domain` of google.rpc.ErrorInfo details.
-const DOMAIN: &str = "signup.dev";
 
 /// A request that is not answered with success.
 #[derive(Debug, thiserror::Error)]
@@ -232,23 +232,10 @@ impl ApiError {
         }
     }
 
-    /// The body of the HTTP answer; `details` only when there are some, as protojson omits empty lists.
-    fn body(&self) -> Value {
+    /// The body of the HTTP answer.
+    fn body(&self) -> Body {
         let (_, code, reason) = self.kind();
-        let mut body = json!({"code": code as i32, "message": self.to_string()});
-        let violations = self.violations();
-        if !violations.is_empty() {
-            let fields: Vec<Value> = violations
-                .into_iter()
-                .map(|(field, description)| json!({"field": field, "description": description}))
-                .collect();
-            body["details"] =
-                json!([{"@type": "type.googleapis.com/google.rpc.BadRequest", "field_violations": fields}]);
-        } else if let Some(reason) = reason {
-            body["details"] =
-                json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": DOMAIN}]);
-        }
-        body
+        Body::new(code, self.to_string()).with_fields(self.violations()).with_reason(reason)
     }
 
     /// Logs what is hidden from the client. Called once, where the error becomes an answer.
@@ -268,7 +255,8 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log_cause();
-        let body = self.body().to_string();
+        // It has no key that is no text, which is all that can fail here.
+        let body = serde_json::to_string(&self.body()).unwrap_or_default();
         let mut response = (self.status(), body.clone()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -95,7 +95,7 @@ impl SimpleBank for Calls {
     async fn verify_code(
         &self,
         request: Request<pb::VerifyCodeRequest>,
-    ) -> Result<Response<pb::VerifyEmailResponse>, Status> {
+    ) -> Result<Response<pb::VerifyCodeResponse>, Status> {
         let peer = peer(&request);
         Ok(Response::new(self.0.verify_code(request.into_inner(), peer).await?))
     }

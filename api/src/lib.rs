@@ -12,7 +12,7 @@
 //! - start: [`config`], [`parts`], [`program`], [`schema`], [`keyring`]
 //! - both interfaces: [`accept`], [`access_log`], [`error`], [`service`]
 //! - HTTP: [`router`], [`cors`], [`request_body`], [`media_type`], [`fields`], [`protojson`], [`query`], [`link`],
-//!   [`page`]
+//!   [`page`], [`openapi`]
 //! - gRPC: [`grpc`], [`pb`]
 //! - the work: [`signup`], [`form`], [`denied_domains`], [`breach_check`], [`idempotency`], [`signup_limit`], [`peer`],
 //!   [`verification`], [`resend`], [`correction`], [`delivery`]
@@ -38,6 +38,7 @@ mod keyring;
 mod link;
 mod media_type;
 mod nesting;
+mod openapi;
 mod page;
 mod parts;
 mod peer;

@@ -7,8 +7,9 @@
 use crate::{
     access_log, cors,
     delivery::{Asked, AskedToken, Seen, SignedUp},
-    error::ApiError,
+    error::{ApiError, Body},
     idempotency::RequestKey,
+    openapi::{self, Later, OfBody, TooMany},
     page, pb,
     peer::Peer,
     protojson::ProtoJson,
@@ -20,21 +21,30 @@ use axum::{
     extract::State,
     middleware,
     response::{IntoResponse, Response},
-    routing::{get, patch, post},
+    routing::get,
 };
 use std::{any::Any, sync::Arc};
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi as _;
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
+    routes,
+};
 
 /// Builds the router.
 pub(crate) fn routes(service: Arc<Service>) -> Router {
-    Router::new()
-        .route("/v1/create_user", post(create_user))
+    let (calls, described) = OpenApiRouter::with_openapi(openapi::About::openapi())
+        .routes(routes!(create_user))
         // HEAD would otherwise run the GET handler, and that one verifies.
-        .route("/v1/verify_email", get(verify_email).post(verify_email).head(no_such_method))
-        .route("/v1/verify_code", post(verify_code))
-        .route("/v1/resend_verification", post(resend_verification))
-        .route("/v1/users/me/email", patch(correct_email))
-        .route("/v1/delivery_state", get(delivery_state).head(no_such_method))
+        .routes(routes!(verify_email, verify_email_form).map(|methods| methods.head(no_such_method)))
+        .routes(routes!(verify_code))
+        .routes(routes!(resend_verification))
+        .routes(routes!(correct_email))
+        .routes(routes!(delivery_state).map(|methods| methods.head(no_such_method)))
+        .split_for_parts();
+    calls
+        .merge(openapi::serve(&described))
+        .route("/signup", get(page::signup::ask).post(page::signup::answer))
         .route("/verify_email", get(page::ask).post(page::answer))
         // Programs that make links of text put a slash behind some.
         .route("/verify_email/", get(page::ask).post(page::answer))
@@ -48,6 +58,34 @@ pub(crate) fn routes(service: Arc<Service>) -> Router {
         .with_state(service)
 }
 
+/// Creates a user and promises one verification mail.
+#[utoipa::path(
+    post,
+    path = "/v1/create_user",
+    request_body = pb::CreateUserRequest,
+    params((
+        "Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        pattern = "^[!#-+\\--:<-\\[\\]-~]+$",
+        description = "Under it the same request has the same answer for 24 hours, however often it is sent.",
+    )),
+    responses(
+        (
+            status = 200, description = "The user just stored.", body = pb::CreateUserResponse,
+            headers(
+                ("RateLimit" = Option<String>, description = "Signups that are left to the client, where limited."),
+                ("Signup-Token" = String, description = "Who has it may ask what became of the mail."),
+                ("RateLimit-Policy" = Option<String>, description = "The limit, where there is one."),
+            ),
+        ),
+        (status = 400, description = "Fields break their rules, or the body is no JSON object.", body = Body),
+        (
+            status = 409, body = Body,
+            description = "The name or the address is taken; or (code 10) a request under this key is being answered.",
+        ),
+        (status = 422, description = "The key came with another request before.", body = Body),
+        OfBody, TooMany, Later,
+    ),
+)]
 async fn create_user(
     State(service): State<Arc<Service>>,
     peer: Peer,
@@ -61,7 +99,19 @@ async fn create_user(
     response
 }
 
-/// For API clients: GET verifies, as in the Go program. No mail links here.
+/// Marks an address as verified, as the Go program does. No mail links here: scanners follow links.
+#[utoipa::path(
+    get,
+    path = "/v1/verify_email",
+    params(pb::VerifyEmailRequest),
+    responses(
+        (status = 200, description = "The address is verified, by now or before.", body = pb::VerifyEmailResponse),
+        (status = 400, description = "A parameter breaks its rule, or the link was used before.", body = Body),
+        (status = 404, description = "No such link.", body = Body),
+        (status = 410, description = "The link has expired, or the user has another address by now.", body = Body),
+        Later,
+    ),
+)]
 async fn verify_email(
     State(service): State<Arc<Service>>,
     Parameters(request): Parameters,
@@ -69,14 +119,59 @@ async fn verify_email(
     service.verify_email(request).await.map(ProtoJson)
 }
 
+/// The same by a form, whose fields may stand in the query as well.
+#[utoipa::path(
+    post,
+    path = "/v1/verify_email",
+    request_body(content = pb::VerifyEmailRequest, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The address is verified, by now or before.", body = pb::VerifyEmailResponse),
+        (status = 400, description = "A field breaks its rule, or the link was used before.", body = Body),
+        (status = 404, description = "No such link.", body = Body),
+        (status = 410, description = "The link has expired, or the user has another address by now.", body = Body),
+        (status = 501, description = "The body is no form.", body = Body),
+        OfBody, Later,
+    ),
+)]
+async fn verify_email_form(
+    service: State<Arc<Service>>,
+    parameters: Parameters,
+) -> Result<ProtoJson<pb::VerifyEmailResponse>, ApiError> {
+    verify_email(service, parameters).await
+}
+
+/// Marks an address as verified, by the six digits of a mail.
+#[utoipa::path(
+    post,
+    path = "/v1/verify_code",
+    request_body = pb::VerifyCodeRequest,
+    responses(
+        (status = 200, description = "The address is verified, by now or before.", body = pb::VerifyCodeResponse),
+        (status = 400, description = "A field breaks its rule, or the code is used or locked.", body = Body),
+        (status = 404, description = "Wrong digits, or a name that nobody has.", body = Body),
+        (status = 410, description = "The code has expired.", body = Body),
+        OfBody, TooMany, Later,
+    ),
+)]
 async fn verify_code(
     State(service): State<Arc<Service>>,
     peer: Peer,
     ProtoJson(request): ProtoJson<pb::VerifyCodeRequest>,
-) -> Result<ProtoJson<pb::VerifyEmailResponse>, ApiError> {
+) -> Result<ProtoJson<pb::VerifyCodeResponse>, ApiError> {
     service.verify_code(request, peer).await.map(ProtoJson)
 }
 
+/// Asks for another verification mail. The answer does not tell whether anybody has the address.
+#[utoipa::path(
+    post,
+    path = "/v1/resend_verification",
+    request_body = pb::ResendVerificationRequest,
+    responses(
+        (status = 200, description = "It is asked for.", body = pb::ResendVerificationResponse),
+        (status = 400, description = "The address breaks its rule.", body = Body),
+        OfBody, TooMany, Later,
+    ),
+)]
 async fn resend_verification(
     State(service): State<Arc<Service>>,
     peer: Peer,
@@ -85,6 +180,22 @@ async fn resend_verification(
     service.resend_verification(request, peer).await.map(ProtoJson)
 }
 
+/// Corrects an address that is not verified, and sends a mail to it.
+#[utoipa::path(
+    patch,
+    path = "/v1/users/me/email",
+    request_body = pb::CorrectEmailRequest,
+    responses(
+        (
+            status = 200, description = "The user with the new address.", body = pb::CorrectEmailResponse,
+            headers(("Signup-Token" = String, description = "That of the signup.")),
+        ),
+        (status = 400, description = "A field breaks its rule, or the address is verified.", body = Body),
+        (status = 403, description = "A wrong password, or a name that nobody has.", body = Body),
+        (status = 409, description = "Somebody else has the address.", body = Body),
+        OfBody, TooMany, Later,
+    ),
+)]
 async fn correct_email(
     State(service): State<Arc<Service>>,
     peer: Peer,
@@ -93,6 +204,27 @@ async fn correct_email(
     service.correct_email(request, peer).await
 }
 
+/// What became of the mail, at once, or as soon as it is not `after` any more, 25 s later at the latest.
+#[utoipa::path(
+    get,
+    path = "/v1/delivery_state",
+    params(
+        ("Signup-Token" = String, Header, description = "As the answer to the signup or to the correction has it."),
+        (
+            "after" = Option<String>, Query, pattern = "^(queued|sent|refused|failed|verified)$",
+            description = "The state that the client knows.",
+        ),
+    ),
+    responses(
+        (
+            status = 200, description = "The state.", body = pb::GetDeliveryStateResponse,
+            headers(("Retry-After" = Option<i32>, description = "Seconds to wait, where this one could not.")),
+        ),
+        (status = 400, description = "There is no token, or no such state.", body = Body),
+        (status = 404, description = "The token is nobody's.", body = Body),
+        Later,
+    ),
+)]
 async fn delivery_state(
     State(service): State<Arc<Service>>,
     peer: Peer,

@@ -48,7 +48,7 @@ impl Service {
         &self,
         request: pb::VerifyCodeRequest,
         peer: Peer,
-    ) -> Result<pb::VerifyEmailResponse, ApiError> {
+    ) -> Result<pb::VerifyCodeResponse, ApiError> {
         let (username, digits) = typed(&request)?;
         self.bounded(async {
             self.admit_request(&peer)?;
@@ -62,7 +62,7 @@ impl Service {
             })
         })
         .await?;
-        Ok(pb::VerifyEmailResponse { is_verified: true })
+        Ok(pb::VerifyCodeResponse { is_verified: true })
     }
 }
 

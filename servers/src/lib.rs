@@ -18,6 +18,7 @@
 //! - `private_root`: where these run, for their packages exclude each other and whatever mail server the machine has
 //! - `distance`: a server that is far away; `cutter`: one whose connections break at a chosen point
 //! - `authority`: certificates, for servers with TLS
+//! - `node`: Node, and programs from npm
 //! - `port`: a free port, for a server that has to be told one
 //! - `network`: a network of its own for one test, of one family of addresses or both
 //! - `process`: a server process and the guard that outlives us to clean up
@@ -33,6 +34,7 @@ mod haproxy;
 mod mail;
 mod network;
 mod nginx;
+mod node;
 mod opensmtpd;
 mod pgbouncer;
 mod port;
@@ -57,6 +59,7 @@ pub use haproxy::Haproxy;
 pub use mail::{Accepted, LOGIN, Security, exim, opensmtpd, postfix};
 pub use network::Network;
 pub use nginx::Nginx;
+pub use node::{node, npm_program, tools};
 pub use opensmtpd::OpenSmtpd;
 pub use pgbouncer::{PgBouncer, PoolMode};
 pub use port::free_port;

@@ -31,12 +31,18 @@ impl IntoResponse for ProtoJson<pb::ResendVerificationResponse> {
 
 impl IntoResponse for ProtoJson<pb::VerifyEmailResponse> {
     fn into_response(self) -> Response {
-        Json(verification(self.0)).into_response()
+        Json(verification(self.0.is_verified)).into_response()
     }
 }
 
-fn verification(response: pb::VerifyEmailResponse) -> Value {
-    if response.is_verified { json!({"is_verified": true}) } else { json!({}) }
+impl IntoResponse for ProtoJson<pb::VerifyCodeResponse> {
+    fn into_response(self) -> Response {
+        Json(verification(self.0.is_verified)).into_response()
+    }
+}
+
+fn verification(is_verified: bool) -> Value {
+    if is_verified { json!({"is_verified": true}) } else { json!({}) }
 }
 
 fn user(user: &pb::User) -> Value {
@@ -85,7 +91,7 @@ mod tests {
 
     #[test]
     fn zero_values_are_omitted() {
-        assert_eq!(verification(pb::VerifyEmailResponse { is_verified: false }), json!({}));
+        assert_eq!(verification(false), json!({}));
         assert_eq!(user(&pb::User { username: "a".into(), ..Default::default() }), json!({"username": "a"}));
     }
 }

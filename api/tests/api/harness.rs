@@ -179,6 +179,13 @@ pub(crate) fn sql(database: &str, statement: &str) -> String {
     String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
 }
 
+/// The committed description of the HTTP interface.
+pub(crate) fn described() -> Value {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+    let text = std::fs::read_to_string(file).expect("docs/openapi.json is there");
+    serde_json::from_str(&text).expect("JSON")
+}
+
 fn lines(log: &Path, message: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

@@ -2,9 +2,10 @@
 //!
 //! Takes: what a client sends. Gives: an [`Answer`]. Does not: judge it.
 
-use super::{CANARY, TestApi};
+use super::{CANARY, TestApi, described};
 use reqwest::{Method, Response, header::HeaderMap};
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -21,6 +22,8 @@ pub(crate) struct Answer {
 impl Answer {
     async fn read(response: Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let path = response.url().path().to_owned();
+        assert!(is_documented(&path, status), "{path} answers {status}, which docs/openapi.json does not say");
         Self { status, headers, text: response.text().await.expect("a body") }
     }
 
@@ -48,6 +51,13 @@ impl Answer {
         let list = violations.as_array().map(Vec::as_slice).unwrap_or_default();
         list.iter().map(|violation| violation["field"].as_str().expect("a field").to_owned()).collect()
     }
+}
+
+/// Whether a call under this path may be answered so. A method that the path does not know is 501 everywhere.
+fn is_documented(path: &str, status: u16) -> bool {
+    static DESCRIBED: LazyLock<Value> = LazyLock::new(described);
+    let Some(calls) = DESCRIBED["paths"][path].as_object() else { return true };
+    status == 501 || calls.values().any(|call| !call["responses"][status.to_string()].is_null())
 }
 
 /// A signup that keeps all rules.

@@ -43,13 +43,18 @@ impl IdempotencyKey {
     pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, ApiError> {
         let mut values = headers.get_all(NAME).iter();
         let Some(value) = values.next() else { return Ok(None) };
-        let key = value.to_str().ok().and_then(read).filter(|_| values.next().is_none());
-        key.map(|key| Some(Self(key))).ok_or_else(|| ApiError::Malformed {
+        let key = value.to_str().ok().and_then(Self::read).filter(|_| values.next().is_none());
+        key.map(Some).ok_or_else(|| ApiError::Malformed {
             field: Some(NAME),
             problem: format!(
                 "{NAME} must be given once, with 1 to {MAX_LENGTH} visible ASCII characters, quoted or not"
             ),
         })
+    }
+
+    /// Reads a key as it stands in the header; the form of a page has it, too.
+    pub(crate) fn read(value: &str) -> Option<Self> {
+        read(value).map(Self)
     }
 
     /// What is stored of it and of the request that it came with.

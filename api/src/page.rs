@@ -1,4 +1,4 @@
-//! The pages: behind the link in a mail, for its digits, and for another mail.
+//! The pages: for a signup, behind the link in a mail, for its digits, and for another mail.
 //!
 //! Takes: `GET /verify_email?email_id=..&secret_code=..`, as mails link to it. Gives: a page that says whose address it
 //! is about, masked, with one button that POSTs to the same path, and the page that says how that went. Does not:
@@ -8,21 +8,23 @@
 //! # Layout
 //!
 //! - [`frame`]: language, look and headers of every page; [`words`]: what they say
+//! - [`signup`](self::signup): the form and what follows it
 //! - [`code`]: the digits of a mail; [`resend`]: another mail; [`result`]: how it went
 
 pub(crate) mod code;
 mod frame;
 pub(crate) mod resend;
 mod result;
+pub(crate) mod signup;
 mod words;
 
 use crate::{error::ApiError, link::MailLink, pb::VerifyEmailRequest, service::Service};
+use ::signup::{Language, LinkStanding, mask};
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
 pub(crate) use frame::Reader;
 use frame::STYLE;
 use result::{Outcome, is_later};
-use signup::{Language, LinkStanding, mask};
 use std::sync::Arc;
 use words::{LinkWords, Words};
 

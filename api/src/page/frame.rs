@@ -1,6 +1,7 @@
 //! What all pages share: language, look and headers.
 //!
-//! Takes: a filled page. Gives: the answer. Does not: run scripts, load anything, or let the page be cached, framed,
+//! Takes: a filled page. Gives: the answer. Does not: run scripts (but one, on the page after a signup), load
+//! anything, or let the page be cached, framed,
 //! indexed or sent as referrer: the address of one of them holds a code.
 
 use super::words::{self, Words};
@@ -19,15 +20,27 @@ use std::{convert::Infallible, sync::LazyLock};
 /// The only style there is.
 pub(super) const STYLE: &str = include_str!("../../templates/style.css");
 
+/// The only script there is, on the page after a signup: that page works without it.
+pub(super) const SCRIPT: &str = include_str!("../../templates/delivery.js");
+
 /// Allows that one style, by its hash, and forms to this site (CSP level 3).
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(""));
+
+/// Allows also that one script, which asks this site alone.
+static POLICY_WITH_SCRIPT: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let script = STANDARD.encode(Sha256::digest(SCRIPT));
+    policy(&format!("script-src 'sha256-{script}'; connect-src 'self'; "))
+});
+
+fn policy(more: &str) -> HeaderValue {
     let style = STANDARD.encode(Sha256::digest(STYLE));
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'sha256-{style}'; {more}form-action 'self'; base-uri 'none'; \
+         frame-ancestors 'none'"
     );
     // Base64 has no sign that a header may not hold.
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
-});
+}
 
 /// Headers of every page, besides the policy and those of the language.
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -72,6 +85,13 @@ impl Reader {
         for (name, value) in HEADERS {
             headers.insert(name, HeaderValue::from_static(value));
         }
+        response
+    }
+
+    /// The page that has the script.
+    pub(super) fn page_with_script(&self, template: &impl Template) -> Response {
+        let mut response = self.page(StatusCode::OK, template);
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY_WITH_SCRIPT.clone());
         response
     }
 

@@ -17,6 +17,7 @@ pub(super) struct Words {
     pub(super) link: LinkWords,
     pub(super) code: CodeWords,
     pub(super) resend: ResendWords,
+    pub(super) signup: SignupWords,
     pub(super) verified: Told,
     /// Trouble of ours, or too many requests.
     pub(super) later: Told,
@@ -65,6 +66,39 @@ pub(super) struct ResendWords {
     pub(super) no_address: &'static str,
     /// The same whether or not anybody has the address.
     pub(super) done: Told,
+}
+
+/// The signup form, what may be wrong with it, and the page after it.
+pub(super) struct SignupWords {
+    pub(super) title: &'static str,
+    pub(super) username_hint: &'static str,
+    pub(super) full_name: &'static str,
+    pub(super) password: &'static str,
+    /// `{}` stands for a number of characters.
+    pub(super) password_hint: &'static str,
+    pub(super) button: &'static str,
+    pub(super) username_taken: &'static str,
+    pub(super) username_reserved: &'static str,
+    pub(super) full_name_wrong: &'static str,
+    pub(super) email_taken: &'static str,
+    pub(super) email_wrong: &'static str,
+    /// An address of a domain that may not sign up.
+    pub(super) email_domain: &'static str,
+    pub(super) password_weak: &'static str,
+    pub(super) correct_below: &'static str,
+    pub(super) later: &'static str,
+    pub(super) not_understood: &'static str,
+    pub(super) from_elsewhere: &'static str,
+    pub(super) sent: Told,
+    /// The address follows.
+    pub(super) sent_to: &'static str,
+    /// What became of the mail.
+    pub(super) queued: &'static str,
+    pub(super) delivered: &'static str,
+    pub(super) refused: &'static str,
+    pub(super) failed: &'static str,
+    pub(super) no_mail: &'static str,
+    pub(super) no_mail_text: &'static str,
 }
 
 /// The words of a language.

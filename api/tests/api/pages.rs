@@ -1,6 +1,6 @@
 //! Pages: whose address, in which language, and what a browser may do with them.
 
-use crate::harness::{CANARY, TestApi, client::form};
+use crate::harness::{CANARY, Setup, TestApi, client::form};
 use serde_json::json;
 
 /// Tag, direction, and words of the page behind a link.
@@ -15,12 +15,13 @@ const LANGUAGES: [(&str, &str, &str, &str); 6] = [
 
 #[tokio::test]
 async fn every_page_is_in_the_readers_language_and_says_so() {
-    let api = TestApi::spawn().await;
+    let api = TestApi::spawn_with(Setup::new().with(|document| document.signup.page = true)).await;
     assert_eq!(api.signup("alice").await.status, 200);
     let (id, code) = api.link("alice");
     for (header, tag, direction, button) in LANGUAGES {
         for path in [
             format!("/verify_email?email_id={id}&secret_code={code}"),
+            "/signup".into(),
             "/verify_code".into(),
             "/resend_verification".into(),
         ] {
@@ -79,8 +80,8 @@ async fn the_page_says_whose_address_it_is_about_and_shows_no_more_of_it_than_th
 
 #[tokio::test]
 async fn a_browser_runs_loads_and_sends_nothing_and_applies_the_one_style() {
-    let api = TestApi::spawn().await;
-    for path in ["/verify_email", "/verify_email/", "/verify_code", "/resend_verification"] {
+    let api = TestApi::spawn_with(Setup::new().with(|document| document.signup.page = true)).await;
+    for path in ["/signup", "/verify_email", "/verify_email/", "/verify_code", "/resend_verification"] {
         let page = api.get(path).await;
         let policy = page.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");

@@ -149,6 +149,7 @@ fn signup(signup: &Signup, behind_proxy: bool, paths: &MountedPaths) -> document
         unicode_names,
         email_domains,
         password,
+        page,
     } = signup;
     document::Signup {
         password_min_length: password_min_length.unsigned_abs(),
@@ -164,6 +165,7 @@ fn signup(signup: &Signup, behind_proxy: bool, paths: &MountedPaths) -> document
         unicode_names: *unicode_names,
         email_domains: self::email_domains(email_domains, paths),
         password: self::password(password),
+        page: *page,
     }
 }
 

@@ -39,6 +39,9 @@ pub struct Signup {
     /// What passwords are refused besides short ones. Applied without a restart.
     #[serde(skip_serializing_if = "PasswordRules::is_default")]
     pub password: PasswordRules,
+    /// True: `/signup` is a page to sign up on, in English, German, Vietnamese or Arabic, for sites that have none yet.
+    /// Applied without a restart.
+    pub page: bool,
 }
 
 /// What passwords are refused besides short ones; absent: none, as in the Go program.
@@ -109,6 +112,7 @@ impl Default for Signup {
             unicode_names: true,
             email_domains: EmailDomains::default(),
             password: PasswordRules::default(),
+            page: false,
         }
     }
 }

@@ -145,9 +145,13 @@ fn first_screen(name: &str, addresses: &Addresses, spec: &SignupPipelineSpec) ->
         r#"{{"username":"alice","full_name":"Alice Example","email":"alice@example.com","password":"{password}"}}"#
     );
     let delay = pipeline::duration::format(spec.task.delay.get());
+    lines.push(String::new());
+    if spec.signup.page {
+        lines.push(format!("sign up on http://{api}/signup, and {delay} later one mail arrives; or by this line:"));
+    } else {
+        lines.push(format!("sign up, and {delay} later one mail arrives:"));
+    }
     lines.extend([
-        String::new(),
-        format!("sign up, and {delay} later one mail arrives:"),
         String::new(),
         format!("  curl http://{api}/v1/create_user -d '{body}'"),
         String::new(),

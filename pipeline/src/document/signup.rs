@@ -37,6 +37,9 @@ pub struct Signup {
     /// What passwords are refused besides short ones.
     #[serde(default, skip_serializing_if = "PasswordRules::is_default")]
     pub password: PasswordRules,
+    /// True: there is a page to sign up on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub page: bool,
 }
 
 /// What passwords are refused besides short ones.

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{CodeWords, LinkWords, ResendWords, Words};
+use super::{CodeWords, LinkWords, ResendWords, SignupWords, Words};
 
 pub(super) const WORDS: Words = Words {
     link: LinkWords {
@@ -51,6 +51,40 @@ pub(super) const WORDS: Words = Words {
             "If an account with this address waits for its verification, a new email is on its way. It can take a \
              minute or two. Earlier emails stay valid until they expire.",
         ),
+    },
+    signup: SignupWords {
+        title: "Sign up",
+        username_hint: "3 to 100 small letters, digits or underscores.",
+        full_name: "Full name",
+        password: "Password",
+        password_hint: "At least {} characters.",
+        button: "Sign up",
+        username_taken: "This username is taken. Please choose another one.",
+        username_reserved: "This username belongs to the site. Please choose another one.",
+        full_name_wrong: "Please enter your name, with at least three letters. Digits and most signs do not belong \
+                          into it.",
+        email_taken: "There is an account with this address already.",
+        email_wrong: "This is not a valid email address.",
+        email_domain: "Addresses of this provider may not sign up here. Please use another one.",
+        password_weak: "This password is easy to guess, is known from a breach of another site, or holds your \
+                        username or address. Please choose another one.",
+        correct_below: "Please correct what is marked below.",
+        later: "We could not answer just now. Please try again in a little while; nothing that you typed is lost \
+                but the password.",
+        not_understood: "We could not read the form. Please fill it in once more.",
+        from_elsewhere: "This form was sent from another site. If that was you, enter a password and send it from \
+                         here.",
+        sent: (
+            "Please look into your inbox",
+            "Open the email and press its button, or enter its code here. It can take a minute or two.",
+        ),
+        sent_to: "A verification email goes to",
+        queued: "The email waits to be sent.",
+        delivered: "The mail server has accepted the email.",
+        refused: "The mail server refused the email. Is the address right?",
+        failed: "The email could not be sent. Please ask for a new one below.",
+        no_mail: "No email yet?",
+        no_mail_text: "Please look into the folder for spam, too. Earlier emails stay valid until they expire.",
     },
     verified: ("Your email address is verified", "Thank you. You can close this page."),
     later: ("Please try again later", "We could not answer just now. Links and codes that you have stay valid."),

@@ -1,6 +1,6 @@
 //! German.
 
-use super::{CodeWords, LinkWords, ResendWords, Words};
+use super::{CodeWords, LinkWords, ResendWords, SignupWords, Words};
 
 pub(super) const WORDS: Words = Words {
     link: LinkWords {
@@ -52,6 +52,42 @@ pub(super) const WORDS: Words = Words {
             "Wenn ein Konto mit dieser Adresse auf seine Bestätigung wartet, ist eine neue E-Mail unterwegs. Das kann \
              ein bis zwei Minuten dauern. Frühere E-Mails gelten, bis sie ablaufen.",
         ),
+    },
+    signup: SignupWords {
+        title: "Registrieren",
+        username_hint: "3 bis 100 Kleinbuchstaben, Ziffern oder Unterstriche.",
+        full_name: "Vollständiger Name",
+        password: "Passwort",
+        password_hint: "Mindestens {} Zeichen.",
+        button: "Registrieren",
+        username_taken: "Dieser Benutzername ist vergeben. Bitte wählen Sie einen anderen.",
+        username_reserved: "Dieser Benutzername gehört zur Website. Bitte wählen Sie einen anderen.",
+        full_name_wrong: "Bitte geben Sie Ihren Namen ein, mit mindestens drei Buchstaben. Ziffern und die meisten \
+                          Sonderzeichen gehören nicht hinein.",
+        email_taken: "Mit dieser Adresse gibt es schon ein Konto.",
+        email_wrong: "Das ist keine gültige E-Mail-Adresse.",
+        email_domain: "Adressen dieses Anbieters können sich hier nicht registrieren. Bitte verwenden Sie eine \
+                       andere.",
+        password_weak: "Dieses Passwort ist leicht zu erraten, aus einem Datenleck bekannt oder enthält Ihren \
+                        Benutzernamen oder Ihre Adresse. Bitte wählen Sie ein anderes.",
+        correct_below: "Bitte korrigieren Sie, was unten markiert ist.",
+        later: "Wir konnten gerade nicht antworten. Bitte versuchen Sie es gleich noch einmal; von Ihren Eingaben \
+                ist nur das Passwort verloren.",
+        not_understood: "Wir konnten das Formular nicht lesen. Bitte füllen Sie es noch einmal aus.",
+        from_elsewhere: "Dieses Formular wurde von einer anderen Website gesendet. Wenn Sie das waren, geben Sie \
+                         ein Passwort ein und senden Sie es von hier.",
+        sent: (
+            "Bitte sehen Sie in Ihr Postfach",
+            "Öffnen Sie die E-Mail und verwenden Sie ihre Schaltfläche, oder geben Sie hier ihren Code ein. \
+             Das kann ein bis zwei Minuten dauern.",
+        ),
+        sent_to: "Eine E-Mail zur Bestätigung geht an",
+        queued: "Die E-Mail wird gleich gesendet.",
+        delivered: "Der Mailserver hat die E-Mail angenommen.",
+        refused: "Der Mailserver hat die E-Mail abgelehnt. Stimmt die Adresse?",
+        failed: "Die E-Mail konnte nicht gesendet werden. Bitte fordern Sie unten eine neue an.",
+        no_mail: "Noch keine E-Mail?",
+        no_mail_text: "Bitte sehen Sie auch im Spam-Ordner nach. Frühere E-Mails gelten, bis sie ablaufen.",
     },
     verified: ("Ihre E-Mail-Adresse ist bestätigt", "Vielen Dank. Sie können diese Seite schließen."),
     later: (

@@ -1,6 +1,6 @@
 //! Vietnamese.
 
-use super::{CodeWords, LinkWords, ResendWords, Words};
+use super::{CodeWords, LinkWords, ResendWords, SignupWords, Words};
 
 pub(super) const WORDS: Words = Words {
     link: LinkWords {
@@ -50,6 +50,38 @@ pub(super) const WORDS: Words = Words {
             "Nếu có tài khoản với địa chỉ này đang chờ xác minh, một email mới đang được gửi đi. Việc này có thể mất \
              một hoặc hai phút. Các email trước vẫn có hiệu lực cho đến khi hết hạn.",
         ),
+    },
+    signup: SignupWords {
+        title: "Đăng ký",
+        username_hint: "Từ 3 đến 100 chữ cái thường, chữ số hoặc dấu gạch dưới.",
+        full_name: "Họ và tên",
+        password: "Mật khẩu",
+        password_hint: "Ít nhất {} ký tự.",
+        button: "Đăng ký",
+        username_taken: "Tên người dùng này đã có người dùng. Vui lòng chọn tên khác.",
+        username_reserved: "Tên người dùng này thuộc về trang web. Vui lòng chọn tên khác.",
+        full_name_wrong: "Vui lòng nhập tên của bạn với ít nhất ba chữ cái, không có chữ số và hầu hết các ký hiệu.",
+        email_taken: "Đã có tài khoản với địa chỉ này.",
+        email_wrong: "Đây không phải là địa chỉ email hợp lệ.",
+        email_domain: "Địa chỉ của nhà cung cấp này không thể đăng ký ở đây. Vui lòng dùng địa chỉ khác.",
+        password_weak: "Mật khẩu này dễ đoán, đã bị lộ ở trang khác, hoặc chứa tên người dùng hay địa chỉ của bạn. \
+                        Vui lòng chọn mật khẩu khác.",
+        correct_below: "Vui lòng sửa những chỗ được đánh dấu bên dưới.",
+        later: "Hiện chúng tôi chưa thể trả lời. Vui lòng thử lại sau ít phút; chỉ mật khẩu cần nhập lại.",
+        not_understood: "Chúng tôi không đọc được biểu mẫu. Vui lòng điền lại.",
+        from_elsewhere: "Biểu mẫu này được gửi từ một trang khác. Nếu đó là bạn, hãy nhập mật khẩu và gửi lại từ \
+                         đây.",
+        sent: (
+            "Vui lòng kiểm tra hộp thư của bạn",
+            "Hãy mở email và nhấn nút trong đó, hoặc nhập mã của email tại đây. Việc này có thể mất một hai phút.",
+        ),
+        sent_to: "Email xác minh được gửi đến",
+        queued: "Email đang chờ được gửi.",
+        delivered: "Máy chủ thư đã nhận email.",
+        refused: "Máy chủ thư đã từ chối email. Địa chỉ có đúng không?",
+        failed: "Không thể gửi email. Vui lòng yêu cầu email mới bên dưới.",
+        no_mail: "Chưa có email?",
+        no_mail_text: "Vui lòng xem cả thư mục thư rác. Các email trước vẫn dùng được cho đến khi hết hạn.",
     },
     verified: ("Địa chỉ email của bạn đã được xác minh", "Cảm ơn bạn. Bạn có thể đóng trang này."),
     later: (

@@ -135,6 +135,15 @@ impl Pipeline {
         self.database.rows().await.expect("the database answers")
     }
 
+    /// Runs statements, for what only time or an accident does.
+    ///
+    /// # Panics
+    ///
+    /// When the database refuses.
+    pub async fn run_sql(&self, statements: &str) {
+        self.database.run(statements).await.expect("the statements run");
+    }
+
     /// The number that a query gives; `None` while the database is down.
     pub async fn number(&self, sql: &str) -> Option<i64> {
         self.database.number(sql).await.ok()

@@ -1,7 +1,8 @@
 //! The README's commands do what the README says.
 //!
 //! Takes: README.md, the Makefile and a free port for each address. Shows: `make run` starts everything, the curl line
-//! it prints is a signup, its mail arrives, the mail's button verifies the address, and Ctrl-C leaves nothing behind.
+//! it prints is a signup, its mail arrives, the mail's button verifies the address, the page signs up as well, and
+//! Ctrl-C leaves nothing behind.
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
@@ -108,6 +109,12 @@ fn make_run_answers_a_signup_and_sends_one_mail_whose_button_verifies() {
     assert!(curl(&[link]).contains("<form method=\"post\""), "the link leads to a page with a button");
     let (page, query) = link.split_once('?').expect("a query");
     assert!(curl(&["-d", query, page]).contains("verified"));
+
+    let line = run.line("sign up on http://");
+    let page = line.split_whitespace().find(|word| word.starts_with("http")).expect("an address").trim_end_matches(',');
+    assert!(curl(&[page]).contains("<form method=\"post\" action=\"signup\""), "{page}");
+    let form = "username=bobby&full_name=Bobby&email=bobby@example.com&password=correct-horse-battery";
+    assert!(curl(&["-d", form, page]).contains("look into your inbox"));
 
     run.signal(Signal::INT);
     until("the end", Duration::from_secs(60), || run.make.try_wait().expect("a child"));

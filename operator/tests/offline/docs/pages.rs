@@ -61,7 +61,8 @@ pub(crate) fn broken_links() -> Vec<String> {
                             .lines()
                             .any(|line| line.starts_with('#') && anchor(line.trim_start_matches('#')) == heading)
                 }
-                Err(_) => file.is_dir() && heading.is_empty(),
+                // A folder, or a picture.
+                Err(_) => file.exists() && heading.is_empty(),
             };
             if !leads {
                 broken.push(format!("{page}: {target}"));

@@ -7,7 +7,8 @@
 #                            (a foreign client) and with libpq, nginx, HAProxy and PgBouncer, mail servers
 #                            (Postfix, Exim, OpenSMTPD: 12 MB in target/, 1 minute), SpamAssassin (9 MB in target/),
 #                            Chromium (133 MB, half a minute), Node >= 20 with what tests/browser/package.json lists
-#                            (154 MB in target/, 15 s), Schemathesis (94 MB in target/, half a minute)
+#                            (154 MB in target/, 15 s), Schemathesis (94 MB in target/, half a minute), the
+#                            library of Standard Webhooks (PyPI)
 #   scripts/setup.sh versions  what `run` needs, and the oldest and newest PostgreSQL, Redis and Valkey (60 MB in target/;
 #                            the oldest, half of that, are also for `test`)
 #   scripts/setup.sh check   what `test` needs but mail servers, cargo-deny and cargo-machete
@@ -225,6 +226,16 @@ install_schemathesis() {
   echo "$version" >"$folder/made-of"
 }
 
+# The library of the Standard Webhooks specification, which judges our signatures.
+install_standardwebhooks() {
+  [ -e "$tools/webhooks/has-1.1.0" ] && return
+  say "installing PyPI's standardwebhooks into target/tools/webhooks (10 s, once)"
+  install_packages python3-venv
+  /usr/bin/python3 -m venv "$tools/webhooks"
+  "$tools/webhooks/bin/pip" -q install --no-deps 'standardwebhooks==1.1.0'
+  touch "$tools/webhooks/has-1.1.0"
+}
+
 # install_cargo_tool NAME: builds cargo-NAME, once.
 install_cargo_tool() {
   command -v "cargo-$1" >/dev/null || [ -x "$tools/$1/bin/cargo-$1" ] && return
@@ -264,6 +275,7 @@ if [ "$need" = test ]; then
   install_packages chromium fonts-dejavu-core
   install_node_packages
   install_schemathesis
+  install_standardwebhooks
   install_versions oldest
   exit
 fi

@@ -16,7 +16,7 @@
 //! - gRPC: [`grpc`], [`pb`]
 //! - the work: [`signup`], [`form`], [`denied_domains`], [`breach_check`], [`idempotency`], [`signup_limit`], [`peer`],
 //!   [`verification`], [`resend`], [`correction`], [`delivery`]
-//! - after the commit: [`relay`], [`sweeper`], [`refusal`]; [`housekeeping`]
+//! - after the commit: [`relay`], [`sweeper`], [`refusal`]; [`housekeeping`], [`webhooks`]
 #![allow(rustdoc::private_intra_doc_links, reason = "the layout is for those who read the source")]
 
 mod accept;
@@ -57,6 +57,7 @@ mod signup;
 mod signup_limit;
 mod sweeper;
 mod verification;
+mod webhooks;
 
 /// Messages and server trait generated from `proto/simplebank.proto`.
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the documentation is in the proto file")]

@@ -23,6 +23,7 @@ use crate::{
     service::Service,
     signup_limit::{SignupLimit, exchange},
     sweeper::Sweeper,
+    webhooks,
 };
 use axum::Router;
 use lifecycle::{admin::Admin, logs::Logs, shutdown::Shutdown};
@@ -71,6 +72,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     background.spawn(async move { exchange::run(&limit, followed, fleet, stop).await });
     background.spawn(delivery::look_up(Arc::clone(&service), background_stop.clone()));
     background.spawn(resend::settle_left(service, background_stop.clone()));
+    background.spawn(webhooks::follow(store.clone(), live.clone(), schema_ready.clone(), background_stop.clone()));
     let housekeeping = Housekeeping::new(store.clone(), live.clone());
     background.spawn(keep_database(store.clone(), live, keyring, schema_sender, background_stop.clone()));
     background.spawn(relay_while_ready(store, client, relay, housekeeping, schema_ready, background_stop.clone()));

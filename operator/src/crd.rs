@@ -7,8 +7,8 @@
 //! # Layout
 //!
 //! - [`time_span`], [`forms`]: durations and texts with their rules
-//! - [`task`], [`stores`], [`mail`], [`signup`], [`retention`], [`workload`] ([`pod`], [`objects`]), [`autoscaling`],
-//!   [`exposure`]: the spec, in groups
+//! - [`task`], [`stores`], [`mail`], [`signup`], [`retention`], [`webhooks`], [`workload`] ([`pod`], [`objects`]),
+//!   [`autoscaling`], [`exposure`]: the spec, in groups
 //! - [`status`]: what the operator reports
 
 #![expect(unreachable_pub, reason = "KubeSchema derives a hidden copy of each struct inside a function")]
@@ -25,6 +25,7 @@ pub mod status;
 pub mod stores;
 pub mod task;
 pub mod time_span;
+pub mod webhooks;
 pub mod workload;
 
 use autoscaling::AutoscalingMode;
@@ -39,6 +40,7 @@ use signup::Signup;
 use stores::{Database, LocalReference, Redis};
 use task::{Queue, Task};
 use time_span::TimeSpan;
+use webhooks::Webhook;
 use workload::{Api, Worker};
 
 /// Names of pipelines whose children can be made: a Service is named as a DNS label that begins with a letter (RFC
@@ -216,6 +218,12 @@ pub struct SignupPipelineSpec {
     /// How long what nobody needs any more is kept. Applied without a restart.
     #[serde(default, skip_serializing_if = "Retention::is_default")]
     pub retention: Retention,
+    /// Applications that are told of users and mails; at most 8. Applied without a restart, but for a Secret that is
+    /// new to the pipeline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["url".into()]))]
+    pub webhooks: Vec<Webhook>,
     /// The HTTP and gRPC service.
     #[serde(default)]
     pub api: Api,

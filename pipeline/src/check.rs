@@ -23,6 +23,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const SHORTEST_IDLE: Duration = Duration::from_secs(1);
 const LONGEST_IDLE: Duration = Duration::from_secs(24 * 3600);
 
+/// Each has connections and statements of its own.
+const MAX_WEBHOOKS: usize = 8;
+
 /// Checks every part.
 ///
 /// # Errors
@@ -34,6 +37,7 @@ pub(crate) fn check(document: &Document) -> Checked {
     sender(document)?;
     signup(document)?;
     retention(document)?;
+    webhooks(document)?;
     processes(document)?;
     let level = &document.observability.log_level;
     demand(is_log_level(level), "observability.logLevel", level, LOG_LEVEL)
@@ -100,6 +104,19 @@ fn retention(Document { retention, .. }: &Document) -> Checked {
     let users = retention.unverified_users.unwrap_or(DAY);
     let problem = "must be 24h or more; leave it out to keep users for ever";
     demand(users >= DAY, "retention.unverifiedUsers", crate::duration::format(users), problem)
+}
+
+fn webhooks(Document { webhooks, .. }: &Document) -> Checked {
+    let problem = "entries: tell 8 URLs at most";
+    demand(webhooks.len() <= MAX_WEBHOOKS, "webhooks", webhooks.len(), problem)?;
+    let mut urls = BTreeSet::new();
+    for webhook in webhooks {
+        let url = &webhook.url;
+        let is_web = url.starts_with("https://") || url.starts_with("http://");
+        demand(is_web, "webhooks[].url", url, "must begin with https:// or http://")?;
+        demand(urls.insert(url), "webhooks[].url", url, "is given twice; join the events of the two")?;
+    }
+    Ok(())
 }
 
 fn processes(Document { database, mail, api, worker, .. }: &Document) -> Checked {

@@ -6,10 +6,12 @@
 mod retention;
 mod servers;
 mod signup;
+mod webhooks;
 
 pub use retention::Retention;
 pub use servers::{Database, Mail, Migrations, Redis, Smtp, SmtpTls};
 pub use signup::{BreachCheck, EmailDomains, PasswordRules, ReservedUsernames, Signup};
+pub use webhooks::{Webhook, WebhookEvent};
 
 use crate::{Network, check, duration};
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,9 @@ pub struct Document {
     /// What is removed after a while.
     #[serde(default, skip_serializing_if = "Retention::is_default")]
     pub retention: Retention,
+    /// Who is told of users and mails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<Webhook>,
     /// Settings of each api process.
     #[serde(default, skip_serializing_if = "Api::is_default")]
     pub api: Api,

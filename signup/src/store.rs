@@ -22,6 +22,7 @@
 //! - `intents`: an intent for a task without one; `counts`: how many there are
 //! - `retention`: what goes after a while; `deletion`: a user who goes
 //! - `new_intent`: what all statements that make one share
+//! - `webhooks`: who is told of users and mails, and what is owed to them
 //! - `listing`, `by_hand`: intents as people look at them, put them back and give them up
 
 mod adoption;
@@ -58,6 +59,7 @@ mod unready;
 mod users;
 mod users_together;
 mod verify;
+mod webhooks;
 
 pub use by_hand::{Change, Refusal};
 pub use correction::CorrectionError;
@@ -77,6 +79,7 @@ pub use retention::{Pace, Step};
 pub use unready::unready;
 pub use users::{CreateError, Created, NewUser, User};
 pub use verify::{LinkStanding, VerifyError};
+pub use webhooks::{Delivery, DeliveryEnd};
 
 use parking_lot::Mutex;
 use pipeline::{

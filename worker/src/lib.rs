@@ -8,6 +8,7 @@
 //!
 //! - [`process`]: starts and stops what is below
 //! - [`verification_email`]: the handler: lease, attempt, record
+//! - `webhooks`: applications are told of users and mails
 //! - [`lease`]: the exclusive right to send one mail
 //! - `message`: the mail, from templates to bytes
 //! - [`mail`]: SMTP: dialogue, classes of failure, connections kept, circuit breaker, pace
@@ -33,3 +34,4 @@ mod settings;
 mod share;
 pub mod users;
 pub mod verification_email;
+mod webhooks;

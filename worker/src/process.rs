@@ -15,6 +15,7 @@ use crate::{
     settings::{self, settings},
     share,
     verification_email::{VerificationEmail, report},
+    webhooks,
 };
 use lifecycle::logs::Logs;
 use pipeline::{Live, Unready};
@@ -22,7 +23,10 @@ use queue::{Certificates, Client, Connection, Inspector, Server, ShutdownReport}
 use secrecy::ExposeSecret;
 use signup::Store;
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Answers to the readiness check are awaited this long.
@@ -66,6 +70,9 @@ pub struct Worker {
     mailer: Arc<Mailer>,
     readiness: Readiness,
     draining: CancellationToken,
+    /// Sends webhooks, and ends by itself when the process takes no more tasks.
+    webhooks: JoinHandle<()>,
+    grace_period: Duration,
     background: JoinSet<()>,
 }
 
@@ -94,14 +101,18 @@ impl Worker {
         background.spawn(follow(live.clone(), logs, Arc::clone(&mailer), handler.materials()));
         let (followed, breaker, owned) = (live.clone(), Arc::clone(&mailer), ownership.clone());
         background.spawn(async move { settings::follow(followed, &breaker, owned, publish).await });
+        let telling =
+            webhooks::run(live.clone(), store.clone(), ownership.clone(), options.probe_wait, draining.clone());
         let timers = Arc::clone(&mailer);
         background.spawn(async move { timers.run().await });
         let (readiness, inspector) =
             (Readiness { store, redis: Client::new(redis.clone()), ownership }, Inspector::new(redis.clone()));
-        let server = Server::start(redis, in_force, document.worker.shutdown_grace_period, handler);
+        let grace_period = document.worker.shutdown_grace_period;
+        let server = Server::start(redis, in_force, grace_period, handler);
         let (followed, shared, id) = (live.clone(), Arc::clone(&mailer), server.id().to_owned());
         background.spawn(share::follow(followed, shared, inspector, id));
-        Ok(Self { server, mailer, readiness, draining, background })
+        let webhooks = tokio::spawn(telling);
+        Ok(Self { server, mailer, readiness, draining, webhooks, grace_period, background })
     }
 
     /// What the readiness check asks.
@@ -128,7 +139,10 @@ impl Worker {
     /// Takes no more tasks, lets running ones finish within `worker.shutdownGracePeriod`, hands the rest back unused.
     pub async fn shutdown(mut self) -> ShutdownReport {
         self.draining.cancel();
-        let report = self.server.shutdown().await;
+        let webhooks = tokio::time::timeout(self.grace_period, &mut self.webhooks);
+        let (report, _) = tokio::join!(self.server.shutdown(), webhooks);
+        // What has not ended by now comes due again.
+        self.webhooks.abort();
         self.background.shutdown().await;
         self.mailer.shutdown().await;
         self.readiness.store.close().await;

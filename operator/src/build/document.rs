@@ -13,6 +13,7 @@ use crate::crd::{
     stores::{Database, Migrations},
     task::{Backoff, BackoffFormula, Queue, Task},
     time_span::TimeSpan,
+    webhooks::{Webhook, WebhookEvent},
     workload::{Api, Http, Worker},
 };
 use pipeline::{Document, document};
@@ -39,6 +40,8 @@ pub struct MountedPaths {
     pub templates: Option<PathBuf>,
     /// Folder with lists of domains that may not sign up.
     pub denied_domains: Option<PathBuf>,
+    /// Folder with the secrets that sign webhooks, each as `name of the Secret/key`.
+    pub webhooks: PathBuf,
     /// Folder with the keys that sign links.
     pub keys: PathBuf,
 }
@@ -56,6 +59,7 @@ pub fn document(name: &str, namespace: &str, spec: &SignupPipelineSpec, paths: &
         verification: verification(spec, paths),
         signup: signup(&spec.signup, spec.expose.is_some(), paths),
         retention: retention(&spec.retention),
+        webhooks: spec.webhooks.iter().map(|webhook| self::webhook(webhook, paths)).collect(),
         api: api(&spec.api),
         worker: worker(&spec.worker),
         observability: observability(&spec.observability),
@@ -185,6 +189,22 @@ fn password(PasswordRules { refuse_common, refuse_own, breach_check }: &Password
 
 fn retention(Retention { mails, unverified_users }: &Retention) -> document::Retention {
     document::Retention { mails: mails.map(TimeSpan::get), unverified_users: unverified_users.map(TimeSpan::get) }
+}
+
+fn webhook(webhook: &Webhook, paths: &MountedPaths) -> document::Webhook {
+    let Webhook { url, events, secret_ref, allow_local_addresses } = webhook;
+    let event = |event: &WebhookEvent| match event {
+        WebhookEvent::UserCreated => document::WebhookEvent::UserCreated,
+        WebhookEvent::UserVerified => document::WebhookEvent::UserVerified,
+        WebhookEvent::MailRefused => document::WebhookEvent::MailRefused,
+        WebhookEvent::MailDead => document::WebhookEvent::MailDead,
+    };
+    document::Webhook {
+        url: url.clone(),
+        events: events.iter().map(event).collect(),
+        secret_file: paths.webhooks.join(&secret_ref.name).join(secret_ref.key()),
+        allow_local_addresses: *allow_local_addresses,
+    }
 }
 
 fn api(api: &Api) -> document::Api {

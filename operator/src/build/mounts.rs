@@ -10,6 +10,7 @@ use crate::crd::{
 };
 use pipeline::store_secret;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Folder of `pipeline.yaml`.
 pub const CONFIG: &str = "/etc/signup";
@@ -18,6 +19,9 @@ const TEMPLATES: &str = "/etc/signup-templates";
 
 /// Folder of lists of domains that may not sign up.
 const DENIED_DOMAINS: &str = "/etc/signup-denied-domains";
+
+/// Folder of the secrets that sign webhooks, each as `name of the Secret/key`.
+const WEBHOOKS: &str = "/run/secrets/webhooks";
 
 /// One mounted folder.
 struct Mount {
@@ -41,6 +45,7 @@ pub fn paths(spec: &SignupPipelineSpec) -> MountedPaths {
         smtp_ca: spec.mail.smtp.ca_secret_ref.as_ref().map(|_| secret("smtp-ca/ca.crt")),
         templates: spec.mail.templates_ref.as_ref().map(|_| TEMPLATES.into()),
         denied_domains: spec.signup.email_domains.deny_list_ref.as_ref().map(|_| DENIED_DOMAINS.into()),
+        webhooks: WEBHOOKS.into(),
         keys: secret("keys"),
     }
 }
@@ -59,8 +64,10 @@ pub(super) fn volumes(subject: &Subject<'_>, inputs: &Inputs, component: Compone
         .map(|Mount { name, path, source, only: _ }| {
             let mut volume = source;
             volume["name"] = name.into();
-            if let Some(secret) = volume.get_mut("secret") {
-                secret["defaultMode"] = mode.into();
+            for kind in ["secret", "projected"] {
+                if let Some(secrets) = volume.get_mut(kind) {
+                    secrets["defaultMode"] = mode.into();
+                }
             }
             (volume, json!({"name": name, "mountPath": path, "readOnly": true}))
         })
@@ -87,6 +94,7 @@ fn mounts(subject: &Subject<'_>, inputs: &Inputs) -> Vec<Mount> {
     mounts.push(whole("keys", &key_secret(pipeline, spec), None));
     mounts.extend(smtp.auth_secret_ref.as_ref().map(|auth| whole("smtp", &auth.name, worker)));
     mounts.extend(smtp.ca_secret_ref.as_ref().map(|ca| authority("smtp-ca", ca, worker)));
+    mounts.extend(webhooks(spec));
     let maps = [
         ("templates", TEMPLATES, spec.mail.templates_ref.as_ref(), worker),
         ("denied-domains", DENIED_DOMAINS, spec.signup.email_domains.deny_list_ref.as_ref(), api),
@@ -95,6 +103,20 @@ fn mounts(subject: &Subject<'_>, inputs: &Inputs) -> Vec<Mount> {
         Some(Mount { name, path: path.into(), source: config_map(&map?.name), only })
     }));
     mounts
+}
+
+/// The keys of all Secrets that sign webhooks, in one folder, so that only a new one of them changes a pod.
+fn webhooks(spec: &SignupPipelineSpec) -> Option<Mount> {
+    let keys: BTreeSet<(&str, &str)> =
+        spec.webhooks.iter().map(|webhook| (webhook.secret_ref.name.as_str(), webhook.secret_ref.key())).collect();
+    let item = |(name, key): (&str, &str)| {
+        let path = format!("{name}/{key}");
+        json!({"secret": {"name": name, "items": [{"key": key, "path": path}]}})
+    };
+    let sources: Vec<Value> = keys.into_iter().map(item).collect();
+    let source = json!({"projected": {"sources": sources}});
+    let only = Some(Component::Worker);
+    (!spec.webhooks.is_empty()).then(|| Mount { name: "webhooks", path: WEBHOOKS.into(), source, only })
 }
 
 /// A whole Secret as a folder. The files belong to root and the pod's group.

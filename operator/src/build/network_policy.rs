@@ -45,7 +45,10 @@ fn needed(subject: &Subject<'_>, inputs: &Inputs, component: Component) -> Vec<u
             let check = subject.spec.signup.password.breach_check.as_ref();
             ports.extend(check.and_then(|check| port_of(&check.url)));
         }
-        Component::Worker => ports.extend(u16::try_from(subject.spec.mail.smtp.port).ok()),
+        Component::Worker => {
+            ports.extend(u16::try_from(subject.spec.mail.smtp.port).ok());
+            ports.extend(subject.spec.webhooks.iter().filter_map(|webhook| port_of(&webhook.url)));
+        }
     }
     ports.sort_unstable();
     ports.dedup();

@@ -88,6 +88,10 @@ pub fn references(pipeline: &SignupPipeline) -> Vec<Reference> {
     let credentials = ["username", "password or token"];
     references.extend(auth.map(|auth| Reference::to_secret("spec.mail.smtp.authSecretRef", &auth.name, &credentials)));
     references.extend(ca("spec.mail.smtp.caSecretRef", &smtp.ca_secret_ref));
+    references.extend(spec.webhooks.iter().map(|webhook| {
+        let secret = &webhook.secret_ref;
+        Reference::to_secret("spec.webhooks.secretRef", &secret.name, &[secret.key()])
+    }));
     references.push(Reference::to_secret(
         "spec.verification.keySecretRef",
         &mounts::key_secret(name, spec),

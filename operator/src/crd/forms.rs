@@ -80,6 +80,14 @@ pub(super) fn service_url(_: &mut SchemaGenerator) -> Schema {
     text(512, &url(), "must be like https://api.pwnedpasswords.com/range: http or https, no user, no ? and no #")
 }
 
+/// Where an application is told of users and mails.
+pub(super) fn webhook_url(_: &mut SchemaGenerator) -> Schema {
+    let host = format!(r"([-a-zA-Z0-9.]+|\\[{}\\])(:[0-9]{{1,5}})?", ipv6());
+    let rest = "(/[-a-zA-Z0-9._~/%]*)?([?][-a-zA-Z0-9._~/%=&+]*)?";
+    let message = "must be like https://app.example.com/hooks: http or https, no user and no #";
+    text(512, &format!("^https?://{host}{rest}$"), message)
+}
+
 /// Sender of the mails, with or without a name before it: what [`pipeline::Mailbox`] reads, but for quotes in the
 /// address itself and for the lengths of its parts.
 pub(super) fn mail_address(_: &mut SchemaGenerator) -> Schema {

@@ -66,12 +66,15 @@ impl Files {
     }
 
     fn write_secrets(&self, plan: &Plan, stores: &Stores) -> Result<MountedPaths, LocalError> {
-        let Plan { database, migrations, redis, mail, keys, templates, denied_domains } = plan;
+        let Plan { database, migrations, redis, mail, keys, templates, denied_domains, webhooks } = plan;
         let database_files = database.files(stores.postgres_uri().map(str::to_owned));
         let (auth, smtp_ca) = match mail {
             MailServer::Inbox => (None, None),
             MailServer::Given { auth, ca } => (auth.as_ref(), ca.as_deref()),
         };
+        for (name, secret) in webhooks {
+            self.folder(&format!("webhooks/{name}"), secret)?;
+        }
         Ok(MountedPaths {
             database_uri: self.folder("database", &database_files)?.join(store_secret::URI),
             database_ca: self.optional_file("database-ca.crt", database.authority())?,
@@ -85,6 +88,7 @@ impl Files {
             smtp_ca: self.optional_file("smtp-ca.crt", smtp_ca)?,
             templates: templates.as_ref().map(|templates| self.folder("templates", templates)).transpose()?,
             denied_domains: denied_domains.as_ref().map(|lists| self.folder("denied-domains", lists)).transpose()?,
+            webhooks: self.folder.folder().join("webhooks"),
             keys: self.folder("keys", keys.as_ref().unwrap_or(&self.own_key))?,
         })
     }

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 use pipeline::store_secret::StoreKind;
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 /// Where a store's URI comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub(super) struct Plan {
     pub(super) templates: Option<Content>,
     /// Lists of domains that may not sign up.
     pub(super) denied_domains: Option<Content>,
+    /// What signs webhooks, by the name of its Secret.
+    pub(super) webhooks: BTreeMap<String, Content>,
 }
 
 impl Plan {
@@ -92,6 +94,7 @@ impl Plan {
                 objects,
                 "spec.signup.emailDomains.denyListRef",
             )?,
+            webhooks: webhooks(spec, objects)?,
         })
     }
 
@@ -102,7 +105,8 @@ impl Plan {
     /// The first thing that cannot become `other`'s without a new start of everything: processes that start later would
     /// use another store than those that run. Credentials of the mail server, keys and texts change live.
     pub(super) fn needs_new_start(&self, other: &Self) -> Option<&'static str> {
-        let Self { database, migrations: _, redis, mail: _, keys: _, templates: _, denied_domains: _ } = self;
+        let Self { database, migrations: _, redis, mail: _, keys: _, templates: _, denied_domains: _, webhooks: _ } =
+            self;
         [
             ("where PostgreSQL is (the Secrets of spec.database)", *database == other.database),
             ("where Redis is (the Secrets of spec.redis)", *redis == other.redis),
@@ -210,6 +214,14 @@ fn config_map(
         Some(content) => Ok(Some(content.clone())),
         None => Err(LocalError::ObjectMissing { kind: "ConfigMap", name: name.clone(), field }),
     }
+}
+
+fn webhooks(spec: &SignupPipelineSpec, objects: &Objects) -> Result<BTreeMap<String, Content>, LocalError> {
+    for secret in spec.webhooks.iter().map(|webhook| &webhook.secret_ref) {
+        key_of(objects, &secret.name, secret.key(), "spec.webhooks.secretRef")?;
+    }
+    let named = spec.webhooks.iter().map(|webhook| &webhook.secret_ref.name);
+    Ok(named.filter_map(|name| Some((name.clone(), objects.secrets.get(name)?.clone()))).collect())
 }
 
 fn authority(objects: &Objects, ca: Option<&CaSecret>, field: &'static str) -> Result<Option<Vec<u8>>, LocalError> {

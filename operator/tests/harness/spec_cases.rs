@@ -189,6 +189,10 @@ fn origin(text: &str) -> Value {
     json!({"signup": {"allowedOrigins": [text]}})
 }
 
+fn webhook(url: &str) -> Value {
+    json!({"webhooks": [{"url": url, "secretRef": {"name": "hooks"}}]})
+}
+
 fn denied(domain: &str) -> Value {
     json!({"signup": {"emailDomains": {"deny": [domain]}}})
 }
@@ -296,6 +300,11 @@ fn malformed_texts() -> Vec<(Value, &'static str)> {
         (origin("https://app.*.com"), "https://*.example.com"),
         (origin("https://app.example.com:65536"), "https://app.example.com"),
         (origin("https://app.example.com\nhttps://b.c"), "https://app.example.com"),
+        (webhook("app.example.com/hooks"), "https://app.example.com/hooks"),
+        (webhook("https://user@app.example.com/hooks"), "no user"),
+        (webhook("https://app.example.com/hooks#a"), "no #"),
+        (webhook("https://app.example.com/a b"), "https://app.example.com/hooks"),
+        (webhook("ftp://app.example.com/"), "http or https"),
         (denied("@example.com"), "without @, * or port"),
         (denied("*.example.com"), "without @, * or port"),
         (denied("example..com"), "like example.com"),
@@ -342,6 +351,9 @@ pub(crate) fn well_formed() -> Vec<Value> {
         origin("http://localhost:3000"),
         origin("http://[::1]:3000"),
         origin("capacitor://localhost"),
+        webhook("https://app.example.com"),
+        webhook("http://receiver.shop:8080/hooks/a%20b?token=a-b_c"),
+        webhook("http://[::1]:8080/hooks"),
         denied("Example.com"),
         denied("münchen.example"),
         denied("xn--mnchen-3ya.example"),

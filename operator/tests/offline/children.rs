@@ -86,6 +86,47 @@ fn the_api_never_sees_the_credentials_of_the_mail_server() {
     assert!(!names("signup-api").contains(&"smtp".to_owned()));
 }
 
+/// Two URLs with one Secret, and a third.
+const WEBHOOKS: &str = "spec:
+  webhooks:
+  - {url: 'https://app.example.com/hooks', secretRef: {name: hooks}}
+  - {url: 'http://[fd00::1]/hooks?a=b', secretRef: {name: hooks}, events: [user.created]}
+  - {url: 'http://receiver.shop:8443', secretRef: {name: other, key: whsec}, allowLocalAddresses: true}
+";
+
+#[test]
+fn webhooks_are_the_workers_alone_which_reaches_their_ports() {
+    let children = children(&MINIMAL.replace("spec:\n", WEBHOOKS));
+    let volumes = |name| template(&children, name)["spec"]["volumes"].to_string();
+    let source = |name: &str, key: &str| {
+        let items = serde_json::json!([{"key": key, "path": format!("{name}/{key}")}]);
+        serde_json::json!({"secret": {"name": name, "items": items}})
+    };
+    let sources = serde_json::json!([source("hooks", "secret"), source("other", "whsec")]).to_string();
+    assert!(volumes("demo-worker").contains(&sources), "{}", volumes("demo-worker"));
+    assert!(!volumes("demo-api").contains("webhooks"));
+    let reached = |name: &str| {
+        let policy = children.iter().find(|child| child.kind == Kind::NetworkPolicy && child.name() == name);
+        let ports = policy.expect("a policy").object.data["spec"]["egress"][1]["ports"].as_array().cloned();
+        ports.expect("ports").iter().filter_map(|port| port["port"].as_u64()).collect::<Vec<_>>()
+    };
+    for port in [80, 443, 8443] {
+        assert!(reached("demo-worker").contains(&port), "{:?}", reached("demo-worker"));
+        assert!(!reached("demo-api").contains(&port));
+    }
+    let document = children[0].object.data.to_string();
+    assert!(document.contains("secretFile: /run/secrets/webhooks/other/whsec"), "{document}");
+}
+
+#[test]
+fn an_edit_of_a_webhook_changes_no_pod_template() {
+    let before = MINIMAL.replace("spec:\n", WEBHOOKS);
+    let after = before.replace("/hooks'", "/other'").replace(", events: [user.created]", "");
+    for name in ["demo-api", "demo-worker"] {
+        assert_eq!(template(&children(&before), name), template(&children(&after), name));
+    }
+}
+
 #[test]
 fn a_single_pod_has_no_disruption_budget_and_an_unexposed_pipeline_no_ingress() {
     let kinds = |text| children(text).iter().map(|child| (child.kind, child.object.name_any())).collect::<Vec<_>>();

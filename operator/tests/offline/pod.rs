@@ -70,6 +70,7 @@ fn names_and_folders_of_every_volume_of_ours_are_refused_for_others() {
         "redis": {"caSecretRef": ca()},
         "mail": {"templatesRef": {"name": "texts"}, "smtp": {"authSecretRef": {"name": "login"}, "caSecretRef": ca()}},
         "signup": {"emailDomains": {"denyListRef": {"name": "domains"}}},
+        "webhooks": [{"url": "https://app.example.com/hooks", "secretRef": {"name": "hooks"}}],
     });
     let (mut names, mut folders) = (Vec::new(), Vec::new());
     for component in ["api", "worker"] {

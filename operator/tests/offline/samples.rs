@@ -22,6 +22,7 @@ fn paths(full: bool) -> MountedPaths {
         smtp_ca: when_full("/etc/signup/smtp-ca/ca.crt"),
         templates: when_full("/etc/signup/templates"),
         denied_domains: None,
+        webhooks: "/etc/signup/webhooks".into(),
         keys: "/etc/signup/keys".into(),
     }
 }

@@ -70,6 +70,17 @@ fn mistakes_are_refused_with_the_field_named() {
         ),
         ("from: no-reply@example.com", "from: no-reply@example.com\n  replyTo: nobody", "mail.replyTo: `nobody`"),
         ("port: 587", "port: 587, maxConnections: 0", "mail.smtp.maxConnections: `0`"),
+        ("worker:", "webhooks: [{url: app.example.com, secretFile: a}]\nworker:", "webhooks[].url: `app.example.com`"),
+        (
+            "worker:",
+            "webhooks: [{url: \"https://a.b\", secretFile: a}, {url: \"https://a.b\", secretFile: b}]\nworker:",
+            "webhooks[].url: `https://a.b` is given twice",
+        ),
+        (
+            "worker:",
+            "webhooks: [{url: \"https://a.b\", secretFile: a, events: [user.deleted]}]\nworker:",
+            "user.deleted",
+        ),
         ("logLevel: info", "logLevel: warning", "observability.logLevel: `warning`"),
         ("logLevel: info", "logLevel: \"info,debug\"", "observability.logLevel"),
         ("logLevel: info", "logLevel: \"info,queue=loud\"", "observability.logLevel"),

@@ -18,7 +18,7 @@ pub(super) struct Table {
 }
 
 /// All tables but that of the migrations.
-pub(super) const TABLES: [Table; 10] = [
+pub(super) const TABLES: [Table; 12] = [
     Table {
         name: "users",
         columns: &[
@@ -121,6 +121,32 @@ pub(super) const TABLES: [Table; 10] = [
         privileges: &["SELECT", "INSERT", "UPDATE", "DELETE"],
     },
     Table {
+        name: "webhooks",
+        columns: &["url", "events", "max_retries", "deadline"],
+        privileges: &["SELECT", "INSERT", "UPDATE", "DELETE"],
+    },
+    Table {
+        name: "webhook_deliveries",
+        columns: &[
+            "id",
+            "url",
+            "event",
+            "username",
+            "is_hidden",
+            "body",
+            "created_at",
+            "max_retries",
+            "deadline",
+            "state",
+            "due_at",
+            "lease_epoch",
+            "attempts",
+            "failures",
+            "last_class",
+        ],
+        privileges: &["SELECT", "UPDATE", "DELETE"],
+    },
+    Table {
         name: "pipeline_owner",
         columns: &[
             "is_the_one",
@@ -185,6 +211,8 @@ pub(super) const GO_TABLES: [GoTable; 2] = [
             "users_audit_made",
             "users_fill_email_canonical",
             "users_forget_deleted",
+            "users_owe_webhooks_made",
+            "users_owe_webhooks_verified",
             "users_void_changed_address",
         ],
     },
@@ -214,7 +242,7 @@ pub(super) const GO_TABLES: [GoTable; 2] = [
 ];
 
 /// Tables and indexes that the migrations make under these names, which must be free.
-pub(super) const RELATIONS: [&str; 32] = [
+pub(super) const RELATIONS: [&str; 39] = [
     "email_intent_counts",
     "email_intents",
     "email_intents_deadline_idx",
@@ -247,10 +275,17 @@ pub(super) const RELATIONS: [&str; 32] = [
     "verify_emails_intent_id_idx",
     "verify_emails_pkey",
     "verify_emails_username_idx",
+    "webhook_deliveries",
+    "webhook_deliveries_deadline_idx",
+    "webhook_deliveries_due_idx",
+    "webhook_deliveries_pkey",
+    "webhook_deliveries_username_idx",
+    "webhooks",
+    "webhooks_pkey",
 ];
 
 /// Functions that the migrations make, with the types of their arguments.
-pub(super) const FUNCTIONS: [&str; 9] = [
+pub(super) const FUNCTIONS: [&str; 11] = [
     "audit_users()",
     "canonical_email(text)",
     "count_intents()",
@@ -258,6 +293,8 @@ pub(super) const FUNCTIONS: [&str; 9] = [
     "fill_email_canonical()",
     "forget_deleted_user()",
     "keep_audit()",
+    "owe_webhooks_of_mail()",
+    "owe_webhooks_of_user()",
     "stamp_email_intent()",
     "void_changed_address()",
 ];

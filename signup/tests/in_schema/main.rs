@@ -50,6 +50,8 @@ mod usable;
 mod user_changes;
 #[path = "../signup/verify.rs"]
 mod verify;
+#[path = "../signup/webhooks.rs"]
+mod webhooks;
 
 /// Capitals and a hyphen: without quotes another name, or none.
 const SCHEMA: Option<&str> = Some("Sign-Up");

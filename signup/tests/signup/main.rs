@@ -28,6 +28,7 @@ mod usable;
 mod user_changes;
 mod verification;
 mod verify;
+mod webhooks;
 
 /// The tables are where the role's `search_path` leads.
 const SCHEMA: Option<&str> = None;

@@ -4,6 +4,7 @@
 //! - `verification_email`: the handler, one attempt at a time
 //! - `process`: a whole worker in this process
 //! - `program`: the program itself; `intents`: its command
+//! - `webhooks`: applications that are told
 //!
 //! The SMTP dialogue alone has tests of its own (`tests/smtp`).
 
@@ -14,3 +15,4 @@ mod process;
 mod program;
 mod users;
 mod verification_email;
+mod webhooks;

@@ -12,14 +12,14 @@ use std::{
 };
 
 /// A worker process and the lines it prints.
-struct Program {
+pub(crate) struct Program {
     child: Child,
     lines: mpsc::Receiver<String>,
-    seen: Vec<serde_json::Value>,
+    pub(crate) seen: Vec<serde_json::Value>,
 }
 
 impl Program {
-    fn start(fixture: &Fixture) -> Self {
+    pub(crate) fn start(fixture: &Fixture) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_worker"))
             .arg("--config")
             .arg(fixture.path("pipeline.yaml"))
@@ -34,7 +34,7 @@ impl Program {
     }
 
     /// Waits for the line with this message.
-    fn line(&mut self, message: &str) -> serde_json::Value {
+    pub(crate) fn line(&mut self, message: &str) -> serde_json::Value {
         loop {
             let line = self.lines.recv_timeout(SOON).unwrap_or_else(|_| panic!("no line `{message}`: {:?}", self.seen));
             let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
@@ -45,7 +45,7 @@ impl Program {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args([name, &self.child.id().to_string()]).status();
         assert!(status.expect("kill runs").success());
     }

@@ -11,7 +11,7 @@ pub const VARIABLES: [&str; 6] =
     ["ADMIN_ADDR", "CONFIG", "GRPC_ADDR", "HTTP_ADDR", "MAX_CONNECTIONS", "MAX_WAITING_PER_CORE"];
 
 /// Names of volumes of ours (a test compares).
-pub const VOLUMES: [&str; 11] = [
+pub const VOLUMES: [&str; 12] = [
     "config",
     "database",
     "database-ca",
@@ -23,6 +23,7 @@ pub const VOLUMES: [&str; 11] = [
     "smtp",
     "smtp-ca",
     "templates",
+    "webhooks",
 ];
 
 /// What Pod Security `restricted` lets pass (Kubernetes, Pod Security Standards, volume types).

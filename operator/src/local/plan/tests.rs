@@ -31,6 +31,21 @@ fn mails_stay_here_unless_their_server_is_meant() {
 }
 
 #[test]
+fn what_signs_webhooks_has_to_be_in_the_file() {
+    let webhooks =
+        "smtp: {host: smtp.example.com}}\n  webhooks: [{url: 'http://localhost:3000/', secretRef: {name: hooks}}]\n#";
+    let secret = |key: &str| {
+        format!("---\n{{apiVersion: v1, kind: Secret, metadata: {{name: hooks}}, stringData: {{{key}: whsec_a}}}}\n")
+    };
+    let given = plan(webhooks, &secret("secret"), false).expect("a plan");
+    assert_eq!(given.webhooks["hooks"].get("secret"), Some(b"whsec_a".as_slice()));
+    let error = plan(webhooks, "", false).expect_err("nothing signs").to_string();
+    assert!(error.contains("Secret hooks, which spec.webhooks.secretRef names, is not given"), "{error}");
+    let error = plan(webhooks, &secret("other"), false).expect_err("nothing signs").to_string();
+    assert!(error.contains("secret") && error.contains("other"), "{error}");
+}
+
+#[test]
 fn links_lead_to_the_api_here_when_the_inbox_takes_the_mails_and_only_then() {
     let stand_in = StandIn { smtp: ([127, 0, 0, 1], 1025).into(), api: ([127, 0, 0, 1], 8080).into() };
     let spec = manifest::parse(PIPELINE).expect("a valid file").pipeline.spec;

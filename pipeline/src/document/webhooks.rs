@@ -1,0 +1,61 @@
+//! The part `webhooks` of `pipeline.yaml`: who is told of users and mails.
+//!
+//! Gives: its types. Does not: tell anybody; `worker` does.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Somebody who is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Webhook {
+    /// Where it is told, by POST.
+    pub url: String,
+    /// Of what; none: of everything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<WebhookEvent>,
+    /// File with the secrets that sign it, one a line.
+    pub secret_file: PathBuf,
+    /// True: the URL may lead to this very machine or to link-local addresses.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_local_addresses: bool,
+}
+
+impl Webhook {
+    /// Of what it is told.
+    pub fn told(&self) -> &[WebhookEvent] {
+        if self.events.is_empty() { &WebhookEvent::ALL } else { &self.events }
+    }
+}
+
+/// What somebody may be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum WebhookEvent {
+    /// A user signed up.
+    #[serde(rename = "user.created")]
+    UserCreated,
+    /// The address of a user was verified.
+    #[serde(rename = "user.verified")]
+    UserVerified,
+    /// A mail server refused a verification mail for good.
+    #[serde(rename = "mail.refused")]
+    MailRefused,
+    /// A verification mail was given up.
+    #[serde(rename = "mail.dead")]
+    MailDead,
+}
+
+impl WebhookEvent {
+    /// Every event.
+    pub const ALL: [Self; 4] = [Self::UserCreated, Self::UserVerified, Self::MailRefused, Self::MailDead];
+
+    /// The word in the database, in bodies and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UserCreated => "user.created",
+            Self::UserVerified => "user.verified",
+            Self::MailRefused => "mail.refused",
+            Self::MailDead => "mail.dead",
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! One request to a receiver.
+//!
+//! Takes: a URL, headers and a body. Gives: that it was taken (2xx), or a [`Failure`]. Does not: follow redirects, keep
+//! connections, read the answer's body, or connect to an address that [`is_local`] unless that is allowed: the address
+//! is looked at that is connected to, for names lead wherever their owners say, and elsewhere a moment later.
+
+use super::local::is_local;
+use http_body_util::Full;
+use hyper::{Request, StatusCode, Uri, body::Bytes, header, http};
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use std::{io, pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+
+/// For all of it, the name and the connection included; receivers are asked to answer within 15 s.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The longest `Retry-After` that is heeded.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// Why a request was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The receiver is away, or says that it cannot now.
+    #[error("the receiver is down: {cause}")]
+    Down { cause: String, after: Option<Duration> },
+    /// The receiver does not want this one.
+    #[error("the receiver answered with status {0}")]
+    Refused(StatusCode),
+    /// This side cannot send anything to it.
+    #[error("{0}")]
+    Misconfigured(String),
+}
+
+/// Where requests go, and how.
+pub(super) struct Receiver<'a> {
+    pub(super) url: &'a str,
+    pub(super) allows_local: bool,
+}
+
+/// What is sent.
+pub(super) struct Signed<'a> {
+    pub(super) id: &'a str,
+    /// Seconds since 1970.
+    pub(super) timestamp: i64,
+    pub(super) signature: &'a str,
+    pub(super) body: &'a str,
+}
+
+impl Receiver<'_> {
+    /// Sends one.
+    pub(super) async fn post(&self, signed: &Signed<'_>) -> Result<(), Failure> {
+        let uri: Uri = self.url.parse().map_err(|_| misconfigured("webhooks[].url cannot be read as a URL"))?;
+        timeout(TIMEOUT, self.exchange(&uri, signed)).await.unwrap_or_else(|_| Err(down("no answer within 15 s")))
+    }
+
+    async fn exchange(&self, uri: &Uri, signed: &Signed<'_>) -> Result<(), Failure> {
+        let host = uri.host().ok_or_else(|| misconfigured("webhooks[].url has no host"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let is_https = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+        let stream = self.connect(host, port).await?;
+        let request = request(uri, signed).map_err(|_| misconfigured("webhooks[].url cannot be asked"))?;
+        if !is_https {
+            return answer(stream, request).await;
+        }
+        let name = ServerName::try_from(host.to_owned());
+        let name = name.map_err(|_| misconfigured("the host of webhooks[].url is no name of a certificate"))?;
+        let secured = TlsConnector::from(trust()).connect(name, stream).await;
+        answer(secured.map_err(|error| down(&format!("TLS: {error}")))?, request).await
+    }
+
+    /// A connection to the first address of the host that may be reached and answers.
+    async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, Failure> {
+        let addresses = lookup_host((host, port)).await.map_err(|_| down("its name does not resolve"))?;
+        let (local, reachable): (Vec<_>, Vec<_>) =
+            addresses.partition(|address| !self.allows_local && is_local(address.ip()));
+        if reachable.is_empty() && !local.is_empty() {
+            return Err(misconfigured(
+                "webhooks[].url leads to an address of this machine, its link or a metadata service; correct it, or \
+                 set allowLocalAddresses",
+            ));
+        }
+        let mut failed = down("its name does not resolve");
+        for address in reachable {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    // Without it a small request may wait for an acknowledgement; no harm if it fails.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Err(error) => failed = down(&format!("no connection: {}", error.kind())),
+            }
+        }
+        Err(failed)
+    }
+}
+
+fn request(uri: &Uri, signed: &Signed<'_>) -> Result<Request<Full<Bytes>>, http::Error> {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    Request::post(path)
+        .header(header::HOST, authority)
+        .header(header::USER_AGENT, concat!("signup-pipeline/", env!("CARGO_PKG_VERSION")))
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONNECTION, "close")
+        .header("webhook-id", signed.id)
+        .header("webhook-timestamp", signed.timestamp)
+        .header("webhook-signature", signed.signature)
+        .body(Full::new(Bytes::copy_from_slice(signed.body.as_bytes())))
+}
+
+async fn answer<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let broken = |error: hyper::Error| down(&format!("no answer: {error}"));
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let mut response = pin!(sender.send_request(request));
+    // The connection drives the request. It may end in the moment in which the answer is there, which counts then.
+    let response = tokio::select! {
+        response = response.as_mut() => response,
+        _ended = connection => response.await,
+    };
+    let response = response.map_err(broken)?;
+    let status = response.status();
+    match status {
+        status if status.is_success() => Ok(()),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Err(busy(status, response.headers())),
+        status if status.is_server_error() => Err(busy(status, response.headers())),
+        status => Err(Failure::Refused(status)),
+    }
+}
+
+/// `Retry-After` in seconds (RFC 9110, 10.2.3); dates are not read.
+fn busy(status: StatusCode, headers: &header::HeaderMap) -> Failure {
+    let after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let after = after.map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+    Failure::Down { cause: format!("status {status}"), after }
+}
+
+/// The public authorities.
+fn trust() -> Arc<rustls::ClientConfig> {
+    let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    Arc::new(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+}
+
+fn down(cause: &str) -> Failure {
+    Failure::Down { cause: cause.to_owned(), after: None }
+}
+
+pub(super) fn misconfigured(cause: &str) -> Failure {
+    Failure::Misconfigured(cause.to_owned())
+}
+
+/// For errors of files.
+pub(super) fn unreadable(error: &io::Error) -> Failure {
+    Failure::Misconfigured(format!("the Secret of secretRef cannot be read: {}", error.kind()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_says_in_seconds_when_to_come_again() {
+        let after = |value: &'static str| {
+            let headers = [(header::RETRY_AFTER, header::HeaderValue::from_static(value))].into_iter().collect();
+            match busy(StatusCode::SERVICE_UNAVAILABLE, &headers) {
+                Failure::Down { after, .. } => after,
+                other => panic!("{other}"),
+            }
+        };
+        assert_eq!(after(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(after("99999999"), Some(MAX_RETRY_AFTER));
+        for value in ["-1", "", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+            assert_eq!(after(value), None, "{value}");
+        }
+    }
+}

@@ -24,6 +24,8 @@ const TAIL: Duration = Duration::from_secs(60);
 pub(super) struct Played {
     pub(super) contender: Contender,
     pub(super) figures: Figures,
+    /// When the load began.
+    pub(super) began: Timestamp,
     /// Seconds after the beginning, and the number of pods that was written then; the first is what there was.
     pub(super) numbers: Vec<(f64, f64)>,
     /// Seconds after the beginning at which a task was due, and how late it began.
@@ -57,6 +59,7 @@ pub(super) async fn play(
         let written = writes.map(|(at, number)| (after(at.as_millisecond()), f64::from(number)));
         Played {
             contender: *contender,
+            began,
             figures: Figures::of(&known, times, load.tasks(), &numbers, min),
             numbers: std::iter::once((0.0, f64::from(min))).chain(written).collect(),
             lateness: known.begun.iter().map(|begun| (after(begun.due), late(begun))).collect(),

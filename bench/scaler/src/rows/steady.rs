@@ -13,8 +13,9 @@ use crate::{
     site::{ALL, Site},
     table::Row,
 };
+use jiff::Timestamp;
 use serde_json::json;
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 const RATE: f64 = 80.0;
 const LENGTH: Duration = Duration::from_secs(600);
@@ -31,9 +32,10 @@ pub(super) async fn measure(site: &Site<'_>) -> anyhow::Result<Vec<Row>> {
     let [punctual, tuned, default] = columns(&played, punctuality);
     let [ours_late, tuned_late, default_late] =
         late.map(|late| late.map_or("-".to_owned(), |(changes, back)| format!("{changes}, {back}")));
-    let requests = site.plane.audit.since(mark)?;
-    let writes = operators_writes(&requests);
-    let kinds: HashSet<&str> = writes.iter().map(|request| &*request.resource).collect();
+    let mut requests = site.plane.audit.since(mark)?;
+    requests.retain(|request| played.first().is_some_and(|played| is_late(request.at, played.began, length)));
+    let (figures, others): (Vec<_>, Vec<_>) =
+        operators_writes(&requests).into_iter().partition(|request| request.resource == "signuppipelines/status");
     let minutes = length.as_secs() / 60;
     Ok(vec![
         Row {
@@ -52,15 +54,19 @@ pub(super) async fn measure(site: &Site<'_>) -> anyhow::Result<Vec<Row>> {
             reach: "-",
             is_reached: None,
         },
-        Row {
-            what: format!("writes of the operator in those {minutes} min, its first children included"),
-            ours: format!("{} ({kinds:?})", writes.len()),
-            tuned: "-".into(),
-            default: "-".into(),
-            reach: "-",
-            is_reached: None,
-        },
+        Row::ours(
+            "writes of the operator in the second half: status (figures that left their step), others",
+            format!("{}, {}", figures.len(), others.len()),
+            "<= 2 a minute, 0",
+            others.is_empty() && figures.len() as f64 <= (length.as_secs_f64() / 60.0).max(1.0),
+        ),
     ])
+}
+
+/// Whether a time is in the second half of the load.
+fn is_late(at: Timestamp, began: Timestamp, length: Duration) -> bool {
+    let after = at.duration_since(began).as_secs_f64();
+    (length.as_secs_f64() / 2.0..length.as_secs_f64()).contains(&after)
 }
 
 /// Changes between two times, and how many went back.

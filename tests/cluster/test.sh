@@ -216,7 +216,7 @@ what_must_hold_holds() {
 }
 
 # The operator built for release, with an API server of its own, when the cluster leaves the machine to it.
-a_thousand_pipelines_at_once_are_served() {
+a_thousand_pipelines_are_served() {
   cargo test --manifest-path "$root/Cargo.toml" --package operator --features release-tests --test many -- --nocapture
 }
 
@@ -259,5 +259,5 @@ if [ "$failed" -eq 0 ]; then
   fi
 fi
 check the_cluster_goes_down_and_leaves_nothing
-[ "${ONLY:-}" = thread ] || check a_thousand_pipelines_at_once_are_served
+[ "${ONLY:-}" = thread ] || check a_thousand_pipelines_are_served
 finish

@@ -23,13 +23,14 @@ use operator::{crd::SignupPipeline, manifest};
 use serde_json::json;
 use std::{
     fmt::Debug,
+    ops::Range,
     time::{Duration, Instant},
 };
 
 const MINIMAL: &str = include_str!("../../../samples/minimal.yaml");
 pub(super) const NAMESPACE: &str = "many";
 /// Pipelines that have pods, and pods of each: two of api, one worker.
-const WITH_PODS: usize = 200;
+pub(super) const WITH_PODS: usize = 200;
 const PODS: usize = 3;
 
 /// How many there are.
@@ -41,7 +42,6 @@ pub(super) fn pipelines() -> usize {
 pub(super) struct Fleet {
     client: Client,
     minimal: SignupPipeline,
-    pipelines: usize,
 }
 
 /// Which rights it needs is another test's matter (charts/tests/rights.sh).
@@ -77,7 +77,7 @@ impl Fleet {
         };
         stream::iter(secrets).map(create).buffer_unordered(8).collect::<Vec<_>>().await;
         let minimal = manifest::parse(MINIMAL).expect("it is valid").pipeline;
-        Self { client: client.clone(), minimal, pipelines }
+        Self { client: client.clone(), minimal }
     }
 
     pub(super) async fn apply(&self, number: usize) {
@@ -92,9 +92,9 @@ impl Fleet {
         api::<SignupPipeline>(&self.client).create(&PostParams::default(), &pipeline).await.expect("it is accepted");
     }
 
-    pub(super) async fn apply_the_others(&self) {
-        let others = stream::iter(1..self.pipelines).map(|number| self.apply(number));
-        others.buffer_unordered(16).collect::<Vec<()>>().await;
+    /// Some of them at once.
+    pub(super) async fn apply_all(&self, numbers: Range<usize>) {
+        stream::iter(numbers).map(|number| self.apply(number)).buffer_unordered(16).collect::<Vec<()>>().await;
     }
 
     /// Whether its status is of its newest generation.
@@ -103,9 +103,10 @@ impl Fleet {
         found.is_ok_and(|pipeline| is_current(&pipeline))
     }
 
-    pub(super) async fn has_all_statuses(&self) -> bool {
+    /// Whether the status of each of so many is of its newest generation.
+    pub(super) async fn has_all_statuses(&self, pipelines: usize) -> bool {
         let found = api::<SignupPipeline>(&self.client).list(&ListParams::default()).await;
-        found.is_ok_and(|found| found.items.len() == self.pipelines && found.items.iter().all(is_current))
+        found.is_ok_and(|found| found.items.len() == pipelines && found.items.iter().all(is_current))
     }
 
     /// The longest time until one of some edits was in the status.
@@ -122,15 +123,11 @@ impl Fleet {
         longest
     }
 
-    pub(super) async fn has_all_children(&self) -> bool {
-        is_whole(&self.client).await
-    }
-
     /// Pods with the status of running ones, whose admin ports refuse connections.
     pub(super) async fn write_pods(&self) {
         let deployments = api::<Deployment>(&self.client).list(&ListParams::default()).await.expect("it answers").items;
         let running: Vec<Pod> = deployments.iter().flat_map(pods_of).collect();
-        assert_eq!(running.len(), PODS * WITH_PODS.min(self.pipelines));
+        assert_eq!(running.len(), PODS * WITH_PODS.min(pipelines()));
         let write = |pod: Pod| {
             let (pods, name) = (api::<Pod>(&self.client), pod.name_any());
             async move {
@@ -149,7 +146,7 @@ impl Fleet {
             let config = pipeline.status.as_ref().and_then(|status| status.config.as_ref());
             config.is_some_and(|config| usize::try_from(config.total_pods) == Ok(PODS))
         };
-        pipelines.items.iter().filter(|pipeline| counted(pipeline)).count() == WITH_PODS.min(self.pipelines)
+        pipelines.items.iter().filter(|pipeline| counted(pipeline)).count() == WITH_PODS.min(pipelines())
     }
 }
 
@@ -175,9 +172,8 @@ where
     api::<K>(client).list_metadata(&own).await.map_or(0, |list| list.items.len())
 }
 
-/// Whether every pipeline has all its children.
-pub(super) async fn is_whole(client: &Client) -> bool {
-    let pipelines = pipelines();
+/// Whether each of so many pipelines has all its children.
+pub(super) async fn is_whole(client: &Client, pipelines: usize) -> bool {
     // The Deployments come last.
     count::<Deployment>(client).await == 2 * pipelines
         && count::<ConfigMap>(client).await == pipelines

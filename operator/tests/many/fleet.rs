@@ -139,14 +139,14 @@ impl Fleet {
     }
 
     pub(super) async fn pods_are_counted(&self) -> bool {
-        let Ok(pipelines) = api::<SignupPipeline>(&self.client).list(&ListParams::default()).await else {
+        let Ok(found) = api::<SignupPipeline>(&self.client).list(&ListParams::default()).await else {
             return false;
         };
         let counted = |pipeline: &SignupPipeline| {
             let config = pipeline.status.as_ref().and_then(|status| status.config.as_ref());
             config.is_some_and(|config| usize::try_from(config.total_pods) == Ok(PODS))
         };
-        pipelines.items.iter().filter(|pipeline| counted(pipeline)).count() == WITH_PODS.min(pipelines())
+        found.items.iter().filter(|pipeline| counted(pipeline)).count() == WITH_PODS.min(pipelines())
     }
 }
 

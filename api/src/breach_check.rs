@@ -5,13 +5,10 @@
 //! keep a signup for longer than [`TIMEOUT`] or in greater number than [`AT_ONCE`]: whatever the service does, what is
 //! not known to be breached is taken, and counted.
 
+use crate::outward::{self, Connector};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{Request, StatusCode, header};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use signup::Password;
 use std::{
     error::Error,
@@ -36,7 +33,7 @@ type Body = Empty<hyper::body::Bytes>;
 
 /// Asks the service.
 pub(crate) struct BreachCheck {
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    client: Client<Connector, Body>,
     permits: Semaphore,
     is_failing: AtomicBool,
 }
@@ -57,15 +54,9 @@ enum Silence {
 }
 
 impl BreachCheck {
-    /// Trusts the public certificate authorities. Connects when it is asked.
+    /// Connects when it is asked.
     pub(crate) fn new() -> Self {
-        let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-        let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        let https =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new()).build(https);
+        let client = Client::builder(TokioExecutor::new()).build(outward::connector());
         Self { client, permits: Semaphore::new(AT_ONCE), is_failing: AtomicBool::new(false) }
     }
 

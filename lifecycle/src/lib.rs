@@ -10,9 +10,11 @@
 //! - [`admin`]: the admin port
 //! - [`listener`]: where a program listens
 //! - [`shutdown`]: signal, then soft stop, then hard stop
+//! - [`authorities`]: whom TLS trusts where no field says so
 //! - [`exit`]: the last words of a program that cannot go on
 
 pub mod admin;
+pub mod authorities;
 pub mod exit;
 pub mod listener;
 pub mod logs;

@@ -56,10 +56,13 @@ impl TestApi {
         let mut process = Process::new("api", Signal::KILL).expect("a folder for the program");
         let arguments = setup.write(process.folder());
         let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
-        for variable in ["CONFIG", "HTTP_ADDR", "GRPC_ADDR", "ADMIN_ADDR", "MAX_CONNECTIONS", "MAX_WAITING_PER_CORE"] {
+        for variable in ["CONFIG", "HTTP_ADDR", "GRPC_ADDR", "ADMIN_ADDR", "MAX_CONNECTIONS", "MAX_WAITING_PER_CORE"]
+            .into_iter()
+            .chain(["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE"])
+        {
             command.env_remove(variable);
         }
-        command.args(arguments);
+        command.args(arguments).envs(setup.variables.iter().cloned());
         process.spawn(command).expect("the program starts");
         let log = process.folder().join("log");
         process.wait_until("api", || !lines(&log, "listening").is_empty()).expect("the program listens");

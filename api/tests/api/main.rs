@@ -24,6 +24,7 @@ mod logs;
 mod media_types;
 mod openapi;
 mod openapi_clients;
+mod outward;
 mod own_schema;
 mod owner;
 mod pages;

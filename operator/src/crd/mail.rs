@@ -57,7 +57,7 @@ pub struct Smtp {
     /// connection, so that a token may be renewed at any time. Absent: no AUTH.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_secret_ref: Option<LocalReference>,
-    /// Certificate authority of the server; absent: the public ones.
+    /// Certificate authority of the server; absent: the public ones, and those of `SSL_CERT_FILE` (`worker.pod.env`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<CaSecret>,
     /// Mails per second that all workers together send at most; 1 to 10000. Absent: no limit.

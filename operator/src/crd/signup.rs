@@ -70,8 +70,8 @@ impl PasswordRules {
 #[serde(rename_all = "camelCase")]
 pub struct BreachCheck {
     /// What stands before the five digits: `https://api.pwnedpasswords.com/range`, or your own copy that speaks the
-    /// same protocol. Certificates are checked against the public authorities. The network policy of `api` opens its
-    /// port.
+    /// same protocol. Certificates are checked against the public authorities and those of `SSL_CERT_FILE`, and
+    /// `HTTPS_PROXY` is followed (`api.pod.env`). The network policy of `api` opens its port, not that of a proxy.
     #[schemars(schema_with = "forms::service_url")]
     pub url: String,
 }

@@ -1,7 +1,7 @@
 //! Whom we trust when the mail server shows its certificate.
 //!
 //! Takes: the server's name and, when set, the PEM file of a private CA. Gives: what a handshake needs. A private CA
-//! replaces the public ones. Does not: offer a way to skip verification.
+//! replaces those that are trusted elsewhere ([`lifecycle::authorities`]). Does not: offer a way to skip verification.
 //!
 //! The file is read at each new connection, so a rotated CA needs no restart.
 
@@ -26,11 +26,14 @@ pub(super) enum TlsError {
 
 /// What a handshake needs.
 pub(super) fn client(host: &str, ca_file: Option<&Path>) -> Result<(Arc<ClientConfig>, ServerName<'static>), TlsError> {
-    let mut roots = RootCertStore::empty();
-    match ca_file {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(path) => _ = roots.add_parsable_certificates(authorities(path)?),
-    }
+    let roots = match ca_file {
+        None => lifecycle::authorities::trusted(),
+        Some(path) => {
+            let mut private = RootCertStore::empty();
+            let _ = private.add_parsable_certificates(authorities(path)?);
+            private
+        }
+    };
     let name = ServerName::try_from(host.to_owned()).map_err(TlsError::ServerName)?;
     Ok((Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()), name))
 }

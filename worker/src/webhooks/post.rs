@@ -144,9 +144,9 @@ fn busy(status: StatusCode, headers: &header::HeaderMap) -> Failure {
     Failure::Down { cause: format!("status {status}"), after }
 }
 
-/// The public authorities.
+/// The public authorities, and a company's.
 fn trust() -> Arc<rustls::ClientConfig> {
-    let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    let roots = lifecycle::authorities::trusted();
     Arc::new(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Setup {
     pub(crate) host: IpAddr,
     /// Further flags.
     pub(crate) arguments: Vec<String>,
+    /// Variables.
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 impl Setup {
@@ -32,7 +34,14 @@ impl Setup {
     pub(crate) fn on(database: String) -> Self {
         let document = usual();
         let redis = servers::redis().fresh_database();
-        Self { document, database, redis, host: Ipv4Addr::LOCALHOST.into(), arguments: Vec::new() }
+        Self {
+            document,
+            database,
+            redis,
+            host: Ipv4Addr::LOCALHOST.into(),
+            arguments: Vec::new(),
+            variables: Vec::new(),
+        }
     }
 
     /// With a change of the document.

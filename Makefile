@@ -23,7 +23,7 @@ test: ## Run every test, on real PostgreSQL, Redis, mail servers, asynq's Go lib
 	@tests/cluster/build.sh etcd kube-apiserver kubectl helm kube-apiserver-oldest
 	cargo test --workspace --no-fail-fast --features operator/apiserver-tests
 	KUBE_APISERVER=kube-apiserver-oldest cargo test --workspace --features operator/apiserver-tests --test apiserver -- \
-	  definition:: rules:: children:: networks:: gitops::
+	  definition:: rules:: children:: networks:: gitops:: names:: pod_template::
 	@scripts/test-versions.sh oldest
 	@charts/test.sh
 

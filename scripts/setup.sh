@@ -262,7 +262,7 @@ fi
 if [ "$need" = cluster ]; then
   # Debian's containerd and runc exclude Docker's containerd.io, which brings both programs.
   if ! command -v containerd >/dev/null || ! command -v runc >/dev/null; then install_packages containerd runc; fi
-  install_packages containernetworking-plugins buildah iproute2 iptables nftables conntrack procps util-linux \
+  install_packages containernetworking-plugins buildah iproute2 iptables ipset nftables conntrack procps util-linux \
     openssl unzip curl python3-venv
   install_go
   exit

@@ -15,12 +15,13 @@ source "$(dirname "$0")/settings.sh"
 tools=$source_dir/tools
 keys=$bin/.keys
 needed_mb=12000 # module cache 3.6 GB, build cache 6.5 GB, programs 0.8 GB
-programs=(etcd kube-apiserver kubectl kubelet kube-controller-manager kube-scheduler kube-proxy coredns helm contour envoy)
+programs=(etcd kube-apiserver kubectl kubelet kube-controller-manager kube-scheduler kube-proxy kube-router coredns helm contour envoy)
 on_request=(kube-apiserver-oldest)
 
 module_of() {
   case $1 in
     *-oldest) echo kubernetes-oldest ;;
+    kube-router) echo kube-router ;;
     kube*) echo kubernetes ;;
     *) echo "$1" ;;
   esac
@@ -29,6 +30,7 @@ module_of() {
 package_of() {
   case $1 in
     etcd) echo go.etcd.io/etcd/server/v3 ;;
+    kube-router) echo github.com/cloudnativelabs/kube-router/v2/cmd/kube-router ;;
     coredns) echo github.com/coredns/coredns ;;
     helm) echo helm.sh/helm/v4/cmd/helm ;;
     contour) echo github.com/projectcontour/contour/cmd/contour ;;

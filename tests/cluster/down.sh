@@ -11,6 +11,7 @@ set -euo pipefail
 source "$(dirname "$0")/settings.sh"
 source "$source_dir/processes.sh"
 source "$source_dir/host.sh"
+source "$source_dir/policies.sh"
 source "$source_dir/traces.sh"
 
 if [ "${1:-}" = api ]; then

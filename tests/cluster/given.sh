@@ -24,9 +24,10 @@ a_cluster_is_given() {
 given_kubectl() { "$(tool kubectl)" "$@"; }
 given_helm() { "$(tool helm)" "$@"; }
 
+# What an earlier installation was given stays, such as the ports of a Redis that policies let through.
 install_the_operator() {
   given_helm upgrade --install signup-operator "$root/charts/signup-operator" --namespace signup-system --create-namespace \
-    --wait --timeout 5m --set "image.repository=${IMAGE%:*},image.tag=${IMAGE##*:}" >/dev/null
+    --wait --timeout 5m --reset-then-reuse-values --set "image.repository=${IMAGE%:*},image.tag=${IMAGE##*:}" >/dev/null
 }
 
 # With servers to try it with, unless VALUES names others.

@@ -1,7 +1,7 @@
 # Makes the machine a node: containerd, kubelet, kube-proxy: sourced by up.sh, after control-plane.sh, host.sh and images.sh.
 #
 # Takes: the bridge and an API server that answers. Gives: a node that is Ready and an image to start pods with.
-# Does not: enforce NetworkPolicies (the bridge plugin knows none), nor collect images (there is no registry to get them again).
+# Does not: enforce NetworkPolicies (policies.sh does), nor collect images (there is no registry to get them again).
 # shellcheck shell=bash
 
 write_containerd_config() {

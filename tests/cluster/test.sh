@@ -166,6 +166,8 @@ and_it_names_a_secret_that_is_missing_and_the_fix() {
     grep -q 'Fix: create it with the key uri'
 }
 
+the_workers_network_policy_lets_through_what_it_needs_and_nothing_else() { "$source_dir/walled.sh"; }
+
 every_pod_is_held_to_pod_security_restricted() {
   [ "$(kubectl get namespaces demo signup-system \
     --output 'jsonpath={.items[*].metadata.labels.pod-security\.kubernetes\.io/enforce}')" = "restricted restricted" ]
@@ -239,6 +241,7 @@ if [ "$failed" -eq 0 ]; then
   check deploying_again_replaces_no_pod
   check the_check_of_the_operator_finds_nothing_wrong
   check and_it_names_a_secret_that_is_missing_and_the_fix
+  [ -n "${WITHOUT_POLICIES:-}" ] || check the_workers_network_policy_lets_through_what_it_needs_and_nothing_else
   check every_pod_is_held_to_pod_security_restricted
   check a_signup_through_the_ingress_is_answered_with_200_and_its_mail_arrives
   check its_mail_is_one_and_its_link_verifies_with_its_own_code_alone

@@ -8,7 +8,7 @@
 # The kubelet first, so that nothing is started again; etcd last of the control plane.
 end_processes() {
   local part
-  for part in kubelet kube-proxy contour envoy coredns kube-scheduler kube-controller-manager kube-apiserver containerd etcd; do
+  for part in kubelet kube-proxy kube-router contour envoy coredns kube-scheduler kube-controller-manager kube-apiserver containerd etcd; do
     stop "$part" 5
   done
   "$source_dir/servers.sh" stop
@@ -69,7 +69,7 @@ remove_tables() {
 }
 
 remove_network() {
-  remove_rules && remove_tables || return
+  remove_rules && remove_sets && remove_tables || return
   ! ip link show "$bridge" >/dev/null 2>&1 || ip link del "$bridge"
 }
 
@@ -106,6 +106,7 @@ look_for_traces() {
   tell "network namespaces" "$(find /run/netns "$run" -name 'cni-*' 2>/dev/null)" || clean=1
   tell "interfaces" "$(ip -br link show | grep -E "^($bridge|veth[0-9a-f]{8}@)" || true)" || clean=1
   tell "iptables rules" "$(own_rules iptables; own_rules ip6tables)" || clean=1
+  tell "sets of addresses" "$(own_sets)" || clean=1
   tell "cgroups" "$(cluster_cgroups)" || clean=1
   tell "files" "$(find "$state" "$run" /var/tmp/signup-cluster.* -maxdepth 0 2>/dev/null)" || clean=1
   return $clean

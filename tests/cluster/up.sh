@@ -5,16 +5,17 @@
 #   tests/cluster/up.sh api    etcd and the API server alone, on 127.0.0.1, without root: down.sh api ends them
 #
 # Takes: root, Debian; KUBECONFIG, which makes this script do nothing when its cluster answers, and fail when it does not.
-# Gives: etcd, API server, controller manager, scheduler, containerd, kubelet, kube-proxy, CoreDNS, PostgreSQL, Redis, Contour and
+# Gives: etcd, API server, controller manager, scheduler, containerd, kubelet, kube-proxy, kube-router, CoreDNS, PostgreSQL, Redis, Contour and
 # Envoy, and a kubeconfig in target/cluster/state. Every step looks whether it is done: run again, it says so; interrupted
 # anywhere, it goes on. Does not: survive a restart of the machine (run it again), nor touch another cluster.
 set -euo pipefail
 source "$(dirname "$0")/settings.sh"
 [ "${1:-}" != api ] || only_the_api
 # shellcheck source=/dev/null
-for part in given processes host certificates control-plane images node dns ingress; do source "$source_dir/$part.sh"; done
+for part in given processes host certificates control-plane images node policies dns ingress; do source "$source_dir/$part.sh"; done
 
 cluster_parts=(etcd kube-apiserver kube-controller-manager kube-scheduler containerd kubelet kube-proxy coredns postgres redis contour envoy)
+[ -n "${WITHOUT_POLICIES:-}" ] || cluster_parts+=(kube-router)
 
 all_run() {
   local part
@@ -62,6 +63,7 @@ timed "pause image" load_pause_image
 timed "CoreDNS" names_answer
 timed "node Ready" node_ready
 timed "Services" services_answer
+timed "NetworkPolicies" policies_enforced
 timed "PostgreSQL and Redis" "$source_dir/servers.sh" start
 timed "Contour and Envoy" ingress_answers
 say "up after $((SECONDS - began)) s: export KUBECONFIG=$kubeconfig"

@@ -53,8 +53,8 @@ async fn a_role_that_may_not_delete_serves_signups_and_is_told_what_to_grant() {
     let database = api.database();
     api.sql(
         "DROP ROLE IF EXISTS cannot_delete; CREATE ROLE cannot_delete LOGIN PASSWORD 'cannot_delete';
-         GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO cannot_delete;
-         GRANT DELETE ON refusals, email_requests, idempotency_keys, email_intent_counts TO cannot_delete",
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO cannot_delete;
+         REVOKE DELETE ON users, email_intents, verify_emails FROM cannot_delete",
     );
     drop(api);
     let (_, place) = database.split_once('@').expect("a password is in it");

@@ -33,9 +33,10 @@ impl Store {
     }
 }
 
-/// `told` is, for a mail that was not told by another, the mail itself, so that all take the same steps. The time that
-/// a notice took counts from its last turn, and for a minute at most: how long an outage lasted says nothing of the
-/// next mail.
+/// `told` is, for a mail that was not told by another, the mail itself, so that all take the same steps. A mail that is
+/// over for long is removed (see `retention`), a hidden signup's later than another's; both show the same then. The
+/// time that a notice took counts from its last turn, and for a minute at most: how long an outage lasted says nothing
+/// of the next mail.
 const STATES: &str = "
 SELECT asked.position,
        CASE
@@ -46,7 +47,7 @@ SELECT asked.position,
                THEN 'queued'
            WHEN told.state IN ('sent', 'refused') THEN told.state
            WHEN told.state = 'cancelled' AND told.last_class = 'told already' THEN 'sent'
-           WHEN told.id IS NULL AND mail.told_by IS NOT NULL THEN 'sent'
+           WHEN told.id IS NULL THEN 'sent'
            ELSE 'failed'
        END AS state
 FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS asked (username, created_at, position)

@@ -1,7 +1,7 @@
 //! What goes after a while, what stays, and that one process at a time does it.
 
 use crate::fixture::Fixture;
-use signup::{IntentFor, LinkStanding, Pace, State, Step};
+use signup::{Account, DeliveryState, IntentFor, LinkStanding, Pace, State, Step};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -48,6 +48,11 @@ async fn mails_that_are_over_go_with_their_links_after_their_time() {
     for number in 0..5 {
         sent(&fixture, &format!("old{number}"), 31).await;
     }
+    let created_at: jiff_sqlx::Timestamp = sqlx::query_scalar("SELECT created_at FROM users WHERE username = 'old0'")
+        .fetch_one(&fixture.sql)
+        .await
+        .expect("a time");
+    let old = Account { username: "old0".into(), created_at: created_at.to_jiff() };
     let young = sent(&fixture, "young", 29).await;
     let late = fixture.sign_up("late").await.intent.id;
     for state in ["refused", "dead", "cancelled"] {
@@ -67,6 +72,8 @@ async fn mails_that_are_over_go_with_their_links_after_their_time() {
     assert!(left.contains(&young) && left.contains(&late), "what is owed stays, however old it is");
     assert_eq!(count(&fixture, "users").await, 10, "users stay");
     assert_eq!(fixture.store.counts().await.expect("counted").by_state[&State::Sent], 1);
+    let states = fixture.store.delivery_states(&[old.clone()]).await.expect("asked");
+    assert_eq!(states[&old], DeliveryState::Sent, "as of a hidden signup whose notice was told by another");
 }
 
 #[tokio::test]
@@ -143,7 +150,7 @@ async fn purge(fixture: &Fixture) -> u64 {
 #[tokio::test]
 async fn users_who_never_verified_go_and_their_names_and_addresses_are_free() {
     let fixture = Fixture::new().await;
-    for username in ["a1", "a2", "a3", "a4", "a5"] {
+    for username in ["user1", "user2", "user3", "user4", "user5"] {
         unverified(&fixture, username).await;
     }
     unverified(&fixture, "verified").await;
@@ -153,7 +160,7 @@ async fn users_who_never_verified_go_and_their_names_and_addresses_are_free() {
     let left: Vec<String> =
         sqlx::query_scalar("SELECT username FROM users ORDER BY 1").fetch_all(&fixture.sql).await.expect("names");
     assert_eq!(left, ["verified", "young"]);
-    fixture.sign_up("a1").await;
+    fixture.sign_up("user1").await;
 }
 
 #[tokio::test]
@@ -199,11 +206,13 @@ async fn a_mail_that_is_asked_for_during_the_purge_keeps_its_user() {
 #[tokio::test]
 async fn a_user_whom_another_applications_rows_refer_to_stays_and_holds_up_nobody() {
     let fixture = Fixture::new().await;
-    for username in ["a", "b", "c"] {
+    for username in ["user1", "user2", "user3"] {
         unverified(&fixture, username).await;
     }
     fixture
-        .execute("CREATE TABLE accounts (owner varchar REFERENCES users (username)); INSERT INTO accounts VALUES ('a')")
+        .execute(
+            "CREATE TABLE accounts (owner varchar REFERENCES users (username)); INSERT INTO accounts VALUES ('user1')",
+        )
         .await;
     assert_eq!(purge(&fixture).await, 2);
     assert_eq!(count(&fixture, "users").await, 1);

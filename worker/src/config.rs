@@ -2,7 +2,7 @@
 //!
 //! Takes: the command line. Gives: a [`Config`]. Does not: read the file it names.
 
-use crate::{intents::arguments::Arguments, users};
+use crate::{intents::arguments::Arguments, render, users};
 use clap::{Parser, Subcommand};
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -29,4 +29,6 @@ pub enum Command {
     Intents(Arguments),
     /// Deletes users
     Users(users::Arguments),
+    /// Shows a mail as it would be sent, for whoever writes templates
+    RenderMail(render::Arguments),
 }

@@ -16,17 +16,19 @@
 //! - `ownership`: whether the database is this pipeline's
 //! - `retry_wait`: how long a mail waits after a failed attempt
 //! - [`intents`], [`users`]: `worker intents` and `worker users`, the commands of the person who looks after them
+//! - [`render`]: `worker render-mail`, a look at a mail
 //! - [`config`]: flags; `random`: chance
 
 pub mod config;
 pub mod intents;
 pub mod lease;
 pub mod mail;
-mod materials;
+pub mod materials;
 mod message;
 mod ownership;
 pub mod process;
 mod random;
+pub mod render;
 mod retry_wait;
 #[cfg(test)]
 mod samples;

@@ -16,6 +16,7 @@ use worker::{
     config::{Command, Config},
     intents::{self, IntentsError},
     process::{Options, StartError, Worker},
+    render::{self, RenderError},
     users::{self, UsersError},
 };
 
@@ -40,6 +41,8 @@ enum RunError {
     Intents(#[from] IntentsError),
     #[error(transparent)]
     Users(#[from] UsersError),
+    #[error(transparent)]
+    Render(#[from] RenderError),
     #[error("failed to print")]
     Print(#[source] std::io::Error),
 }
@@ -52,15 +55,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<ExitCode, RunError> {
-    let live = Live::open(&config.config)?;
     if let Some(command) = &config.command {
-        let (text, code) = match command {
-            Command::Intents(arguments) => intents::run(&live, arguments).await?,
-            Command::Users(arguments) => users::run(&live, arguments).await?,
-        };
-        std::io::stdout().write_all(text.as_bytes()).map_err(RunError::Print)?;
-        return Ok(code);
+        return act(&config, command).await;
     }
+    let live = Live::open(&config.config)?;
     let observability = live.document().observability.clone();
     let logs = logs::start(&observability.log_level, observability.log_format)?;
     let shutdown = Shutdown::on_signals().map_err(RunError::Signals)?;
@@ -74,7 +72,8 @@ async fn run(config: Config) -> Result<ExitCode, RunError> {
         let readiness = readiness.clone();
         async move { readiness.check().await.map(|()| "ok") }
     })
-    .telling("/mail", worker.mail_report());
+    .telling("/mail", worker.mail_report())
+    .telling("/templates", worker.templates_report());
     let admin_stop = CancellationToken::new();
     let admin = admin.with_config(live).serve(listener, admin_stop.clone());
     tracing::info!(admin = %address, server, "listening");
@@ -84,6 +83,19 @@ async fn run(config: Config) -> Result<ExitCode, RunError> {
     });
     served.map_err(RunError::Admin)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Does what is asked for instead of sending mails, and prints what came of it.
+async fn act(config: &Config, command: &Command) -> Result<ExitCode, RunError> {
+    let live = || Live::open(&config.config);
+    let (text, code) = match command {
+        Command::Intents(arguments) => intents::run(&live()?, arguments).await?,
+        Command::Users(arguments) => users::run(&live()?, arguments).await?,
+        // It blocks, and nothing else runs.
+        Command::RenderMail(arguments) => (render::run(arguments)?, ExitCode::SUCCESS),
+    };
+    std::io::stdout().write_all(text.as_bytes()).map_err(RunError::Print)?;
+    Ok(code)
 }
 
 /// Sends mails until the first signal, and ends in peace unless there is a second one.

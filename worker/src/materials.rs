@@ -7,6 +7,7 @@
 use crate::message::Templates;
 use parking_lot::RwLock;
 use pipeline::Document;
+use serde::Serialize;
 use signup::{Keys, verification::KeysError};
 use std::{error::Error, sync::Arc};
 
@@ -15,6 +16,16 @@ use std::{error::Error, sync::Arc};
 pub(crate) struct Materials {
     pub(crate) keys: Keys,
     pub(crate) templates: Templates,
+    /// Why the newest templates are not in force.
+    pub(crate) refused: Option<String>,
+}
+
+/// What the operator is told of the templates, and through it the condition `ConfigApplied`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TemplatesReport {
+    /// The file, the line and the fix; absent when the newest are in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// The version in force.
@@ -25,7 +36,12 @@ impl LiveMaterials {
     /// Loads both; without keys no link can be written, so that is an error.
     pub(crate) fn load(document: &Document) -> Result<Self, KeysError> {
         let keys = Keys::load(&document.verification.keys_dir)?;
-        Ok(Self(RwLock::new(Arc::new(Materials { keys, templates: templates(document, Templates::built_in) }))))
+        let (templates, refused) = templates(document, Templates::built_in);
+        Ok(Self(RwLock::new(Arc::new(Materials { keys, templates, refused }))))
+    }
+
+    pub(crate) fn report(&self) -> TemplatesReport {
+        TemplatesReport { refused: self.now().refused.clone() }
     }
 
     pub(crate) fn now(&self) -> Arc<Materials> {
@@ -39,20 +55,24 @@ impl LiveMaterials {
             tracing::error!(%error, cause, "verification keys not reloaded, the previous ones stay in force");
             self.now().keys.clone()
         });
-        let templates = templates(document, || self.now().templates.clone());
-        let materials = Arc::new(Materials { keys, templates });
+        let (templates, refused) = templates(document, || self.now().templates.clone());
+        let materials = Arc::new(Materials { keys, templates, refused });
         *self.0.write() = materials;
     }
 }
 
-/// The folder's templates, the built-in ones without a folder, or `in_force` when the folder is broken.
-fn templates(document: &Document, in_force: impl FnOnce() -> Templates) -> Templates {
-    let Some(folder) = &document.mail.templates_dir else { return Templates::built_in() };
-    Templates::read(folder).unwrap_or_else(|error| {
-        let cause = error.source().map(pipeline::chain);
-        tracing::error!(%error, cause, "mail templates refused, the previous ones stay in force");
-        in_force()
-    })
+/// The folder's templates, the built-in ones without a folder, or `in_force` when the folder is broken, with
+/// the reason.
+fn templates(document: &Document, in_force: impl FnOnce() -> Templates) -> (Templates, Option<String>) {
+    let Some(folder) = &document.mail.templates_dir else { return (Templates::built_in(), None) };
+    match Templates::read(folder) {
+        Ok(templates) => (templates, None),
+        Err(error) => {
+            let cause = error.source().map(pipeline::chain);
+            tracing::error!(%error, cause, "mail templates refused, the previous ones stay in force");
+            (in_force(), Some(pipeline::chain(&error)))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -80,8 +100,11 @@ mod tests {
         write("body.txt", "no link at all");
         materials.reload(&document);
         assert_eq!(materials.now().templates, ours);
+        let refused = materials.report().refused.expect("told");
+        assert!(refused.contains("body.txt") && refused.contains("{{link}}"), "{refused}");
         document.mail.templates_dir = None;
         materials.reload(&document);
         assert_eq!(materials.now().templates, Templates::built_in());
+        assert_eq!(materials.report().refused, None);
     }
 }

@@ -30,7 +30,7 @@ use pipeline::{Address, Mailbox};
 use signup::{Digits, Language};
 use std::time::{Duration, SystemTime};
 use template::Values;
-pub(crate) use templates::Templates;
+pub(crate) use templates::{Templates, TemplatesError};
 
 /// Keeps holiday notices from being sent in answer (RFC 3834 section 5).
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
@@ -54,8 +54,8 @@ pub(crate) struct Mail<'a> {
     pub(crate) full_name: &'a str,
     /// The username.
     pub(crate) username: &'a str,
-    /// What it is written in, where its templates are built in.
-    pub(crate) language: Language,
+    /// The language tag (BCP 47) that the recipient gave.
+    pub(crate) locale: Option<&'a str>,
     /// What it is about.
     pub(crate) content: &'a Content,
 }
@@ -88,13 +88,56 @@ pub(crate) struct Ready {
 
 /// A mail that cannot be built.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum MessageError {
+pub enum MessageError {
     /// The message library refuses an address that [`Address`] accepts; a test looks for one.
     #[error("the mail library refuses an address")]
     Address(#[source] lettre::address::AddressError),
     /// The message library refuses.
     #[error("failed to build the message")]
     Build(#[source] lettre::error::Error),
+}
+
+/// A mail's words, before they are put into a message. No `Debug`: they hold the link.
+pub(crate) struct Written {
+    /// One line.
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    pub(crate) html: String,
+}
+
+/// Fills the templates in that the recipient's language has.
+pub(crate) fn write(templates: &Templates, mail: &Mail<'_>) -> Written {
+    let full_name = one_line(mail.full_name);
+    let templates = match mail.content {
+        Content::Verification { .. } => templates.verification.of(mail.locale),
+        Content::Notice => templates.notice.of(mail.locale),
+    };
+    let language = mail.locale.and_then(Language::of_tag).unwrap_or_default();
+    let (code, expires_in, hours) = match mail.content {
+        Content::Verification { digits, expires_in, .. } => {
+            let hours = (expires_in.as_secs() / 3600).max(1).to_string();
+            (digits.text(), words::of(language).duration(*expires_in), hours)
+        }
+        Content::Notice => Default::default(),
+    };
+    let (link, code_link) = match mail.content {
+        Content::Verification { link, code_link, .. } => (link.as_str(), code_link.as_str()),
+        Content::Notice => Default::default(),
+    };
+    let values = Values {
+        full_name: &full_name,
+        username: mail.username,
+        link,
+        code: &code,
+        code_link,
+        expires_in: &expires_in,
+        expires_in_hours: &hours,
+    };
+    Written {
+        subject: one_line(&templates.subject.text(&values)),
+        text: templates.text.text(&values),
+        html: templates.html.html(&values),
+    }
 }
 
 /// Builds a mail.
@@ -107,27 +150,11 @@ pub(crate) fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, Mes
     let to = header(None, mail.to)?;
     let bounces_to = header(None, mail.envelope_from.unwrap_or(mail.from.address()))?;
     let reply_to = mail.reply_to.map(|to| header(to.name(), to.address())).transpose()?;
-    let full_name = one_line(mail.full_name);
-    let templates = match mail.content {
-        Content::Verification { .. } => templates.verification.of(mail.language),
-        Content::Notice => templates.notice.of(mail.language),
-    };
-    let (code, expires_in) = match mail.content {
-        Content::Verification { digits, expires_in, .. } => {
-            (digits.text(), words::of(mail.language).duration(*expires_in))
-        }
-        Content::Notice => Default::default(),
-    };
-    let (link, code_link) = match mail.content {
-        Content::Verification { link, code_link, .. } => (link.as_str(), code_link.as_str()),
-        Content::Notice => Default::default(),
-    };
-    let (username, code, expires_in) = (mail.username, code.as_str(), expires_in.as_str());
-    let values = Values { full_name: &full_name, username, link, code, code_link, expires_in };
+    let Written { subject, text, html } = write(templates, mail);
     let bodies = MultiPart::alternative()
         .boundary(boundary(mail.message_id))
-        .singlepart(SinglePart::plain(templates.text.text(&values)))
-        .singlepart(SinglePart::html(templates.html.html(&values)));
+        .singlepart(SinglePart::plain(text))
+        .singlepart(SinglePart::html(html));
     let envelope = Envelope::new(Some(bounces_to.email), vec![to.email.clone()]);
     let builder = reply_to.into_iter().fold(Message::builder(), MessageBuilder::reply_to);
     let message = builder
@@ -135,7 +162,7 @@ pub(crate) fn build(templates: &Templates, mail: &Mail<'_>) -> Result<Ready, Mes
         .date(mail.date)
         .from(from)
         .to(to)
-        .subject(one_line(&templates.subject.text(&values)))
+        .subject(subject)
         .message_id(Some(one_line(mail.message_id)))
         .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".into()))
         .multipart(bodies)

@@ -9,7 +9,7 @@ use crate::{
         Mailer, Report,
         breaker::{Allowance, Breaker},
     },
-    materials::LiveMaterials,
+    materials::{LiveMaterials, TemplatesReport},
     ownership::{self, Ownership},
     random,
     settings::{self, settings},
@@ -68,6 +68,7 @@ pub enum StartError {
 pub struct Worker {
     server: Server,
     mailer: Arc<Mailer>,
+    materials: Arc<LiveMaterials>,
     readiness: Readiness,
     draining: CancellationToken,
     /// Sends webhooks, and ends by itself when the process takes no more tasks.
@@ -98,7 +99,8 @@ impl Worker {
         let (found_out, ownership) = watch::channel(Err(Unready::Unclaimed));
         let mut background = JoinSet::new();
         background.spawn(ownership::follow(store.clone(), live.clone(), found_out));
-        background.spawn(follow(live.clone(), logs, Arc::clone(&mailer), handler.materials()));
+        let materials = handler.materials();
+        background.spawn(follow(live.clone(), logs, Arc::clone(&mailer), Arc::clone(&materials)));
         let (followed, breaker, owned) = (live.clone(), Arc::clone(&mailer), ownership.clone());
         background.spawn(async move { settings::follow(followed, &breaker, owned, publish).await });
         let telling =
@@ -112,7 +114,7 @@ impl Worker {
         let (followed, shared, id) = (live.clone(), Arc::clone(&mailer), server.id().to_owned());
         background.spawn(share::follow(followed, shared, inspector, id));
         let webhooks = tokio::spawn(telling);
-        Ok(Self { server, mailer, readiness, draining, webhooks, grace_period, background })
+        Ok(Self { server, mailer, materials, readiness, draining, webhooks, grace_period, background })
     }
 
     /// What the readiness check asks.
@@ -124,6 +126,12 @@ impl Worker {
     pub fn mail_report(&self) -> impl Fn() -> Option<Report> + Clone + Send + Sync + 'static {
         let mailer = Arc::clone(&self.mailer);
         move || mailer.report()
+    }
+
+    /// Why templates were refused, whenever it is asked.
+    pub fn templates_report(&self) -> impl Fn() -> TemplatesReport + Clone + Send + Sync + 'static {
+        let materials = Arc::clone(&self.materials);
+        move || materials.report()
     }
 
     /// Names this worker in Redis and in leases, and no other, nor a later one in its place.

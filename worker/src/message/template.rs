@@ -19,6 +19,8 @@ pub(crate) struct Values<'a> {
     pub(crate) code_link: &'a str,
     /// `{{expires_in}}`: such as `24 hours`; empty in a mail without a link.
     pub(crate) expires_in: &'a str,
+    /// `{{expires_in_hours}}`: the same as a number of whole hours, 1 at least, for languages without a built-in mail.
+    pub(crate) expires_in_hours: &'a str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,7 @@ enum Placeholder {
     Code,
     CodeLink,
     ExpiresIn,
+    ExpiresInHours,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,17 +54,25 @@ pub(super) struct Texts {
 
 /// A template that cannot be used; tells the fix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TemplateError {
+pub enum TemplateError {
     /// `{{` without `}}`.
-    #[error("`{{{{` is not closed; write e.g. `{{{{link}}}}`")]
-    NotClosed,
+    #[error("line {line}: `{{{{` is not closed; write e.g. `{{{{link}}}}`")]
+    NotClosed {
+        /// From 1.
+        line: usize,
+    },
     /// A name we do not know.
     #[error(
-        "`{{{{{0}}}}}` is not a placeholder; \
-         use `{{{{full_name}}}}`, `{{{{username}}}}`, `{{{{link}}}}`, `{{{{code}}}}`, `{{{{code_link}}}}` or \
-         `{{{{expires_in}}}}`"
+        "line {line}: `{{{{{name}}}}}` is not a placeholder; \
+         use `{{{{full_name}}}}`, `{{{{username}}}}`, `{{{{link}}}}`, `{{{{code}}}}`, `{{{{code_link}}}}`, \
+         `{{{{expires_in}}}}` or `{{{{expires_in_hours}}}}`"
     )]
-    Unknown(String),
+    Unknown {
+        /// From 1.
+        line: usize,
+        /// As it stands there, 40 letters at most.
+        name: String,
+    },
 }
 
 impl Template {
@@ -69,7 +80,8 @@ impl Template {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
-            let (name, after) = after.split_once("}}").ok_or(TemplateError::NotClosed)?;
+            let line = text[..text.len() - after.len()].matches('\n').count() + 1;
+            let (name, after) = after.split_once("}}").ok_or(TemplateError::NotClosed { line })?;
             let placeholder = match name.trim() {
                 "full_name" => Placeholder::FullName,
                 "username" => Placeholder::Username,
@@ -77,7 +89,8 @@ impl Template {
                 "code" => Placeholder::Code,
                 "code_link" => Placeholder::CodeLink,
                 "expires_in" => Placeholder::ExpiresIn,
-                other => return Err(TemplateError::Unknown(other.chars().take(40).collect())),
+                "expires_in_hours" => Placeholder::ExpiresInHours,
+                other => return Err(TemplateError::Unknown { line, name: other.chars().take(40).collect() }),
             };
             pieces.push(Piece::Text(before.to_owned()));
             pieces.push(Piece::Placeholder(placeholder));
@@ -93,7 +106,8 @@ impl Template {
 
     /// `{{link}}` and what goes with it, which a mail without a link cannot fill in.
     pub(super) fn speaks_of_a_link(&self) -> bool {
-        let of_links = [Placeholder::Link, Placeholder::Code, Placeholder::CodeLink, Placeholder::ExpiresIn];
+        use Placeholder::{Code, CodeLink, ExpiresIn, ExpiresInHours, Link};
+        let of_links = [Link, Code, CodeLink, ExpiresIn, ExpiresInHours];
         of_links.into_iter().any(|placeholder| self.0.contains(&Piece::Placeholder(placeholder)))
     }
 
@@ -118,6 +132,7 @@ impl Template {
                 Piece::Placeholder(Placeholder::Code) => write(values.code, &mut out),
                 Piece::Placeholder(Placeholder::CodeLink) => write(values.code_link, &mut out),
                 Piece::Placeholder(Placeholder::ExpiresIn) => write(values.expires_in, &mut out),
+                Piece::Placeholder(Placeholder::ExpiresInHours) => write(values.expires_in_hours, &mut out),
             }
         }
         out
@@ -149,6 +164,7 @@ mod tests {
         code: "012345",
         code_link: "https://a.example/code",
         expires_in: "24 hours",
+        expires_in_hours: "24",
     };
 
     fn parse(text: &str) -> Template {
@@ -169,12 +185,13 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_with_their_fix() {
-        assert_eq!(Template::parse("a {{link"), Err(TemplateError::NotClosed));
-        let error = Template::parse("{{ name }}").expect_err("no such placeholder");
+        assert_eq!(Template::parse("a\r\n{{link}}\n{{link"), Err(TemplateError::NotClosed { line: 3 }));
+        let error = Template::parse("a\n{{ name }}").expect_err("no such placeholder");
         assert_eq!(
             error.to_string(),
-            "`{{name}}` is not a placeholder; \
-             use `{{full_name}}`, `{{username}}`, `{{link}}`, `{{code}}`, `{{code_link}}` or `{{expires_in}}`"
+            "line 2: `{{name}}` is not a placeholder; \
+             use `{{full_name}}`, `{{username}}`, `{{link}}`, `{{code}}`, `{{code_link}}`, `{{expires_in}}` or \
+             `{{expires_in_hours}}`"
         );
     }
 

@@ -1,17 +1,24 @@
 //! The templates of the mails, three for each and language: built in, or from a folder.
 //!
 //! Takes: a folder with `subject.txt`, `body.txt`, `body.html` for the verification mail, and the same names after
-//! `notice_` for the notice to the owner of an address (any of them may be missing). Gives: [`Templates`]. A mail that
-//! the folder has a file of is the folder's in every language, so that no mail mixes two.
+//! `notice_` for the notice to the owner of an address (any of them may be missing); with a language tag before the
+//! ending (`body.pt-BR.html`) those of a language, all three of a mail. Gives: [`Templates`]. A mail whose files have
+//! no tag is the folder's for everybody whose language has no files, so that no mail mixes two.
 //! Does not: render half of a broken folder; one bad file and all of it is refused; the caller says so and decides
 //! what to use.
 
+mod error;
+
 use super::{
     built_in,
-    template::{Template, TemplateError, Texts},
+    template::{Template, Texts},
 };
-use signup::Language;
-use std::path::{Path, PathBuf};
+pub(crate) use error::TemplatesError;
+use signup::{Language, Locale};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// A mail is read by people; a larger file is a mistake.
 const MAX_FILE_BYTES: u64 = 256 * 1024;
@@ -23,75 +30,49 @@ pub(crate) struct Templates {
     pub(super) notice: Languages,
 }
 
-/// One mail in all languages, in the order of [`Language::ALL`].
+/// One mail in all languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Languages([Texts; Language::ALL.len()]);
+pub(super) struct Languages {
+    /// The folder's, by language tag in lower case.
+    tagged: BTreeMap<String, Texts>,
+    /// The folder's for all other languages.
+    others: Option<Texts>,
+    /// In the order of [`Language::ALL`].
+    built_in: [Texts; Language::ALL.len()],
+}
 
 impl Languages {
-    pub(super) fn of(&self, language: Language) -> &Texts {
+    fn built_in(texts: fn(Language) -> Texts) -> Self {
+        Self { tagged: BTreeMap::new(), others: None, built_in: Language::ALL.map(texts) }
+    }
+
+    /// For a recipient who gave that tag: it is shortened from its end until there is a mail (RFC 4647, 3.4).
+    pub(super) fn of(&self, locale: Option<&str>) -> &Texts {
+        let tag = locale.unwrap_or_default().to_ascii_lowercase();
+        let shortened =
+            std::iter::successors(Some(tag.as_str()), |tag| tag.rsplit_once('-').map(|(shorter, _)| shorter));
+        let found = shortened.into_iter().find_map(|tag| self.tagged.get(tag)).or(self.others.as_ref());
+        found.unwrap_or_else(|| self.of_built_in(Language::of_tag(&tag).unwrap_or_default()))
+    }
+
+    fn of_built_in(&self, language: Language) -> &Texts {
         let index = Language::ALL.iter().position(|one| *one == language);
-        &self.0[index.unwrap_or_default()]
+        &self.built_in[index.unwrap_or_default()]
     }
 
     /// English.
     #[cfg(test)]
     pub(super) fn first_mut(&mut self) -> &mut Texts {
-        &mut self.0[0]
+        &mut self.built_in[0]
     }
-
-    fn all(texts: &Texts) -> Self {
-        Self(Language::ALL.map(|_| texts.clone()))
-    }
-}
-
-/// A folder that cannot be used; names the file.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TemplatesError {
-    /// The file is there and cannot be read, or is not UTF-8.
-    #[error("failed to read the template {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: std::io::Error,
-    },
-    /// The file is larger than 256 KiB.
-    #[error("the template {} is larger than 256 KiB", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is read and wrong.
-    #[error("the template {} is wrong", path.display())]
-    Template {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and the fix.
-        source: TemplateError,
-    },
-    /// A body without its purpose.
-    #[error("the template {} does not contain `{{{{link}}}}`", path.display())]
-    NoLink {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A notice with a placeholder that nothing fills in.
-    #[error(
-        "the template {} has `{{{{link}}}}`, `{{{{code}}}}` or `{{{{expires_in}}}}`; a notice has no link",
-        path.display()
-    )]
-    LinkInNotice {
-        /// The file.
-        path: PathBuf,
-    },
 }
 
 impl Templates {
     /// The mails this program brings along.
     pub(crate) fn built_in() -> Self {
         Self {
-            verification: Languages(Language::ALL.map(built_in::verification)),
-            notice: Languages(Language::ALL.map(built_in::notice)),
+            verification: Languages::built_in(built_in::verification),
+            notice: Languages::built_in(built_in::notice),
         }
     }
 
@@ -101,30 +82,83 @@ impl Templates {
     ///
     /// [`TemplatesError`] for the first file that cannot be used.
     pub(crate) fn read(folder: &Path) -> Result<Self, TemplatesError> {
-        let read = |name: &str, read: fn(&Path) -> Result<Option<Template>, TemplatesError>| read(&folder.join(name));
-        let built_in = Self::built_in();
-        let verification =
-            [read("subject.txt", read_file)?, read("body.txt", read_body)?, read("body.html", read_body)?];
-        let notice = ["notice_subject.txt", "notice_body.txt", "notice_body.html"];
-        let [subject, text, html] = notice.map(|name| read(name, read_notice));
-        Ok(Self {
-            verification: merged(verification, built_in.verification),
-            notice: merged([subject?, text?, html?], built_in.notice),
-        })
+        let verification = Files { folder, prefix: "", read_subject: read_file, read_body };
+        let notice = Files { folder, prefix: "notice_", read_subject: read_notice, read_body: read_notice };
+        let Self { verification: mut ours, notice: mut our_notice } = Self::built_in();
+        verification.replace_in(&mut ours)?;
+        notice.replace_in(&mut our_notice)?;
+        Ok(Self { verification: ours, notice: our_notice })
     }
 }
 
-fn merged(found: [Option<Template>; 3], built_in: Languages) -> Languages {
-    if found.iter().all(Option::is_none) {
-        return built_in;
+type Read = fn(&Path) -> Result<Option<Template>, TemplatesError>;
+
+/// The files of one mail.
+struct Files<'a> {
+    folder: &'a Path,
+    prefix: &'static str,
+    read_subject: Read,
+    read_body: Read,
+}
+
+impl Files<'_> {
+    fn replace_in(&self, languages: &mut Languages) -> Result<(), TemplatesError> {
+        let [subject, text, html] = self.read("")?;
+        if subject.is_some() || text.is_some() || html.is_some() {
+            let Texts { subject: no_subject, text: no_text, html: no_html } =
+                languages.of_built_in(Language::default()).clone();
+            languages.others = Some(Texts {
+                subject: subject.unwrap_or(no_subject),
+                text: text.unwrap_or(no_text),
+                html: html.unwrap_or(no_html),
+            });
+        }
+        for tag in self.tags()? {
+            let files = self.names(&format!(".{tag}"));
+            let [subject, text, html] = self.read(&format!(".{tag}"))?;
+            let missing = |file: &str| TemplatesError::Missing { path: self.folder.join(file) };
+            let texts = Texts {
+                subject: subject.ok_or_else(|| missing(&files[0]))?,
+                text: text.ok_or_else(|| missing(&files[1]))?,
+                html: html.ok_or_else(|| missing(&files[2]))?,
+            };
+            languages.tagged.insert(tag.to_ascii_lowercase(), texts);
+        }
+        Ok(())
     }
-    let [subject, text, html] = found;
-    let Texts { subject: no_subject, text: no_text, html: no_html } = built_in.of(Language::default()).clone();
-    Languages::all(&Texts {
-        subject: subject.unwrap_or(no_subject),
-        text: text.unwrap_or(no_text),
-        html: html.unwrap_or(no_html),
-    })
+
+    fn names(&self, tag: &str) -> [String; 3] {
+        let prefix = self.prefix;
+        [format!("{prefix}subject{tag}.txt"), format!("{prefix}body{tag}.txt"), format!("{prefix}body{tag}.html")]
+    }
+
+    fn read(&self, tag: &str) -> Result<[Option<Template>; 3], TemplatesError> {
+        let [subject, text, html] = self.names(tag).map(|name| self.folder.join(name));
+        Ok([(self.read_subject)(&subject)?, (self.read_body)(&text)?, (self.read_body)(&html)?])
+    }
+
+    /// The tags in the names of files, as they stand there. A folder that is not there has none.
+    fn tags(&self) -> Result<BTreeSet<String>, TemplatesError> {
+        let mut tags = BTreeSet::new();
+        for entry in std::fs::read_dir(self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Some(tag) = name.to_str().and_then(|name| self.tag(name)) else { continue };
+            if !matches!(Locale::parse(tag), Ok(Some(_))) {
+                return Err(TemplatesError::Name { path: entry.path() });
+            }
+            tags.insert(tag.to_owned());
+        }
+        Ok(tags)
+    }
+
+    /// What stands between the name of a file of this mail and its ending.
+    fn tag<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let name = name.strip_prefix(self.prefix)?;
+        let subject = || name.strip_prefix("subject.")?.strip_suffix(".txt");
+        let body =
+            || name.strip_prefix("body.").and_then(|rest| rest.strip_suffix(".txt").or(rest.strip_suffix(".html")));
+        subject().or_else(body)
+    }
 }
 
 fn read_body(path: &Path) -> Result<Option<Template>, TemplatesError> {
@@ -157,67 +191,4 @@ fn read_file(path: &Path) -> Result<Option<Template>, TemplatesError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        for (name, text) in files {
-            std::fs::write(folder.path().join(name), text).expect("a writable folder");
-        }
-        folder
-    }
-
-    #[test]
-    fn the_built_in_mails_parse_and_each_has_what_it_needs_in_both_bodies() {
-        let templates = Templates::built_in();
-        for language in Language::ALL {
-            let (verification, notice) = (templates.verification.of(language), templates.notice.of(language));
-            assert!(verification.text.has_link() && verification.html.has_link(), "{language:?}");
-            let notice = [&notice.subject, &notice.text, &notice.html];
-            assert!(notice.iter().all(|template| !template.speaks_of_a_link()), "{language:?}");
-            for text in [&verification.subject, &verification.text, &verification.html].into_iter().chain(notice) {
-                assert!(!format!("{text:?}").contains("[["), "a slot of the layout is not filled: {text:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn missing_files_come_from_the_built_in_mail_and_no_mail_mixes_languages() {
-        let folder = folder(&[("subject.txt", "Welcome, {{username}}"), ("notice_body.txt", "Again, {{full_name}}?")]);
-        let (templates, built_in) = (Templates::read(folder.path()).expect("a good folder"), Templates::built_in());
-        for language in Language::ALL {
-            let (verification, notice) = (templates.verification.of(language), templates.notice.of(language));
-            let english = built_in.verification.of(Language::English);
-            assert_ne!(verification.subject, english.subject);
-            assert_eq!(verification.html, english.html);
-            let english = built_in.notice.of(Language::English);
-            assert_ne!(notice.text, english.text);
-            assert_eq!(notice.subject, english.subject);
-        }
-        std::fs::remove_file(folder.path().join("notice_body.txt")).expect("it is there");
-        let templates = Templates::read(folder.path()).expect("a good folder");
-        assert_eq!(templates.notice, built_in.notice, "a mail that the folder has no file of has all languages");
-    }
-
-    #[test]
-    fn a_bad_file_is_named() {
-        for (name, text) in [
-            ("body.txt", "{{nope}} {{link}}"),
-            ("body.html", "<p>no address</p>"),
-            ("notice_body.html", "<p>{{link}}</p>"),
-            ("notice_subject.txt", "Within {{expires_in}}"),
-        ] {
-            let folder = folder(&[(name, text)]);
-            let error = Templates::read(folder.path()).expect_err("a bad file").to_string();
-            assert!(error.contains(name), "{error}");
-        }
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_are_refused() {
-        let folder = folder(&[]);
-        std::fs::write(folder.path().join("subject.txt"), b"\xff\xfe").expect("a writable folder");
-        assert!(matches!(Templates::read(folder.path()), Err(TemplatesError::Read { .. })));
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use crate::{
 use futures::FutureExt as _;
 use pipeline::{Document, Mailbox, document::Smtp};
 use queue::TimeLimit;
-use signup::{Kind, Language, link};
+use signup::{Kind, link};
 use std::{
     panic::AssertUnwindSafe,
     time::{Duration, SystemTime},
@@ -97,7 +97,7 @@ impl VerificationEmail {
             date: SystemTime::now(),
             full_name: &leased.full_name,
             username: &leased.intent.username,
-            language: leased.locale.as_deref().and_then(Language::of_tag).unwrap_or_default(),
+            locale: leased.locale.as_deref(),
             content,
         };
         message::build(&materials.templates, &mail).map_err(|error| internal(&error.to_string()))

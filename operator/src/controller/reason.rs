@@ -164,6 +164,8 @@ reasons! {
     "Live configuration" {
         CONFIG_REFUSED "ConfigRefused" "A process keeps its older configuration."
             "correct what the message names; an api and worker older than the operator need its image";
+        TEMPLATES_REFUSED "TemplatesRefused" "A worker keeps its older mail templates, or the built-in ones."
+            "correct what the message names in the ConfigMap of mail.templatesRef; worker render-mail shows a mail";
         SPREADING "Spreading" "Some pods do not report the newest configuration yet."
             "none while it spreads (seconds); else let the operator reach port 8081 of the pods and patch pods";
     }

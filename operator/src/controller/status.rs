@@ -167,6 +167,9 @@ mod tests {
             fixture.pipeline.spec.paused = is_paused;
             assert_eq!(reported(config_applied, &fixture, &[]), expected, "{hash} {refused:?} {is_paused}");
         }
+        fixture.reports[0].refused = None;
+        fixture.reports[0].templates = Some("body.de.txt: line 3".to_owned());
+        assert_eq!(reported(config_applied, &fixture, &[]), (False, reason::TEMPLATES_REFUSED));
         fixture.reports.clear();
         assert_eq!(reported(config_applied, &fixture, &[]), (Unknown, reason::NOT_KNOWN), "there are no pods");
     }

@@ -145,9 +145,19 @@ fn judge(reference: &Reference, resolved: &Resolved) -> Option<Finding> {
     if let Some(kind) = reference.store() {
         return judge_store(kind, reference, content);
     }
+    if *source == Source::ConfigMap && content.keys().into_iter().any(is_subject_of_a_language) {
+        // Of the other files workers say which one is missing.
+        return None;
+    }
     let is_empty = |key: &str| content.get(key).is_none_or(<[u8]>::is_empty);
     let key = keys.iter().find(|key| key.split(" or ").all(is_empty))?;
     Some(Finding::new(key_missing, without_key(reference, kind, key, content), "add the key"))
+}
+
+/// Whether the templates are those of single languages: `subject.de.txt`. Others have the built-in mails then.
+fn is_subject_of_a_language(key: &str) -> bool {
+    let subject = key.strip_prefix("notice_").unwrap_or(key).strip_prefix("subject.");
+    subject.is_some_and(|rest| rest.len() > ".txt".len() && rest.ends_with(".txt"))
 }
 
 fn without_key(Reference { field, name, .. }: &Reference, kind: &str, key: &str, content: &Content) -> String {
@@ -233,6 +243,17 @@ mod tests {
         }
         let missing = findings(&[("username", "app"), ("token", "")]);
         assert!(missing[0].message.contains("under the key password or token (it has"), "{}", missing[0].message);
+    }
+
+    #[test]
+    fn templates_of_single_languages_need_none_of_the_others() {
+        let reference = Reference::to_secret("spec.mail.templatesRef", "texts", &["subject.txt", "body.txt"]);
+        let reference = Reference { source: Source::ConfigMap, ..reference };
+        let findings =
+            |key: &'static str| validate([(&reference, &Resolved::Found([(key, "x")].into_iter().collect()))]);
+        assert_eq!(findings("subject.pt-BR.txt"), []);
+        assert_eq!(findings("notice_subject.de.txt"), []);
+        assert_eq!(findings("subject.txt")[0].reason, reason::CONFIG_MAP_KEY_MISSING);
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub struct Mail {
     pub smtp: Smtp,
     /// ConfigMap with `subject.txt`, `body.txt` and `body.html` that replace the built-in texts; `notice_subject.txt`,
     /// `notice_body.txt` and `notice_body.html`, which may be absent, replace those of the mail to the owner of an
-    /// address (`signup.hideExistingAccounts`).
+    /// address (`signup.hideExistingAccounts`). With a language tag (`subject.de.txt`, `body.de.txt`, `body.de.html`)
+    /// they are for that language alone, and all three are needed. Texts that cannot be used leave the last good ones
+    /// in force; condition ConfigApplied names file, line and fix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub templates_ref: Option<LocalReference>,
 }

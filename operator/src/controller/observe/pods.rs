@@ -50,6 +50,8 @@ pub struct Report {
     pub hash: Option<String>,
     /// Why a newer configuration was refused.
     pub refused: Option<String>,
+    /// Why mail templates were refused.
+    pub templates: Option<String>,
     /// Whether it can do its job, or what is missing; `None` when the pod does not answer.
     pub ready: Option<Result<(), String>>,
     /// How the last dialogue with the mail server ended; `None` before the first one.

@@ -47,6 +47,14 @@ pub(super) fn config_applied(facts: &Facts<'_>) -> UntimedCondition {
             &Finding::with_default_fix(reason::CONFIG_REFUSED, problem),
         );
     }
+    if let Some((pod, why)) = facts.reports.iter().find_map(|report| Some((&report.pod, report.templates.as_ref()?))) {
+        let problem = format!("pod {pod} keeps its older mail templates: {}", why.trim_end_matches('.'));
+        return UntimedCondition::from_finding(
+            kind::CONFIG_APPLIED,
+            False,
+            &Finding::with_default_fix(reason::TEMPLATES_REFUSED, problem),
+        );
+    }
     match counts(facts) {
         (_, 0) => UntimedCondition::new(kind::CONFIG_APPLIED, Unknown, reason::NOT_KNOWN, "there are no pods"),
         (applied, total) if applied == total => UntimedCondition::new(

@@ -86,7 +86,8 @@ fn blocking_finding(facts: &Facts<'_>, now: Timestamp) -> Option<Finding> {
 fn finding_while_running(facts: &Facts<'_>, conditions: &Conditions) -> Option<Finding> {
     let Conditions { database, migrations, redis, mail, config_applied, .. } = conditions;
     // A configuration that is still spreading is not wrong.
-    let refused = || failing([config_applied]).filter(|finding| finding.reason == reason::CONFIG_REFUSED);
+    let wrong = [reason::CONFIG_REFUSED, reason::TEMPLATES_REFUSED];
+    let refused = || failing([config_applied]).filter(|finding| wrong.contains(&finding.reason));
     let best_effort = || facts.best_effort.first().map(|(_, finding)| finding.clone());
     let servers = failing([database, migrations, redis, mail]);
     servers

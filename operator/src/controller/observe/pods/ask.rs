@@ -50,6 +50,12 @@ struct State {
     ready: bool,
     missing: Option<String>,
     mail: Option<MailState>,
+    templates: Option<Templates>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Templates {
+    refused: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,6 +114,7 @@ impl State {
             hash: self.config.as_ref().map(|config| config.hash.clone()),
             refused: self.config.as_ref().and_then(|config| config.refused.clone()),
             ready: Some(if self.ready { Ok(()) } else { Err(missing()) }),
+            templates: self.templates.as_ref().and_then(|templates| templates.refused.clone()),
             mail: self.mail.as_ref().map(MailState::mail),
             ..silent.clone()
         }

@@ -55,8 +55,9 @@ fn an_edit_of_a_live_setting_changes_the_config_map_and_no_pod_template() {
     let edited = MINIMAL.replace(
         "spec:\n",
         "spec:\n  task: {delay: 1s, maxRetries: 2}\n  queues: [{name: critical, priority: 1, paused: true}]\n  \
-            worker: {concurrency: 2}\n  signup: {perMinutePerIP: 1}\n  observability: {logLevel: debug}\n",
+            worker: {concurrency: 2}\n  observability: {logLevel: debug}\n",
     );
+    let edited = edited.replace("signup: {page: true}", "signup: {perMinutePerIP: 1}");
     let (before, after) = (children(MINIMAL), children(&edited));
     assert_ne!(before[0], after[0], "the ConfigMap comes first");
     for name in ["demo-api", "demo-worker"] {

@@ -39,8 +39,8 @@ fn assert_golden(name: &str, document: &Document) {
 }
 
 #[test]
-fn the_minimal_sample_has_eight_lines_and_every_default() {
-    assert_eq!(MINIMAL.lines().filter(|line| !line.starts_with('#')).count(), 8);
+fn the_minimal_sample_has_nine_lines_and_every_default() {
+    assert_eq!(MINIMAL.lines().filter(|line| !line.starts_with('#')).count(), 9);
     assert_golden("minimal.document.yaml", &build(MINIMAL, &paths(false)));
 }
 

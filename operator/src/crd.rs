@@ -8,7 +8,7 @@
 //!
 //! - [`time_span`], [`forms`]: durations and texts with their rules
 //! - [`task`], [`stores`], [`mail`], [`signup`], [`retention`], [`webhooks`], [`workload`] ([`pod`], [`objects`]),
-//!   [`autoscaling`], [`exposure`]: the spec, in groups
+//!   [`autoscaling`], [`exposure`], [`network_policy`], [`observability`]: the spec, in groups
 //! - [`status`]: what the operator reports
 
 #![expect(unreachable_pub, reason = "KubeSchema derives a hidden copy of each struct inside a function")]
@@ -17,7 +17,9 @@ pub mod autoscaling;
 pub mod exposure;
 pub mod forms;
 pub mod mail;
+pub mod network_policy;
 pub mod objects;
+pub mod observability;
 pub mod pod;
 pub mod retention;
 pub mod signup;
@@ -29,9 +31,11 @@ pub mod webhooks;
 pub mod workload;
 
 use autoscaling::AutoscalingMode;
-use exposure::{Expose, NetworkPolicy, Observability};
+use exposure::Expose;
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use mail::{Mail, Verification};
+use network_policy::NetworkPolicy;
+use observability::Observability;
 use pod::PodSecurity;
 use retention::Retention;
 use schemars::JsonSchema;

@@ -4,7 +4,7 @@
 //! resource, so that an event can name the field. Does not: cover what processes follow live.
 
 use super::{Subject, restarts};
-use crate::crd::{exposure::LogFormat, stores::Database};
+use crate::crd::{observability::LogFormat, stores::Database};
 use pipeline::hash;
 use std::collections::BTreeMap;
 

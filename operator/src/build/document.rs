@@ -6,8 +6,8 @@
 
 use crate::crd::{
     SignupPipelineSpec,
-    exposure::{LogFormat, Observability},
     mail::{Mail, SmtpTls, Verification},
+    observability::{LogFormat, Observability},
     retention::Retention,
     signup::{BreachCheck, EmailDomains, PasswordRules, ReservedUsernames, Signup},
     stores::{Database, Migrations},

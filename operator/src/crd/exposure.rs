@@ -1,6 +1,6 @@
-//! `spec.expose`, `spec.networkPolicy` and `spec.observability`: how the pipeline is reached and seen.
+//! `spec.expose`: how the pipeline is reached from outside the cluster.
 //!
-//! Takes and gives: the fields as written in the resource. Does not: build Ingresses, routes or policies.
+//! Takes and gives: the fields as written in the resource. Does not: build Ingresses or routes.
 
 use super::forms;
 use schemars::JsonSchema;
@@ -80,74 +80,4 @@ pub struct ParentReference {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "forms::object_name")]
     pub section_name: Option<String>,
-}
-
-/// Network policies of the pods. No effect in `operator local`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct NetworkPolicy {
-    /// True: pods accept what they serve and reach what they need, nothing else.
-    pub enabled: bool,
-    /// Ports of DNS, by UDP and TCP, as the pods behind its Service have them (on OpenShift 5353); at most 8. Absent:
-    /// 53.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "forms::ports")]
-    pub dns_ports: Vec<i32>,
-    /// What the pods of `api` and the workers reach besides: rules in the shape of Kubernetes' networking/v1
-    /// NetworkPolicyEgressRule, at most 32; the API server checks them when the policies are applied.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "forms::kubernetes_objects")]
-    pub extra_egress: Vec<BTreeMap<String, serde_json::Value>>,
-    /// What the pods of `api` and the workers accept besides: rules in the shape of NetworkPolicyIngressRule, at most
-    /// 32.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "forms::kubernetes_objects")]
-    pub extra_ingress: Vec<BTreeMap<String, serde_json::Value>>,
-}
-
-impl Default for NetworkPolicy {
-    fn default() -> Self {
-        Self { enabled: true, dns_ports: Vec::new(), extra_egress: Vec::new(), extra_ingress: Vec::new() }
-    }
-}
-
-/// Logs, metrics, traces.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Observability {
-    /// `error`, `warn`, `info`, `debug`, or with exceptions: `info,queue=debug`. Applied without a restart.
-    #[schemars(length(min = 1, max = 256))]
-    pub log_level: String,
-    /// Shape of the log lines. No effect in `operator local`, which reads them.
-    pub log_format: LogFormat,
-    /// True: log lines may show e-mail addresses. False: they are masked.
-    pub log_personal_data: bool,
-    /// Address of an OpenTelemetry collector, e.g. `http://collector:4317`. Accepted and not used by this version.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
-    pub otlp_endpoint: Option<String>,
-    /// True: a PodMonitor tells the Prometheus operator to scrape the pods. No effect in `operator local`.
-    pub pod_monitor: bool,
-}
-
-impl Default for Observability {
-    fn default() -> Self {
-        Self {
-            log_level: "info".into(),
-            log_format: LogFormat::Json,
-            log_personal_data: false,
-            otlp_endpoint: None,
-            pod_monitor: false,
-        }
-    }
-}
-
-/// Shape of a log line.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum LogFormat {
-    /// One JSON object per line.
-    #[default]
-    Json,
-    /// Text for people.
-    Text,
 }

@@ -3,12 +3,12 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p operator --test offline` writes what is generated (see `golden`).
 
+mod admin_port;
 mod check;
 mod children;
 mod crd;
 mod docs;
 mod golden;
-mod network;
 mod plan;
 mod pod;
 mod samples;

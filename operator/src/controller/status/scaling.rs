@@ -104,6 +104,12 @@ fn limit(by: LimitedBy) -> Option<(Reason, &'static str)> {
         LimitedBy::NotStarting => {
             Some((reason::PODS_NOT_STARTING, "workers that were asked for have not started, so there are no more"))
         }
-        _ => None,
+        LimitedBy::MinReplicas
+        | LimitedBy::ScaleUp
+        | LimitedBy::Cooldown
+        | LimitedBy::LookAhead
+        | LimitedBy::MissingQueue
+        | LimitedBy::ScaleDown
+        | LimitedBy::Busy => None,
     }
 }

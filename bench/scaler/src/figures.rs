@@ -21,8 +21,8 @@ pub(crate) fn percentile(values: &[f64], share: f64) -> Option<f64> {
 pub(crate) struct Figures {
     /// Tasks that were put in and have not begun.
     pub(crate) never: usize,
-    /// Tasks that began and did not end by themselves.
-    pub(crate) interrupted: usize,
+    /// Tasks whose process ended before them.
+    pub(crate) cut: usize,
     /// Share of all tasks, in per cent.
     pub(crate) in_target: f64,
     /// Seconds, of those that began.
@@ -44,7 +44,7 @@ impl Figures {
         let (changes, reversals) = changes(numbers, before);
         Self {
             never: tasks.saturating_sub(begun.len()),
-            interrupted: known.begun.len().saturating_sub(known.ended),
+            cut: known.cut,
             in_target: 100.0 * in_time as f64 / tasks.max(1) as f64,
             p99: percentile(&lateness, 0.99),
             pod_seconds,
@@ -108,9 +108,9 @@ mod tests {
     #[test]
     fn a_task_that_never_began_is_out_of_target() {
         let begun = [Begun { due: 0, at: 100 }, Begun { due: 0, at: 11_000 }];
-        let known = Known { begun: begun.to_vec(), ended: 1, pods: Vec::new() };
+        let known = Known { begun: begun.to_vec(), cut: 1, pods: Vec::new() };
         let figures = Figures::of(&known, (0, 60_000), 4, &[], 0);
-        assert_eq!((figures.never, figures.interrupted, figures.in_target), (2, 1, 25.0));
+        assert_eq!((figures.never, figures.cut, figures.in_target), (2, 1, 25.0));
         assert_eq!(figures.p99, Some(11.0));
     }
 

@@ -116,23 +116,25 @@ impl Node {
         let Some(output) = child.stdout.take() else { return Ok(()) };
         let mut lines = BufReader::new(output).lines();
         self.pods().patch_status(name, &PatchParams::default(), &Patch::Merge(ready())).await?;
+        let mut running = 0;
         let is_stopped = tokio::select! {
-            () = self.listen(side, &mut lines) => false,
+            () = self.listen(side, &mut lines, &mut running) => false,
             () = stopped(stop) => true,
         };
         if is_stopped {
             terminate(&child);
             // What ends by itself in time needs no SIGKILL.
-            let _ = tokio::time::timeout(GRACE, self.listen(side, &mut lines)).await;
+            let _ = tokio::time::timeout(GRACE, self.listen(side, &mut lines, &mut running)).await;
         }
         child.kill().await?;
+        self.record.cut(&side.name, running);
         Ok(())
     }
 
-    /// Until the process ends.
-    async fn listen(&self, side: &Side, lines: &mut Lines<BufReader<ChildStdout>>) {
+    /// Until the process ends; counts the tasks that run.
+    async fn listen(&self, side: &Side, lines: &mut Lines<BufReader<ChildStdout>>, running: &mut i32) {
         while let Ok(Some(line)) = lines.next_line().await {
-            self.record.line(&side.name, &line);
+            *running += self.record.line(&side.name, &line);
         }
     }
 }

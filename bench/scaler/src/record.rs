@@ -18,8 +18,8 @@ pub(crate) struct Begun {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known {
     pub(crate) begun: Vec<Begun>,
-    /// Tasks that ended by themselves.
-    pub(crate) ended: usize,
+    /// Tasks that had begun and not ended when their process was gone.
+    pub(crate) cut: usize,
     /// A pod came (1) or went (-1).
     pub(crate) pods: Vec<(i64, i32)>,
 }
@@ -29,19 +29,23 @@ pub(crate) struct Known {
 pub(crate) struct Record(Mutex<HashMap<String, Known>>);
 
 impl Record {
-    /// A line of a worker.
-    pub(crate) fn line(&self, side: &str, line: &str) {
-        let mut sides = self.0.lock();
-        let known = sides.entry(side.to_owned()).or_default();
+    /// A line of a worker; gives by how much the number of its running tasks changed.
+    pub(crate) fn line(&self, side: &str, line: &str) -> i32 {
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["S", due, at] => {
                 if let (Ok(due), Ok(at)) = (due.parse(), at.parse()) {
-                    known.begun.push(Begun { due, at });
+                    self.0.lock().entry(side.to_owned()).or_default().begun.push(Begun { due, at });
                 }
+                1
             }
-            ["E"] => known.ended += 1,
-            _ => {}
+            ["E"] => -1,
+            _ => 0,
         }
+    }
+
+    /// A process is gone, with so many of its tasks running.
+    pub(crate) fn cut(&self, side: &str, tasks: i32) {
+        self.0.lock().entry(side.to_owned()).or_default().cut += usize::try_from(tasks).unwrap_or(0);
     }
 
     /// A pod came or went now.

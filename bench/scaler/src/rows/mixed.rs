@@ -92,7 +92,7 @@ fn rows(played: &[Played], length: Duration) -> Vec<Row> {
         },
         Row {
             what: "changes of the number of pods (reversals); tasks that were cut".into(),
-            ours: format!("{changes}; {}", ours.interrupted),
+            ours: format!("{changes}; {}", ours.cut),
             tuned: tuned_changes,
             default: default_changes,
             reach: "-",

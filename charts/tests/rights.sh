@@ -45,18 +45,20 @@ are_the_answers() {
 # What the operator does in a namespace with pipelines.
 its_work_in() {
   table true "$1" get,list,watch signuppipelines.signup.dev configmaps services serviceaccounts deployments.apps \
+    horizontalpodautoscalers.autoscaling \
     poddisruptionbudgets.policy networkpolicies.networking.k8s.io ingresses.networking.k8s.io httproutes.gateway.networking.k8s.io podmonitors.monitoring.coreos.com
   table true "$1" create,patch configmaps services serviceaccounts deployments.apps poddisruptionbudgets.policy \
+    horizontalpodautoscalers.autoscaling \
     networkpolicies.networking.k8s.io ingresses.networking.k8s.io httproutes.gateway.networking.k8s.io \
     podmonitors.monitoring.coreos.com events.events.k8s.io
-  table true "$1" delete poddisruptionbudgets.policy networkpolicies.networking.k8s.io ingresses.networking.k8s.io \
+  table true "$1" delete horizontalpodautoscalers.autoscaling poddisruptionbudgets.policy networkpolicies.networking.k8s.io ingresses.networking.k8s.io \
     httproutes.gateway.networking.k8s.io podmonitors.monitoring.coreos.com
   table true "$1" get,create secrets
   table true "$1" get "namespaces:$1"
   table true "$1" list,watch pods
   table true "$1" patch pods signuppipelines.signup.dev/status deployments.apps/scale
   table true "$1" update signuppipelines.signup.dev/finalizers
-  table true "$1" list horizontalpodautoscalers.autoscaling events
+  table true "$1" list events
 }
 
 # What no operator needs, wherever it works.
@@ -64,7 +66,7 @@ no_more_in() {
   table false "$1" list,watch,update,patch,delete,deletecollection secrets
   table false "$1" create,update,patch,delete,deletecollection signuppipelines.signup.dev
   table false "$1" get,create,update,delete,deletecollection pods
-  table false "$1" get,watch,create,update,patch,delete,deletecollection horizontalpodautoscalers.autoscaling
+  table false "$1" update,deletecollection horizontalpodautoscalers.autoscaling
   table false "$1" get,watch,create,update,delete,deletecollection events
   table false "$1" get,update signuppipelines.signup.dev/status deployments.apps/scale
   table false "$1" create,get pods/exec pods/attach pods/portforward pods/log pods/ephemeralcontainers serviceaccounts/token

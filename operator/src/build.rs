@@ -10,8 +10,9 @@
 //! - [`document`], [`mounts`]: `pipeline.yaml`, and where its files are mounted
 //! - [`restarts`], [`checksum`]: what cannot change in a running process
 //! - [`pod_defaults`]: what pods have when the resource does not say
-//! - `config_map`, `service_account`, `service`, `deployment` (with `pod`, `pod_security`), `disruption_budget`,
-//!   `network_policy`, `ingress`, `http_route`, `pod_monitor`: one kind each
+//! - `config_map`, `service_account`, `service`, `deployment` (with `pod`, `pod_security`),
+//!   `horizontal_pod_autoscaler`, `disruption_budget`, `network_policy`, `ingress`, `http_route`, `pod_monitor`: one
+//!   kind each
 //! - [`key_secret`]: the generated keys, the one object that is made once and never changed
 
 pub mod checksum;
@@ -20,6 +21,7 @@ mod config_map;
 mod deployment;
 mod disruption_budget;
 pub mod document;
+mod horizontal_pod_autoscaler;
 mod http_route;
 mod ingress;
 pub mod key_secret;
@@ -60,6 +62,8 @@ pub struct Inputs {
     pub redis_files: Vec<(String, &'static str)>,
     /// UID of the pipeline's namespace; `None`: not known.
     pub namespace_uid: Option<String>,
+    /// Somebody else's autoscaler sets the number of api pods.
+    pub is_api_scaled_by_others: bool,
     /// The [`pod_defaults`] of components whose pods keep older ones; absent: the newest.
     pub pod_defaults: BTreeMap<Component, u32>,
 }
@@ -105,6 +109,7 @@ pub fn children(pipeline: &SignupPipeline, inputs: &Inputs) -> Result<Vec<Child>
     }
     children.push(service::build(&subject));
     children.extend(Component::ALL.map(|component| deployment::build(&subject, inputs, component)));
+    children.extend(horizontal_pod_autoscaler::build(&subject, inputs));
     children.extend(Component::ALL.into_iter().filter_map(|component| disruption_budget::build(&subject, component)));
     if let Some(expose) = &subject.spec.expose {
         children.extend(expose.ingress.as_ref().map(|ingress| ingress::build(&subject, expose, ingress)));
@@ -118,6 +123,13 @@ pub fn children(pipeline: &SignupPipeline, inputs: &Inputs) -> Result<Vec<Child>
 fn identity(pipeline: &SignupPipeline, inputs: &Inputs) -> Identity {
     let created_at = pipeline.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string());
     Identity { namespace_uid: inputs.namespace_uid.clone(), created_at }
+}
+
+/// The labels of a component's pods.
+pub fn pod_labels(pipeline: &SignupPipeline, component: Component) -> BTreeMap<String, String> {
+    let labels = pod::labels_of(&Subject::new(pipeline), component);
+    let texts = labels.as_object().into_iter().flatten();
+    texts.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 /// The text of `pipeline.yaml` and the hash by which processes name it.

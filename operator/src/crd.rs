@@ -8,11 +8,12 @@
 //!
 //! - [`time_span`], [`forms`]: durations and texts with their rules
 //! - [`task`], [`stores`], [`mail`], [`signup`], [`retention`], [`webhooks`], [`workload`] ([`pod`], [`objects`]),
-//!   [`autoscaling`], [`exposure`], [`network_policy`], [`observability`]: the spec, in groups
+//!   [`autoscaling`], [`api_autoscaling`], [`exposure`], [`network_policy`], [`observability`]: the spec, in groups
 //! - [`status`]: what the operator reports
 
 #![expect(unreachable_pub, reason = "KubeSchema derives a hidden copy of each struct inside a function")]
 
+pub mod api_autoscaling;
 pub mod autoscaling;
 pub mod exposure;
 pub mod forms;
@@ -148,6 +149,9 @@ pub enum ImagePullPolicy {
         .message("worker.replicas is the operator's in mode Auto; remove it, or set worker.autoscaling.mode to Off or \
             External")
         .field_path(".worker"),
+    validation = Rule::new("self.api.autoscaling.minReplicas <= self.api.autoscaling.maxReplicas")
+        .message("api.autoscaling.minReplicas must not exceed maxReplicas; lower it or raise maxReplicas")
+        .field_path(".api.autoscaling.minReplicas"),
     validation = Rule::new("self.worker.autoscaling.minReplicas <= self.worker.autoscaling.maxReplicas")
         .message("worker.autoscaling.minReplicas must not exceed maxReplicas; lower it or raise maxReplicas")
         .field_path(".worker.autoscaling.minReplicas"),

@@ -37,10 +37,10 @@ Server-side apply needs create and patch. Only what an edit of the pipeline take
 - apiGroups: [apps]
   resources: [deployments/scale]
   verbs: [patch]
-# Whether somebody else sets that number still.
+# Whether somebody else sets a number of pods is seen by a watch of all; written is NAME-api alone, with api.autoscaling.mode=Auto.
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
-  verbs: [list]
+  verbs: [get, list, watch, create, patch, delete]
 # The patch of an annotation makes the kubelet bring a changed ConfigMap to the pod at once.
 - apiGroups: [""]
   resources: [pods]

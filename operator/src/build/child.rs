@@ -30,6 +30,8 @@ pub enum Kind {
     Service,
     /// Pods.
     Deployment,
+    /// How many pods of the api there are, in mode Auto.
+    HorizontalPodAutoscaler,
     /// How many pods may be evicted at once.
     PodDisruptionBudget,
     /// Exposure by an ingress controller.
@@ -42,12 +44,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ConfigMap,
         Self::ServiceAccount,
         Self::NetworkPolicy,
         Self::Service,
         Self::Deployment,
+        Self::HorizontalPodAutoscaler,
         Self::PodDisruptionBudget,
         Self::Ingress,
         Self::HttpRoute,
@@ -62,12 +65,14 @@ impl Kind {
             Self::NetworkPolicy => ("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
             Self::Service => ("", "Service", "services"),
             Self::Deployment => ("apps", "Deployment", "deployments"),
+            Self::HorizontalPodAutoscaler => ("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
             Self::PodDisruptionBudget => ("policy", "PodDisruptionBudget", "poddisruptionbudgets"),
             Self::Ingress => ("networking.k8s.io", "Ingress", "ingresses"),
             Self::HttpRoute => ("gateway.networking.k8s.io", "HTTPRoute", "httproutes"),
             Self::PodMonitor => ("monitoring.coreos.com", "PodMonitor", "podmonitors"),
         };
-        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind), plural)
+        let version = if self == Self::HorizontalPodAutoscaler { "v2" } else { "v1" };
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
     }
 
     /// True when not every cluster has the kind.
@@ -80,9 +85,18 @@ impl Kind {
         matches!(self, Self::Ingress | Self::HttpRoute)
     }
 
+    /// True when objects of others may concern our Deployments and pods, so that all of the kind are watched.
+    pub fn may_be_of_others(self) -> bool {
+        matches!(
+            self,
+            Self::HorizontalPodAutoscaler | Self::PodDisruptionBudget | Self::NetworkPolicy | Self::PodMonitor
+        )
+    }
+
     /// True when no other child and no pod needs it, so that its trouble holds up nothing.
     pub fn is_best_effort(self) -> bool {
-        matches!(self, Self::PodDisruptionBudget | Self::Ingress | Self::HttpRoute | Self::PodMonitor)
+        let scaling = Self::HorizontalPodAutoscaler;
+        self == scaling || self.is_exposure() || matches!(self, Self::PodDisruptionBudget | Self::PodMonitor)
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn build(subject: &Subject<'_>, component: Component) -> Option<Child
         Component::Worker => &worker.pod_disruption_budget,
     };
     let pods = match component {
-        Component::Api => subject.spec.api.replicas.unsigned_abs(),
+        Component::Api => subject.spec.api.first().unsigned_abs(),
         Component::Worker if subject.spec.scales_by_itself() => Limits::from(worker).min,
         Component::Worker => Limits::from(worker).replicas,
     };

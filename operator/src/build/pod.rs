@@ -37,6 +37,16 @@ pub(super) fn template(subject: &Subject<'_>, inputs: &Inputs, component: Compon
     })
 }
 
+/// All labels of a component's pods.
+pub(super) fn labels_of(subject: &Subject<'_>, component: Component) -> Value {
+    let spec = subject.spec;
+    let pod = match component {
+        Component::Api => &spec.api.pod,
+        Component::Worker => &spec.worker.pod,
+    };
+    labels(subject, pod, component)
+}
+
 fn labels(subject: &Subject<'_>, pod: &Pod, component: Component) -> Value {
     let mut labels = json!(pod.labels);
     let own = names::selector(subject.name, component);

@@ -21,7 +21,7 @@ const WORK: &[(&str, &str, &[&str])] = &[
     ("", "serviceaccounts", ALL),
     ("apps", "deployments", ALL),
     ("apps", "deployments/scale", &["patch"]),
-    ("autoscaling", "horizontalpodautoscalers", &["list"]),
+    ("autoscaling", "horizontalpodautoscalers", AND_DELETE),
     ("", "pods", &["list", "watch", "patch"]),
     ("policy", "poddisruptionbudgets", AND_DELETE),
     ("networking.k8s.io", "networkpolicies", AND_DELETE),

@@ -5,6 +5,13 @@
 //! retried at an interval, because its API may be installed later. Does not: take over an object of the same name that
 //! has another owner.
 //!
+//! # Whose a field is
+//!
+//! One rule for every kind, which docs/ownership.md says kind by kind: fields that are desired are the operator's, all
+//! others are not. `drift` finds those that differ, `writer` who wrote them, and `contest` decides: undone once, with
+//! an event that names the writer, and left alone when that writer does it again within a minute. The number of pods is
+//! desired only where nobody else decides it, and `hand_over` gives it up without a step to 1.
+//!
 //! # Why nothing is written while nothing changes
 //!
 //! Four mechanisms together find what differs. Each catches what the others miss:
@@ -16,25 +23,29 @@
 //! | resource version of our last write | values that the API server respells (`1000m`, `1`): no write |
 //! | `MAX_WATCH_LAG` since our last write | a watch that shows the object before it: no write |
 
+mod contest;
 pub mod drift;
 mod failure;
+mod hand_over;
+mod one;
 pub(super) mod restarts;
 pub(super) mod sync;
+mod writer;
 
 pub use self::failure::ApplyError;
 pub(super) use self::failure::namespace_goes;
 
+use self::{contest::Contest, one::apply_one};
 use super::{observe::watch::MAX_WATCH_LAG, reason::Finding};
 use crate::build::{
     child::{Child, Kind},
-    names::{DESIRED, FIELD_MANAGER, MANAGED_BY},
+    names::DESIRED,
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, DynamicObject, Preconditions},
 };
 use pipeline::hash;
-use serde_json::Value;
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -70,6 +81,9 @@ struct Failed {
 pub struct LastApplied {
     applied: BTreeMap<(Kind, String), Applied>,
     failed: BTreeMap<(Kind, String), Failed>,
+    contests: BTreeMap<(Kind, String), Contest>,
+    /// What others had written and was set back, in words, since it was asked for.
+    undone: Vec<String>,
 }
 
 impl LastApplied {
@@ -80,6 +94,19 @@ impl LastApplied {
         let failed = self.failed.values().map(|failed| left(failed.at, failed.wait));
         let written = self.applied.values().map(|applied| left(applied.at, MAX_WATCH_LAG));
         failed.chain(written.filter(|left| !left.is_zero())).min()
+    }
+
+    /// What was set back since the last call, one sentence for each writer and child.
+    pub fn take_undone(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.undone)
+    }
+
+    /// What is left to others.
+    pub fn left_alone(&self) -> impl Iterator<Item = Finding> + '_ {
+        let told = |((kind, name), contest): (&(Kind, String), &Contest)| {
+            contest.finding(&format!("{} {name}", kind.resource().kind))
+        };
+        self.contests.iter().filter_map(told)
     }
 
     /// True when `observed` is from before our last write of its spec.
@@ -176,74 +203,8 @@ async fn apply_best_effort(
     Some(finding)
 }
 
-async fn apply_one(
-    client: &Client,
-    child: &Child,
-    observed: Option<&DynamicObject>,
-    last: &mut LastApplied,
-) -> Result<(), ApplyError> {
-    let key = key(child);
-    let hash = desired_hash(child);
-    if !differs(child, observed, last.applied.get(&key), &hash) {
-        return Ok(());
-    }
-    let namespace = child.object.namespace().unwrap_or_default();
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &child.kind.resource());
-    let object = match observed {
-        Some(seen) => drift::unpaused(&child.object, seen),
-        None => match unless_current(&api, child).await? {
-            Some(object) => object,
-            None => return Ok(()),
-        },
-    };
-    let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
-    let applied = api.patch(child.name(), &params, &Patch::Apply(&object)).await;
-    let applied = applied.map_err(|source| ApplyError::refused(child, source))?;
-    tracing::info!(kind = ?child.kind, name = child.name(), namespace, "applied");
-    let ObjectMeta { uid, resource_version, generation, .. } = applied.metadata;
-    last.applied.insert(key, Applied { hash, uid, resource_version, generation, at: Instant::now() });
-    Ok(())
-}
-
-/// What to write where the watch shows no object: it may lag behind, or the kind was installed after the operator
-/// started. `None` when the object is there as desired.
-async fn unless_current(api: &Api<DynamicObject>, child: &Child) -> Result<Option<DynamicObject>, ApplyError> {
-    let refused = |source| ApplyError::refused(child, source);
-    match api.get_opt(child.name()).await.map_err(refused)? {
-        Some(found) if is_foreign(&found) => Err(ApplyError::Taken { kind: child.kind, name: child.name().to_owned() }),
-        Some(found) if drift::holds(&value(&child.object), &value(&found)) => Ok(None),
-        Some(_) => Ok(Some(child.object.clone())),
-        None if child.kind.is_optional() => {
-            // A read shows that there is no such kind, so that nothing is written at rest.
-            api.list_metadata(&ListParams::default().limit(1)).await.map_err(refused)?;
-            Ok(Some(child.object.clone()))
-        }
-        // The scaler comes after it. Our next apply gives the number of pods up, and by then the scaler owns it.
-        None => Ok(Some(child.as_made())),
-    }
-}
-
 fn key(child: &Child) -> (Kind, String) {
     (child.kind, child.name().to_owned())
-}
-
-fn differs(child: &Child, observed: Option<&DynamicObject>, applied: Option<&Applied>, hash: &str) -> bool {
-    let applied = applied.filter(|applied| applied.hash == hash);
-    let settled = applied.is_none_or(|applied| applied.at.elapsed() > MAX_WATCH_LAG);
-    let Some(observed) = observed else { return settled };
-    let same_version = applied.is_some_and(|applied| applied.resource_version == observed.metadata.resource_version);
-    let holds = || drift::holds(&value(&child.object), &value(observed)) && !drift::is_paused(observed);
-    !same_version && settled && !holds()
-}
-
-fn value(object: &DynamicObject) -> Value {
-    serde_json::to_value(object).unwrap_or_default()
-}
-
-/// The watch sees objects with our label only, so an object that it does not see and that lacks the label has another
-/// owner.
-fn is_foreign(object: &DynamicObject) -> bool {
-    object.labels().get(MANAGED_BY.0).is_none_or(|manager| manager != MANAGED_BY.1)
 }
 
 async fn delete(client: &Client, kind: Kind, object: &DynamicObject, last: &mut LastApplied) -> Result<(), ApplyError> {

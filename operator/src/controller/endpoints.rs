@@ -50,6 +50,7 @@ pub fn inputs(pipeline: &SignupPipeline, secrets: &BTreeMap<String, Content>, im
         redis_files: redis.files(),
         namespace_uid: None,
         pod_defaults: BTreeMap::new(),
+        is_api_scaled_by_others: false,
     }
 }
 

@@ -6,13 +6,14 @@
 
 pub mod encoded;
 pub mod named;
+pub mod others;
 pub mod pod_events;
 pub mod pods;
 pub mod watch;
 
 pub(crate) use self::named::resolve;
 
-use self::{named::Named, watch::View};
+use self::{named::Named, others::Others, watch::View};
 use super::{
     shared_host::Neighbours,
     turns::Name,
@@ -49,6 +50,8 @@ pub struct Observed {
     pub image: Option<String>,
     /// Other pipelines of its host.
     pub neighbours: Neighbours,
+    /// What others have on its Deployments and pods.
+    pub others: Others,
 }
 
 /// The cluster could not be observed.
@@ -129,7 +132,8 @@ pub(super) async fn observe(
     let image = kept_image(client, &namespace, pipeline, &children).await?;
     let is_exposed = pipeline.spec.expose.is_some();
     let neighbours = if is_exposed { Neighbours::look(pipeline, &all.state()) } else { Neighbours::default() };
-    Ok(Observed { found, certificate, children, pods, image, neighbours })
+    let others = Others::look(pipeline, view);
+    Ok(Observed { found, certificate, children, pods, image, neighbours, others })
 }
 
 /// The watch may not have seen the Deployment yet, and a wrong answer would restart every pod.

@@ -92,6 +92,13 @@ reasons! {
             "correct the field of the pipeline that the message names";
         API_ERROR "ApiError" "The API server did not answer as it should."
             "none; it is tried again";
+        FOREIGN_AUTOSCALER "ForeignAutoscaler" "A HorizontalPodAutoscaler of somebody else sets the number of api \
+            pods, so the operator leaves it alone."
+            "set spec.api.autoscaling.mode to External, or delete that HorizontalPodAutoscaler";
+        AUTOSCALER_INACTIVE "AutoscalerInactive" "The HorizontalPodAutoscaler of the api cannot act, so the number of \
+            api pods stays as it is; the message has its words."
+            "install the metrics API (metrics-server) and leave spec.api.resources a CPU request, or set \
+                spec.api.autoscaling.mode to Off";
         PAUSED "PausedBySpec" "The resource says `paused`, so the operator leaves the children as they are."
             "remove spec.paused";
         NOT_PAUSED "NotPaused" "The operator keeps the children as the resource says.";
@@ -192,7 +199,8 @@ reasons! {
         PODS_NOT_STARTING "PodsNotStarting" "Workers that were asked for long ago have not started, so no more are."
             "see what `operator check` says of their pods";
         MODE "NotInModeAuto" "The resource gives the number of workers to somebody else.";
-        FOREIGN_WRITER "ForeignWriter" "Another writer sets the number of workers, so the operator leaves it alone."
+        FOREIGN_WRITER "ForeignWriter" "Another writer sets the number of workers, or again and again another field of \
+            a child, so the operator leaves it alone."
             "delete that HorizontalPodAutoscaler, or set spec.worker.autoscaling.mode to External";
     }
     "Exposure" {
@@ -216,6 +224,8 @@ reasons! {
     }
     "Events alone" {
         SCALED "Scaled" "The number of workers changed; the message says from, to and why.";
+        FOREIGN_CHANGE_UNDONE "ForeignChangeUndone" "Somebody else set a field of a child that the resource decides, \
+            and it was set back; the message names the field manager, the child and the field.";
         RESTARTING "RestartingPods" "Pods are replaced because of a setting that running processes cannot take; the \
             message names the field.";
     }

@@ -16,6 +16,7 @@ use super::{
     reason::{self, Finding},
     scale::{EndedWorkers, Endpoint, Evaluation, Inputs, Scaling},
     status::{
+        autoscaler::inactive,
         events::trouble,
         facts::Facts,
         pods::{calm, steady},
@@ -145,12 +146,15 @@ async fn tell(
     let (outdated, previous) = (context.definition.finding(), state.written.latest(pipeline).cloned());
     let [api, worker] = rollouts(pipeline, &observed, &state.applied, &scaling);
     let now = Timestamp::now();
+    let (inactive, autoscaler_look) = inactive(pipeline, &observed, now);
+    let left_alone = left_alone(pipeline, &observed, &state.applied).chain(inactive).collect::<Vec<_>>();
     let facts = Facts {
         pipeline,
         previous: previous.as_ref(),
         findings: &applied.findings,
         held_back: applied.held_back,
         best_effort: &applied.best_effort,
+        left_alone: &left_alone,
         outdated: outdated.as_ref(),
         newer_image: newer_image(pipeline, image(context, &observed), &context.image),
         observed: &observed,
@@ -163,7 +167,7 @@ async fn tell(
     };
     let status = status(&facts, now);
     let deadline = next_look(&status, pipeline.spec.progress_deadline.get(), now);
-    let times = [end_of_start(&status.conditions, now), deadline, calm(&observed.pods, now)];
+    let times = [end_of_start(&status.conditions, now), deadline, calm(&observed.pods, now), autoscaler_look];
     let trouble = trouble(&status.conditions);
     if trouble.is_some() && trouble != state.trouble {
         context.named.doubt(&Name::from_obj(pipeline));
@@ -173,7 +177,12 @@ async fn tell(
     Ok(times.into_iter().chain([written, state.written.next_warning()]).flatten().collect())
 }
 
-/// The children as they should be, without those that another pipeline's stand in the way of.
+/// What others set, and what is told of it.
+fn left_alone(pipeline: &SignupPipeline, observed: &Observed, applied: &LastApplied) -> impl Iterator<Item = Finding> {
+    observed.others.finding(pipeline).into_iter().chain(applied.left_alone())
+}
+
+/// The children as they should be, without those that another pipeline's, or somebody else's, stand in the way of.
 async fn desired(
     pipeline: &SignupPipeline,
     context: &Context,
@@ -182,9 +191,13 @@ async fn desired(
 ) -> Result<Result<Vec<Child>, InvalidDocument>, ReconcileError> {
     let namespace_uid = state.namespace.get(&context.client, &pipeline.namespace().unwrap_or_default()).await?;
     let inputs = endpoints::inputs(pipeline, &observed.secrets(), image(context, observed));
-    let inputs = build::Inputs { namespace_uid, ..inputs };
+    let is_api_scaled_by_others = observed.others.scale_api();
+    let inputs = build::Inputs { namespace_uid, is_api_scaled_by_others, ..inputs };
     let mut desired = restarts::with_kept_defaults(pipeline, inputs, &observed.children, &state.templates);
-    desired.iter_mut().for_each(|children| observed.neighbours.restrict(children));
+    for children in desired.iter_mut() {
+        observed.neighbours.restrict(children);
+        observed.others.restrict(children);
+    }
     Ok(desired)
 }
 
@@ -225,7 +238,9 @@ async fn apply_children(
         return applied;
     }
     publish_restarts(context, pipeline, observed, &desired, &state.templates).await;
-    match apply(&context.client, &desired, &observed.children, &mut state.applied).await {
+    let done = apply(&context.client, &desired, &observed.children, &mut state.applied).await;
+    publish_undone(context, pipeline, &mut state.applied).await;
+    match done {
         Ok(best_effort) => {
             applied.best_effort.extend(best_effort);
             state.templates = restarts::templates(&desired);
@@ -293,6 +308,14 @@ async fn publish_restarts(
         let note = format!("pods of {} are replaced, because {cause}", child.name());
         let action = format!("Restart{}{}", child.name(), hash([template.to_string().as_bytes()]));
         report::publish(&context.recorder, pipeline, EventType::Normal, reason::RESTARTING.name(), &action, note).await;
+    }
+}
+
+/// What somebody else wrote and was set back.
+async fn publish_undone(context: &Context, pipeline: &SignupPipeline, applied: &mut LastApplied) {
+    for note in applied.take_undone() {
+        let reason = reason::FOREIGN_CHANGE_UNDONE.name();
+        report::publish(&context.recorder, pipeline, EventType::Normal, reason, "SetBack", note).await;
     }
 }
 

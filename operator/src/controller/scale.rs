@@ -28,6 +28,7 @@ mod servers;
 mod source;
 
 pub(crate) use self::endpoint::Endpoint;
+pub(super) use self::replicas::write_replicas;
 pub(super) use self::{
     ended::EndedWorkers,
     evaluation::{Evaluation, Surroundings},

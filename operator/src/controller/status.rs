@@ -3,6 +3,7 @@
 //! Takes: [`Facts`], what is known of the cluster, the pods and Redis. Gives: the whole status. Pure: the time is a
 //! parameter. Does not: write it (`report` does).
 
+pub(super) mod autoscaler;
 pub mod condition;
 mod configuration;
 mod container;

@@ -4,6 +4,7 @@
 //! beside the pods have no effect in `operator local`, which has none of them.
 
 use super::{
+    api_autoscaling::{ApiAutoscaling, ApiAutoscalingMode},
     autoscaling::Autoscaling,
     forms,
     objects::{PodDisruptionBudget, Service, ServiceAccount},
@@ -16,12 +17,16 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The HTTP and gRPC service.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Api {
-    /// Pods; 0 to 1000. `operator local` runs one process.
+    /// Pods; 0 to 1000. Absent: 2. With `autoscaling.mode` External or Auto the number to begin with only. `operator
+    /// local` runs one process.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
-    pub replicas: i32,
+    pub replicas: Option<i32>,
+    /// Who decides the number of pods. No effect in `operator local`.
+    pub autoscaling: ApiAutoscaling,
     /// CPU and memory of each pod. Absent: requests of 250m CPU and 64Mi, a limit of 512Mi, no CPU limit. No effect in
     /// `operator local`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,18 +51,18 @@ pub struct Api {
     pub grpc: Grpc,
 }
 
-impl Default for Api {
-    fn default() -> Self {
-        Self {
-            replicas: 2,
-            resources: None,
-            pod: Pod::default(),
-            termination_grace_period_seconds: None,
-            service: Service::default(),
-            service_account: ServiceAccount::default(),
-            pod_disruption_budget: None,
-            http: Http::default(),
-            grpc: Grpc::default(),
+impl Api {
+    /// Pods where nobody else decides their number.
+    pub fn wanted(&self) -> i32 {
+        self.replicas.unwrap_or(2)
+    }
+
+    /// Pods before an autoscaler has decided anything.
+    pub fn first(&self) -> i32 {
+        let ApiAutoscaling { mode, min_replicas, max_replicas, .. } = self.autoscaling;
+        match mode {
+            ApiAutoscalingMode::Auto => self.replicas.unwrap_or(min_replicas).min(max_replicas).max(min_replicas),
+            ApiAutoscalingMode::Off | ApiAutoscalingMode::External => self.wanted(),
         }
     }
 }

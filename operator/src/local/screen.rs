@@ -96,7 +96,7 @@ fn stand_ins(plan: &Plan, spec: &SignupPipelineSpec) -> Vec<String> {
 }
 
 /// Fields that concern Kubernetes objects only, with whether the resource sets them.
-fn kubernetes_fields(spec: &SignupPipelineSpec) -> [(&'static str, bool); 20] {
+fn kubernetes_fields(spec: &SignupPipelineSpec) -> [(&'static str, bool); 21] {
     let api = crate::crd::workload::Api::default();
     let worker = crate::crd::workload::Worker::default();
     [
@@ -106,6 +106,7 @@ fn kubernetes_fields(spec: &SignupPipelineSpec) -> [(&'static str, bool); 20] {
         ("imagePullSecrets", !spec.image_pull_secrets.is_empty()),
         ("podSecurity", spec.pod_security != Default::default()),
         ("api.replicas", spec.api.replicas != api.replicas),
+        ("api.autoscaling", spec.api.autoscaling != api.autoscaling),
         ("api.resources", spec.api.resources.is_some()),
         ("api.pod", spec.api.pod != api.pod),
         ("api.terminationGracePeriodSeconds", spec.api.termination_grace_period_seconds.is_some()),

@@ -10,11 +10,13 @@ mod operator_run;
 #[path = "../harness/spec_cases.rs"]
 mod spec_cases;
 
+mod api_number;
 mod assigned_ids;
 mod at_rest;
 mod check;
 mod children;
 mod definition;
+mod foreign_writes;
 mod gitops;
 mod held_up;
 mod image;
@@ -23,6 +25,7 @@ mod leadership;
 mod live_config;
 mod names;
 mod networks;
+mod others;
 mod pod_defaults;
 mod pod_template;
 mod refused;

@@ -46,6 +46,7 @@ async fn client_without(run: &Run, without: &[&str]) -> Client {
         "serviceaccounts",
         "deployments",
         "deployments/scale",
+        "horizontalpodautoscalers",
         "pods",
         "poddisruptionbudgets",
         "networkpolicies",
@@ -55,7 +56,7 @@ async fn client_without(run: &Run, without: &[&str]) -> Client {
         "signuppipelines/status",
     ];
     let resources: Vec<_> = everything.into_iter().filter(|resource| !without.contains(resource)).collect();
-    let groups = ["", "apps", "policy", "networking.k8s.io", "events.k8s.io", "signup.dev"];
+    let groups = ["", "apps", "autoscaling", "policy", "networking.k8s.io", "events.k8s.io", "signup.dev"];
     let role = json!({"metadata": {"name": "operator"},
         "rules": [{"apiGroups": groups, "resources": resources, "verbs": ["*"]}]});
     let role: Role = serde_json::from_value(role).expect("a Role");

@@ -99,6 +99,11 @@ fn worker_rules() -> Vec<(Value, &'static str, Value)> {
             json!({"worker": {"autoscaling": {"minReplicas": 10}}}),
         ),
         (
+            json!({"api": {"autoscaling": {"minReplicas": 11}}}),
+            "api.autoscaling.minReplicas must not exceed",
+            json!({"api": {"autoscaling": {"minReplicas": 10}}}),
+        ),
+        (
             json!({"worker": {"autoscaling": {"fallback": {"replicas": 11}}}}),
             "fallback.replicas must not exceed",
             json!({"worker": {"autoscaling": {"fallback": {"replicas": 10}}}}),

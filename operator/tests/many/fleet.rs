@@ -86,7 +86,7 @@ impl Fleet {
         pipeline.metadata.namespace = Some(NAMESPACE.to_owned());
         pipeline.spec.redis.secret_ref.name = format!("redis-{number}");
         if number >= WITH_PODS {
-            pipeline.spec.api.replicas = 0;
+            pipeline.spec.api.replicas = Some(0);
             pipeline.spec.worker.autoscaling.min_replicas = 0;
         }
         api::<SignupPipeline>(&self.client).create(&PostParams::default(), &pipeline).await.expect("it is accepted");

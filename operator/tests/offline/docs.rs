@@ -1,6 +1,7 @@
 //! The pages of docs/ that are generated from code, and what has to hold between pages and code.
 
 mod conditions;
+mod ownership;
 mod pages;
 mod reference;
 mod sources;
@@ -37,6 +38,11 @@ fn every_reason_and_condition_that_the_code_uses_is_on_the_page_and_no_other() {
 #[test]
 fn no_condition_and_no_event_is_named_outside_the_table() {
     assert_eq!(sources::spelled_out(), Vec::<String>::new(), "use a constant of controller/reason.rs");
+}
+
+#[test]
+fn the_page_about_ownership_names_every_field_that_the_operator_sets_and_no_other() {
+    assert_eq!(ownership::told(), ownership::set());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Children as the stores of the watches keep them: encoded as JSON text.
 //!
 //! Takes: an object of the API server. Gives: the metadata that a store needs, and the whole object again by `decode`.
-//! Does not: keep `managedFields`, which are not read and are half of the text.
+//! Does not: keep `managedFields`, which are half of the text and are read when somebody else has written, nor figures
+//! of a status that nobody reads and that change all the time.
 //!
 //! As a tree of JSON values an object takes twenty times its text; with 200 pipelines that was most of the operator's
 //! memory.
@@ -13,7 +14,21 @@ use kube::{
     core::DynamicResourceScope,
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::Value;
 use std::borrow::Cow;
+
+/// Figures that change all the time, of HorizontalPodAutoscalers and PodDisruptionBudgets.
+const FIGURES: [&str; 9] = [
+    "currentMetrics",
+    "currentReplicas",
+    "desiredReplicas",
+    "lastScaleTime",
+    "currentHealthy",
+    "desiredHealthy",
+    "expectedPods",
+    "disruptionsAllowed",
+    "disruptedPods",
+];
 
 /// An object as JSON text, with the metadata by which it is found.
 #[derive(Debug, Clone)]
@@ -27,8 +42,14 @@ impl EncodedObject {
     pub fn decode(&self, resource: &ApiResource) -> DynamicObject {
         // The text was written below from such an object; an empty object would be applied anew, which repairs it.
         let mut object = serde_json::from_slice(&self.text).unwrap_or_else(|_| DynamicObject::new("", resource));
+        object.metadata.resource_version.clone_from(&self.metadata.resource_version);
         object.types = Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() });
         object
+    }
+
+    /// A hash of all that is kept but the version, so that a change of what is not kept is none.
+    pub fn content(&self) -> String {
+        pipeline::hash([&*self.text])
     }
 }
 
@@ -36,6 +57,10 @@ impl<'de> Deserialize<'de> for EncodedObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut object = DynamicObject::deserialize(deserializer)?;
         object.metadata.managed_fields = None;
+        let resource_version = object.metadata.resource_version.take();
+        if let Some(status) = object.data.get_mut("status").and_then(Value::as_object_mut) {
+            status.retain(|name, _| !FIGURES.contains(&&**name));
+        }
         let text = serde_json::to_vec(&object).map_err(D::Error::custom)?.into_boxed_slice();
         let DynamicObject { metadata, .. } = object;
         // By its labels only an object without an owner is found.
@@ -44,7 +69,7 @@ impl<'de> Deserialize<'de> for EncodedObject {
             name: metadata.name,
             namespace: metadata.namespace,
             uid: metadata.uid,
-            resource_version: metadata.resource_version,
+            resource_version,
             owner_references: metadata.owner_references,
             labels: metadata.labels.filter(|_| is_orphan),
             ..ObjectMeta::default()
@@ -97,11 +122,19 @@ mod tests {
         for key in ["apiVersion", "kind"] {
             object.as_object_mut().expect("it is one").remove(key);
         }
-        let encoded: EncodedObject = serde_json::from_value(object).expect("an object");
+        let encoded: EncodedObject = serde_json::from_value(object.clone()).expect("an object");
         let unpacked = encoded.decode(&crate::build::child::Kind::ConfigMap.resource());
         assert_eq!(serde_json::to_value(unpacked).expect("JSON"), expected);
         let meta = encoded.meta();
         assert_eq!((meta.name.as_deref(), meta.resource_version.as_deref()), (Some("demo"), Some("7")));
         assert_eq!(meta.owner_references.as_ref().map(Vec::len), Some(1));
+        for (status, is_news) in [(json!({"lastScaleTime": "now"}), false), (json!({"replicas": 2}), true)] {
+            let mut later = object.clone();
+            (later["metadata"]["resourceVersion"], later["status"]) = (json!("8"), json!({}));
+            let before: EncodedObject = serde_json::from_value(later.clone()).expect("an object");
+            later["status"] = status;
+            let later: EncodedObject = serde_json::from_value(later).expect("an object");
+            assert_eq!(later.content() != before.content(), is_news);
+        }
     }
 }

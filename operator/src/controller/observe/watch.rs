@@ -1,7 +1,8 @@
 //! The watches of the pipelines' children and pods.
 //!
 //! Takes: a client and a scope. Gives: a store per kind, filled by a watch on the operator's own label, and a turn for
-//! the pipeline that an object belongs to. Does not: watch or list Secrets, or anything that is not the operator's.
+//! the pipeline that an object belongs to. Of kinds by which others may have a say in our pods (autoscalers, budgets,
+//! network policies, monitors) all are watched. Does not: watch or list Secrets.
 
 use super::{encoded::EncodedObject, pods::Pods};
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     controller::turns::{Name, Turns},
     crd::SignupPipeline,
 };
-use futures::{Stream, StreamExt, TryStreamExt, future::join_all};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future::join_all};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, ResourceRequirements};
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -24,7 +25,11 @@ use kube::{
         watcher,
     },
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{sync::OnceCell, task::JoinSet, time::timeout};
 
 /// Objects per page of a list, which is what is in memory undecoded at a time.
@@ -66,18 +71,27 @@ impl View {
     /// All children of the pipeline, and those of one of its name that were left without an owner
     /// (`kubectl delete --cascade=orphan`).
     pub fn children_of(&self, pipeline: &SignupPipeline) -> Vec<(Kind, Arc<DynamicObject>)> {
-        let (uid, name, namespace) = (pipeline.uid(), pipeline.name_any(), pipeline.namespace());
-        let owned = |object: &EncodedObject| {
-            let owners = object.owner_references();
-            let is_orphan =
-                || object.namespace() == namespace && object.labels().get(INSTANCE).is_some_and(|label| *label == name);
-            if owners.is_empty() { is_orphan() } else { owners.iter().any(|owner| Some(&owner.uid) == uid.as_ref()) }
-        };
         let of_kind = |(kind, store): (&Kind, &Objects)| {
-            let (objects, resource) = (store.state_filter(owned).into_iter(), kind.resource());
+            let objects = store.state_filter(|object| is_child(object, pipeline)).into_iter();
+            let resource = kind.resource();
             objects.map(|object| (*kind, Arc::new(object.decode(&resource)))).collect::<Vec<_>>()
         };
         self.children.iter().flat_map(of_kind).collect()
+    }
+
+    /// Objects of that kind in the pipeline's namespace that are not its children. Of a kind that may not be watched
+    /// there are none.
+    pub fn of_others(&self, kind: Kind, pipeline: &SignupPipeline) -> Vec<DynamicObject> {
+        let namespace = pipeline.namespace();
+        let is_other = |object: &EncodedObject| object.namespace() == namespace && !is_child(object, pipeline);
+        let objects = self.children.get(&kind).map(|store| store.state_filter(is_other)).unwrap_or_default();
+        objects.into_iter().map(|object| object.decode(&kind.resource())).collect()
+    }
+
+    /// Whether every object of that kind is known; never where it may not be watched.
+    pub fn knows(&self, kind: Kind) -> bool {
+        let ready = self.children.get(&kind).and_then(|store| store.wait_until_ready().now_or_never());
+        ready.is_some_and(|ready| ready.is_ok())
     }
 
     /// The child of that kind and name, of the pipeline with this uid.
@@ -101,6 +115,18 @@ impl View {
     }
 }
 
+/// Whether it is the pipeline's, or was left by one of its name.
+fn is_child(object: &EncodedObject, pipeline: &SignupPipeline) -> bool {
+    let owners = object.owner_references();
+    let has = |label: &str, value: &str| object.labels().get(label).is_some_and(|found| found == value);
+    let is_orphan = || {
+        object.namespace() == pipeline.namespace()
+            && has(INSTANCE, &pipeline.name_any())
+            && has(MANAGED_BY.0, MANAGED_BY.1)
+    };
+    if owners.is_empty() { is_orphan() } else { owners.iter().any(|owner| Some(&owner.uid) == pipeline.uid().as_ref()) }
+}
+
 /// Starts the watches of all kinds and of pods. A kind that the cluster lacks, or that may not be watched, is tried
 /// again (in the end every 30 s), so that a kind that is installed later is found without a right on definitions.
 pub(in crate::controller) fn watch(
@@ -115,9 +141,12 @@ pub(in crate::controller) fn watch(
         let resource = kind.resource();
         let writer = Writer::new(resource.clone());
         children.insert(kind, writer.as_reader());
-        let events = watcher(objects(client, namespace, &resource), own()).default_backoff().reflect(writer);
-        let events = working(events, &resource.plural);
-        watches.spawn(trigger(events, owners, pipelines.clone(), Arc::clone(turns)));
+        let which = if kind.may_be_of_others() { all() } else { own() };
+        let events = watcher(objects(client, namespace, &resource), which).default_backoff().reflect(writer);
+        let events = news(working(events, &resource.plural));
+        let known = pipelines.clone();
+        let concerned = move |object: &EncodedObject| concerned(kind, object, &known);
+        watches.spawn(trigger(events, concerned, pipelines.clone(), Arc::clone(turns)));
     }
     let writer = Writer::new(());
     let pods = writer.as_reader();
@@ -160,10 +189,42 @@ async fn trigger<K, I: IntoIterator<Item = Name>>(
     each.await;
 }
 
-fn owners(object: &EncodedObject) -> Vec<Name> {
+/// Pipelines that it belongs to, or, where it may be somebody else's, whose pods it may concern.
+fn concerned(kind: Kind, object: &EncodedObject, pipelines: &Store<SignupPipeline>) -> Vec<Name> {
     let namespace = object.namespace();
     let owner = |owner| Name::from_owner_ref(namespace.as_deref(), owner, ());
-    object.owner_references().iter().filter_map(owner).collect()
+    let owners: Vec<Name> = object.owner_references().iter().filter_map(owner).collect();
+    if !owners.is_empty() || !kind.may_be_of_others() {
+        return owners;
+    }
+    let near = pipelines.state_filter(|pipeline| pipeline.namespace() == namespace);
+    near.iter().map(|pipeline| Name::from_obj(&**pipeline)).collect()
+}
+
+/// Without changes of an object that change nothing of what is kept: figures of a status.
+fn news(
+    events: impl Stream<Item = watcher::Result<watcher::Event<EncodedObject>>> + Send + 'static,
+) -> impl Stream<Item = watcher::Result<watcher::Event<EncodedObject>>> + Send + 'static {
+    use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+    let mut known: HashMap<String, String> = HashMap::new();
+    events.filter(move |event| {
+        let is_news = match event {
+            Ok(Init) => {
+                known.clear();
+                true
+            }
+            Ok(Apply(object) | InitApply(object)) => {
+                let content = object.content();
+                known.insert(object.uid().unwrap_or_default(), content.clone()) != Some(content)
+            }
+            Ok(Delete(object)) => {
+                known.remove(&object.uid().unwrap_or_default());
+                true
+            }
+            Ok(InitDone) | Err(_) => true,
+        };
+        std::future::ready(is_news)
+    })
 }
 
 fn pipeline_of(pod: &Pod) -> Option<Name> {
@@ -171,8 +232,12 @@ fn pipeline_of(pod: &Pod) -> Option<Name> {
     Some(Name::new(pipeline).within(&pod.namespace()?))
 }
 
+fn all() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE_SIZE)
+}
+
 fn own() -> watcher::Config {
-    watcher::Config::default().page_size(PAGE_SIZE).labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))
+    all().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))
 }
 
 fn objects(client: &Client, namespace: Option<&str>, resource: &ApiResource) -> Api<EncodedObject> {

@@ -2,15 +2,19 @@
 //!
 //! Takes: how many workers run and how many are wanted. Gives: the number, written through the Deployment's scale
 //! subresource if that is still the version that was decided on. A person's `kubectl scale` is overridden, as any
-//! foreign change to a child is; the operator yields to a HorizontalPodAutoscaler, which would write again at once,
-//! until that is deleted. Does not: decide the number.
+//! foreign change to a child is, once; who does it again within a minute is left alone for ten. The operator yields to
+//! a HorizontalPodAutoscaler, which would write again at once, until that is deleted. Does not: decide the number.
 
 use crate::{
-    build::names::SCALER_FIELD_MANAGER,
+    build::{child::Kind, names::SCALER_FIELD_MANAGER},
     controller::{
-        observe::watch::MAX_WATCH_LAG,
+        observe::{
+            others::scales,
+            watch::{MAX_WATCH_LAG, View},
+        },
         reason::{self, Finding},
     },
+    crd::SignupPipeline,
 };
 use k8s_openapi::{
     api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler},
@@ -24,8 +28,12 @@ use kube::{
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-/// Time between two checks whether an autoscaler is still there.
+/// Time between two checks whether an autoscaler is still there, where they may not be watched.
 const AUTOSCALER_POLL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Two numbers of one writer within this time are a fight, and it is left alone for the second.
+const FIGHT: Duration = Duration::from_secs(60);
+const TRUCE: Duration = Duration::from_secs(600);
 
 /// Name under which the HorizontalPodAutoscaler writes.
 const HPA_MANAGER: &str = "kube-controller-manager";
@@ -39,6 +47,10 @@ pub(super) struct Replicas {
     owns: bool,
     /// When an autoscaler was last seen; `None` while the number is ours.
     autoscaler: Option<Instant>,
+    /// Whose number was overridden last, and when.
+    overridden: Option<(String, Instant)>,
+    /// Who is left alone, and since when.
+    fights: Option<(String, Instant)>,
 }
 
 /// Pods of the workers' Deployment.
@@ -66,6 +78,8 @@ pub(super) enum Kept {
 /// The Deployment of the workers.
 pub(super) struct Target<'a> {
     pub(super) client: &'a Client,
+    pub(super) view: &'a View,
+    pub(super) pipeline: &'a SignupPipeline,
     pub(super) namespace: String,
     pub(super) name: String,
 }
@@ -93,17 +107,19 @@ impl Replicas {
     pub(super) async fn keep(&mut self, target: &Target<'_>, workers: &Workers, wanted: u32) -> Result<Kept, Finding> {
         let Workers { running, version, .. } = workers;
         self.yield_to_autoscaler(target).await?;
+        self.yield_to_fighter(target)?;
         let believed = self.written.is_some_and(|(written, at)| written == wanted && at.elapsed() < MAX_WATCH_LAG);
         if believed || (*running == wanted && self.has_settled(target, *running).await) {
             return Ok(Kept::AsItWas);
         }
         let written = match target.write(wanted, version.as_deref(), false).await {
             Err(kube::Error::Api(status)) if is_owned_by_another(&status) => {
-                if status.message.contains(HPA_MANAGER) {
-                    self.autoscaler = target.is_autoscaled().await.then(Instant::now);
-                    self.yield_to_autoscaler(target).await?;
+                self.may_override(target, &status).await?;
+                let written = target.write(wanted, version.as_deref(), true).await;
+                if written.is_ok() {
+                    self.overridden = Some((owner(&status), Instant::now()));
                 }
-                target.write(wanted, version.as_deref(), true).await
+                written
             }
             written => written,
         };
@@ -120,11 +136,35 @@ impl Replicas {
     /// Writes nothing while an autoscaler that was seen is there, also when its number and ours agree for a while;
     /// checks at an interval whether it still is.
     async fn yield_to_autoscaler(&mut self, target: &Target<'_>) -> Result<(), Finding> {
+        if let Some(name) = target.autoscaler() {
+            return Err(target.autoscaled(&name));
+        }
         let Some(seen) = self.autoscaler else { return Ok(()) };
-        if seen.elapsed() >= AUTOSCALER_POLL_INTERVAL {
+        if target.view.knows(Kind::HorizontalPodAutoscaler) {
+            self.autoscaler = None;
+        } else if seen.elapsed() >= AUTOSCALER_POLL_INTERVAL {
             self.autoscaler = target.is_autoscaled().await.then(Instant::now);
         }
-        self.autoscaler.map_or(Ok(()), |_| Err(target.autoscaled()))
+        self.autoscaler.map_or(Ok(()), |_| Err(target.autoscaled("of any name")))
+    }
+
+    /// Writes nothing while somebody is left alone.
+    fn yield_to_fighter(&mut self, target: &Target<'_>) -> Result<(), Finding> {
+        self.fights.take_if(|(_, since)| since.elapsed() >= TRUCE);
+        self.fights.as_ref().map_or(Ok(()), |(writer, _)| Err(target.fought_over(writer)))
+    }
+
+    /// Nobody's number is overridden a second time within a minute, and an autoscaler's never. The watch may not have
+    /// shown that one yet; a number outlives it.
+    async fn may_override(&mut self, target: &Target<'_>, refusal: &Status) -> Result<(), Finding> {
+        if refusal.message.contains(HPA_MANAGER) {
+            self.autoscaler = target.is_autoscaled().await.then(Instant::now);
+            return self.autoscaler.map_or(Ok(()), |_| Err(target.autoscaled("seen just now")));
+        }
+        let writer = owner(refusal);
+        let same = |(known, at): &mut (String, Instant)| *known == writer && at.elapsed() < FIGHT;
+        self.fights = self.overridden.take_if(same).map(|(writer, _)| (writer, Instant::now()));
+        self.yield_to_fighter(target)
     }
 
     /// A Deployment that was created with another number than Kubernetes' default got it from the manager of its other
@@ -147,15 +187,7 @@ impl Target<'_> {
 
     /// Writes the number into that version of the Deployment; gives the next.
     async fn write(&self, wanted: u32, version: Option<&str>, force: bool) -> Result<Option<String>, kube::Error> {
-        let mut metadata = json!({"name": self.name});
-        if let Some(version) = version {
-            metadata["resourceVersion"] = version.into();
-        }
-        let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": metadata,
-            "spec": {"replicas": wanted}});
-        let params = PatchParams { force, ..PatchParams::apply(SCALER_FIELD_MANAGER) };
-        let written = self.deployments().patch_scale(&self.name, &params, &Patch::Apply(&scale)).await?;
-        Ok(written.metadata.resource_version)
+        write_replicas(&self.deployments(), &self.name, wanted, version, force).await
     }
 
     /// The number and the version of the Deployment as it is now; `None` without one.
@@ -178,14 +210,30 @@ impl Target<'_> {
         targets.any(|spec| spec.scale_target_ref.kind == "Deployment" && spec.scale_target_ref.name == self.name)
     }
 
-    fn autoscaled(&self) -> Finding {
-        Finding::with_default_fix(
-            reason::FOREIGN_WRITER,
-            format!(
-                "a HorizontalPodAutoscaler also sets the replicas of Deployment {}, so the operator leaves them alone",
-                self.name
-            ),
-        )
+    /// The autoscaler that has the Deployment, as far as they are watched.
+    fn autoscaler(&self) -> Option<String> {
+        let all = self.view.of_others(Kind::HorizontalPodAutoscaler, self.pipeline).into_iter();
+        let mut found = all.filter(|autoscaler| scales(autoscaler, &self.name));
+        found.next().map(|autoscaler| autoscaler.name_any())
+    }
+
+    fn autoscaled(&self, by: &str) -> Finding {
+        let name = &self.name;
+        let problem = format!(
+            "a HorizontalPodAutoscaler ({by}) also sets the replicas of Deployment {name}, so the operator leaves them \
+                alone"
+        );
+        Finding::with_default_fix(reason::FOREIGN_WRITER, problem)
+    }
+
+    fn fought_over(&self, writer: &str) -> Finding {
+        let name = &self.name;
+        let problem = format!(
+            "{writer} (a field manager) sets the replicas of Deployment {name} again and again, so the operator leaves \
+                them alone for 10 minutes"
+        );
+        let fix = "end that writer, or set spec.worker.autoscaling.mode to External";
+        Finding::new(reason::FOREIGN_WRITER, problem, fix)
     }
 
     fn trouble(&self, error: &kube::Error) -> Finding {
@@ -199,6 +247,37 @@ impl Target<'_> {
             _ => Finding::with_default_fix(reason::API_ERROR, format!("Deployment {name} could not be scaled")),
         }
     }
+}
+
+/// Writes the number into that version of a Deployment, under the field manager of numbers; gives the next version.
+///
+/// # Errors
+///
+/// The API server's: a conflict when the version is not the newest, or, without `force`, the number is somebody else's.
+pub(in crate::controller) async fn write_replicas(
+    deployments: &Api<Deployment>,
+    name: &str,
+    wanted: u32,
+    version: Option<&str>,
+    force: bool,
+) -> Result<Option<String>, kube::Error> {
+    let mut metadata = json!({"name": name});
+    if let Some(version) = version {
+        metadata["resourceVersion"] = version.into();
+    }
+    let scale =
+        json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": metadata, "spec": {"replicas": wanted}});
+    let params = PatchParams { force, ..PatchParams::apply(SCALER_FIELD_MANAGER) };
+    let written = deployments.patch_scale(name, &params, &Patch::Apply(&scale)).await?;
+    Ok(written.metadata.resource_version)
+}
+
+/// The field manager that a refused apply names: `conflict with "kubectl" with subresource "scale" using ...`.
+fn owner(refusal: &Status) -> String {
+    let quoted = |message: &str| message.split('"').nth(1).map(str::to_owned);
+    let causes = refusal.details.iter().flat_map(|details| &details.causes);
+    let named = causes.into_iter().find_map(|cause| quoted(&cause.message));
+    named.unwrap_or_else(|| "somebody".to_owned())
 }
 
 /// Server-side apply names each field that has another owner; a version that is not the newest has no such cause.

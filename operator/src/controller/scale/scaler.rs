@@ -70,7 +70,8 @@ impl Scaler {
         self.autoscaler.mail_takes(inputs.mail_connections);
         let seen = deployment.as_ref().and_then(|seen| Some((super::replicas(seen)?, seen.resource_version())));
         let mut workers = seen.map(|(observed, version)| self.replicas.workers(observed, version));
-        let target = Target { client: &surroundings.client, namespace, name };
+        let Surroundings { client, view, .. } = surroundings;
+        let target = Target { client, view, pipeline, namespace, name };
         let (decision, written) =
             self.settle(surroundings, inputs, &target, queues.as_deref().ok(), &mut workers).await;
         if written.as_ref().is_ok_and(|written| written.changed.is_some()) {

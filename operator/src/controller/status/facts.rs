@@ -25,6 +25,8 @@ pub struct Facts<'a> {
     pub held_back: bool,
     /// Children that could not be applied, which holds up nothing.
     pub best_effort: &'a [(Kind, Finding)],
+    /// What others set, so that the operator leaves it as it is.
+    pub left_alone: &'a [Finding],
     /// The definition of the resource is older than the operator.
     pub outdated: Option<&'a Finding>,
     /// The operator's own image, when the pipeline names none and keeps another.

@@ -21,7 +21,7 @@ use crate::{
         pods::{component as component_of, is_live},
     },
     controller::reason::{self, Finding, condition as kind},
-    crd::autoscaling::AutoscalingMode,
+    crd::{api_autoscaling::ApiAutoscalingMode, autoscaling::AutoscalingMode},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -69,7 +69,8 @@ fn ready(
         None => {
             let newer =
                 facts.newer_image.map(|image| format!("; newer than their image is the operator's own, {image}"));
-            let message = format!("signups are accepted and mails are sent{}", newer.unwrap_or_default());
+            let (newer, others) = (newer.unwrap_or_default(), facts.observed.others.note());
+            let message = format!("signups are accepted and mails are sent{newer}{others}");
             UntimedCondition::new(kind::READY, True, reason::AS_DESIRED, message)
         }
     }
@@ -93,6 +94,7 @@ fn finding_while_running(facts: &Facts<'_>, conditions: &Conditions) -> Option<F
     servers
         .or_else(refused)
         .or_else(|| facts.scaling.trouble().cloned())
+        .or_else(|| facts.left_alone.first().cloned())
         .or_else(best_effort)
         .or_else(|| facts.outdated.cloned())
 }
@@ -167,7 +169,11 @@ fn unready_cause(facts: &Facts<'_>, conditions: &Conditions, probe: Option<&Find
 fn no_pods_wanted(facts: &Facts<'_>) -> Option<Finding> {
     if facts.api.wanted == 0 {
         let problem = "the api shall have no pods, so nobody can sign up";
-        return Some(Finding::new(reason::NO_PODS_WANTED, problem, "set spec.api.replicas to 1 or more"));
+        let fix = match facts.pipeline.spec.api.autoscaling.mode {
+            ApiAutoscalingMode::Off => "set spec.api.replicas to 1 or more",
+            _ => "have whoever sets the replicas of its Deployment set 1 or more",
+        };
+        return Some(Finding::new(reason::NO_PODS_WANTED, problem, fix));
     }
     let mode = facts.pipeline.spec.worker.autoscaling.mode;
     let follows_resource = matches!(mode, AutoscalingMode::Off | AutoscalingMode::DryRun);

@@ -14,7 +14,7 @@ use crate::{
         reason::{self, Finding},
         scale::Scaling,
     },
-    crd::{SignupPipeline, status::Replicas},
+    crd::{SignupPipeline, api_autoscaling::ApiAutoscalingMode, status::Replicas},
 };
 use kube::{ResourceExt, api::DynamicObject};
 use serde_json::Value;
@@ -41,12 +41,13 @@ pub(crate) fn rollouts(
     scaling: &Scaling,
 ) -> [Rollout; 2] {
     let name = pipeline.name_any();
+    let is_api_ours = pipeline.spec.api.autoscaling.mode == ApiAutoscalingMode::Off && !observed.others.scale_api();
     Component::ALL.map(|component| {
         let deployment = observed.child(Kind::Deployment, &component.child_name(&name));
         let state = rollout(deployment, component, selector_text(&name, component));
         let is_behind = deployment.is_some_and(|observed| applied.is_ahead_of(Kind::Deployment, observed));
         let awaited = match component {
-            Component::Api => is_behind.then_some(pipeline.spec.api.replicas),
+            Component::Api => (is_behind && is_api_ours).then(|| pipeline.spec.api.wanted()),
             Component::Worker => scaling.awaited.map(|workers| i32::try_from(workers).unwrap_or(i32::MAX)),
         };
         let is_complete = state.is_complete && !is_behind && awaited.is_none();

@@ -16,10 +16,11 @@ const INSIDE: &str = "TEST_NETWORK";
 const V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 const V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10);
 
-/// Both addresses, at the one device that every kernel has. The kernel makes the route of one of IPv6 a moment later.
+/// Both addresses, at the one device that every kernel has. The kernel makes the route of one of IPv6 a moment later;
+/// until then what is sent there comes back as unreachable.
 const SET_UP: &str = "set -e; PATH=$PATH:/usr/sbin:/sbin; ip link set lo up
 ip address add 192.0.2.10/32 dev lo; ip address add 2001:db8::10/128 dev lo nodad
-until ip -6 route get 2001:db8::10 >/dev/null 2>&1 && ip -6 route get ::1 >/dev/null 2>&1; do :; done";
+until ip -6 route get 2001:db8::10 | grep -q ^local && ip -6 route get ::1 | grep -q ^local; do :; done";
 const NO_V6: &str = "for name in all default lo; do echo 1 >/proc/sys/net/ipv6/conf/$name/disable_ipv6; done";
 const NO_V4: &str = "ip -4 address flush dev lo";
 const NO_V4_BUT_LOCAL: &str = "ip address delete 192.0.2.10/32 dev lo";

@@ -15,6 +15,8 @@ pub(super) fn build(subject: &Subject<'_>) -> Child {
         type_,
         labels,
         annotations,
+        ip_family_policy,
+        ip_families,
         traffic_distribution,
         external_traffic_policy,
         load_balancer_class,
@@ -23,7 +25,7 @@ pub(super) fn build(subject: &Subject<'_>) -> Child {
     let mut spec = json!({
         "type": type_,
         // An address of each family that the cluster has; clusters of one family take it too.
-        "ipFamilyPolicy": "PreferDualStack",
+        "ipFamilyPolicy": ip_family_policy.as_deref().unwrap_or("PreferDualStack"),
         "selector": names::selector(subject.name, Component::Api),
         "ports": [
             {"name": "http", "protocol": "TCP", "port": 80, "targetPort": "http", "appProtocol": "http"},
@@ -34,6 +36,7 @@ pub(super) fn build(subject: &Subject<'_>) -> Child {
         ],
     });
     let optional = [
+        ("ipFamilies", json!((!ip_families.is_empty()).then_some(ip_families))),
         ("trafficDistribution", json!(traffic_distribution)),
         ("externalTrafficPolicy", json!(external_traffic_policy)),
         ("loadBalancerClass", json!(load_balancer_class)),

@@ -31,6 +31,15 @@ pub struct Service {
     /// Annotations, for load balancers and meshes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// `SingleStack`, `PreferDualStack` or `RequireDualStack`. Absent: PreferDualStack, an address of each family that
+    /// the cluster has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub ip_family_policy: Option<String>,
+    /// `IPv4`, `IPv6` or both; the first cannot be changed later. Absent: the cluster's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2))]
+    pub ip_families: Vec<String>,
     /// Which pods are preferred, such as `PreferClose` (Kubernetes 1.31).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]

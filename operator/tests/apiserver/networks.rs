@@ -8,7 +8,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::util::intstr::IntOrString,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 fn spec(policy: &NetworkPolicy) -> &NetworkPolicySpec {
     policy.spec.as_ref().expect("it has a spec")
@@ -102,7 +102,12 @@ async fn a_rule_that_is_none_of_kubernetes_is_refused_with_the_name_of_its_field
 #[tokio::test]
 async fn the_service_has_an_address_of_each_family_that_the_cluster_has() {
     let run = Run::with_pipeline(MINIMAL).await;
-    let service: Service = run.wait("demo-api", |_| true).await;
-    let spec: Value = serde_json::to_value(service.spec).expect("JSON");
-    assert_eq!((&spec["ipFamilyPolicy"], &spec["ipFamilies"]), (&json!("PreferDualStack"), &json!(["IPv4", "IPv6"])));
+    let families = |service: &Service| {
+        let spec = service.spec.as_ref().expect("it has a spec");
+        (spec.ip_family_policy.clone().unwrap_or_default(), spec.ip_families.clone().unwrap_or_default().join(" "))
+    };
+    let first = run.wait::<Service>("demo-api", |_| true).await;
+    assert_eq!(families(&first), ("PreferDualStack".into(), "IPv4 IPv6".into()));
+    run.edit(json!({"api": {"service": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]}}})).await;
+    run.wait::<Service>("demo-api", |service| families(service) == ("SingleStack".into(), "IPv4".into())).await;
 }

@@ -54,15 +54,15 @@ fn is_alive_at_every_address(network: Network, name: &str) {
 
 #[test]
 fn the_operator_is_alive_at_addresses_of_both_families() {
-    is_alive_at_every_address(Network::Both, "network::the_operator_is_alive_at_addresses_of_both_families");
+    is_alive_at_every_address(Network::Both, "admin_port::the_operator_is_alive_at_addresses_of_both_families");
 }
 
 #[test]
 fn the_operator_is_alive_where_there_is_only_ipv6() {
-    is_alive_at_every_address(Network::V6, "network::the_operator_is_alive_where_there_is_only_ipv6");
+    is_alive_at_every_address(Network::V6, "admin_port::the_operator_is_alive_where_there_is_only_ipv6");
 }
 
 #[test]
 fn the_operator_is_alive_where_there_is_no_ipv6() {
-    is_alive_at_every_address(Network::NoFamily, "network::the_operator_is_alive_where_there_is_no_ipv6");
+    is_alive_at_every_address(Network::NoFamily, "admin_port::the_operator_is_alive_where_there_is_no_ipv6");
 }

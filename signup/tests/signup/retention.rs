@@ -72,7 +72,7 @@ async fn mails_that_are_over_go_with_their_links_after_their_time() {
     assert!(left.contains(&young) && left.contains(&late), "what is owed stays, however old it is");
     assert_eq!(count(&fixture, "users").await, 10, "users stay");
     assert_eq!(fixture.store.counts().await.expect("counted").by_state[&State::Sent], 1);
-    let states = fixture.store.delivery_states(&[old.clone()]).await.expect("asked");
+    let states = fixture.store.delivery_states(std::slice::from_ref(&old)).await.expect("asked");
     assert_eq!(states[&old], DeliveryState::Sent, "as of a hidden signup whose notice was told by another");
 }
 

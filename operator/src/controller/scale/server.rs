@@ -150,6 +150,9 @@ async fn run(shared: Arc<Shared>) {
     }
 }
 
+/// Something of each queue, by its name.
+type ByQueue<T> = Vec<(String, T)>;
+
 /// Answers of a Redis that answers.
 struct Answered {
     states: std::vec::IntoIter<Result<QueueReading, queue::Error>>,
@@ -169,7 +172,7 @@ impl Answered {
     }
 
     /// What was read of these queues, and which of them could not be read.
-    fn take(&mut self, names: &[String]) -> (Vec<(String, QueueReading)>, Vec<(String, queue::Error)>) {
+    fn take(&mut self, names: &[String]) -> (ByQueue<QueueReading>, ByQueue<queue::Error>) {
         let (mut read, mut unread) = (Vec::new(), Vec::new());
         for (name, state) in names.iter().cloned().zip(self.states.by_ref()) {
             match state {

@@ -19,6 +19,11 @@ const MIN_WAIT: Duration = Duration::from_secs(2);
 /// However much doubt there is, an object is not read more often.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
+/// What is doubted at once is read one after the other, but for the first second's: where a Redis that a thousand
+/// pipelines share is away, they all have trouble, and the API server is not to have it too.
+const SPACING: Duration = Duration::from_millis(20);
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// A named object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -35,6 +40,8 @@ pub(super) struct Table {
     names: HashMap<Name, Vec<Key>>,
     /// Kinds of which a watch has shown all.
     watched: HashSet<Source>,
+    /// Until when reads of doubted objects are spread.
+    spread_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -65,7 +72,7 @@ impl Key {
 impl Table {
     /// What is not watched is read again after `every`.
     pub(super) fn new(every: Duration) -> Self {
-        Self { every, objects: HashMap::new(), names: HashMap::new(), watched: HashSet::new() }
+        Self { every, objects: HashMap::new(), names: HashMap::new(), watched: HashSet::new(), spread_until: None }
     }
 
     /// A pipeline names these objects, and no others.
@@ -131,7 +138,10 @@ impl Table {
                 continue;
             };
             object.wait = MIN_WAIT.min(self.every);
-            let soon = object.read.as_ref().map_or(now, |read| now.max(read.at + MIN_INTERVAL));
+            let spread = self.spread_until.map_or(now, |until| until.max(now)) + SPACING;
+            self.spread_until = Some(spread);
+            let earliest = now.max(spread.checked_sub(AT_ONCE).unwrap_or(now));
+            let soon = object.read.as_ref().map_or(earliest, |read| earliest.max(read.at + MIN_INTERVAL));
             object.next = Some(object.next.map_or(soon, |next| next.min(soon)));
         }
     }

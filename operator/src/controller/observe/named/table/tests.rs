@@ -127,3 +127,17 @@ fn after_an_edit_only_a_new_read_counts() {
     assert_eq!(clock.table.known(&key("db"), Some(clock.began)), Some(found("1")));
     assert_eq!(clock.table.known(&key("db"), Some(clock.began + Duration::from_secs(1))), None);
 }
+
+#[test]
+fn trouble_of_many_pipelines_at_once_is_looked_into_one_after_the_other() {
+    let mut clock = Clock::start();
+    let name = |number: usize| format!("p{number}");
+    for number in 0..200 {
+        clock.table.name(&pipeline(&name(number)), &[key(&name(number))]);
+        clock.table.store(&key(&name(number)), found("1"), Some("1".to_owned()), clock.now);
+    }
+    clock.now += Duration::from_secs(5);
+    (0..200).for_each(|number| clock.table.doubt(&pipeline(&name(number)), clock.now));
+    let looks = [0, 1].map(|seconds| clock.table.due(clock.now + Duration::from_secs(seconds)).len());
+    assert_eq!(looks, [50, 50]);
+}

@@ -41,6 +41,7 @@ fn names() -> Vec<String> {
 async fn every_name_that_the_definition_takes_gives_children_that_the_api_server_takes() {
     let run = Run::new().await;
     let mut taken = 0;
+    let label = regex::Regex::new("^[a-z][-a-z0-9]{0,62}$").expect("a pattern");
     for name in names() {
         let document = spec_cases::with(json!({"metadata": {"name": name}}));
         let answer = dry_run(&run.client, &document).await;
@@ -54,7 +55,7 @@ async fn every_name_that_the_definition_takes_gives_children_that_the_api_server
         pipeline.metadata.namespace = Some(run.namespace.clone());
         for child in children(&run, &text) {
             let name = child.name();
-            assert!(regex::Regex::new("^[a-z][-a-z0-9]{0,62}$").expect("a pattern").is_match(name), "{name}");
+            assert!(label.is_match(name), "{name}");
             take(&run, &child).await;
         }
         let keys = key_secret::build(&pipeline, [0; 32]);

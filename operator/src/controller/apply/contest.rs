@@ -133,10 +133,10 @@ mod tests {
             contest
         };
         let mut contest = begun();
-        assert_eq!(contest.left(None, &desired, std::slice::from_ref(&path), after(2)), [path.clone()]);
+        assert_eq!(contest.left(None, &desired, std::slice::from_ref(&path), after(2)), std::slice::from_ref(&path));
         let told = contest.finding("Deployment demo-api").expect("it is told").message;
         assert!(told.starts_with("a (a field manager) sets spec.replicas of Deployment demo-api again"), "{told}");
-        assert_eq!(contest.left(None, &desired, &[], after(600)), [path.clone()]);
+        assert_eq!(contest.left(None, &desired, &[], after(600)), std::slice::from_ref(&path));
         assert_eq!(contest.finding("Deployment demo-api"), None, "the two agree");
         assert!(contest.left(None, &desired, &[], after(602)).is_empty(), "for ten minutes");
         let edited = json!({"spec": {"replicas": 3}});

@@ -55,8 +55,8 @@ async fn an_edit_of_the_delay_is_applied_live_to_new_signups_only() {
 #[tokio::test]
 async fn an_edit_of_what_processes_read_at_their_start_is_not_called_applied() {
     let local = Local::ready(&with("  task: {delay: 1h}\n"));
-    let edited = MINIMAL.replace("{name: app-db}}", "{name: app-db}, maxConnectionsPerPod: 20}");
-    local.edit(&format!("{edited}  task: {{delay: 0s}}\n"));
+    let edited = with("  task: {delay: 0s}\n");
+    local.edit(&edited.replace("{name: app-db}}", "{name: app-db}, maxConnectionsPerPod: 20}"));
     local.wait_for("from a new start on: spec.database.maxConnectionsPerPod: 10 -> 20; what runs keeps the old value");
     local.wait_for("applied: spec.task.delay: 1h -> 0s");
     let output = local.output();

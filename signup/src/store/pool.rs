@@ -128,14 +128,19 @@ impl Connections {
             }
         };
         match opened {
-            Err(error) if self.finds_pooler(&error).await => open().await,
+            Err(error) => {
+                if self.finds_pooler(&error).await? {
+                    return open().await;
+                }
+                Err(error)
+            }
             opened => opened,
         }
     }
 
     /// Whether an error at the start of a session is a pooler's that refuses the mark.
-    async fn finds_pooler(&self, error: &sqlx::Error) -> bool {
-        let found = self.bears_mark() && self.server.refuses_mark(error).await;
+    async fn finds_pooler(&self, error: &sqlx::Error) -> Result<bool, sqlx::Error> {
+        let found = if self.bears_mark() { self.server.refuses_mark(error).await } else { Ok(false) };
         self.follow(self.host.load(Ordering::Relaxed));
         found
     }

@@ -94,6 +94,7 @@ fn refused_by_pooler(message: &str) -> Unready {
     match () {
         () if says("statement pooling mode") => Unready::StatementPooling,
         () if says("no more connections allowed") || says("too many connections") => Unready::Full,
+        () if says("authentication failed") => Unready::Credentials,
         () if says("no such database") || says("does not exist") => Unready::NoDatabase,
         () => Unready::Silent,
     }

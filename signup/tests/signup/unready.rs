@@ -1,6 +1,5 @@
 //! Why the database cannot be used, as real servers answer.
 
-use crate::fixture::Fixture;
 use pipeline::Unready;
 use servers::{Authority, PgBouncer, PoolMode, Postgres};
 use signup::Store;
@@ -62,7 +61,7 @@ async fn a_server_with_tls_is_trusted_by_its_authority_alone_and_may_demand_it()
 }
 
 #[tokio::test]
-async fn a_pooler_that_takes_single_statements_alone_is_told_as_such_also_when_it_answers() {
+async fn what_a_pooler_refuses_is_told_as_if_it_were_the_server() {
     let uri = database();
     let pooler = PgBouncer::start(servers::postgres(), PoolMode::Statement, "").expect("PgBouncer starts");
     let store = Store::connect(&pooler.before(&uri), None, 1).expect("a valid URI");
@@ -71,10 +70,12 @@ async fn a_pooler_that_takes_single_statements_alone_is_told_as_such_also_when_i
     let (server, _) = uri.rsplit_once('/').expect("a URI");
     let absent = pooler.before(&format!("{server}/absent"));
     assert_eq!(unready(&absent, None).await, Some(Unready::NoDatabase));
+    let stranger = with_password(&pooler.before(&uri), "wrong");
+    assert_eq!(unready(&stranger, None).await, Some(Unready::Credentials));
 }
 
 #[tokio::test]
-async fn where_there_is_no_room_for_another_connection_that_is_told_of_server_and_pooler() {
+async fn a_pooler_without_room_for_another_connection_is_told_as_such() {
     let uri = database();
     let pooler = PgBouncer::start(servers::postgres(), PoolMode::Transaction, "max_client_conn = 1");
     let through = pooler.as_ref().expect("PgBouncer starts").before(&uri);
@@ -82,8 +83,4 @@ async fn where_there_is_no_room_for_another_connection_that_is_told_of_server_an
     first.ping().await.expect("there is room for one");
     let second = Store::connect(&through, None, 1).expect("a valid URI").ping().await.expect_err("there is no more");
     assert_eq!(second.unready(), Unready::Full, "{second:?}");
-    let fixture = Fixture::without_schema().await;
-    let role = fixture.store_of("lonely").await;
-    fixture.execute("ALTER ROLE lonely CONNECTION LIMIT 0").await;
-    assert_eq!(role.ping().await.err().map(|error| error.unready()), Some(Unready::Full));
 }

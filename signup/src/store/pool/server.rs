@@ -59,22 +59,23 @@ impl Server {
     }
 
     /// Whether an error at the start of a session came of the mark: nobody but PostgreSQL itself knows it. Certain only
-    /// when the same start succeeds without it.
-    pub(super) async fn refuses_mark(&self, error: &sqlx::Error) -> bool {
+    /// when the same start succeeds without it; an error of the start without it is the one to tell.
+    pub(super) async fn refuses_mark(&self, error: &sqlx::Error) -> Result<bool, sqlx::Error> {
         if self.is_pooled() {
-            return true;
+            return Ok(true);
         }
         if !may_refuse_parameters(error) {
-            return false;
+            return Ok(false);
         }
         match tokio::time::timeout(ACQUIRE_TIMEOUT, self.hosts.current().connect()).await {
             Ok(Ok(connection)) => {
                 self.found_pooler();
                 // It has served its purpose.
                 drop(connection.close().await);
-                true
+                Ok(true)
             }
-            _ => false,
+            Ok(Err(without)) => Err(without),
+            Err(_) => Ok(false),
         }
     }
 

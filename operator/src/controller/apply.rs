@@ -23,7 +23,7 @@
 //! | resource version of our last write | values that the API server respells (`1000m`, `1`): no write |
 //! | `MAX_WATCH_LAG` since our last write | a watch that shows the object before it: no write |
 
-mod contest;
+pub(super) mod contest;
 pub mod drift;
 mod failure;
 mod hand_over;

@@ -18,7 +18,7 @@ mod reachability;
 pub(super) mod readiness;
 pub mod report;
 pub mod rollout;
-mod scaling;
+pub(super) mod scaling;
 mod steps;
 
 use self::{

@@ -34,12 +34,6 @@ pub enum LimitedBy {
 }
 
 impl LimitedBy {
-    /// Whether the work asks for more workers than there may be, until something else changes: time alone ends what the
-    /// others do.
-    pub fn keeps_workers_away(self) -> bool {
-        matches!(self, Self::RetryStorm | Self::Ineffective | Self::NotStarting | Self::Mail | Self::MaxReplicas)
-    }
-
     /// The field of `worker.autoscaling` that limits, or a word for what else does.
     pub fn name(self) -> &'static str {
         match self {

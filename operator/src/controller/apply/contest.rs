@@ -10,10 +10,10 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// Two writes of one writer within this time are a fight.
-const FIGHT: Duration = Duration::from_secs(60);
+pub(in crate::controller) const FIGHT: Duration = Duration::from_secs(60);
 
-/// A field that was given up and has been as desired for this long is the operator's again.
-const PEACE: Duration = Duration::from_secs(600);
+/// What was given up is the operator's again after this time: a field, when it has been as desired for so long.
+pub(in crate::controller) const PEACE: Duration = Duration::from_secs(600);
 
 /// A field that differs, and who wrote it.
 #[derive(Debug, Clone, PartialEq)]

@@ -34,13 +34,15 @@ pub(super) async fn apply_one(
     last: &mut LastApplied,
 ) -> Result<(), ApplyError> {
     let (key, hash) = (key(child), desired_hash(child));
-    let mut desired = Desired::new(child);
+    let (mut desired, mut differing) = (Desired::new(child), Vec::new());
     if let Some(seen) = observed {
-        let differing = desired.differences(seen);
+        differing = desired.differences(seen);
         let contest = last.contests.entry(key.clone()).or_default();
-        desired.leave(&contest.left(seen.uid(), &desired.whole, &differing, Instant::now()));
+        let left = contest.left(seen.uid(), &desired.whole, &differing, Instant::now());
+        differing.retain(|path| !left.contains(path));
+        desired.leave(&left);
     }
-    if !differs(&desired, observed, last.applied.get(&key), &hash) {
+    if !differs(&differing, observed, last.applied.get(&key), &hash) {
         return Ok(());
     }
     let namespace = child.object.namespace().unwrap_or_default();
@@ -118,12 +120,12 @@ fn paused() -> Path {
     Path::of_spec("paused")
 }
 
-fn differs(desired: &Desired, observed: Option<&DynamicObject>, applied: Option<&Applied>, hash: &str) -> bool {
+fn differs(differing: &[Path], observed: Option<&DynamicObject>, applied: Option<&Applied>, hash: &str) -> bool {
     let applied = applied.filter(|applied| applied.hash == hash);
     let settled = applied.is_none_or(|applied| applied.at.elapsed() > MAX_WATCH_LAG);
     let Some(observed) = observed else { return settled };
     let same_version = applied.is_some_and(|applied| applied.resource_version == observed.metadata.resource_version);
-    !same_version && settled && !desired.differences(observed).is_empty()
+    !same_version && settled && !differing.is_empty()
 }
 
 /// Whether all that is desired was applied to it, so that what differs is of somebody else.

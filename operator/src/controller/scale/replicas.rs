@@ -8,6 +8,7 @@
 use crate::{
     build::{child::Kind, names::SCALER_FIELD_MANAGER},
     controller::{
+        apply::contest::{FIGHT, PEACE},
         observe::{
             others::scales,
             watch::{MAX_WATCH_LAG, View},
@@ -30,10 +31,6 @@ use std::time::{Duration, Instant};
 
 /// Time between two checks whether an autoscaler is still there, where they may not be watched.
 const AUTOSCALER_POLL_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Two numbers of one writer within this time are a fight, and it is left alone for the second.
-const FIGHT: Duration = Duration::from_secs(60);
-const TRUCE: Duration = Duration::from_secs(600);
 
 /// Name under which the HorizontalPodAutoscaler writes.
 const HPA_MANAGER: &str = "kube-controller-manager";
@@ -150,7 +147,7 @@ impl Replicas {
 
     /// Writes nothing while somebody is left alone.
     fn yield_to_fighter(&mut self, target: &Target<'_>) -> Result<(), Finding> {
-        self.fights.take_if(|(_, since)| since.elapsed() >= TRUCE);
+        self.fights.take_if(|(_, since)| since.elapsed() >= PEACE);
         self.fights.as_ref().map_or(Ok(()), |(writer, _)| Err(target.fought_over(writer)))
     }
 

@@ -47,11 +47,9 @@ pub(super) fn scaling_active(facts: &Facts<'_>) -> UntimedCondition {
         (Some(finding), _, _) => bad(finding),
         (None, Err(_), _) if !facts.findings.is_empty() => active(Unknown, reason::NOT_KNOWN, "nobody could look yet"),
         (None, Err(finding), _) => bad(finding),
-        (None, Ok(_), None) => {
-            active(True, reason::FOLLOWS_QUEUE, "the number of workers follows the work that is due")
-        }
+        (None, Ok(_), None) => active(True, reason::FOLLOWS_QUEUE, words(AutoscalingMode::Auto)),
         (None, Ok(_), Some(why)) => {
-            let text = format!("the number of workers follows the work that is due, up to 1 s late: {why}");
+            let text = format!("{}, up to 1 s late: {why}", words(AutoscalingMode::Auto));
             active(True, reason::POLLS_QUEUE, &text)
         }
     }
@@ -93,7 +91,9 @@ fn words(mode: AutoscalingMode) -> &'static str {
     }
 }
 
-fn limit(by: LimitedBy) -> Option<(Reason, &'static str)> {
+/// What is told of a limit by which the work asks for more workers than there may be, until something else changes; of
+/// the others, which time alone ends, nothing is.
+pub(in crate::controller) fn limit(by: LimitedBy) -> Option<(Reason, &'static str)> {
     match by {
         LimitedBy::MaxReplicas => Some((reason::TOO_MANY_REPLICAS, "the work asks for more workers than maxReplicas")),
         LimitedBy::Mail => Some((reason::MAIL_SERVER_LIMIT, "the mail server takes no more than is sent already")),

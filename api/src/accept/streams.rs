@@ -8,20 +8,18 @@
 use super::{activity::Activity, connections::Connections};
 use parking_lot::Mutex;
 use std::{pin::pin, sync::Arc, time::Duration};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Requests at once of a process: 256, and for each core as many as may wait for their password to be hashed there. A
 /// held one takes up to 26 KiB (measured: 338 MiB for 12,800).
 const STREAMS: (usize, usize) = (256, 128);
 
-/// How long a request may wait for its place.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// How long a connection that was asked to go may take to give its places up, before another is asked.
 const AGAIN: Duration = Duration::from_millis(50);
+
+/// How often that is waited for by one request: for a second in all. It is no time of the clock, for that passes while
+/// the process itself has no processor, and connections that were asked to go cannot.
+const ROUNDS: u32 = 20;
 
 #[derive(Debug)]
 pub(super) struct Streams {
@@ -69,9 +67,9 @@ impl Streams {
     /// A place: of a connection that was asked to go, or of a request that ends. `None`: neither came in time.
     pub(super) async fn wait(&self) -> Option<OwnedSemaphorePermit> {
         let mut place = pin!(Arc::clone(&self.places).acquire_owned());
-        let start = Instant::now();
-        while start.elapsed() < PATIENCE {
+        for _ in 0..ROUNDS {
             tokio::select! {
+                biased;
                 place = place.as_mut() => return place.ok(),
                 // Where nobody could be asked before, or others were first.
                 () = tokio::time::sleep(AGAIN) => self.make_room(&mut self.coming.lock()),

@@ -16,6 +16,7 @@ use body::DOMAIN;
 use pipeline::Unready;
 use signup::Violation;
 use std::{error::Error as StdError, time::Duration};
+use tokio::time::error::Elapsed;
 use tonic::Code;
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -64,8 +65,14 @@ pub(crate) enum ApiError {
     #[error("Idempotency-Key was used with another request; use a new key for this one")]
     KeyReused,
     /// The COMMIT was sent, and its answer never came.
-    #[error("outcome unknown: the user may exist; send the same request with the same Idempotency-Key again")]
-    OutcomeUnknown(#[source] Option<Box<dyn StdError + Send + Sync>>),
+    #[error("outcome unknown: {may_be}; send the same request with the same Idempotency-Key again")]
+    OutcomeUnknown {
+        /// What was committed, if it was.
+        may_be: &'static str,
+        /// Why nobody knows.
+        #[source]
+        cause: Option<Box<dyn StdError + Send + Sync>>,
+    },
     /// No such id, or another code.
     #[error("verification link not found")]
     LinkNotFound,
@@ -174,7 +181,7 @@ impl ApiError {
             | Self::RequestLimitReached { .. }
             | Self::MailLimitReached { .. }
             | Self::TryLimitReached { .. } => (StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted, None),
-            Self::Overloaded { .. } | Self::Unavailable(_) | Self::OutcomeUnknown(_) => {
+            Self::Overloaded { .. } | Self::Unavailable(_) | Self::OutcomeUnknown { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, None)
             }
             Self::Deadline => (StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, None),
@@ -187,6 +194,16 @@ impl ApiError {
     /// The HTTP status, for answers that are pages.
     pub(crate) fn status(&self) -> StatusCode {
         self.kind().0
+    }
+
+    /// Of a request under a key: whatever it waited for too long may have been the COMMIT.
+    pub(crate) fn or_unknown(self, may_be: &'static str) -> Self {
+        match self {
+            Self::Unavailable(Some(cause)) if cause.is::<Elapsed>() => {
+                Self::OutcomeUnknown { may_be, cause: Some(cause) }
+            }
+            error => error,
+        }
     }
 
     /// True when a later, identical request may succeed.

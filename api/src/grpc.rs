@@ -105,7 +105,8 @@ impl SimpleBank for Calls {
         request: Request<pb::ResendVerificationRequest>,
     ) -> Result<Response<pb::ResendVerificationResponse>, Status> {
         let peer = peer(&request);
-        Ok(Response::new(self.0.resend_verification(request.into_inner(), peer).await?))
+        let key = IdempotencyKey::of(&request.metadata().clone().into_headers())?;
+        Ok(Response::new(self.0.resend_verification(request.into_inner(), peer, key).await?))
     }
 
     async fn correct_email(

@@ -1,4 +1,4 @@
-//! Signups that are sent again: the header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07).
+//! Requests that are sent again: the header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07).
 //!
 //! Takes: the header, as a string in quotes (RFC 9651, 3.3.3) or bare, as most clients write it. Gives: the key, and
 //! which keys this process works on right now. Does not: remember what was answered; a row beside the user does, so
@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, request::Parts},
 };
 use parking_lot::Mutex;
-use signup::{Answered, Keys, Once};
+use signup::{AdmittedBefore, Answered, EmailAddress, Keys, Once};
 use std::{collections::HashSet, sync::Arc};
 
 /// The header, and its name as a field of errors.
@@ -68,6 +68,23 @@ impl IdempotencyKey {
     pub(crate) fn is_answer_to(&self, request: &pb::CreateUserRequest, keys: &Keys, answered: &Answered) -> bool {
         let fingerprint = self.fingerprint(request, keys, &answered.key_id);
         fingerprint.is_some_and(|fingerprint| fingerprint[..] == answered.fingerprint)
+    }
+
+    /// What is stored of it and of a request for another mail.
+    pub(crate) fn once_for_mail(&self, email: &EmailAddress, keys: &Keys) -> Once {
+        let key_id = keys.current_id().to_owned();
+        let fingerprint = self.fingerprint_of_mail(email, keys, &key_id).unwrap_or_default();
+        Once::new(&self.0, fingerprint, key_id)
+    }
+
+    /// Whether the request that was admitted under this key was this one.
+    pub(crate) fn is_same_mail(&self, email: &EmailAddress, keys: &Keys, before: &AdmittedBefore) -> bool {
+        let fingerprint = self.fingerprint_of_mail(email, keys, &before.key_id);
+        fingerprint.is_some_and(|fingerprint| fingerprint[..] == before.fingerprint)
+    }
+
+    fn fingerprint_of_mail(&self, email: &EmailAddress, keys: &Keys, key_id: &str) -> Option<[u8; 32]> {
+        keys.fingerprint(key_id, &[&self.0, email.canonical()])
     }
 
     /// Of what the request says, not of its bytes: a client may write its JSON anew.

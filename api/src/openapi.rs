@@ -7,7 +7,7 @@ use crate::error;
 use axum::{Router, body::Bytes, http::header, response::IntoResponse, routing::get};
 use std::collections::BTreeMap;
 use utoipa::{
-    IntoResponses, OpenApi, ToSchema as _,
+    IntoParams, IntoResponses, OpenApi, ToSchema as _,
     openapi::{self, Content, Header, Ref, RefOr, Response, ResponseBuilder, Type, schema::ObjectBuilder},
 };
 
@@ -33,6 +33,16 @@ pub(crate) fn serve<S: Clone + Send + Sync + 'static>(described: &openapi::OpenA
     let json = move || async { ([(header::CONTENT_TYPE, "application/json")], text).into_response() };
     let proto = || async { ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], PROTO) };
     Router::new().route("/openapi.json", get(json)).route("/simplebank.proto", get(proto))
+}
+
+/// The header of a request that may be sent again.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "the description alone is used; crate::idempotency reads the header")]
+pub(crate) struct UnderKey {
+    /// Under it the same request has the same answer for 24 hours, however often it is sent.
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[!#-+\\--:<-\\[\\]-~]+$")]
+    key: Option<String>,
 }
 
 /// Answers to a request whose body cannot be read.

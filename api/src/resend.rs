@@ -4,8 +4,8 @@
 //! what comes of it is found out after the answer, beside it, or by any process within seconds
 //! when this one ends first.
 
-use crate::{error::ApiError, pb, peer::Peer, service::Service};
-use signup::{Admission, EmailAddress, Policy, StoreError};
+use crate::{error::ApiError, idempotency::IdempotencyKey, pb, peer::Peer, service::Service};
+use signup::{Admission, AskError, AskedOnce, EmailAddress, Policy, StoreError};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -16,29 +16,55 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Looks between two rounds of forgetting old counts: ten minutes.
 const LOOKS_PER_FORGETTING: u32 = 120;
 
+/// What is not known when the answer to the COMMIT is lost.
+const MAY_BE_ASKED: &str = "the mail may have been asked for";
+
 impl Service {
-    /// Asks for another mail.
+    /// Asks for another mail; under a key once, however often the request is sent.
     ///
     /// # Errors
     ///
-    /// [`ApiError`]: an invalid address, limits reached, database away.
+    /// [`ApiError`]: an invalid address, limits reached, key in use, database away.
     pub(crate) async fn resend_verification(
         self: &Arc<Self>,
         request: pb::ResendVerificationRequest,
         peer: Peer,
+        key: Option<IdempotencyKey>,
     ) -> Result<pb::ResendVerificationResponse, ApiError> {
         let email = EmailAddress::parse(&request.email).map_err(|violation| ApiError::Invalid(vec![violation]))?;
         let admission = self.bounded(async {
             self.admit_request(&peer)?;
-            self.store.ask_for_mail(&email).await.map_err(unavailable)
+            match &key {
+                Some(key) => self.ask_once(&email, key).await,
+                None => self.store.ask_for_mail(&email).await.map(Some).map_err(unavailable),
+            }
         });
-        match admission.await? {
-            Admission::After(after) => Err(ApiError::MailLimitReached { after }),
-            Admission::Admitted => {
+        let admission = admission.await;
+        match admission.map_err(|error| if key.is_some() { error.or_unknown(MAY_BE_ASKED) } else { error })? {
+            None => Ok(pb::ResendVerificationResponse {}),
+            Some(Admission::After(after)) => Err(ApiError::MailLimitReached { after }),
+            Some(Admission::Admitted) => {
                 let service = Arc::clone(self);
                 tokio::spawn(async move { service.settle_mail_asked_for(email.canonical()).await });
                 Ok(pb::ResendVerificationResponse {})
             }
+        }
+    }
+
+    /// `None`: the same request was admitted under the key before.
+    async fn ask_once(&self, email: &EmailAddress, key: &IdempotencyKey) -> Result<Option<Admission>, ApiError> {
+        let once = key.once_for_mail(email, &self.keyring.now());
+        let asked = self.store.ask_for_mail_once(email, &once).await.map_err(|error| match error {
+            error @ AskError::OutcomeUnknown(_) => {
+                ApiError::OutcomeUnknown { may_be: MAY_BE_ASKED, cause: Some(Box::new(error)) }
+            }
+            AskError::Unavailable(error) => unavailable(error),
+        })?;
+        match asked {
+            AskedOnce::Now(admission) => Ok(Some(admission)),
+            AskedOnce::Before(before) if key.is_same_mail(email, &self.keyring.now(), &before) => Ok(None),
+            AskedOnce::Before(_) => Err(ApiError::KeyReused),
+            AskedOnce::Running => Err(ApiError::KeyRunning),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     delivery::{Asked, AskedToken, Seen, SignedUp},
     error::{ApiError, Body},
     idempotency::RequestKey,
-    openapi::{self, Later, OfBody, TooMany},
+    openapi::{self, Later, OfBody, TooMany, UnderKey},
     page, pb,
     peer::Peer,
     protojson::ProtoJson,
@@ -63,11 +63,7 @@ pub(crate) fn routes(service: Arc<Service>) -> Router {
     post,
     path = "/v1/create_user",
     request_body = pb::CreateUserRequest,
-    params((
-        "Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
-        pattern = "^[!#-+\\--:<-\\[\\]-~]+$",
-        description = "Under it the same request has the same answer for 24 hours, however often it is sent.",
-    )),
+    params(UnderKey),
     responses(
         (
             status = 200, description = "The user just stored.", body = pb::CreateUserResponse,
@@ -166,18 +162,22 @@ async fn verify_code(
     post,
     path = "/v1/resend_verification",
     request_body = pb::ResendVerificationRequest,
+    params(UnderKey),
     responses(
         (status = 200, description = "It is asked for.", body = pb::ResendVerificationResponse),
-        (status = 400, description = "The address breaks its rule.", body = Body),
+        (status = 400, description = "The address breaks its rule, or the key.", body = Body),
+        (status = 409, description = "A request under this key is being answered (code 10).", body = Body),
+        (status = 422, description = "The key came with another address before.", body = Body),
         OfBody, TooMany, Later,
     ),
 )]
 async fn resend_verification(
     State(service): State<Arc<Service>>,
     peer: Peer,
+    RequestKey(key): RequestKey,
     ProtoJson(request): ProtoJson<pb::ResendVerificationRequest>,
 ) -> Result<ProtoJson<pb::ResendVerificationResponse>, ApiError> {
-    service.resend_verification(request, peer).await.map(ProtoJson)
+    service.resend_verification(request, peer, key).await.map(ProtoJson)
 }
 
 /// Corrects an address that is not verified, and sends a mail to it.

@@ -16,10 +16,12 @@ use signup::{
     password::{HashError, HashPermit},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::time::error::Elapsed;
 
 /// Mails due earlier than this are worth waking the relay for; it polls by itself three times as often.
 const DUE_SOON: Duration = Duration::from_secs(1);
+
+/// What is not known when the answer to the COMMIT is lost.
+const MAY_EXIST: &str = "the user may exist";
 
 impl Service {
     /// Creates a user; under a key once, however often the request is sent.
@@ -46,13 +48,7 @@ impl Service {
                 None => Box::pin(self.store_user(form, permit, &document, None)).await,
             }
         });
-        let user = user.await.map_err(|error| match error {
-            // Whatever it waited for may have been the COMMIT.
-            ApiError::Unavailable(Some(cause)) if key.is_some() && cause.is::<Elapsed>() => {
-                ApiError::OutcomeUnknown(Some(cause))
-            }
-            error => error,
-        })?;
+        let user = user.await.map_err(|error| if key.is_some() { error.or_unknown(MAY_EXIST) } else { error })?;
         let token = Account::from(&user).token(&self.keyring.now());
         Ok(SignedUp { answer: pb::CreateUserResponse { user: Some(shown(user)) }, token })
     }
@@ -143,7 +139,9 @@ impl Service {
             Err(CreateError::EmailTaken) => Err(ApiError::EmailTaken),
             Err(CreateError::KeyRunning) => Err(ApiError::KeyRunning),
             Err(CreateError::KeyUsed) => Err(ApiError::KeyReused),
-            Err(error @ CreateError::OutcomeUnknown(_)) => Err(ApiError::OutcomeUnknown(Some(Box::new(error)))),
+            Err(error @ CreateError::OutcomeUnknown(_)) => {
+                Err(ApiError::OutcomeUnknown { may_be: MAY_EXIST, cause: Some(Box::new(error)) })
+            }
             Err(error) => Err(ApiError::Unavailable(Some(Box::new(error)))),
         }
     }

@@ -13,7 +13,8 @@
 //! - `sweeper`: what nobody finished
 //! - `verify`: a click on the link; `digits`: what people type instead
 //! - `delivery`: what became of the mail, for whoever signed up
-//! - `requests`: how often something was asked for; `resend`: another mail; `correction`: another address
+//! - `requests`: how often something was asked for; `resend`: another mail; `resend_once`: one under a key;
+//!   `correction`: another address
 //! - `schema`: where the tables are, named in every statement; `ours`: what of the database is ours
 //! - `pool`: the connections, through a pooler or straight
 //! - `migrations`, `apply`: bringing the database up to date; `adoption`, `found`: whether what is there may be ours
@@ -51,6 +52,7 @@ mod refusals;
 mod relay;
 mod requests;
 mod resend;
+mod resend_once;
 mod retention;
 pub(crate) mod rows;
 mod schema;
@@ -75,6 +77,7 @@ pub use record::{RecordError, RetryOutcome};
 pub use refusals::{Ground, RefusalOutcome};
 pub use relay::Claim;
 pub use requests::Admission;
+pub use resend_once::{AdmittedBefore, AskError, AskedOnce};
 pub use retention::{Pace, Step};
 pub use unready::unready;
 pub use users::{CreateError, Created, NewUser, User};

@@ -42,7 +42,7 @@ pub(crate) async fn answer(
     peer: Peer,
     form: Result<Form<ResendVerificationRequest>, ApiError>,
 ) -> Response {
-    let asked = async { service.resend_verification(form?.0, peer).await };
+    let asked = async { service.resend_verification(form?.0, peer, None).await };
     match asked.await {
         Ok(_asked) => reader.page(StatusCode::OK, &Outcome::of(&reader, reader.words.resend.done)),
         Err(error) if is_later(&error) => reader.failed(&error, &Outcome::of(&reader, reader.words.later)),

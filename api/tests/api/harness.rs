@@ -6,8 +6,8 @@
 pub(crate) mod client;
 pub(crate) mod proxy;
 mod setup;
+mod table_lock;
 pub(crate) mod tasks;
-mod users_lock;
 
 pub(crate) use setup::Setup;
 

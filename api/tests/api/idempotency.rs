@@ -13,7 +13,7 @@ async fn post(api: &TestApi, key: &str, body: &Value) -> Answer {
     api.send_with(Method::POST, "/v1/create_user", &headers, body.to_string()).await
 }
 
-const REUSED: &str = "Idempotency-Key was used with another request; use a new key for this one";
+pub(crate) const REUSED: &str = "Idempotency-Key was used with another request; use a new key for this one";
 
 #[tokio::test]
 async fn the_same_request_under_its_key_is_answered_the_same_and_another_one_is_told() {

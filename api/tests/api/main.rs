@@ -32,6 +32,7 @@ mod passwords;
 mod proxies;
 mod relay;
 mod resend;
+mod resend_once;
 mod signup_page;
 mod start;
 mod sweeper;

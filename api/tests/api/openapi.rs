@@ -53,6 +53,22 @@ impl Seen {
         self.send(Method::POST, "/v1/verify_email", &[FORM], query).await;
     }
 
+    /// Twice at once under one key; the first waits for a table meanwhile.
+    async fn while_running(&mut self, path: &str, table: &str, body: &Value) {
+        let send = async |api: &TestApi| {
+            let answer = api.send_with(Method::POST, path, &[("idempotency-key", "running")], body.to_string()).await;
+            format!("POST {path} {}", answer.status)
+        };
+        let lock = self.api.lock(table).await;
+        let answers = tokio::join!(send(&self.api), async {
+            self.api.until_waited_for(table).await;
+            let second = send(&self.api).await;
+            lock.release();
+            second
+        });
+        self.answers.extend(<[String; 2]>::from(answers));
+    }
+
     /// Sends all but the end of a body, to all calls at once, for they wait ten seconds.
     async fn send_half_a_body(&mut self) {
         let answers = WITH_BODY.map(async |(method, path)| {
@@ -177,6 +193,9 @@ async fn mails(seen: &mut Seen) {
     for _ in 0..2 {
         seen.post(path, &json!({"email": "nobody@canary.test"})).await;
     }
+    seen.while_running(path, "email_requests", &json!({"email": "else@canary.test"})).await;
+    seen.send(Method::POST, path, &[("idempotency-key", "running")], json!({"email": "x@canary.test"}).to_string())
+        .await;
     let path = "/v1/users/me/email";
     let correct = |email: &str, password: &str| json!({"username": "carol", "password": password, "email": email});
     let good = "canary secret";

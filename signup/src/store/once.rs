@@ -4,7 +4,7 @@
 //! what was answered; later the row. Does not: keep what was not committed: a signup that was refused may be corrected
 //! and sent again under its key.
 
-use super::{Store, StoreError, User, hiding, users};
+use super::{Store, StoreError, User, hiding, pool::Work, users};
 use crate::{CreateError, Created, Keys, NewUser, Policy, link::number_of};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -13,21 +13,29 @@ use std::fmt;
 const LOCK_PURPOSE: &[u8] = b"signup idempotency key lock v1";
 
 /// A transaction that a stopped process leaves open ends after 5 s.
-const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'";
+pub(super) const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
 /// The key under which a signup is made once.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Once {
     /// SHA-256 of the client's key.
     pub key: [u8; 32],
-    fingerprint: [u8; 32],
-    key_id: String,
+    pub(super) fingerprint: [u8; 32],
+    pub(super) key_id: String,
 }
 
 impl Once {
     /// Under a client's key, with the fingerprint of its request under the key of that id ([`Keys::fingerprint`]).
     pub fn new(key: &str, fingerprint: [u8; 32], key_id: String) -> Self {
         Self { key: Sha256::digest(key).into(), fingerprint, key_id }
+    }
+
+    /// Takes the lock of the key among requests of one purpose, until the transaction ends; false where another one
+    /// has it.
+    pub(super) async fn lock(&self, purpose: &[u8], transaction: &mut Work) -> Result<bool, sqlx::Error> {
+        let lock = number_of(purpose, &self.key).cast_signed();
+        let taking = sqlx::query_scalar("SELECT pg_catalog.pg_try_advisory_xact_lock($1)").bind(lock);
+        taking.fetch_one(transaction).await
     }
 }
 
@@ -100,30 +108,48 @@ impl Store {
     ) -> Result<Created, CreateError> {
         let begin = if hides { hiding::begin_alone_with(&new.email) } else { BEGIN.to_owned() };
         let mut transaction = self.pool.begin_with(sqlx::AssertSqlSafe(begin)).await.map_err(refused)?;
-        let lock = number_of(LOCK_PURPOSE, &once.key).cast_signed();
-        let is_mine = sqlx::query_scalar("SELECT pg_catalog.pg_try_advisory_xact_lock($1)").bind(lock);
-        if !is_mine.fetch_one(&mut transaction).await.map_err(refused)? {
+        match self.create_in(&mut transaction, new, policy, keys, once, hides).await {
+            Ok(created) => transaction.commit().await.map(|()| created).map_err(uncommitted),
+            Err(error) => {
+                // Whoever corrects the signup and sends it at once must find the key free.
+                transaction.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn create_in(
+        &self,
+        transaction: &mut Work,
+        new: &NewUser,
+        policy: &Policy,
+        keys: &Keys,
+        once: &Once,
+        hides: bool,
+    ) -> Result<Created, CreateError> {
+        if !once.lock(LOCK_PURPOSE, transaction).await.map_err(refused)? {
             return Err(CreateError::KeyRunning);
         }
         // Also rows that expired and are not swept yet go, so that their key is free.
-        let used = sqlx::query_scalar(self.sql(FREE_KEY)).bind(&once.key[..]).fetch_one(&mut transaction);
+        let used = sqlx::query_scalar(self.sql(FREE_KEY)).bind(&once.key[..]).fetch_one(&mut *transaction);
         if used.await.map_err(refused)? {
             return Err(CreateError::KeyUsed);
         }
-        let created = self.create(&mut transaction, new, policy, keys, hides).await.map_err(refused)?;
+        let created = self.create(&mut *transaction, new, policy, keys, hides).await.map_err(refused)?;
         sqlx::query(self.sql(KEEP))
             .bind(&once.key[..])
             .bind(&once.fingerprint[..])
             .bind(&once.key_id)
             .bind(&created.user.username)
             .bind(&created.user.email)
-            .execute(&mut transaction)
+            .execute(transaction)
             .await
             .map_err(refused)?;
-        transaction.commit().await.map(|()| created).map_err(uncommitted)
+        Ok(created)
     }
 
-    /// Forgets up to `limit` answers that are older than a day. Gives their number.
+    /// Forgets up to `limit` answers to signups, and as many to requests for another mail, that are older than a day.
+    /// Gives their number.
     ///
     /// # Errors
     ///
@@ -135,7 +161,14 @@ impl Store {
                  ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
              )",
         ));
-        Ok(forgotten.bind(i64::from(limit)).execute(&self.pool).await?.rows_affected())
+        let of_signups = forgotten.bind(i64::from(limit)).execute(&self.pool).await?.rows_affected();
+        let forgotten = sqlx::query(self.sql(
+            "DELETE FROM schema.resend_keys WHERE key IN (
+                 SELECT key FROM schema.resend_keys WHERE expires_at <= (SELECT clock_timestamp())
+                 ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
+             )",
+        ));
+        Ok(of_signups + forgotten.bind(i64::from(limit)).execute(&self.pool).await?.rows_affected())
     }
 }
 
@@ -144,14 +177,19 @@ fn refused(error: sqlx::Error) -> CreateError {
     users::clash(&error).unwrap_or_else(|| CreateError::Unavailable(StoreError::Database(error)))
 }
 
-/// A COMMIT that PostgreSQL refused for what the rows hold or meet (classes 22, 23 and 40 of appendix A of its manual)
-/// was not carried out; of any other that failed nobody knows.
+/// A COMMIT that was not carried out, or of which nobody knows.
 fn uncommitted(error: sqlx::Error) -> CreateError {
-    let code = error.as_database_error().and_then(|error| error.code());
-    if code.is_some_and(|code| ["22", "23", "40"].iter().any(|class| code.starts_with(class))) {
+    if is_refused(&error) {
         return refused(error);
     }
     CreateError::OutcomeUnknown(StoreError::Database(error))
+}
+
+/// Whether PostgreSQL refused a COMMIT for what the rows hold or meet (classes 22, 23 and 40 of appendix A of its
+/// manual): then it was not carried out. Of any other that failed nobody knows.
+pub(super) fn is_refused(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| ["22", "23", "40"].iter().any(|class| code.starts_with(class)))
 }
 
 const FREE_KEY: &str = "

@@ -18,7 +18,7 @@ pub(super) struct Table {
 }
 
 /// All tables but that of the migrations.
-pub(super) const TABLES: [Table; 12] = [
+pub(super) const TABLES: [Table; 13] = [
     Table {
         name: "users",
         columns: &[
@@ -165,6 +165,11 @@ pub(super) const TABLES: [Table; 12] = [
         columns: &["chore", "next_at", "position", "is_on_by_default"],
         privileges: &["SELECT", "UPDATE"],
     },
+    Table {
+        name: "resend_keys",
+        columns: &["key", "fingerprint", "key_id", "expires_at"],
+        privileges: &["SELECT", "INSERT", "UPDATE", "DELETE"],
+    },
     // Its trigger writes it, as the owner of the tables.
     Table { name: "users_audit", columns: &["at", "event", "username", "role", "done_by"], privileges: &[] },
 ];
@@ -242,7 +247,7 @@ pub(super) const GO_TABLES: [GoTable; 2] = [
 ];
 
 /// Tables and indexes that the migrations make under these names, which must be free.
-pub(super) const RELATIONS: [&str; 39] = [
+pub(super) const RELATIONS: [&str; 42] = [
     "email_intent_counts",
     "email_intents",
     "email_intents_deadline_idx",
@@ -266,9 +271,12 @@ pub(super) const RELATIONS: [&str; 39] = [
     "pipeline_owner_pkey",
     "refusals",
     "refusals_pkey",
-    "users_audit",
+    "resend_keys",
+    "resend_keys_expires_at_idx",
+    "resend_keys_pkey",
     "signup_chores",
     "signup_chores_pkey",
+    "users_audit",
     "users_email_canonical_key",
     "users_email_key",
     "users_pkey",

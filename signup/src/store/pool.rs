@@ -179,6 +179,15 @@ impl Work {
         let Self { transaction, server } = self;
         transaction.commit().await.inspect_err(|error| server.learn(error))
     }
+
+    /// Undoes what was done, and lets go of its locks, before this returns; one that is dropped does so some time
+    /// later. Without a connection PostgreSQL does it by itself.
+    pub(super) async fn rollback(self) {
+        let Self { transaction, server } = self;
+        if let Err(error) = transaction.rollback().await {
+            server.learn(&error);
+        }
+    }
 }
 
 fn pool(server: &Arc<Server>, connections: u32) -> PgPool {

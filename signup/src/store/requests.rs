@@ -4,8 +4,9 @@
 //! ask whether there is such a user: a name or an address that nobody has is counted in the same way, with the same
 //! writes, so that neither an answer nor its time tells.
 
-use super::{Store, StoreError, milliseconds, rows::Milliseconds};
+use super::{Store, StoreError, milliseconds, pool::Work, rows::Milliseconds};
 use sha2::{Digest as _, Sha256};
+use sqlx::{Postgres, postgres::PgArguments, query::Query};
 use std::time::Duration;
 
 /// Time between two mails that are asked for to one address.
@@ -70,14 +71,38 @@ impl Store {
         resend_to: Option<&str>,
     ) -> Result<Admission, StoreError> {
         let subject = counted.subject(whose);
-        let counting =
-            sqlx::query(self.sql(COUNT)).bind(&subject[..]).bind(milliseconds(counted.gap())).bind(resend_to);
-        if counting.execute(&self.pool).await?.rows_affected() == 1 {
+        let counting = self.counting(counted, &subject, resend_to).execute(&self.pool).await?;
+        if counting.rows_affected() == 1 {
             return Ok(Admission::Admitted);
         }
-        let waiting = sqlx::query_scalar(self.sql(WAIT)).bind(&subject[..]).bind(milliseconds(counted.gap()));
-        let wait: Option<Milliseconds> = waiting.fetch_optional(&self.pool).await?;
-        Ok(Admission::After(wait.map(Duration::from).unwrap_or_default()))
+        let wait = sqlx::query_scalar(self.sql(WAIT)).bind(&subject[..]).bind(milliseconds(counted.gap()));
+        Ok(after(wait.fetch_optional(&self.pool).await?))
+    }
+
+    /// The same in an open transaction, where it counts once that is committed.
+    pub(super) async fn admit_in(
+        &self,
+        transaction: &mut Work,
+        counted: Counted,
+        whose: &str,
+        resend_to: Option<&str>,
+    ) -> Result<Admission, sqlx::Error> {
+        let subject = counted.subject(whose);
+        let counting = self.counting(counted, &subject, resend_to).execute(&mut *transaction).await?;
+        if counting.rows_affected() == 1 {
+            return Ok(Admission::Admitted);
+        }
+        let wait = sqlx::query_scalar(self.sql(WAIT)).bind(&subject[..]).bind(milliseconds(counted.gap()));
+        Ok(after(wait.fetch_optional(transaction).await?))
+    }
+
+    fn counting<'q>(
+        &self,
+        counted: Counted,
+        subject: &'q [u8; 32],
+        resend_to: Option<&'q str>,
+    ) -> Query<'q, Postgres, PgArguments> {
+        sqlx::query(self.sql(COUNT)).bind(&subject[..]).bind(milliseconds(counted.gap())).bind(resend_to)
     }
 
     /// Forgets what no limit needs any more: rows whose last request is 30 days old. Gives their number, which is
@@ -89,6 +114,10 @@ impl Store {
     pub async fn forget_requests(&self) -> Result<u64, StoreError> {
         Ok(sqlx::query(self.sql(FORGET)).bind(FORGET_LIMIT).execute(&self.pool).await?.rows_affected())
     }
+}
+
+fn after(wait: Option<Milliseconds>) -> Admission {
+    Admission::After(wait.map(Duration::from).unwrap_or_default())
 }
 
 /// When the next one is admitted. Where there were fewer than five or twenty, the subscript is outside the array and

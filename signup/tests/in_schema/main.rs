@@ -42,6 +42,8 @@ mod refusals;
 mod relay;
 #[path = "../signup/resend.rs"]
 mod resend;
+#[path = "../signup/resend_once.rs"]
+mod resend_once;
 #[path = "../signup/retention.rs"]
 mod retention;
 #[path = "../signup/usable.rs"]

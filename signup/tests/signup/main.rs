@@ -22,6 +22,7 @@ mod record;
 mod refusals;
 mod relay;
 mod resend;
+mod resend_once;
 mod retention;
 mod unready;
 mod usable;

@@ -4,7 +4,7 @@ use crate::fixture::{Fixture, keys, new_user, policy, store};
 use servers::{Cut, Cutter};
 use signup::{CreateError, Created, Once, Store};
 
-fn once(key: &str) -> Once {
+pub(crate) fn once(key: &str) -> Once {
     let keys = keys(b'k');
     let fingerprint = keys.fingerprint(keys.current_id(), &[key]).expect("its own key");
     Once::new(key, fingerprint, keys.current_id().to_owned())

@@ -41,7 +41,7 @@ mod terms;
 pub mod trace;
 
 pub use autoscaler::Autoscaler;
-pub use decision::{Decision, LimitedBy};
+pub use decision::{Decision, Gap, LimitedBy};
 pub use depth::{Depth, Learnt};
 pub use drain::{Drain, Step};
 pub use limits::{Limits, MailLimits, Past, Tolerances};
@@ -57,6 +57,7 @@ pub fn decide(depths: Option<&[Depth]>, limits: &Limits, running: u32, past: &Pa
         desired,
         recommended: recommended.unwrap_or(desired),
         limited_by: None,
+        gap: None,
         explanation,
         terms: terms.clone(),
     };
@@ -64,7 +65,7 @@ pub fn decide(depths: Option<&[Depth]>, limits: &Limits, running: u32, past: &Pa
         (AutoscalingMode::Auto, Some(terms)) => bounds::follow(terms, limits, running, past),
         (AutoscalingMode::Auto, None) => {
             let (desired, explanation) = bounds::blind(limits, running, past);
-            fixed(desired, explanation)
+            Decision { gap: past.fallback.map(|_| Gap::Fallback), ..fixed(desired, explanation) }
         }
         (AutoscalingMode::DryRun, Some(terms)) => {
             let followed = bounds::follow(terms, limits, running, past);

@@ -5,7 +5,7 @@
 //! A fleet has as many series as pipelines, so they can be left out.
 
 use super::scale::Scaling;
-use crate::crd::SignupPipeline;
+use crate::{crd::SignupPipeline, scaling::Gap};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use parking_lot::Mutex;
@@ -55,6 +55,14 @@ impl Gauges {
         for (of, scaling) in &pipelines {
             text.line(of, &[], f64::from(u8::from(scaling.queues.is_ok())));
         }
+        text.family("signup_operator_fallback_active", "Whether Redis has not answered for fallback.after.");
+        for (of, scaling) in &pipelines {
+            text.line(of, &[], f64::from(u8::from(scaling.gap() == Some(Gap::Fallback))));
+        }
+        text.family("signup_operator_redis_polled", "Whether Redis does not tell of changes, so that it is polled.");
+        for (of, scaling) in &pipelines {
+            text.line(of, &[], f64::from(u8::from(scaling.untracked.is_some())));
+        }
         text.family("signup_operator_queue_tasks", "Tasks of a queue by state, as asynq's tools name them.");
         for (of, queue, state) in queues(&pipelines) {
             for (name, tasks) in states(state) {
@@ -74,6 +82,11 @@ impl Gauges {
         for (of, scaling) in &pipelines {
             scaling.decision.iter().for_each(|decision| text.line(of, &[], decision.recommended.into()));
         }
+        text.family("signup_operator_workers_leaving", "Workers that are too many and finish their mails.");
+        for (of, scaling) in &pipelines {
+            text.line(of, &[], scaling.leaving.into());
+        }
+        text.learnt(&pipelines);
         text.family("signup_operator_workers_limited", "1 for what keeps workers away that the work asks for.");
         for (of, scaling) in &pipelines {
             scaling.limited.iter().for_each(|limit| text.line(of, &[("by", limit.name())], 1.0));
@@ -105,6 +118,23 @@ impl Text {
     fn family(&mut self, name: &'static str, help: &str) {
         self.family = name;
         self.write(format_args!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
+    }
+
+    /// What the decisions go by.
+    fn learnt(&mut self, pipelines: &BTreeMap<Key, Arc<Scaling>>) {
+        let terms = || {
+            let decided =
+                pipelines.iter().filter_map(|(of, scaling)| Some((of, scaling.decision.as_ref()?.terms.as_ref()?)));
+            decided.flat_map(|(of, terms)| terms.queues.iter().map(move |queue| (of, &queue.depth)))
+        };
+        self.family("signup_operator_queue_arrivals_per_second", "Tasks that become ready to run.");
+        for (of, depth) in terms() {
+            self.line(of, &[("queue", &depth.name)], depth.learnt.arrivals_per_s);
+        }
+        self.family("signup_operator_queue_service_seconds", "What one attempt takes, once that is known.");
+        for (of, depth) in terms() {
+            depth.learnt.service_s.iter().for_each(|service| self.line(of, &[("queue", &depth.name)], *service));
+        }
     }
 
     /// Names of Kubernetes and of queues, as the schema takes them, have nothing that a label would need escaped.

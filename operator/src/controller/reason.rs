@@ -132,6 +132,10 @@ reasons! {
                 that network policies let it be reached";
         CREDENTIALS_REFUSED "CredentialsRefused" "It refuses the user or the password of the Secret."
             "correct the URI in that Secret";
+        REDIS_LOADING "RedisLoading" "Redis still reads its data from disk."
+            "none; it answers when it has read all of it";
+        REDIS_FORBIDS "RedisForbids" "The access list of Redis forbids the operator to read the queues."
+            "allow the user of the Redis URI what docs/scaling.md names (`ACL SETUSER`)";
         TLS_MISMATCH "TlsMismatch" "One side speaks TLS and the other does not, or the certificate is not trusted."
             "agree with the server on TLS (sslmode, rediss://, spec.mail.smtp.tls), and name its authority in \
                 caSecretRef";
@@ -185,6 +189,20 @@ reasons! {
         PARTIAL_QUEUES "PartialQueues" "Some queues cannot be read: the number of workers follows the others, and none \
             is removed."
             "see what the key that the message names holds, and delete or rename what is not the queue's";
+        QUEUE_UNREADABLE "QueueUnreadable" "A key of the queues in Redis holds something else, so the number of \
+            workers stays as it is."
+            "see what `asynq:{QUEUE}:pending` and its neighbours hold (`TYPE`), and delete or rename what is not the \
+                queue's";
+        QUEUE_MISSING "QueueMissing" "Mails wait in a queue that no worker takes from: they ask for no more workers, \
+            and none is removed."
+            "see ConfigApplied: a worker with an older configuration or image does not know the queue";
+        FALLBACK_ACTIVE "FallbackActive" "Redis has not answered for `fallback.after`: `fallback.replicas` workers run \
+            at least, and none is removed."
+            "see RedisReachable; the number follows the work again within a second of its return";
+        COUNTER_RESET "CounterReset" "Counters or the clock of Redis went backwards: it was emptied, restarted without \
+            its data, or another one took over. What was learnt is forgotten, and for a `cooldownPeriod` no worker is \
+            removed."
+            "none for the number of workers; find out who emptied it, and see docs/queue.md for what it kept";
         READY_FOR_NEW_SCALE "ReadyForNewScale" "The operator sets the number of workers.";
         DESIRED_WITHIN_RANGE "DesiredWithinRange" "There are as many workers as the work asks for, or will be.";
         TOO_MANY_REPLICAS "TooManyReplicas" "The work asks for more workers than maxReplicas allows."
@@ -224,6 +242,12 @@ reasons! {
     }
     "Events alone" {
         SCALED "Scaled" "The number of workers changed; the message says from, to and why.";
+        DRAIN_STARTED "DrainStarted" "Workers that are too many were asked to take no more mails; the message names \
+            them. They go when they are idle.";
+        DRAIN_CANCELLED "DrainCancelled" "Workers that should have left are wanted again, and take mails again.";
+        DRAIN_TIMED_OUT "DrainTimedOut" "Workers that should leave still send mails after `drain.timeout`, and are \
+            stopped with `worker.shutdownGracePeriod` to finish; what is left is sent by others."
+            "raise spec.worker.autoscaling.drain.timeout where mails take longer";
         FOREIGN_CHANGE_UNDONE "ForeignChangeUndone" "Somebody else set a field of a child that the resource decides, \
             and it was set back; the message names the field manager, the child and the field.";
         RESTARTING "RestartingPods" "Pods are replaced because of a setting that running processes cannot take; the \

@@ -12,7 +12,7 @@
 //! - `evaluation`: when; `scaler`: one evaluation; `replicas`: the write
 //! - `endpoint`: which Redis; `source`: what a pipeline learns of it; `redis`: why it cannot be read
 //! - `servers`: one connection for all pipelines of a login; `server`: reads for them; `schedule`: when; `backoff`
-//! - `ended`: workers that are known to have ended; `leaving`: those that are too many
+//! - `ended`: workers that are known to have ended; `leaving`: those that are too many; `unserved`: queues without any
 
 mod backoff;
 mod ended;
@@ -26,6 +26,7 @@ mod schedule;
 mod server;
 mod servers;
 mod source;
+mod unserved;
 
 pub(crate) use self::endpoint::Endpoint;
 pub(super) use self::replicas::write_replicas;
@@ -42,7 +43,7 @@ use super::{
 };
 use crate::{
     crd::SignupPipeline,
-    scaling::{Decision, LimitedBy},
+    scaling::{Decision, Gap, LimitedBy},
 };
 use jiff::Timestamp;
 use queue::{QueueState, Untracked};
@@ -79,7 +80,7 @@ pub struct Scaling {
     pub refused: Option<Finding>,
     /// Another pipeline uses the same Redis database.
     pub shared: Option<Finding>,
-    /// Some queues could not be read.
+    /// Some queues could not be read, or no worker takes from them.
     pub partial: Option<Finding>,
     /// What keeps workers away that the work asks for.
     pub limited: Option<LimitedBy>,
@@ -103,6 +104,11 @@ impl Scaling {
         }
     }
 
+    /// What the decision lacks.
+    pub(super) fn gap(&self) -> Option<Gap> {
+        self.decision.as_ref().and_then(|decision| decision.gap)
+    }
+
     /// The first thing that is wrong with it.
     pub(super) fn trouble(&self) -> Option<&Finding> {
         self.refused.as_ref().or(self.shared.as_ref()).or(self.partial.as_ref())
@@ -123,6 +129,7 @@ impl Scaling {
             || self.untracked != newer.untracked
             || desired(self) != desired(newer)
             || self.scaled_at != newer.scaled_at
+            || self.gap() != newer.gap()
             || (&self.refused, &self.shared, &self.partial) != (&newer.refused, &newer.shared, &newer.partial)
             || self.limited != newer.limited
     }

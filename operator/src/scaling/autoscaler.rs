@@ -20,6 +20,9 @@ use crate::crd::{
 };
 use std::time::{Duration, Instant};
 
+/// Counters that went backwards are told for so long at least, however short the window of shrinking is.
+const RESET_TOLD: Duration = Duration::from_secs(60);
+
 /// The history of one pipeline.
 #[derive(Debug, Default)]
 pub struct Autoscaler {
@@ -31,6 +34,8 @@ pub struct Autoscaler {
     decides: bool,
     /// Redis has not answered since.
     silent_since: Option<Instant>,
+    /// When its counters went backwards last.
+    reset_at: Option<Instant>,
     rates: Rates,
     startup: Startup,
     guard: Guard,
@@ -50,7 +55,9 @@ impl Autoscaler {
     ) -> Decision {
         let limits = Limits::from(spec);
         let depths = depths.map(|depths| self.learn(depths, &limits));
-        let is_continuous = depths.as_ref().is_some_and(|(_, continuity)| *continuity == Continuity::Goes);
+        let continuity = depths.as_ref().map(|(_, continuity)| *continuity);
+        let is_continuous = continuity == Some(Continuity::Goes);
+        self.reset_at = if continuity == Some(Continuity::Broken) { Some(now) } else { self.reset_at };
         let depths = depths.map(|(depths, _)| depths);
         let decides = matches!(limits.mode, AutoscalingMode::Auto | AutoscalingMode::DryRun);
         if let Some(running) = running {
@@ -140,6 +147,7 @@ impl Autoscaler {
             grow_to: speed::most(up, running, &self.changes, now),
             shrink_to: speed::fewest(down, running, &self.changes, now),
             fallback: fallback.map(|fallback| fallback.replicas.unsigned_abs()),
+            reset: self.reset_at.is_some_and(|at| now.saturating_duration_since(at) < shrinking.max(RESET_TOLD)),
             startup,
             starting: self.startup.left(first_guess, now),
             ahead: if settings.look_ahead.enabled { shrinking } else { Duration::ZERO },
@@ -158,7 +166,7 @@ fn window(rules: Option<&ScalingRules>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Gap, *};
     use crate::crd::{
         autoscaling::{Behavior, Fallback, ScalingPolicy, ScalingPolicyType},
         time_span::TimeSpan,
@@ -224,6 +232,22 @@ mod tests {
             (260, Some(IDLE.as_slice())),
         ];
         assert_eq!(wanted(&mut autoscaler, &spec, start, &polls), [5, 5, 5, 5, 5, 1]);
+    }
+
+    #[test]
+    fn counters_that_go_back_are_told_and_nothing_is_removed_for_a_cool_down() {
+        let (mut autoscaler, spec, start) = (Autoscaler::default(), minimal(), Instant::now());
+        let mut told = |second: u64, processed| {
+            let at = jiff::Timestamp::from_second(i64::try_from(second).expect("it is small")).expect("a time");
+            let depths = [Depth { processed, at, ..Depth::default() }];
+            let decision = autoscaler.decide(&spec, Some(&depths), Some(5), start + Duration::from_secs(second));
+            (decision.desired, decision.gap, decision.explanation.contains("counters of Redis began anew"))
+        };
+        assert_eq!(told(0, 100), (5, None, false));
+        assert_eq!(told(70, 150), (1, None, false));
+        let reset = Some(Gap::CounterReset);
+        assert_eq!((told(80, 0), told(139, 9)), ((5, reset, true), (5, reset, true)));
+        assert_eq!(told(140, 9), (1, None, false));
     }
 
     #[test]
@@ -315,6 +339,12 @@ mod tests {
             (192, None),
         ];
         assert_eq!(wanted(&mut autoscaler, &spec, start, &polls), [5, 5, 5, 8, 5, 5]);
+        let mut gap =
+            |second, depths| autoscaler.decide(&spec, depths, Some(5), start + Duration::from_secs(second)).gap;
+        assert_eq!(
+            [gap(371, None), gap(372, None), gap(373, Some(IDLE.as_slice()))],
+            [None, Some(Gap::Fallback), None]
+        );
         let told = |running, second| {
             let mut autoscaler = Autoscaler::default();
             autoscaler.decide(&spec, None, Some(running), start);

@@ -3,7 +3,7 @@
 //! Takes: the terms of a decision, the limits and the past. Gives: the [`Decision`], with the limit that made the
 //! difference and the sentence. Does not: compute the demand.
 
-use super::{Decision, LimitedBy, Limits, Past, Terms, band};
+use super::{Decision, Gap, LimitedBy, Limits, Past, Terms, band};
 
 /// Share of failed attempts from which on they are a storm, not some bad addresses.
 const STORM: f64 = 0.5;
@@ -31,7 +31,8 @@ pub(super) fn follow(terms: &Terms, limits: &Limits, running: u32, past: &Past) 
         }
     }
     let explanation = explain(terms, limits, past, desired, limited_by);
-    Decision { desired, recommended: terms.recommended, limited_by, explanation, terms: Some(terms.clone()) }
+    let (recommended, gap) = (terms.recommended, past.reset.then_some(Gap::CounterReset));
+    Decision { desired, recommended, limited_by, gap, explanation, terms: Some(terms.clone()) }
 }
 
 /// Each limit with the fewest and the most workers that it allows.
@@ -101,11 +102,16 @@ fn explain(terms: &Terms, limits: &Limits, past: &Past, desired: u32, limited_by
         Some(LimitedBy::MinReplicas) => format!("{seen}; minReplicas is {}", limits.min),
         Some(LimitedBy::MaxReplicas) => format!("{seen}; maxReplicas is {}", limits.max),
         Some(LimitedBy::ScaleUp) => format!("{seen}; behavior.scaleUp allows no more now"),
+        Some(LimitedBy::Cooldown) if past.reset => {
+            format!("{seen}; the counters of Redis began anew, so none is removed before a cooldownPeriod is over")
+        }
         Some(LimitedBy::Cooldown) => format!("{seen}; more were needed within cooldownPeriod"),
         Some(LimitedBy::LookAhead) => {
             format!("{seen}; {} are needed for what comes due within {} s", terms.ahead, past.ahead.as_secs())
         }
-        Some(LimitedBy::MissingQueue) => format!("{seen}; not all queues could be read, so none is removed"),
+        Some(LimitedBy::MissingQueue) => {
+            format!("{seen}; not all queues could be read and are served, so none is removed")
+        }
         Some(LimitedBy::ScaleDown) => format!("{seen}; behavior.scaleDown allows no fewer now"),
         Some(LimitedBy::Busy) => format!("{seen}; busy workers are not stopped"),
     }

@@ -53,6 +53,15 @@ impl LimitedBy {
     }
 }
 
+/// Why a decision does not follow the queues as it does otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    /// Redis has not answered for `fallback.after`.
+    Fallback,
+    /// Counters or the clock of Redis went backwards: what was learnt before is forgotten.
+    CounterReset,
+}
+
 /// The number of workers, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
@@ -62,6 +71,8 @@ pub struct Decision {
     pub recommended: u32,
     /// The limit that made the difference.
     pub limited_by: Option<LimitedBy>,
+    /// What it lacks.
+    pub gap: Option<Gap>,
     /// The decision in one sentence.
     pub explanation: String,
     /// What it was computed from; `None` when Redis did not answer.

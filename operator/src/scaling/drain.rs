@@ -24,7 +24,7 @@ pub struct Drain {
 }
 
 /// What comes next.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Step {
     /// Identities of all workers that shall take no tasks; others may.
     pub marked: Vec<String>,
@@ -32,6 +32,8 @@ pub struct Step {
     pub leaving: Vec<String>,
     /// Those of `leaving` that still run tasks, because their time is up.
     pub overdue: usize,
+    /// Workers that were asked to leave, live, and are let off.
+    pub let_off: usize,
 }
 
 impl Drain {
@@ -55,9 +57,10 @@ impl Drain {
             // The youngest first, as `operator local` and a ReplicaSet do.
             (worker.running > 0 && !is_asked, !is_asked, worker.running, std::cmp::Reverse(worker.started_at))
         });
+        let let_off = chosen.iter().skip(surplus).filter(|(_, identity)| self.asked.contains_key(identity)).count();
         chosen.truncate(surplus);
         self.asked.retain(|asked, _| chosen.iter().any(|(_, identity)| identity == asked));
-        let mut step = Step::default();
+        let mut step = Step { let_off, ..Step::default() };
         for (worker, identity) in chosen {
             let since = *self.asked.entry(identity.clone()).or_insert(now);
             let is_idle = worker.status == TAKES_NONE && worker.running == 0;
@@ -126,9 +129,11 @@ mod tests {
         let (mut drain, now) = (Drain::default(), Instant::now());
         let workers = [worker("a", 1, "stopped"), worker("b", 4, "stopped"), worker("c", 9, "active")];
         assert_eq!(names(&drain.step(&workers, 2, TIMEOUT, now).marked), ["a", "b"]);
-        assert_eq!(names(&drain.step(&workers, 1, TIMEOUT, now).marked), ["a"]);
-        assert_eq!(drain.step(&workers, 0, TIMEOUT, now), Step::default());
+        let fewer = drain.step(&workers, 1, TIMEOUT, now);
+        assert_eq!((names(&fewer.marked), fewer.let_off), (vec!["a"], 1));
+        assert_eq!(drain.step(&workers, 0, TIMEOUT, now), Step { let_off: 1, ..Step::default() });
         assert!(!drain.is_under_way());
+        assert_eq!(drain.step(&workers, 0, TIMEOUT, now), Step::default(), "once");
     }
 
     #[test]

@@ -122,6 +122,8 @@ pub struct Past {
     pub shrink_to: u32,
     /// `fallback.replicas`, once Redis has been silent for `fallback.after`.
     pub fallback: Option<u32>,
+    /// Counters of Redis went backwards within the window of shrinking, or the last minute.
+    pub reset: bool,
     /// Time that a worker needs from its start to its first task.
     pub startup: Duration,
     /// What is left of it for workers that were asked for already.
@@ -147,6 +149,7 @@ impl Default for Past {
             grow_to: u32::MAX,
             shrink_to: 0,
             fallback: None,
+            reset: false,
             startup: Duration::ZERO,
             starting: Duration::ZERO,
             ahead: Duration::ZERO,

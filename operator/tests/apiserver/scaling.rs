@@ -38,6 +38,13 @@ pub(super) async fn enqueue(uri: &str, count: usize) {
     client.enqueue_many(&tasks).await.expect("Redis takes them");
 }
 
+/// One task, in the same queue.
+pub(super) async fn enqueue_with(uri: &str, payload: &str) {
+    let client = Client::new(Connection::open(uri, None).expect("a URI"));
+    let task = Task { queue: "critical".into(), ..Task::new("test", payload) };
+    client.enqueue(&task).await.expect("Redis takes it");
+}
+
 pub(super) async fn redis() -> String {
     tokio::task::spawn_blocking(|| servers::redis().fresh_database()).await.expect("Redis starts")
 }
@@ -76,6 +83,8 @@ async fn workers_follow_the_queue_from_zero_and_the_decision_is_told_in_words() 
         format!("signup_operator_workers_recommended{{{labels}}} 13"),
         format!(r#"signup_operator_workers_limited{{{labels},by="maxReplicas"}} 1"#),
         format!(r#"signup_operator_queue_tasks{{{labels},queue="critical",state="pending"}} 125"#),
+        format!("signup_operator_workers_leaving{{{labels}}} 0"),
+        format!("signup_operator_redis_polled{{{labels}}} 0"),
     ] {
         assert!(told.lines().any(|found| found == line), "{line} in\n{told}");
     }

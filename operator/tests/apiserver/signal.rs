@@ -24,7 +24,7 @@ async fn workers(run: &Run, count: i32) {
     run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(count)).await;
 }
 
-async fn own_redis() -> Redis {
+pub(super) async fn own_redis() -> Redis {
     tokio::task::spawn_blocking(|| Redis::start().expect("Redis starts")).await.expect("it starts")
 }
 

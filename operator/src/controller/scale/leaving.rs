@@ -6,6 +6,9 @@
 //!
 //! An operator that ends leaves marks that last for a minute: the next one goes on with them, or they end.
 
+mod events;
+
+use self::events::Told;
 use super::{Inputs, Surroundings, ended};
 use crate::{
     controller::observe::pods::is_live,
@@ -39,6 +42,7 @@ pub(super) struct Leaving {
     redis: Option<(Inspector, Supervisor)>,
     /// What was marked last, and when.
     marked: Option<(Vec<String>, Instant)>,
+    told: Told,
 }
 
 /// How many workers there are, and should be.
@@ -88,9 +92,7 @@ impl Leaving {
         let step = self.drain.step(&servers, (surplus - unknown) as usize, timeout, now);
         self.mark(&supervisor, &owner, &step.marked, now).await?;
         self.set_costs(surroundings, &namespace, &pods, &step).await;
-        if step.overdue > 0 {
-            tracing::warn!(pipeline = name, workers = step.overdue, "stopping workers that work after drain.timeout");
-        }
+        self.told.step(&surroundings.recorder, pipeline, &step, total).await;
         if surplus == 0 {
             *self = Self::default();
         }

@@ -6,7 +6,7 @@
 //! A server without TLS does not answer a client that speaks TLS, nor the reverse, so the other protocol is tried once.
 
 use crate::{
-    controller::reason::{self, Finding},
+    controller::reason::{self, Finding, Reason},
     crd::stores::Redis,
 };
 use queue::RedisUri;
@@ -42,6 +42,9 @@ pub(super) async fn trouble(redis: &Redis, uri: &str, error: &queue::Error) -> F
         let problem = format!("Redis refuses the user or password of Secret {secret}; {effect}");
         return Finding::with_default_fix(reason::CREDENTIALS_REFUSED, problem);
     }
+    if let Some((reason, words)) = refusal(&cause) {
+        return Finding::with_default_fix(reason, format!("Redis answers, {words}; {effect}"));
+    }
     let is_mismatch =
         says(&["certificate", "tls handshake", "corrupt message", "InvalidContentType", "HandshakeFailure"]);
     if is_mismatch || (error.is_unreachable() && speaks_the_other_way(uri).await) {
@@ -60,10 +63,32 @@ pub(super) async fn trouble(redis: &Redis, uri: &str, error: &queue::Error) -> F
     Finding::new(reason::NO_ANSWER, problem, fix)
 }
 
+/// What an error of a Redis that answers means; with its code in the words of the redis crate, or as a script has it.
+fn refusal(cause: &str) -> Option<(Reason, &'static str)> {
+    let known: [(&[&str], _, _); 3] = [
+        (&["BusyLoading", "LOADING"], reason::REDIS_LOADING, "and still reads its data from disk"),
+        (
+            &["NoPerm", "NOPERM", "The user executing the script can't", "ACL failure in script"],
+            reason::REDIS_FORBIDS,
+            "and its access list forbids the user of the URI to read the queues",
+        ),
+        (&["WRONGTYPE"], reason::QUEUE_UNREADABLE, "and a key of the queues holds something else"),
+    ];
+    let found = known.into_iter().find(|(codes, ..)| codes.iter().any(|code| cause.contains(code)));
+    found.map(|(_, reason, words)| (reason, words))
+}
+
 /// What is wrong with one queue, while others of the same server can be read.
 pub(super) fn unreadable(queue: &str, error: &queue::Error) -> Finding {
     let effect = "the number of workers follows the others, and none is removed";
     Finding::with_default_fix(reason::PARTIAL_QUEUES, format!("queue {queue} cannot be read ({error}); {effect}"))
+}
+
+/// A queue whose tasks wait although workers live.
+pub(super) fn unserved(queue: &str) -> Finding {
+    let effect = "its mails ask for no more workers, and no worker is removed";
+    let problem = format!("mails wait in queue {queue}, and none of the workers takes from it; {effect}");
+    Finding::with_default_fix(reason::QUEUE_MISSING, problem)
 }
 
 /// What is wrong with a URI that cannot be opened; a certificate authority needs TLS.

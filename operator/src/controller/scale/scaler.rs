@@ -8,6 +8,7 @@ use super::{
     leaving::{Leaving, Number},
     replicas::{Kept, Replicas, Target, Workers},
     source::Seen,
+    unserved::Unserved,
 };
 use crate::{
     build::{child::Kind, names::Component},
@@ -38,6 +39,7 @@ pub(super) struct Scaler {
     autoscaler: Autoscaler,
     replicas: Replicas,
     leaving: Leaving,
+    unserved: Unserved,
     /// The last number could not be written.
     is_refused: bool,
     /// What kept workers away, and when it last did.
@@ -73,6 +75,7 @@ impl Scaler {
         self.autoscaler.mail_takes(inputs.mail_connections);
         let seen = deployment.as_ref().and_then(|seen| Some((super::replicas(seen)?, seen.resource_version())));
         let mut workers = seen.map(|(observed, version)| self.replicas.workers(observed, version));
+        let partial = partial.or(self.unserved.look(surroundings, inputs, queues.as_deref().ok()).await);
         let Surroundings { client, view, .. } = surroundings;
         let target = Target { client, view, pipeline, namespace, name };
         let (decision, written) =
@@ -140,7 +143,7 @@ impl Scaler {
         workers: Option<&Workers>,
     ) -> Option<Decision> {
         let spec = &pipeline.spec.worker;
-        let depths = queues.map(|queues| depths(pipeline, queues));
+        let depths = queues.map(|queues| depths(pipeline, queues, self.unserved.names()));
         let running = workers.map(|workers| workers.running);
         let mut decision = self.autoscaler.decide(&pipeline.spec, depths.as_deref(), running, Instant::now());
         if spec.autoscaling.mode == AutoscalingMode::External && spec.replicas.is_none() {
@@ -208,9 +211,10 @@ impl Scaler {
     }
 }
 
-/// Of every queue of the resource, those that could not be read included.
-fn depths(pipeline: &SignupPipeline, queues: &[(String, QueueReading)]) -> Vec<Depth> {
-    let of = |name: &str| queues.iter().find(|(known, _)| known == name).map(|(_, reading)| reading);
+/// Of every queue of the resource; nothing is known of those that could not be read, or that no worker takes from.
+fn depths(pipeline: &SignupPipeline, queues: &[(String, QueueReading)], unserved: &[String]) -> Vec<Depth> {
+    let is_known = |name: &String| !unserved.contains(name);
+    let of = |name: &String| queues.iter().find(|(known, _)| known == name && is_known(name)).map(|(_, read)| read);
     let depth = |queue: &Queue| of(&queue.name).map_or_else(|| Depth::missing(queue), |read| Depth::new(read, queue));
     pipeline.spec.queues.iter().map(depth).collect()
 }

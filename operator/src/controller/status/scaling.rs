@@ -17,7 +17,7 @@ use crate::{
         scale::Scaling,
     },
     crd::autoscaling::AutoscalingMode,
-    scaling::LimitedBy,
+    scaling::{Gap, LimitedBy},
 };
 
 pub(super) fn able_to_scale(facts: &Facts<'_>) -> UntimedCondition {
@@ -43,7 +43,8 @@ pub(super) fn scaling_active(facts: &Facts<'_>) -> UntimedCondition {
         Some(Away::Mode(mode)) if shared.is_none() => return active(False, reason::MODE, words(mode)),
         _ => {}
     }
-    match (shared.as_ref().or(partial.as_ref()), queues, untracked) {
+    let wrong = shared.clone().or_else(|| partial.clone()).or_else(|| facts.scaling.gap().map(told));
+    match (wrong.as_ref(), queues, untracked) {
         (Some(finding), _, _) => bad(finding),
         (None, Err(_), _) if !facts.findings.is_empty() => active(Unknown, reason::NOT_KNOWN, "nobody could look yet"),
         (None, Err(finding), _) => bad(finding),
@@ -66,6 +67,22 @@ pub(super) fn scaling_limited(facts: &Facts<'_>) -> UntimedCondition {
             UntimedCondition::new(kind::SCALING_LIMITED, False, reason::DESIRED_WITHIN_RANGE, message)
         }
     }
+}
+
+/// What is told of a decision that lacks something.
+fn told(gap: Gap) -> Finding {
+    let (reason, problem) = match gap {
+        Gap::Fallback => (
+            reason::FALLBACK_ACTIVE,
+            "Redis has not answered for fallback.after, so fallback.replicas workers run at least",
+        ),
+        Gap::CounterReset => (
+            reason::COUNTER_RESET,
+            "counters of Redis went backwards, so what was learnt is forgotten and for a cooldownPeriod no worker is \
+                removed",
+        ),
+    };
+    Finding::with_default_fix(reason, problem)
 }
 
 /// Why the operator does not decide.

@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
     /// What this process is, when it is not the bench.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
-    /// Only these parts: created, bursts, rest, batch, steady, mixed, drain, away, writers.
+    /// Only these parts: created, bursts, rest, batch, steady, mixed, drain, killed, rotated, away, writers.
     #[arg(long, value_delimiter = ',')]
     pub(crate) only: Vec<String>,
     /// A tenth of the time, a fifth of the pipelines and samples: to see that it works, not for figures.

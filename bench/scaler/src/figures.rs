@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_task_that_never_began_is_out_of_target() {
         let begun = [Begun { due: 0, at: 100 }, Begun { due: 0, at: 11_000 }];
-        let known = Known { begun: begun.to_vec(), cut: 1, pods: Vec::new() };
+        let known = Known { begun: begun.to_vec(), cut: 1, ..Known::default() };
         let figures = Figures::of(&known, (0, 60_000), 4, &[], 0);
         assert_eq!((figures.never, figures.cut, figures.in_target), (2, 1, 25.0));
         assert_eq!(figures.p99, Some(11.0));

@@ -1,8 +1,9 @@
 //! A simulated kubelet for the worker pods of one namespace.
 //!
 //! Takes: the pods that ReplicaSets make, and where the queue of each side is. Gives: after a chosen delay a ready pod
-//! and a process that takes its tasks, which ends with the pod: SIGTERM, and 30 s later SIGKILL. Does not: pull images,
-//! run containers, or place pods: all are on one node that does not exist.
+//! and a process that takes its tasks, which ends with the pod: SIGTERM, and 30 s later SIGKILL. One that ends by
+//! itself is reported as a killed container and started again. Does not: pull images, run containers, or place pods:
+//! all are on one node that does not exist.
 
 use crate::{load::Side, record::Record};
 use futures::TryStreamExt;
@@ -34,6 +35,8 @@ struct Node {
     sides: HashMap<String, Side>,
     delay: Duration,
     record: Arc<Record>,
+    /// Whether the end of a container is reported.
+    reports: bool,
 }
 
 /// Serves the pods until it is aborted; processes end with this one.
@@ -44,8 +47,30 @@ pub(crate) fn start(
     delay: Duration,
     record: Arc<Record>,
 ) -> JoinHandle<()> {
+    begin_to_serve(client, namespace, sides, delay, record, true)
+}
+
+/// The same on a node that falls silent when a container ends.
+pub(crate) fn start_silent(
+    client: Client,
+    namespace: &str,
+    sides: &[Side],
+    delay: Duration,
+    record: Arc<Record>,
+) -> JoinHandle<()> {
+    begin_to_serve(client, namespace, sides, delay, record, false)
+}
+
+fn begin_to_serve(
+    client: Client,
+    namespace: &str,
+    sides: &[Side],
+    delay: Duration,
+    record: Arc<Record>,
+    reports: bool,
+) -> JoinHandle<()> {
     let sides = sides.iter().map(|side| (side.name.clone(), side.clone())).collect();
-    let node = Arc::new(Node { client, namespace: namespace.to_owned(), sides, delay, record });
+    let node = Arc::new(Node { client, namespace: namespace.to_owned(), sides, delay, record, reports });
     tokio::spawn(serve(node))
 }
 
@@ -110,12 +135,36 @@ impl Node {
         let _ = pods.create_subresource::<Value, Value>("binding", name, &Default::default(), &binding).await;
     }
 
-    /// Runs the process of a pod until both have to end.
+    /// Runs processes of a pod, one after the other, until it has to end.
     async fn work(&self, side: &Side, name: &str, stop: &mut watch::Receiver<bool>) -> anyhow::Result<()> {
+        let mut ended = None;
+        for restarts in 0.. {
+            self.report(name, status(restarts, &running(), ended.as_ref())).await?;
+            if self.run(side, name, stop).await? {
+                break;
+            }
+            self.record.killed(&side.name);
+            if !self.reports {
+                stopped(stop).await;
+                break;
+            }
+            let end = terminated(name, restarts);
+            self.report(name, status(restarts, &end, None)).await?;
+            ended = Some(end);
+        }
+        Ok(())
+    }
+
+    async fn report(&self, name: &str, status: Value) -> anyhow::Result<()> {
+        self.pods().patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await?;
+        Ok(())
+    }
+
+    /// Runs one of them; false: it ended by itself.
+    async fn run(&self, side: &Side, name: &str, stop: &mut watch::Receiver<bool>) -> anyhow::Result<bool> {
         let mut child = process(side, name)?;
-        let Some(output) = child.stdout.take() else { return Ok(()) };
+        let Some(output) = child.stdout.take() else { return Ok(true) };
         let mut lines = BufReader::new(output).lines();
-        self.pods().patch_status(name, &PatchParams::default(), &Patch::Merge(ready())).await?;
         let mut running = 0;
         let is_stopped = tokio::select! {
             () = self.listen(side, &mut lines, &mut running) => false,
@@ -128,7 +177,7 @@ impl Node {
         }
         child.kill().await?;
         self.record.cut(&side.name, running);
-        Ok(())
+        Ok(is_stopped)
     }
 
     /// Until the process ends; counts the tasks that run.
@@ -158,15 +207,35 @@ fn terminate(child: &Child) {
     }
 }
 
-/// The status of a running pod, whose admin port refuses connections.
-fn ready() -> Value {
-    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"});
-    let conditions = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+/// States of a container, as kubelet writes them.
+fn running() -> Value {
+    json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}})
+}
+
+fn terminated(name: &str, restarts: u32) -> Value {
+    let (id, at) = (format!("simulated://{name}-{restarts}"), jiff::Timestamp::now().to_string());
+    json!({"terminated": {"containerID": id, "exitCode": 137, "reason": "OOMKilled", "finishedAt": at}})
+}
+
+/// The status of a pod, whose admin port refuses connections.
+fn status(restarts: u32, state: &Value, last_state: Option<&Value>) -> Value {
+    let runs = state.get("running").is_some();
+    let ready = if runs { "True" } else { "False" };
+    let since = "2026-01-01T00:00:00Z";
+    let condition = |(kind, status)| json!({"type": kind, "status": status, "lastTransitionTime": since});
+    let before = last_state.cloned().unwrap_or_else(|| json!({}));
+    let conditions: [(&str, &str); 5] = [
+        ("PodReadyToStartContainers", "True"),
+        ("Initialized", "True"),
+        ("Ready", ready),
+        ("ContainersReady", ready),
+        ("PodScheduled", "True"),
+    ];
     json!({"status": {
         "phase": "Running", "podIP": "127.0.99.99", "podIPs": [{"ip": "127.0.99.99"}],
         "conditions": conditions.map(condition), "containerStatuses": [{
-            "name": "worker", "ready": true, "started": true, "restartCount": 0, "image": "localhost/signup:0.1.0",
-            "imageID": "", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+            "name": "worker", "ready": runs, "started": runs, "restartCount": restarts,
+            "image": "localhost/signup:0.1.0", "imageID": "", "state": state, "lastState": before,
         }],
     }})
 }

@@ -125,6 +125,12 @@ pub(crate) fn task(due: Timestamp, takes: Duration) -> Task {
     Task { queue: QUEUE.to_owned(), ..Task::new("bench:sleep", payload) }
 }
 
+/// One in the course of which its worker's process is killed.
+pub(crate) fn deadly_task(due: Timestamp, after: Duration) -> Task {
+    let payload = format!("{} {} kill", due.as_millisecond(), after.as_millis());
+    Task { payload: payload.into(), ..task(due, after) }
+}
+
 async fn sleep_until(began: Timestamp, after: Duration) {
     let passed = Timestamp::now().duration_since(began).unsigned_abs();
     tokio::time::sleep(after.saturating_sub(passed)).await;

@@ -20,6 +20,8 @@ pub(crate) struct Known {
     pub(crate) begun: Vec<Begun>,
     /// Tasks that had begun and not ended when their process was gone.
     pub(crate) cut: usize,
+    /// When a process was seen to have ended by itself.
+    pub(crate) killed: Vec<i64>,
     /// A pod came (1) or went (-1).
     pub(crate) pods: Vec<(i64, i32)>,
 }
@@ -46,6 +48,12 @@ impl Record {
     /// A process is gone, with so many of its tasks running.
     pub(crate) fn cut(&self, side: &str, tasks: i32) {
         self.0.lock().entry(side.to_owned()).or_default().cut += usize::try_from(tasks).unwrap_or(0);
+    }
+
+    /// A process has ended by itself now.
+    pub(crate) fn killed(&self, side: &str) {
+        let at = Timestamp::now().as_millisecond();
+        self.0.lock().entry(side.to_owned()).or_default().killed.push(at);
     }
 
     /// A pod came or went now.

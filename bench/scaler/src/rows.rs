@@ -8,9 +8,11 @@ mod batch;
 mod bursts;
 mod created;
 mod drain;
+mod killed;
 mod mixed;
 mod play;
 mod rest;
+mod rotated;
 mod steady;
 mod writers;
 
@@ -20,7 +22,7 @@ use std::time::Instant;
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let site = Site::start(arguments).await?;
     let mut rows = created::measure(&site).await?;
-    for part in ["bursts", "rest", "batch", "steady", "mixed", "drain", "away", "writers"] {
+    for part in ["bursts", "rest", "batch", "steady", "mixed", "drain", "killed", "rotated", "away", "writers"] {
         if !arguments.wants(part) {
             continue;
         }
@@ -32,6 +34,8 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             "steady" => steady::measure(&site).await,
             "mixed" => mixed::measure(&site).await,
             "drain" => drain::measure(&site).await,
+            "killed" => killed::measure(&site).await,
+            "rotated" => rotated::measure(&site).await,
             "away" => away::measure(&site).await,
             _ => writers::measure(&site).await,
         };

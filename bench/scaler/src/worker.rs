@@ -1,8 +1,9 @@
 //! The process of a simulated pod: a worker that sleeps in place of sending mails.
 //!
 //! Takes: REDIS_URI, HOSTNAME (the pod's name), and tasks of the queue `critical` whose payload is when they were due
-//! (Unix time, ms) and how long they take (ms). Gives: a line `S due now` when one begins and `E` when it ends, on
-//! standard output. Ends in order after SIGTERM, and at once with its standard input. Does not: fail a task.
+//! (Unix time, ms) and how long they take (ms); ` kill` behind that kills this process then, in the first attempt.
+//! Gives: a line `S due now` when one begins and `E` when it ends, on standard output. Ends in order after SIGTERM, and
+//! at once with its standard input. Does not: fail a task.
 
 use crate::load::QUEUE;
 use anyhow::Context;
@@ -18,10 +19,16 @@ struct Sleep;
 
 impl Handler for Sleep {
     async fn handle(&self, job: Job) -> Result<(), TaskError> {
-        let (due, takes) = read(&job.task.payload).ok_or_else(|| TaskError::GiveUp { cause: "no payload".into() })?;
+        let read = read(&job.task.payload);
+        let (due, takes, kills) = read.ok_or_else(|| TaskError::GiveUp { cause: "no payload".into() })?;
         tell(&format!("S {due} {}", Timestamp::now().as_millisecond()));
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(takes)) => {}
+            () = tokio::time::sleep(Duration::from_millis(takes)) => {
+                if kills && job.retried == 0 {
+                    // As the kernel does for want of memory; what could fail is a process that is gone.
+                    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+                }
+            }
             () = job.cancelled.cancelled() => {
                 return Err(TaskError::Retry { after: Some(Duration::ZERO), counted: false, cause: "stopped".into() });
             }
@@ -31,10 +38,10 @@ impl Handler for Sleep {
     }
 }
 
-/// When it was due and how long it takes.
-fn read(payload: &[u8]) -> Option<(i64, u64)> {
-    let (due, takes) = std::str::from_utf8(payload).ok()?.split_once(' ')?;
-    Some((due.parse().ok()?, takes.parse().ok()?))
+/// When it was due, how long it takes, and whether the process is killed then.
+fn read(payload: &[u8]) -> Option<(i64, u64, bool)> {
+    let mut words = std::str::from_utf8(payload).ok()?.split(' ');
+    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next() == Some("kill")))
 }
 
 /// A reader that is gone has killed us, or will.

@@ -2,15 +2,11 @@
 //!
 //! Takes: the token that the signup was answered with, and perhaps the state that the client knows. Gives: the state;
 //! where the client knows it, as soon as there is another one, 25 s later at the latest, or at once where too many
-//! wait. Does not: tell anything to who has no token, or ask PostgreSQL more often than [`lookups`] allows.
-
-mod lookups;
-mod waiting;
-
-pub(crate) use lookups::Lookups;
-pub(crate) use waiting::{Cut, Waiting};
+//! wait. Does not: tell anything to who has no token, or ask PostgreSQL more often than
+//! [`delivery_lookups`](crate::delivery_lookups) allows.
 
 use crate::{
+    delivery_waiting::Cut,
     error::{ApiError, whole_seconds},
     fields::Fields,
     peer::Peer,

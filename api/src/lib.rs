@@ -26,6 +26,8 @@ mod config;
 mod correction;
 mod cors;
 mod delivery;
+mod delivery_lookups;
+mod delivery_waiting;
 mod denied_domains;
 mod error;
 mod fields;

@@ -10,7 +10,9 @@ use crate::{
     accept::{self, Interface, MAX_AGE, Protocol},
     breach_check::BreachCheck,
     config::Config,
-    delivery::{self, Lookups, Waiting},
+    delivery,
+    delivery_lookups::Lookups,
+    delivery_waiting::Waiting,
     denied_domains::DeniedDomains,
     grpc,
     housekeeping::Housekeeping,
@@ -68,8 +70,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     tokio::spawn(follow(live.clone(), logs, Arc::clone(&keyring), denied_domains));
     tokio::spawn(report_health(readiness(store.clone(), schema_ready.clone()), schema_ready.clone(), health));
     let background = TaskTracker::new();
-    let (stop, followed) = (background_stop.clone(), live.clone());
-    background.spawn(async move { exchange::run(&limit, followed, fleet, stop).await });
+    background.spawn(exchange::run(limit, live.clone(), fleet, background_stop.clone()));
     background.spawn(delivery::look_up(Arc::clone(&service), background_stop.clone()));
     background.spawn(resend::settle_left(service, background_stop.clone()));
     background.spawn(webhooks::follow(store.clone(), live.clone(), schema_ready.clone(), background_stop.clone()));

@@ -6,15 +6,8 @@
 //! know either protocol.
 
 use crate::{
-    breach_check::BreachCheck,
-    delivery::{Lookups, Waiting},
-    denied_domains::DeniedDomains,
-    error::ApiError,
-    idempotency::Running,
-    keyring::Keyring,
-    peer::Peer,
-    relay::Relay,
-    schema::SchemaState,
+    breach_check::BreachCheck, delivery_lookups::Lookups, delivery_waiting::Waiting, denied_domains::DeniedDomains,
+    error::ApiError, idempotency::Running, keyring::Keyring, peer::Peer, relay::Relay, schema::SchemaState,
     signup_limit::SignupLimit,
 };
 use pipeline::Live;

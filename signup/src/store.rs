@@ -182,7 +182,7 @@ impl Store {
 
     fn connect_to(uri: &PostgresUri, max_connections: u32) -> Result<Self, StoreError> {
         let pool = Connections::new(max_connections.saturating_sub(1).max(1), hosts(uri)?);
-        let probe = pool.beside(1);
+        let probe = pool.probe();
         Ok(Self {
             pool,
             probe,

@@ -75,14 +75,12 @@ impl Pipeline {
 
     async fn prepare(options: Options) -> Result<Self> {
         let Options { mut document, apis, workers, redis_uri, neighbour, pooler, failover, place, .. } = options;
-        let (given, key) = (options.database_uri, options.key);
         let postgres = place.postgres(options.own_postgres)?;
         let failover = if failover { Some(Arc::new(Failover::start()?)) } else { None };
         let server = postgres.as_ref().unwrap_or_else(|| servers::postgres());
-        let database_uri = match (&failover, given) {
+        let database_uri = match (&failover, options.database_uri) {
             (Some(failover), _) => failover.create_database()?,
-            (None, Some(given)) => given,
-            (None, None) => server.create_database()?,
+            (None, given) => given.map_or_else(|| server.create_database(), Ok)?,
         };
         let pooler = pooler.map(|mode| PgBouncer::start(server, mode, "")).transpose()?;
         let programs_uri = pooler.as_ref().map_or(database_uri.clone(), |pooler| pooler.before(&database_uri));
@@ -97,7 +95,7 @@ impl Pipeline {
         let database = Database::in_schema(&database_uri, document.database.schema.as_deref())?;
         let ca_pem = inbox.ca_pem().context("the inbox speaks TLS")?;
         let (database_at, redis_at) = (place.uri(&programs_uri), place.uri(&redis_uri));
-        let files = Files::new(document, &database_at, &redis_at, ca_pem, key, journal)?;
+        let files = Files::new(document, &database_at, &redis_at, ca_pem, options.key, journal)?;
         Ok(Self {
             apis: (0..apis).map(|_| Program::api(files.path(), place)).collect::<Result<_>>()?,
             workers: (0..workers).map(|_| Program::worker(files.path(), place)).collect::<Result<_>>()?,

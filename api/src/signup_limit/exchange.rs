@@ -6,7 +6,7 @@
 use super::SignupLimit;
 use pipeline::Live;
 use queue::{Error, Exchanged, Fleet};
-use std::{net::IpAddr, num::NonZeroU32, time::Duration};
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -14,13 +14,13 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Exchanges until `stop`.
-pub(crate) async fn run(limit: &SignupLimit, live: Live, fleet: Fleet, stop: CancellationToken) {
+pub(crate) async fn run(limit: Arc<SignupLimit>, live: Live, fleet: Fleet, stop: CancellationToken) {
     let mut tick = interval(INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut answered = true;
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
         let Some(per_minute) = NonZeroU32::new(live.document().signup.per_minute_per_ip) else { continue };
-        let exchanged = exchange_once(limit, per_minute, &fleet).await;
+        let exchanged = exchange_once(&limit, per_minute, &fleet).await;
         if let Err(error) = &exchanged
             && answered
         {

@@ -71,7 +71,7 @@ async fn many_at_once_and_on_two_replicas_make_one_user() {
     );
     let body = form("alice");
     let answers =
-        futures::future::join_all((0..16).map(|number| post(if number % 2 == 0 { &one } else { &other }, "k", &body)));
+        futures::future::join_all((0..8).map(|number| post(if number % 2 == 0 { &one } else { &other }, "k", &body)));
     let answers = answers.await;
     let created: Vec<&str> =
         answers.iter().filter(|answer| answer.status == 200).map(|answer| answer.text.as_str()).collect();

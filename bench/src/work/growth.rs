@@ -87,39 +87,28 @@ pub(super) async fn measure(programs: &Path, round: Round) -> anyhow::Result<Vec
     let mut signed_up = 0;
     let empty = look(&deployment, &api, &mut signed_up).await?;
     let mut measured = vec![Measured::alone("growth_rest_0", empty.at_rest)];
-    let mut there = 0;
-    for power in 4..=7 {
-        let wanted = 10_u64.pow(power);
-        if wanted > rows {
-            break;
-        }
-        make(&deployment, OLD, there, wanted)?;
-        there = wanted;
-        let seen = look(&deployment, &api, &mut signed_up).await?;
-        measured.push(Measured::against(key("growth_p50", power)?, seen.p50_ms, empty.p50_ms));
-        measured.push(Measured::against(key("growth_p99", power)?, seen.p99_ms, empty.p99_ms));
-        measured.push(Measured::against(key("growth_rest", power)?, seen.at_rest, empty.at_rest));
-    }
-    there = 0;
-    for power in 3..=6 {
-        let wanted = 10_u64.pow(power);
-        if wanted > tasks {
-            break;
-        }
-        make(&deployment, WAITING, there, wanted)?;
-        there = wanted;
-        let seen = look(&deployment, &api, &mut signed_up).await?;
-        measured.push(Measured::against(key("growth_waiting_p99", power)?, seen.p99_ms, empty.p99_ms));
-        if let Ok(key) = key("growth_waiting_rest", power) {
-            measured.push(Measured::against(key, seen.at_rest, empty.at_rest));
+    for (rows, most, statement, powers) in [("growth", rows, OLD, 4..=7), ("growth_waiting", tasks, WAITING, 3..=6)] {
+        let mut there = 0;
+        for wanted in powers.map(|power| 10_u64.pow(power)).take_while(|wanted| *wanted <= most) {
+            make(&deployment, statement, there, wanted)?;
+            there = wanted;
+            let seen = look(&deployment, &api, &mut signed_up).await?;
+            measured.extend(against(rows, wanted.ilog10(), &seen, &empty));
         }
     }
     Ok(measured)
 }
 
-fn key(row: &str, power: u32) -> anyhow::Result<&'static str> {
-    let wanted = format!("{row}_{power}");
-    GOALS.iter().map(|goal| goal.key).find(|key| *key == wanted).with_context(|| format!("no row {wanted}"))
+/// The figures of a step that there are rows for.
+fn against(rows: &str, power: u32, seen: &Figures, empty: &Figures) -> Vec<Measured> {
+    let figures =
+        [("p50", seen.p50_ms, empty.p50_ms), ("p99", seen.p99_ms, empty.p99_ms), ("rest", seen.at_rest, empty.at_rest)];
+    let row = |(what, ours, baseline)| {
+        let wanted = format!("{rows}_{what}_{power}");
+        let goal = GOALS.iter().find(|goal| goal.key == wanted)?;
+        Some(Measured::against(goal.key, ours, baseline))
+    };
+    figures.into_iter().filter_map(row).collect()
 }
 
 fn limit(variable: &str, usual: u64) -> anyhow::Result<u64> {

@@ -8,7 +8,7 @@ use super::{
     names::{self, Component, GRPC_PORT},
 };
 use crate::crd::objects::Service;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(super) fn build(subject: &Subject<'_>) -> Child {
     let Service {
@@ -36,18 +36,19 @@ pub(super) fn build(subject: &Subject<'_>) -> Child {
         ],
     });
     let optional = [
-        ("ipFamilies", json!((!ip_families.is_empty()).then_some(ip_families))),
+        ("ipFamilies", unless_empty(ip_families)),
         ("trafficDistribution", json!(traffic_distribution)),
         ("externalTrafficPolicy", json!(external_traffic_policy)),
         ("loadBalancerClass", json!(load_balancer_class)),
-        (
-            "loadBalancerSourceRanges",
-            json!((!load_balancer_source_ranges.is_empty()).then_some(load_balancer_source_ranges)),
-        ),
+        ("loadBalancerSourceRanges", unless_empty(load_balancer_source_ranges)),
     ];
     for (key, value) in optional.into_iter().filter(|(_, value)| !value.is_null()) {
         spec[key] = value;
     }
     child(subject, Kind::Service, Some(Component::Api), Component::Api.child_name(subject.name), json!({"spec": spec}))
         .with(labels, annotations)
+}
+
+fn unless_empty(list: &[String]) -> Value {
+    json!((!list.is_empty()).then_some(list))
 }

@@ -46,16 +46,11 @@ pub(super) async fn start(
     let inbox_at = inbox.as_ref().and_then(Child::listening).unwrap_or_default();
     let mut stand_in = inbox_at.smtp.map(|smtp| StandIn { smtp, api: reachable(options.api_addr) });
     files.write(&manifest.pipeline, &plan, &stores, stand_in.as_ref())?;
-    let mut fleet = Fleet::start(programs, files.config(), options.api_addr, options.grpc_addr)?;
-    let api_at = wait::listening(fleet.api()).await?;
-    // Known only now when the port was left open.
-    stand_in.iter_mut().zip(api_at.http).for_each(|(stand_in, http)| stand_in.api = reachable(http));
+    let (mut fleet, api_at) = start_api(options, programs, &files, &mut stand_in).await?;
     let hash = files.write(&manifest.pipeline, &plan, &stores, stand_in.as_ref())?;
-    wait::ready(fleet.api(), &client, &hash).await?;
     start_workers(&mut fleet, spec, &client, &hash).await?;
     let connection = connection(&plan, &stores)?;
     let (question, figures) = start_polling(connection.clone(), &client);
-    let supervised = supervise::start(Supervisor::new(connection.clone()), Inspector::new(connection));
     let addresses = addresses(options, api_at, inbox_at, &stores);
     screen::ready(manifest.pipeline.metadata.name.as_deref().unwrap_or_default(), &addresses, spec);
     Ok(Running {
@@ -70,7 +65,7 @@ pub(super) async fn start(
         stand_in,
         question,
         figures,
-        supervised,
+        supervised: supervise::start(Supervisor::new(connection.clone()), Inspector::new(connection)),
         drain: Drain::default(),
         announced: None,
         autoscaler: Autoscaler::default(),
@@ -107,12 +102,27 @@ async fn start_inbox(programs: &Programs, http: SocketAddr) -> Result<Child, Loc
     Ok(inbox)
 }
 
+async fn start_api(
+    options: &Options,
+    programs: Programs,
+    files: &Files,
+    stand_in: &mut Option<StandIn>,
+) -> Result<(Fleet, Listening), LocalError> {
+    let mut fleet = Fleet::start(programs, files.config(), options.api_addr, options.grpc_addr)?;
+    let listening = wait::listening(fleet.api()).await?;
+    // Known only now when the port was left open.
+    stand_in.iter_mut().zip(listening.http).for_each(|(stand_in, http)| stand_in.api = reachable(http));
+    Ok((fleet, listening))
+}
+
+/// Once the api is ready.
 async fn start_workers(
     fleet: &mut Fleet,
     spec: &SignupPipelineSpec,
     client: &reqwest::Client,
     hash: &str,
 ) -> Result<(), LocalError> {
+    wait::ready(fleet.api(), client, hash).await?;
     fleet.grow_to(scaling::decide(None, &spec.into(), 0, &Past::default()).desired)?;
     for worker in fleet.workers() {
         wait::ready(worker, client, hash).await?;

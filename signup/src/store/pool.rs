@@ -61,6 +61,8 @@ pub(super) struct Connections {
     server: Arc<Server>,
     /// Number of the host that sessions of the pool begin at.
     host: Arc<AtomicUsize>,
+    /// Whoever waits wants to know what is wrong more than to have a connection.
+    is_probe: bool,
 }
 
 /// An open transaction; dropped, it is rolled back. `&mut Work` runs a statement in it.
@@ -73,16 +75,16 @@ pub(super) struct Work {
 impl Connections {
     /// At most `connections`; the first use connects. Needs a Tokio runtime.
     pub(super) fn new(connections: u32, hosts: Hosts) -> Self {
-        Self::to(Arc::new(Server::new(hosts)), connections)
+        Self::to(Arc::new(Server::new(hosts)), connections, false)
     }
 
-    /// Others to the same server: what one learns of it, both know.
-    pub(super) fn beside(&self, connections: u32) -> Self {
-        Self::to(Arc::clone(&self.server), connections)
+    /// One to the same server for signs of life: what one learns of it, both know.
+    pub(super) fn probe(&self) -> Self {
+        Self::to(Arc::clone(&self.server), 1, true)
     }
 
-    fn to(server: Arc<Server>, connections: u32) -> Self {
-        Self { pool: pool(&server, connections), server, host: Arc::default() }
+    fn to(server: Arc<Server>, connections: u32, is_probe: bool) -> Self {
+        Self { pool: pool(&server, connections), server, host: Arc::default(), is_probe }
     }
 
     /// Begins a transaction.
@@ -116,6 +118,10 @@ impl Connections {
         F: Future<Output = Result<T, sqlx::Error>>,
     {
         self.follow(self.server.hosts().find(false).await?);
+        if self.is_probe && self.pool.size() == 0 {
+            // The pool tries again while a server is full, starts or refuses, and then says that time is over.
+            self.server.try_connect().await?;
+        }
         let mut opening = pin!(open());
         let opened = loop {
             tokio::select! {

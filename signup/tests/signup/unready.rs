@@ -3,6 +3,7 @@
 use pipeline::Unready;
 use servers::{Authority, PgBouncer, PoolMode, Postgres};
 use signup::Store;
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use std::path::Path;
 
 async fn unready(uri: &str, ca: Option<&Path>) -> Option<Unready> {
@@ -72,6 +73,17 @@ async fn what_a_pooler_refuses_is_told_as_if_it_were_the_server() {
     assert_eq!(unready(&absent, None).await, Some(Unready::NoDatabase));
     let stranger = with_password(&pooler.before(&uri), "wrong");
     assert_eq!(unready(&stranger, None).await, Some(Unready::Credentials));
+}
+
+#[tokio::test]
+async fn a_server_without_room_for_another_connection_is_told_as_such() {
+    let uri = database();
+    let role = "CREATE ROLE narrow LOGIN PASSWORD 'secret' CONNECTION LIMIT 1";
+    let mut connection = PgConnection::connect(&uri).await.expect("a connection");
+    connection.execute(role).await.expect("a role");
+    let narrow = with_password(&uri, "secret").replacen("postgres:secret", "narrow:secret", 1);
+    let _held = PgConnection::connect(&narrow).await.expect("there is room for one");
+    assert_eq!(unready(&narrow, None).await, Some(Unready::Full));
 }
 
 #[tokio::test]

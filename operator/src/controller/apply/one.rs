@@ -59,15 +59,20 @@ pub(super) async fn apply_one(
     if child.kind == Kind::Deployment {
         hand_over(client, &namespace, &object).await.map_err(|source| ApplyError::refused(child, source))?;
     }
-    let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
-    let applied = api.patch(child.name(), &params, &Patch::Apply(&object)).await;
-    let applied = applied.map_err(|source| ApplyError::refused(child, source))?;
-    tracing::info!(kind = ?child.kind, name = child.name(), namespace, "applied");
+    let ObjectMeta { uid, resource_version, generation, .. } = write(&api, child, &object).await?.metadata;
     last.contests.entry(key.clone()).or_default().undone(&undo, Instant::now());
     last.undone.extend(sentences(child, &undo));
-    let ObjectMeta { uid, resource_version, generation, .. } = applied.metadata;
     last.applied.insert(key, Applied { hash, uid, resource_version, generation, at: Instant::now() });
     Ok(())
+}
+
+async fn write(api: &Api<DynamicObject>, child: &Child, object: &DynamicObject) -> Result<DynamicObject, ApplyError> {
+    let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
+    let applied = api.patch(child.name(), &params, &Patch::Apply(object)).await;
+    let applied = applied.map_err(|source| ApplyError::refused(child, source))?;
+    let namespace = child.object.namespace().unwrap_or_default();
+    tracing::info!(kind = ?child.kind, name = child.name(), namespace, "applied");
+    Ok(applied)
 }
 
 /// What is desired of a child, without what is left to others.

@@ -67,15 +67,13 @@ impl Server {
         if !may_refuse_parameters(error) {
             return Ok(false);
         }
-        match tokio::time::timeout(ACQUIRE_TIMEOUT, self.hosts.current().connect()).await {
-            Ok(Ok(connection)) => {
+        match self.try_connect().await {
+            Ok(()) => {
                 self.found_pooler();
-                // It has served its purpose.
-                drop(connection.close().await);
                 Ok(true)
             }
-            Ok(Err(without)) => Err(without),
-            Err(_) => Ok(false),
+            Err(sqlx::Error::PoolTimedOut) => Ok(false),
+            Err(without) => Err(without),
         }
     }
 
@@ -89,6 +87,14 @@ impl Server {
         if row.try_get::<Option<String>, _>(0)?.as_ref() != Some(&self.mark) {
             self.found_pooler();
         }
+        Ok(())
+    }
+
+    /// Connects once, for what the server says to it.
+    pub(super) async fn try_connect(&self) -> Result<(), sqlx::Error> {
+        let connecting = tokio::time::timeout(ACQUIRE_TIMEOUT, self.hosts.current().connect()).await;
+        // It has served its purpose.
+        drop(connecting.unwrap_or(Err(sqlx::Error::PoolTimedOut))?.close().await);
         Ok(())
     }
 

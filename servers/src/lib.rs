@@ -21,6 +21,7 @@
 //! - `node`: Node, and programs from npm
 //! - `port`: a free port, for a server that has to be told one
 //! - `network`: a network of its own for one test, of one family of addresses or both
+//! - `nested_cargo`: a build that a test starts
 //! - `process`: a server process and the guard that outlives us to clean up
 //! - `shared`: one server per test process
 //! - `until`: waiting for what a test expects
@@ -32,6 +33,7 @@ mod exim;
 mod failover;
 mod haproxy;
 mod mail;
+mod nested_cargo;
 mod network;
 mod nginx;
 mod node;
@@ -57,6 +59,7 @@ pub use exim::Exim;
 pub use failover::Failover;
 pub use haproxy::Haproxy;
 pub use mail::{Accepted, LOGIN, Security, exim, opensmtpd, postfix};
+pub use nested_cargo::nested_cargo;
 pub use network::Network;
 pub use nginx::Nginx;
 pub use node::{node, npm_program, tools};

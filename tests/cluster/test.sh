@@ -210,7 +210,9 @@ a_cluster_that_kubeconfig_names_gets_the_operator_and_a_pipeline_too() {
 # What the tests of tests/tests/cluster say, each in a namespace of its own: edits, roll-outs and faults under load.
 what_must_hold_holds() {
   local log=$root/target/cluster-tests.log
-  cargo test --manifest-path "$root/Cargo.toml" --package pipeline-tests --features cluster-tests --test cluster >"$log" 2>&1
+  # The selection of `make test`, so that nothing is built twice.
+  cargo test --manifest-path "$root/Cargo.toml" --workspace --features operator/apiserver-tests,pipeline-tests/cluster-tests \
+    --test cluster >"$log" 2>&1
   local result=$?
   grep -E '^(test |thread|not within|assertion| +left:| +right:)' "$log"
   echo "all they say: $log"

@@ -41,13 +41,10 @@ impl Run {
         let screen = folder.join("screen");
         let file = || fs::File::options().create(true).append(true).open(&screen).expect("a file");
         let mut command = Command::new("make");
-        // What cargo sets for its tests would have the build inside start over.
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO") || name.starts_with("MAKE")) {
-            if name != "CARGO_HOME" {
-                command.env_remove(name);
-            }
-        }
-        command.arg("run").envs(addresses.iter().map(|(name, value)| (name, value))).current_dir(root());
+        servers::nested_cargo(&mut command)
+            .arg("run")
+            .envs(addresses.iter().map(|(name, value)| (name, value)))
+            .current_dir(root());
         command.stdin(Stdio::null()).stdout(file()).stderr(file()).process_group(0);
         Self { make: command.spawn().expect("make is installed"), screen }
     }

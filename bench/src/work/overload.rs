@@ -23,7 +23,7 @@ use std::{
 };
 use tokio::{task::JoinSet, time::MissedTickBehavior};
 
-pub(super) const GOALS: [Goal; 4] = [
+pub(super) const GOALS: [Goal; 6] = [
     Goal {
         key: "overload_goodput",
         work: "signups accepted of forty times as many as can be hashed, against sixteen clients in turn",
@@ -33,11 +33,22 @@ pub(super) const GOALS: [Goal; 4] = [
     },
     goal("overload_accepted_p99", "time of an accepted signup amid forty times as many: p99", Target::AtMost(1500.0)),
     goal("overload_refused_p99", "time of a refused signup amid forty times as many: p99", Target::Nothing),
+    share("overload_refusing", Better::Lower, "processor time of that core that refusing them takes"),
+    share(
+        "overload_hashing",
+        Better::Higher,
+        "processor time of that core that is left for hashing, against sixteen clients in turn",
+    ),
     goal("overload_verify_p99", "time of a verification amid forty times as many signups: p99", Target::AtMost(100.0)),
 ];
 
 const fn goal(key: &'static str, work: &'static str, target: Target) -> Goal {
     Goal { key, work, unit: Unit::Milliseconds, better: Better::Lower, target }
+}
+
+/// What explains the goodput: of 100 % that `api` has.
+const fn share(key: &'static str, better: Better, work: &'static str) -> Goal {
+    Goal { key, work, unit: Unit::Percent, better, target: Target::Nothing }
 }
 
 /// Signups offered for each that can be hashed.
@@ -66,16 +77,20 @@ pub(super) async fn measure(programs: &Path) -> anyhow::Result<Vec<Measured>> {
         usage::keep_on(api.pid()?, "0")?;
         usage::keep_on(std::process::id(), &format!("1-{}", cores - 1))?;
     }
-    let measured = offered(address).await;
+    let measured = offered(address, api.pid()?).await;
     usage::keep_on(std::process::id(), &format!("0-{}", cores - 1))?;
     measured
 }
 
-async fn offered(address: SocketAddr) -> anyhow::Result<Vec<Measured>> {
+async fn offered(address: SocketAddr, pid: u32) -> anyhow::Result<Vec<Measured>> {
     sign_up(address, 0, BASELINE / 4).await?;
-    let capacity = BASELINE as f64 / sign_up(address, 100_000, BASELINE).await?.as_secs_f64();
+    let unhurried = Work::of(pid)?;
+    let took = sign_up(address, 100_000, BASELINE).await?;
+    let (unhurried, capacity) = (unhurried.since(pid, took)?, BASELINE as f64 / took.as_secs_f64());
     let verifying = tokio::spawn(verify(address));
+    let (flooded, start) = (Work::of(pid)?, Instant::now());
     let answered = flood(address, OFFERED * capacity).await?;
+    let flooded = flooded.since(pid, start.elapsed())?;
     let verified = verifying.await??;
     let accepted = |one: &&Answered| one.status == 200;
     let counted = (WARM_UP..WARM_UP + LENGTH, LENGTH.as_secs_f64());
@@ -92,8 +107,33 @@ async fn offered(address: SocketAddr) -> anyhow::Result<Vec<Measured>> {
         Measured::against("overload_goodput", goodput, capacity),
         Measured::alone("overload_accepted_p99", p99(&times(true))?),
         Measured::alone("overload_refused_p99", p99(&times(false))?),
+        Measured::alone("overload_refusing", flooded.rest),
+        Measured::against("overload_hashing", flooded.hashing, unhurried.hashing),
         Measured::alone("overload_verify_p99", p99(&verified)?),
     ])
+}
+
+/// Processor time of `api`: of its hashing threads, and of the rest, which reads requests and answers them.
+struct Work {
+    hashing: f64,
+    rest: f64,
+}
+
+impl Work {
+    /// Seconds since it started.
+    fn of(pid: u32) -> anyhow::Result<Self> {
+        let (hashing, rest): (Vec<_>, Vec<_>) =
+            usage::threads(pid)?.into_iter().partition(|thread| thread.name == "hashing");
+        let seconds =
+            |threads: Vec<usage::Thread>| threads.iter().map(|thread| thread.on_processor.as_secs_f64()).sum();
+        Ok(Self { hashing: seconds(hashing), rest: seconds(rest) })
+    }
+
+    /// Percent of a core during a time that ends now.
+    fn since(self, pid: u32, time: Duration) -> anyhow::Result<Self> {
+        let (now, of) = (Self::of(pid)?, |seconds: f64| seconds / time.as_secs_f64() * 100.0);
+        Ok(Self { hashing: of(now.hashing - self.hashing), rest: of(now.rest - self.rest) })
+    }
 }
 
 /// Begins `rate` signups a second at their times, on a connection that is free or a new one.

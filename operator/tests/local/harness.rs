@@ -23,7 +23,9 @@ pub(crate) const MINIMAL: &str = include_str!("../../../samples/minimal.yaml");
 static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
     let operator = Path::new(env!("CARGO_BIN_EXE_operator"));
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--bins", "-p", "api", "-p", "worker", "-p", "inbox"]);
+    // The selection of `make run`: another one has other features, and compiles everything again.
+    let selection = ["-p", "api", "-p", "worker", "-p", "operator", "-p", "inbox"];
+    servers::nested_cargo(&mut build).args(["build", "--quiet"]).args(selection);
     let folder = operator.parent().expect("a program is in a folder");
     if folder.ends_with("release") {
         build.arg("--release");

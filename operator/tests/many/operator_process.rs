@@ -95,7 +95,7 @@ fn given_program() -> Option<PathBuf> {
 fn release_build() -> PathBuf {
     let debug = Path::new(env!("CARGO_BIN_EXE_operator"));
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--release", "-p", "operator", "--bin", "operator"]);
+    servers::nested_cargo(&mut build).args(["build", "--quiet", "--release", "-p", "operator", "--bin", "operator"]);
     assert!(build.status().expect("cargo runs").success(), "the operator does not build");
     let target = debug.parent().and_then(Path::parent).expect("target/PROFILE/operator");
     target.join("release/operator")

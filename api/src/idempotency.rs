@@ -57,6 +57,11 @@ impl IdempotencyKey {
         read(value).map(Self)
     }
 
+    /// What stands for it in the table and among those that are worked on.
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        Once::hash(&self.0)
+    }
+
     /// What is stored of it and of the request that it came with.
     pub(crate) fn once(&self, request: &pb::CreateUserRequest, keys: &Keys) -> Once {
         let key_id = keys.current_id().to_owned();
@@ -135,6 +140,11 @@ impl Running {
     pub(crate) fn begin(&self, key: [u8; 32]) -> Result<RunningKey, ApiError> {
         let is_new = self.0.lock().insert(key);
         is_new.then(|| RunningKey { running: self.clone(), key }).ok_or(ApiError::KeyRunning)
+    }
+
+    /// Whether one is worked on.
+    pub(crate) fn has(&self, key: [u8; 32]) -> bool {
+        self.0.lock().contains(&key)
     }
 }
 

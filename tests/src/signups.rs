@@ -2,7 +2,8 @@
 //!
 //! Takes: the addresses of the apis, or of an ingress and the host name behind it. Gives: signups with unique users,
 //! one at a time, many, or on and on in the background, as fast as the answers come or with pauses. Does not: repeat a
-//! signup that failed: the checker has to know what each client believes.
+//! signup that failed, for the checker has to know what each client believes; but of many, a client that is told that
+//! too many sign up at once comes back later as another user, however busy the machine is.
 
 use crate::{canary::MARK, until::PATIENCE};
 use parking_lot::Mutex;
@@ -19,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 /// A client's pause after a failure, so that an outage does not become a flood of attempts.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
+
+/// What `Retry-After` says to a client whose password would wait for longer than a second.
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
 /// Clients of a steady load.
 const STEADY_CLIENTS: u32 = 2;
@@ -116,7 +120,19 @@ impl Signups {
         attempt
     }
 
-    /// Signs `count` users up, `concurrency` at a time.
+    async fn one_in_time(&self) -> Attempt {
+        loop {
+            let attempt = self.one().await;
+            match &attempt.outcome {
+                Outcome::Refused(503, body) if body.contains("too many signups at once") => {
+                    tokio::time::sleep(PAUSE_AFTER_REFUSAL).await;
+                }
+                _ => return attempt,
+            }
+        }
+    }
+
+    /// Signs `count` users up, `concurrency` at a time. Those who were told to come back later do not count.
     pub async fn many(self: &Arc<Self>, count: usize, concurrency: usize) -> Vec<Attempt> {
         let left = Arc::new(AtomicUsize::new(count));
         let mut clients = JoinSet::new();
@@ -125,7 +141,7 @@ impl Signups {
             clients.spawn(async move {
                 let mut attempts = Vec::new();
                 while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
-                    attempts.push(signups.one().await);
+                    attempts.push(signups.one_in_time().await);
                 }
                 attempts
             });

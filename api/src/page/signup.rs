@@ -29,7 +29,14 @@ use axum::{
 use mistakes::Mistakes;
 use sent::Sent;
 use signup::Language;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// How long a second click waits for what the first one comes to.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Time between looks whether it has come.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What the page's form sends.
 #[derive(Default)]
@@ -106,10 +113,26 @@ async fn sign_up(
     peer: Peer,
 ) -> Result<SignedUp<pb::CreateUserResponse>, ApiError> {
     let request = pb::CreateUserRequest { locale: language.tag().to_owned(), ..form.request.clone() };
-    match service.create_user(request.clone(), peer.clone(), IdempotencyKey::read(&form.key)).await {
-        // Somebody went back and changed the form: another signup.
-        Err(ApiError::KeyReused) => service.create_user(request, peer, None).await,
-        created => created,
+    let (key, start) = (IdempotencyKey::read(&form.key), Instant::now());
+    loop {
+        match service.create_user(request.clone(), peer.clone(), key.clone()).await {
+            // Somebody went back and changed the form: another signup.
+            Err(ApiError::KeyReused) => return service.create_user(request, peer, None).await,
+            // Of a second click the browser shows this answer alone, and may have broken off the first request.
+            Err(ApiError::KeyRunning) if start.elapsed() < PATIENCE => wait_for(service, key.as_ref(), start).await,
+            created => return created,
+        }
+    }
+}
+
+/// Until no request of this process works on the key; whether one of another does only another try tells.
+async fn wait_for(service: &Service, key: Option<&IdempotencyKey>, start: Instant) {
+    loop {
+        tokio::time::sleep(POLL_INTERVAL).await;
+        let is_running = key.is_some_and(|key| service.running.has(key.hash()));
+        if !is_running || start.elapsed() > PATIENCE {
+            return;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::harness::{CANARY, Setup, TestApi, client::Answer};
 use reqwest::Method;
+use std::{sync::Arc, time::Duration};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
@@ -118,6 +119,38 @@ async fn a_second_click_is_the_same_signup_and_a_form_that_was_changed_is_anothe
     let other = post(&api, &[], form("alice", "&key=another")).await;
     assert!(other.status == 409 && other.text.contains("is taken"), "{other:?}");
     assert_eq!(api.stored(), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_click_while_the_first_is_under_way_is_answered_as_the_first() {
+    let api = Arc::new(TestApi::spawn_with(setup()).await);
+    let (lock, key) = (api.lock_users().await, format!("&key={}", key(&api.get("/signup").await)));
+    let click = || {
+        let (api, form) = (Arc::clone(&api), form("alice", &key));
+        tokio::spawn(async move { post(&api, &[], form).await })
+    };
+    let first = click();
+    api.until_a_signup_waits().await;
+    let mut second = click();
+    let early = tokio::time::timeout(Duration::from_secs(1), &mut second).await;
+    assert!(early.is_err(), "it waits: {early:?}");
+    lock.release();
+    let (first, second) = (first.await.expect("no panic"), second.await.expect("no panic"));
+    assert_eq!((first.status, second.status, first.text), (200, 200, second.text));
+    assert_eq!(api.stored(), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_click_after_the_browser_broke_off_the_first_signs_up() {
+    let api = Arc::new(TestApi::spawn_with(setup()).await);
+    let (lock, key) = (api.lock_users().await, format!("&key={}", key(&api.get("/signup").await)));
+    let (other, clicked) = (Arc::clone(&api), form("alice", &key));
+    let first = tokio::spawn(async move { post(&other, &[], clicked).await });
+    api.until_a_signup_waits().await;
+    first.abort();
+    let (second, ()) = tokio::join!(post(&api, &[], form("alice", &key)), async { lock.release() });
+    assert_eq!(second.status, 200, "{second:?}");
+    assert_eq!(api.stored(), (1, 1));
 }
 
 #[tokio::test]

@@ -27,7 +27,12 @@ pub struct Once {
 impl Once {
     /// Under a client's key, with the fingerprint of its request under the key of that id ([`Keys::fingerprint`]).
     pub fn new(key: &str, fingerprint: [u8; 32], key_id: String) -> Self {
-        Self { key: Sha256::digest(key).into(), fingerprint, key_id }
+        Self { key: Self::hash(key), fingerprint, key_id }
+    }
+
+    /// What is kept of a client's key.
+    pub fn hash(key: &str) -> [u8; 32] {
+        Sha256::digest(key).into()
     }
 
     /// Takes the lock of the key among requests of one purpose, until the transaction ends; false where another one

@@ -4,7 +4,7 @@
 #   scripts/setup.sh run     what `make run` needs: a C compiler, PostgreSQL, Redis
 #   scripts/setup.sh quick   what `make quick` needs: a C compiler, Python
 #   scripts/setup.sh test    also what the tests need: Go >= 1.26 (asynq's real library, Kubernetes), Python with gRPC
-#                            (a foreign client) and with libpq, nginx, HAProxy and PgBouncer, mail servers
+#                            (a foreign client) and with libpq, nginx, HAProxy and PgBouncer, dnsmasq, mail servers
 #                            (Postfix, Exim, OpenSMTPD: 12 MB in target/, 1 minute), SpamAssassin (9 MB in target/),
 #                            Chromium (133 MB, half a minute), Node >= 20 with what tests/browser/package.json lists
 #                            (154 MB in target/, 15 s), Schemathesis (94 MB in target/, half a minute), the
@@ -276,6 +276,8 @@ if [ "$need" = test ]; then
   install_node_packages
   install_schemathesis
   install_standardwebhooks
+  # The program alone: Debian's service is a package of its own.
+  [ -x /usr/sbin/dnsmasq ] || install_packages dnsmasq-base
   install_versions oldest
   exit
 fi

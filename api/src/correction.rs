@@ -62,6 +62,7 @@ impl Service {
             if !permit.verify(password, &stored).await.map_err(hash_refused)? || !is_known {
                 return Err(ApiError::PasswordWrong);
             }
+            self.takes_mail(&email, &document).await?;
             if let Admission::After(after) = self.store.admit_mail_to(&email).await.map_err(unavailable)? {
                 return Err(ApiError::MailLimitReached { after });
             }

@@ -57,6 +57,12 @@ pub(crate) fn weak(description: &str) -> ApiError {
     ApiError::Invalid(vec![of_password(description)])
 }
 
+/// An address that keeps the rules of its form, and where no mail arrives.
+pub(crate) fn no_mail() -> ApiError {
+    let description = "is at a domain that takes no mail; look for a typing error".to_owned();
+    ApiError::Invalid(vec![Violation { field: "email", description }])
+}
+
 fn of_password(description: &str) -> Violation {
     Violation { field: "password", description: description.to_owned() }
 }
@@ -76,7 +82,7 @@ pub(crate) fn new_email(text: &str, rules: &Signup, denied: &DeniedDomains) -> R
 
 /// The address, if those of its domain may sign up.
 fn accepted(email: EmailAddress, rules: &EmailDomains, denied: &DeniedDomains) -> Result<EmailAddress, Violation> {
-    let EmailDomains { allow, deny, deny_list_dir: _ } = rules;
+    let EmailDomains { allow, deny, deny_list_dir: _, require_mx: _ } = rules;
     let domain = email.domain();
     let is_allowed = allow.is_empty() || allow.iter().any(|allowed| allowed.covers(domain));
     let is_denied = deny.iter().any(|denied| denied.covers(domain)) || denied.holds(domain);

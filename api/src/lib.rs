@@ -14,8 +14,8 @@
 //! - HTTP: [`router`], [`cors`], [`request_body`], [`media_type`], [`fields`], [`protojson`], [`query`], [`link`],
 //!   [`page`], [`openapi`]
 //! - gRPC: [`grpc`], [`pb`]
-//! - the work: [`signup`], [`form`], [`denied_domains`], [`breach_check`], [`outward`], [`idempotency`],
-//!   [`signup_limit`], [`peer`], [`verification`], [`resend`], [`correction`], [`delivery`]
+//! - the work: [`signup`], [`form`], [`denied_domains`], [`mx_check`], [`breach_check`], [`outward`],
+//!   [`idempotency`], [`signup_limit`], [`peer`], [`verification`], [`resend`], [`correction`], [`delivery`]
 //! - after the commit: [`relay`], [`sweeper`], [`refusal`]; [`housekeeping`], [`webhooks`]
 #![allow(rustdoc::private_intra_doc_links, reason = "the layout is for those who read the source")]
 
@@ -39,6 +39,7 @@ mod idempotency;
 mod keyring;
 mod link;
 mod media_type;
+mod mx_check;
 mod nesting;
 mod openapi;
 mod outward;

@@ -7,8 +7,8 @@
 
 use crate::{
     breach_check::BreachCheck, delivery_lookups::Lookups, delivery_waiting::Waiting, denied_domains::DeniedDomains,
-    error::ApiError, idempotency::Running, keyring::Keyring, peer::Peer, relay::Relay, schema::SchemaState,
-    signup_limit::SignupLimit,
+    error::ApiError, idempotency::Running, keyring::Keyring, mx_check::MxCheck, peer::Peer, relay::Relay,
+    schema::SchemaState, signup_limit::SignupLimit,
 };
 use pipeline::Live;
 use signup::{GroupCommit, Store, password::Hashing};
@@ -38,6 +38,8 @@ pub(crate) struct Service {
     pub(crate) limit: Arc<SignupLimit>,
     /// Asks whether passwords are known from breaches.
     pub(crate) breaches: BreachCheck,
+    /// Asks whether anybody takes mail for a domain.
+    pub(crate) mail_servers: MxCheck,
     /// The idempotency keys that are worked on.
     pub(crate) running: Running,
     /// What clients ask of their mails.

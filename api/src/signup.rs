@@ -12,7 +12,7 @@ use crate::{
 };
 use pipeline::Document;
 use signup::{
-    Account, CreateError, Intent, NewUser, Once, Policy, User,
+    Account, CreateError, EmailAddress, Intent, NewUser, Once, Policy, User,
     password::{HashError, HashPermit},
 };
 use std::{sync::Arc, time::Duration};
@@ -41,7 +41,6 @@ impl Service {
             // The permit comes first: a client that is asked to come back has not used up a signup of its limit.
             let permit = self.hashing.permit().map_err(hash_refused)?;
             self.admit(&peer)?;
-            let permit = self.check_breach(permit, &form, &document).await?;
             // Boxed, so that what a refused signup moves about is not the whole of an accepted one.
             match &key {
                 Some(key) => Box::pin(self.store_user_once(form, permit, &document, key, &request)).await,
@@ -53,14 +52,39 @@ impl Service {
         Ok(SignedUp { answer: pb::CreateUserResponse { user: Some(shown(user)) }, token })
     }
 
-    /// Refuses a breached password. Nobody's turn is kept meanwhile: a slow service must not look like many hashes.
-    async fn check_breach(&self, permit: HashPermit, form: &Form, document: &Document) -> Result<HashPermit, ApiError> {
-        let Some(check) = &document.signup.password.breach_check else { return Ok(permit) };
+    /// Refuses a breached password, and an address at a domain that takes no mail, both asked for at once. Nobody's
+    /// turn is kept meanwhile: a slow service must not look like many hashes.
+    async fn ask_others(&self, permit: HashPermit, form: &Form, document: &Document) -> Result<HashPermit, ApiError> {
+        let check = document.signup.password.breach_check.as_ref();
+        if check.is_none() && !document.signup.email_domains.require_mx {
+            return Ok(permit);
+        }
         drop(permit);
-        if self.breaches.knows(&check.url, &form.password).await {
+        let is_breached = async {
+            match check {
+                Some(check) => self.breaches.knows(&check.url, &form.password).await,
+                None => false,
+            }
+        };
+        let (is_breached, takes_mail) = tokio::join!(is_breached, self.takes_mail(&form.email, document));
+        if is_breached {
             return Err(form::weak("is known from a breach of another site; choose another one"));
         }
+        takes_mail?;
         self.hashing.permit().map_err(hash_refused)
+    }
+
+    /// Refuses an address at a domain that takes no mail, where that is asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Invalid`].
+    pub(crate) async fn takes_mail(&self, email: &EmailAddress, document: &Document) -> Result<(), ApiError> {
+        let is_asked = document.signup.email_domains.require_mx;
+        if is_asked && !self.mail_servers.takes_mail(email.domain()).await {
+            return Err(form::no_mail());
+        }
+        Ok(())
     }
 
     /// The user that was answered to the same request under the key, or else a new one.
@@ -112,6 +136,8 @@ impl Service {
         document: &Document,
         once: Option<&Once>,
     ) -> Result<User, ApiError> {
+        // What was answered under a key before is not asked for again.
+        let permit = self.ask_others(permit, &form, document).await?;
         let Form { username, password, full_name, email, locale } = form;
         let hashed_password = if document.signup.password.refuse_common {
             let hashed = permit.hash_unless_common(password).await.map_err(hash_refused)?;

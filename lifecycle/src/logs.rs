@@ -61,9 +61,10 @@ impl Logs {
     }
 }
 
-/// PostgreSQL's notices about existing relations at each start say nothing to an operator.
+/// PostgreSQL's notices about existing relations at each start say nothing to an operator; the resolver of DNS names
+/// the domains of users, in warnings too.
 fn parse(level: &str) -> Result<EnvFilter, LogsError> {
-    let quiet = format!("sqlx::postgres::notice=warn,{level}");
+    let quiet = format!("sqlx::postgres::notice=warn,hickory_net=off,hickory_resolver=off,{level}");
     quiet.parse().map_err(|source| LogsError::Level { level: level.to_owned(), source })
 }
 

@@ -11,7 +11,7 @@
 //!
 //! - `postgres`, `redis`: one server each, with the levers tests need (stop, kill, pause, start again)
 //! - `redis_sentinel`, `redis_cluster`: several that stand in for each other, or share the keys
-//! - `nginx`, `haproxy`: one proxy each; `pgbouncer`: a pooler
+//! - `nginx`, `haproxy`: one proxy each; `pgbouncer`: a pooler; `dnsmasq`: a name server
 //! - `standby`: a second PostgreSQL that follows the first; `failover`: both behind a name that moves
 //! - `postfix`, `exim`, `opensmtpd`: one mail server each; `mail`: what they have in common
 //! - `smtp_source`: a load generator, as a baseline
@@ -29,6 +29,7 @@
 mod authority;
 mod cutter;
 mod distance;
+mod dnsmasq;
 mod exim;
 mod failover;
 mod haproxy;
@@ -55,6 +56,7 @@ mod until;
 pub use authority::Authority;
 pub use cutter::{Cut, Cutter};
 pub use distance::Distance;
+pub use dnsmasq::Dnsmasq;
 pub use exim::Exim;
 pub use failover::Failover;
 pub use haproxy::Haproxy;

@@ -55,7 +55,9 @@ impl TestApi {
     pub(crate) async fn start(setup: Setup) -> Self {
         let mut process = Process::new("api", Signal::KILL).expect("a folder for the program");
         let arguments = setup.write(process.folder());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
+        let mut all = setup.through.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_api")]);
+        let mut command = Command::new(all.next().expect("the program itself"));
+        command.args(all);
         for variable in ["CONFIG", "HTTP_ADDR", "GRPC_ADDR", "ADMIN_ADDR", "MAX_CONNECTIONS", "MAX_WAITING_PER_CORE"]
             .into_iter()
             .chain(["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE"])

@@ -21,6 +21,7 @@ mod idle;
 mod limits;
 mod live_configuration;
 mod logs;
+mod mail_domains;
 mod media_types;
 mod openapi;
 mod openapi_clients;

@@ -174,9 +174,14 @@ fn signup(signup: &Signup, behind_proxy: bool, paths: &MountedPaths) -> document
 }
 
 fn email_domains(domains: &EmailDomains, paths: &MountedPaths) -> document::EmailDomains {
-    let EmailDomains { allow, deny, deny_list_ref: _ } = domains;
+    let EmailDomains { allow, deny, deny_list_ref: _, require_mx } = domains;
     let read = |list: &[String]| list.iter().cloned().map(Into::into).collect();
-    document::EmailDomains { allow: read(allow), deny: read(deny), deny_list_dir: paths.denied_domains.clone() }
+    document::EmailDomains {
+        allow: read(allow),
+        deny: read(deny),
+        deny_list_dir: paths.denied_domains.clone(),
+        require_mx: *require_mx,
+    }
 }
 
 fn password(PasswordRules { refuse_common, refuse_own, breach_check }: &PasswordRules) -> document::PasswordRules {

@@ -93,6 +93,11 @@ pub struct EmailDomains {
     /// remarks. For lists of throw-away domains, of which there are thousands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deny_list_ref: Option<LocalReference>,
+    /// True: no address at a domain of which the name servers of the `api` pods say that it takes no mail: it does not
+    /// exist, has neither MX nor address records, or a null MX (RFC 7505). What they do not answer within 500 ms is
+    /// taken.
+    #[serde(rename = "requireMX", skip_serializing_if = "std::ops::Not::not")]
+    pub require_mx: bool,
 }
 
 impl EmailDomains {

@@ -59,6 +59,16 @@ fn the_documents_of_both_samples_are_accepted_by_the_processes() {
 }
 
 #[test]
+fn the_processes_read_that_domains_must_take_mail_and_nothing_where_it_is_not_said() {
+    let text = MINIMAL.replace("signup: {page: true}", "signup: {emailDomains: {requireMX: true}}");
+    let printed = build(&text, &paths(false)).to_yaml().expect("the document has a YAML form");
+    assert!(Document::parse(&printed).expect("the processes accept it").signup.email_domains.require_mx);
+    let without = MINIMAL.replace("signup: {page: true}", "signup: {emailDomains: {deny: [example.com]}}");
+    let printed = build(&without, &paths(false)).to_yaml().expect("the document has a YAML form");
+    assert!(!printed.contains("requireMX"), "an older process refuses a key that it does not know: {printed}");
+}
+
+#[test]
 fn the_sample_of_a_company_is_valid() {
     build(include_str!("../../../samples/company.yaml"), &paths(false));
 }

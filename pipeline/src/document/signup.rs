@@ -88,6 +88,9 @@ pub struct EmailDomains {
     /// Folder of files with further ones of `deny`, one a line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deny_list_dir: Option<PathBuf>,
+    /// True: none at a domain that takes no mail, as far as the name servers say.
+    #[serde(rename = "requireMX", skip_serializing_if = "std::ops::Not::not")]
+    pub require_mx: bool,
 }
 
 impl EmailDomains {

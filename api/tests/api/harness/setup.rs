@@ -20,6 +20,8 @@ pub(crate) struct Setup {
     pub(crate) host: IpAddr,
     /// Further flags.
     pub(crate) arguments: Vec<String>,
+    /// The program and arguments that become the program, where it needs a place of its own.
+    pub(crate) through: Vec<String>,
     /// Variables.
     pub(crate) variables: Vec<(&'static str, String)>,
 }
@@ -40,6 +42,7 @@ impl Setup {
             redis,
             host: Ipv4Addr::LOCALHOST.into(),
             arguments: Vec::new(),
+            through: Vec::new(),
             variables: Vec::new(),
         }
     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long mails that are over are kept in a database that was new, where nobody said.
-const USUAL: Duration = Duration::from_secs(30 * 24 * 3600);
+const MAILS_KEPT_BY_DEFAULT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Mails of one step.
 const MAILS: u32 = 500;
@@ -118,7 +118,7 @@ impl Housekeeping {
     async fn mails(&self, retention: Retention) -> Result<Option<Duration>, StoreError> {
         Ok(match retention.mails {
             Some(kept_for) => (!kept_for.is_zero()).then_some(kept_for),
-            None => self.store.removes_settled_by_default().await?.then_some(USUAL),
+            None => self.store.removes_settled_by_default().await?.then_some(MAILS_KEPT_BY_DEFAULT),
         })
     }
 }

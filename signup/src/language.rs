@@ -38,7 +38,10 @@ impl Language {
 
     /// The direction of its writing, for `dir`.
     pub fn direction(self) -> &'static str {
-        if self == Self::Arabic { "rtl" } else { "ltr" }
+        match self {
+            Self::English | Self::German | Self::Vietnamese => "ltr",
+            Self::Arabic => "rtl",
+        }
     }
 
     /// The language of a tag, whatever its region or script; `None` when nothing is written in it.
@@ -114,6 +117,18 @@ impl Locale {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn each_language_is_among_all() {
+        // A new one gets the next number here, and its place in `ALL`.
+        let place = |language| match language {
+            Language::English => 0,
+            Language::German => 1,
+            Language::Vietnamese => 2,
+            Language::Arabic => 3,
+        };
+        assert_eq!(Language::ALL.map(place).to_vec(), (0..4).collect::<Vec<_>>());
+    }
 
     #[test]
     fn a_browser_gets_the_language_that_it_would_rather_have() {

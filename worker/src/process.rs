@@ -85,6 +85,7 @@ impl Worker {
     /// [`StartError`], naming the file.
     pub fn start(live: &Live, logs: Option<Logs>, options: Options) -> Result<Self, StartError> {
         report::begin();
+        webhooks::begin();
         let document = live.document();
         let store = Store::open(&document.database)?;
         let redis = document.redis.read()?;

@@ -19,7 +19,7 @@ mod signature;
 
 use crate::ownership::Ownership;
 use pipeline::Live;
-use sender::Sender;
+use sender::{RESULTS, Sender};
 use signup::Store;
 use std::{collections::BTreeSet, time::Duration};
 use tokio::{
@@ -31,6 +31,16 @@ use tokio_util::sync::CancellationToken;
 
 /// Time between two rounds of forgetting what was given up long ago.
 const FORGET_INTERVAL: Duration = Duration::from_secs(600);
+
+/// Describes the metrics and makes them visible before the first webhook: a rate needs its zero.
+pub(crate) fn begin() {
+    metrics::describe_counter!("signup_webhook_requests_total", "Requests to the URLs of webhooks, by result.");
+    metrics::describe_counter!("signup_webhooks_dead_total", "Webhooks that were given up.");
+    metrics::counter!("signup_webhooks_dead_total").increment(0);
+    for result in RESULTS {
+        metrics::counter!("signup_webhook_requests_total", "result" => result).increment(0);
+    }
+}
 
 /// Sends what is owed to each URL of the configuration in force, until `draining`; then ends with what is under way.
 pub(crate) async fn run(

@@ -59,3 +59,23 @@ impl WebhookEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_event_is_among_all_and_has_one_word() {
+        // A new one gets the next number here, and its place in `ALL`.
+        let place = |event| match event {
+            WebhookEvent::UserCreated => 0,
+            WebhookEvent::UserVerified => 1,
+            WebhookEvent::MailRefused => 2,
+            WebhookEvent::MailDead => 3,
+        };
+        assert_eq!(WebhookEvent::ALL.map(place).to_vec(), (0..4).collect::<Vec<_>>());
+        for event in WebhookEvent::ALL {
+            assert_eq!(serde_yaml::to_string(&event).expect("YAML").trim(), event.as_str());
+        }
+    }
+}

@@ -94,12 +94,7 @@ impl Sender {
         if has_changed {
             self.announce(result.as_ref().err());
         }
-        let label = match &result {
-            Ok(()) => "delivered",
-            Err(Failure::Down { .. }) => "down",
-            Err(Failure::Refused(_)) => "refused",
-            Err(Failure::Misconfigured(_)) => "misconfigured",
-        };
+        let label = label(&result);
         metrics::counter!("signup_webhook_requests_total", "result" => label).increment(1);
         let recording = async {
             match &result {
@@ -152,6 +147,18 @@ impl Sender {
 }
 
 /// The secret is read each time, so that a new one needs nothing but its file.
+/// What [`label`] gives.
+pub(super) const RESULTS: [&str; 4] = ["delivered", "down", "refused", "misconfigured"];
+
+fn label(result: &Result<(), Failure>) -> &'static str {
+    RESULTS[match result {
+        Ok(()) => 0,
+        Err(Failure::Down { .. }) => 1,
+        Err(Failure::Refused(_)) => 2,
+        Err(Failure::Misconfigured(_)) => 3,
+    }]
+}
+
 async fn send(webhook: &Webhook, delivery: &Delivery) -> Result<(), Failure> {
     let secrets = tokio::fs::read_to_string(&webhook.secret_file).await.map_err(|error| unreadable(&error))?;
     let (id, timestamp) = (delivery.id.to_string(), Timestamp::now().as_second());

@@ -123,6 +123,8 @@ async fn the_admin_port_tells_readiness_metrics_and_the_configuration_in_force()
         "signup_mail_last_reply_code 250",
         "signup_mail_outcomes_total{class=\"permanent\"} 0",
         "signup_mail_outcomes_total{class=\"unknown_user\"} 0",
+        "signup_webhook_requests_total{result=\"down\"} 0",
+        "signup_webhooks_dead_total 0",
         "signup_smtp_phase_duration_seconds_count{phase=\"dot\"} 1",
     ] {
         assert!(metrics.contains(expected), "{expected} in {metrics}");

@@ -22,6 +22,8 @@ const WORKERS: i32 = 12;
 const TASKS: usize = 100;
 const TAKES: Duration = Duration::from_secs(60);
 const KILLS: usize = 10;
+/// One task of so many is deadly.
+const EACH: usize = TASKS / KILLS;
 /// All tasks run by the first; between two of them all that it cut runs again.
 const FIRST: Duration = Duration::from_secs(5);
 const BETWEEN: Duration = Duration::from_secs(4);
@@ -60,7 +62,11 @@ async fn killed(site: &Site<'_>, name: &str, kills: usize, reports: bool) -> any
     // What a task is due tells it from others.
     let due = |number: usize| began + SignedDuration::from_millis(i64::try_from(number).unwrap_or(i64::MAX));
     let after = |number: usize| FIRST + BETWEEN * u32::try_from(number).unwrap_or(u32::MAX);
-    let one = |number| if number < kills { deadly_task(due(number), after(number)) } else { task(due(number), TAKES) };
+    // Workers take them in turns, so that not all of the deadly ones meet in one.
+    let one = |number: usize| match (number / EACH, number % EACH) {
+        (kill, 0) if kill < kills => deadly_task(due(number), after(kill)),
+        _ => task(due(number), TAKES),
+    };
     side.enqueue(&(0..TASKS).map(one).collect::<Vec<_>>()).await?;
     tokio::time::sleep(after(kills) + LEASE).await;
     site.end(name, &[(Contender::Ours, side)]).await?;

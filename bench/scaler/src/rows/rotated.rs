@@ -28,9 +28,10 @@ pub(super) async fn measure(site: &Site<'_>) -> anyhow::Result<Vec<Row>> {
     ours::namespace(client, NAMESPACE).await?;
     let side = site.side(NAMESPACE);
     rotate(site, 0).await?;
-    let autoscaling = json!({"minReplicas": WORKERS, "maxReplicas": WORKERS});
-    let mut pipeline = ours::pipeline(client, NAMESPACE, &side, &autoscaling).await?;
+    // Pods come with the Secret, or they would be replaced for its sake.
+    let mut pipeline = ours::pipeline(client, NAMESPACE, &side, &json!({"minReplicas": 0})).await?;
     pipeline["spec"]["mail"]["smtp"]["authSecretRef"] = json!({"name": SECRET});
+    pipeline["spec"]["worker"]["autoscaling"] = json!({"minReplicas": WORKERS, "maxReplicas": WORKERS});
     apply(client, "bench", pipeline).await?;
     let sides = std::slice::from_ref(&side);
     let kubelet = kubelet::start(client.clone(), NAMESPACE, sides, POD_START, Arc::clone(&site.record));
@@ -68,7 +69,8 @@ async fn one(site: &Site<'_>, round: usize) -> anyhow::Result<Vec<f64>> {
         let here = || requests.iter().filter(|request| request.namespace == NAMESPACE && request.is_write());
         let changed = here().find(|request| request.resource == "secrets" && request.name == SECRET);
         let is_sync = |request: &&Request| request.resource == "pods" && request.is_ours();
-        let synced: BTreeMap<&str, Timestamp> = here().filter(is_sync).map(|sync| (&*sync.name, sync.at)).collect();
+        let mut synced: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        here().filter(is_sync).for_each(|sync| _ = synced.entry(&sync.name).or_insert(sync.at));
         let is_over = Timestamp::now().duration_since(began).unsigned_abs() > LIMIT;
         if let Some(changed) = changed
             && (is_over || synced.len() >= WORKERS.unsigned_abs() as usize)

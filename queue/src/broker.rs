@@ -5,6 +5,7 @@ mod consume;
 mod fleet;
 mod inspect;
 mod maintain;
+mod presence;
 mod produce;
 mod queue_states;
 mod settle;

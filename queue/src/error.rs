@@ -69,6 +69,11 @@ impl Error {
         }
     }
 
+    /// True when the access list forbids what was tried.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused(error) if code(error) == Some("NOPERM"))
+    }
+
     /// True when the keys or the access list are wrong, and not the state of Redis: repeating is of no use before they
     /// are repaired.
     pub(crate) fn needs_repair(&self) -> bool {

@@ -130,6 +130,9 @@ pub(crate) const ENDED: &str = "asynq:ended";
 /// Private hash: server that shall take no tasks -> until when (ms), and who says so.
 pub(crate) const DRAINING: &str = "asynq:draining";
 
+/// Private sorted set: who uses the database -> until when that holds (ms)
+pub(crate) const PRESENCE: &str = "asynq:presence";
+
 /// Private sorted set: member of a fleet -> until when it is one (us).
 pub(crate) fn fleet_members(fleet: &str) -> String {
     format!("asynq:fleet:{{{fleet}}}:members")

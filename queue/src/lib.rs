@@ -70,6 +70,7 @@
 //!   [`RedisUri`] where it leads, and [`Certificates`] what goes with it over TLS
 //! - [`Tracker`] reads queues of many databases on one connection, and hears when they may have changed
 //! - [`Fleet`]: what processes tell each other that share a limit
+//! - [`Presence`]: who uses a database, for those who should not share one
 //! - [`Supervisor`]: what somebody who watches the processes of servers says of them
 //! - `message` and `keys`: the wire format; `scripts`: one Lua file per transition; `broker`: runs them
 //! - `backoff`: the time between attempts; `active_wait`: how a caller waits for one task to be written; `batch`: how
@@ -95,6 +96,7 @@ mod handler;
 mod inspector;
 mod keys;
 mod message;
+mod presence;
 mod queue_state;
 mod random;
 mod scripts;
@@ -113,6 +115,7 @@ pub use error::Error;
 pub use fleet::{Exchanged, Fleet};
 pub use handler::{Handler, Job, TaskError, TimeLimit};
 pub use inspector::{Inspector, ServerInfo};
+pub use presence::Presence;
 pub use queue_state::{DUE_LATER_S, QueueReading, QueueState};
 pub use server::{Server, ShutdownReport};
 pub use settings::{MAX_PAYLOAD_BYTES, QueuePriority, Settings};

@@ -45,4 +45,5 @@ scripts! {
     TELL_ENDED = "tell_ended";
     LIST_HELD = "list_held";
     MARK_DRAINING = "mark_draining";
+    TELL_PRESENCE = "tell_presence";
 }

@@ -7,6 +7,7 @@ mod fleet;
 mod forgetting;
 mod heartbeat;
 mod held;
+mod presence;
 mod too_long;
 mod transitions;
 mod upkeep;

@@ -55,7 +55,8 @@ its_work_in() {
     httproutes.gateway.networking.k8s.io podmonitors.monitoring.coreos.com
   table true "$1" get,create secrets
   table true "$1" get "namespaces:$1"
-  table true "$1" list,watch pods
+  table true "$1" list,watch pods servicemonitors.monitoring.coreos.com
+  table true "$1" get gateways.gateway.networking.k8s.io
   table true "$1" patch pods signuppipelines.signup.dev/status deployments.apps/scale
   table true "$1" update signuppipelines.signup.dev/finalizers
   table true "$1" list events
@@ -63,6 +64,9 @@ its_work_in() {
 
 # What no operator needs, wherever it works.
 no_more_in() {
+  table false "$1" list,watch,create,update,patch,delete gateways.gateway.networking.k8s.io
+  table false "$1" create,update,patch,delete servicemonitors.monitoring.coreos.com
+  table false "$1" create,update,patch,delete,watch ingressclasses.networking.k8s.io
   table false "$1" list,watch,update,patch,delete,deletecollection secrets
   table false "$1" create,update,patch,delete,deletecollection signuppipelines.signup.dev
   table false "$1" get,create,update,delete,deletecollection pods
@@ -86,7 +90,11 @@ the_operator_may_do_its_work_and_no_more() {
     table true signup-system get,update leases.coordination.k8s.io:signup-operator
     table false signup-system get,update,patch leases.coordination.k8s.io:another
     table false signup-system list,watch,delete leases.coordination.k8s.io
+    table true shop list ingressclasses.networking.k8s.io
+    table true shop get leases.coordination.k8s.io:signup-operator
     table false shop get,create,patch leases.coordination.k8s.io
+    table false shop get leases.coordination.k8s.io:another
+    table false shop create,update,patch,list leases.coordination.k8s.io:signup-operator
   } | are_the_answers
 }
 

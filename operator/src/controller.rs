@@ -6,7 +6,7 @@
 //!
 //! # Layout, in the order of one reconcile
 //!
-//! - `turns`: whose turn it is; `dispatch` gives it
+//! - `turns`: whose turn it is; `dispatch` gives it; `operators`: whether the pipeline is ours
 //! - `reconcile`: the steps below, one after the other
 //! - [`observe`]: what is there. `watch` keeps the children and pods, encoded (`encoded`); `named` keeps the Secrets
 //!   and ConfigMaps that pipelines name; `pods` asks the processes
@@ -20,7 +20,8 @@
 //!   `configuration`, `exposure`, `scaling`, `figures`, `readiness` and `progress` make conditions of it (pure,
 //!   `condition`); `report` and `events` publish them
 //!
-//! [`shared_host`]: whose a host and path are (pure); `namespace`: by what clusters differ.
+//! [`shared_host`]: whose a host and path are (pure); `edge`: what an exposure needs of the cluster; `namespace`: by
+//! what clusters differ.
 //! All steps share the conditions, reasons and findings of [`reason`]. `pipelines` keeps the state of each pipeline
 //! between reconciles; [`definition`] checks whether the resource's own definition is as new as the operator.
 
@@ -28,10 +29,12 @@ pub mod apply;
 pub(crate) mod certificate;
 pub mod definition;
 mod dispatch;
+pub(crate) mod edge;
 pub mod endpoints;
 pub mod gauges;
 mod namespace;
 pub mod observe;
+pub mod operators;
 mod pipelines;
 pub mod reason;
 mod reconcile;
@@ -60,9 +63,10 @@ use observe::{
     pods::Pods,
     watch::{self, View},
 };
+use operators::Operators;
 use pipelines::{News, Pipelines};
 use scale::{Servers, Surroundings};
-use std::{collections::HashSet, future::Future, num::NonZeroU16, pin::pin, sync::Arc};
+use std::{collections::HashSet, future::Future, num::NonZeroU16, pin::pin, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use turns::{Name, Turns};
 
@@ -81,6 +85,10 @@ pub struct Scope {
     pub secrets: SecretAccess,
     /// Where evaluations tell what they came to, for whoever scrapes.
     pub gauges: Option<Arc<Gauges>>,
+    /// Who we are in `status.operator`: the Lease of leader election, as `namespace/name`.
+    pub operator: String,
+    /// For how long nobody may hold another operator's Lease before its pipelines are taken over.
+    pub take_over_after: Duration,
 }
 
 struct Context {
@@ -97,6 +105,7 @@ struct Context {
     turns: Arc<Turns>,
     servers: Arc<Servers>,
     gauges: Option<Arc<Gauges>>,
+    operators: Operators,
 }
 
 impl Context {
@@ -137,6 +146,7 @@ pub async fn run(
         recorder: Recorder::new(client.clone(), reporter),
         pods,
         definition: Definition::new(client.clone()),
+        operators: Operators::new(client.clone(), scope.operator, scope.take_over_after),
         client,
         view: Arc::new(view),
         named,
@@ -224,7 +234,7 @@ impl Notes {
     /// Whether it says something new.
     fn see(&self, pipeline: &SignupPipeline) -> bool {
         match self.pipelines.see(pipeline) {
-            News::New => self.turns.changed(Name::from_obj(pipeline)),
+            News::New | News::Operator => self.turns.changed(Name::from_obj(pipeline)),
             News::Edited => self.turns.edited(Name::from_obj(pipeline)),
             News::None => return false,
         }

@@ -8,6 +8,7 @@ use crate::{
         self, Scope,
         gauges::Gauges,
         observe::named::{self, SecretAccess},
+        operators::TAKE_OVER_AFTER,
     },
     leader::{Leader, Timing},
 };
@@ -162,7 +163,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     tokio::spawn(serve(Admin::new(metrics, role).with_gauges(rendered), listener));
 
     let namespace = options.lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
-    let identity = unique(&options.identity)?;
+    let (identity, operator) = (unique(&options.identity)?, format!("{namespace}/{}", options.lease_name));
     let mut leader = Leader::new(client.clone(), &namespace, &options.lease_name, &identity, Timing::default());
     let stop = shutdown.soft();
     tokio::select! {
@@ -172,7 +173,16 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     leads.store(true, Ordering::Relaxed);
     tracing::info!(lease = options.lease_name, identity, namespace, "leading");
     let Options { namespace, image, concurrency, secrets_access, .. } = options;
-    let scope = Scope { namespace, image, identity, concurrency, secrets: secrets_access.into(), gauges };
+    let scope = Scope {
+        namespace,
+        image,
+        identity,
+        concurrency,
+        secrets: secrets_access.into(),
+        gauges,
+        operator,
+        take_over_after: TAKE_OVER_AFTER,
+    };
     tokio::select! {
         ended = controller::run(client, scope, stop.clone().cancelled_owned()) => ended?,
         () = leader.hold() => return Err(RunError::LeaseLost),

@@ -54,9 +54,17 @@ Server-side apply needs create and patch. Only what an edit of the pipeline take
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
   verbs: [get, list, watch, create, patch, delete]
+# Whether the Gateways that a pipeline names exist, and have a listener for its host; looked at while its route is not taken.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gateways]
+  verbs: [get]
 - apiGroups: [monitoring.coreos.com]
   resources: [podmonitors]
   verbs: [get, list, watch, create, patch, delete]
+# Those of others on a pipeline's Service are told, and kept.
+- apiGroups: [monitoring.coreos.com]
+  resources: [servicemonitors]
+  verbs: [list, watch]
 # Failed probes and mounts of pods that wait stand in no other place.
 - apiGroups: [""]
   resources: [events]

@@ -40,11 +40,13 @@ pub enum Kind {
     HttpRoute,
     /// What Prometheus scrapes, by the Prometheus operator, which not every cluster has.
     PodMonitor,
+    /// What others have Prometheus scrape; none is made.
+    ServiceMonitor,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ConfigMap,
         Self::ServiceAccount,
         Self::NetworkPolicy,
@@ -55,6 +57,7 @@ impl Kind {
         Self::Ingress,
         Self::HttpRoute,
         Self::PodMonitor,
+        Self::ServiceMonitor,
     ];
 
     /// Group, version and names on the API server.
@@ -70,6 +73,7 @@ impl Kind {
             Self::Ingress => ("networking.k8s.io", "Ingress", "ingresses"),
             Self::HttpRoute => ("gateway.networking.k8s.io", "HTTPRoute", "httproutes"),
             Self::PodMonitor => ("monitoring.coreos.com", "PodMonitor", "podmonitors"),
+            Self::ServiceMonitor => ("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
         };
         let version = if self == Self::HorizontalPodAutoscaler { "v2" } else { "v1" };
         ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
@@ -77,7 +81,12 @@ impl Kind {
 
     /// True when not every cluster has the kind.
     pub fn is_optional(self) -> bool {
-        matches!(self, Self::HttpRoute | Self::PodMonitor)
+        matches!(self, Self::HttpRoute | Self::PodMonitor | Self::ServiceMonitor)
+    }
+
+    /// False where objects of the kind are looked at alone.
+    pub fn is_made(self) -> bool {
+        self != Self::ServiceMonitor
     }
 
     /// True when it gives the api an address outside the cluster.
@@ -89,7 +98,11 @@ impl Kind {
     pub fn may_be_of_others(self) -> bool {
         matches!(
             self,
-            Self::HorizontalPodAutoscaler | Self::PodDisruptionBudget | Self::NetworkPolicy | Self::PodMonitor
+            Self::HorizontalPodAutoscaler
+                | Self::PodDisruptionBudget
+                | Self::NetworkPolicy
+                | Self::PodMonitor
+                | Self::ServiceMonitor
         )
     }
 

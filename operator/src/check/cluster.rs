@@ -4,12 +4,18 @@
 
 use super::{
     error::CheckError,
-    offers::{Class, OPTIONAL},
+    offers::OPTIONAL,
     process::{Operator, Running},
     rights::{self, Right},
     seen::Seen,
 };
-use crate::{controller::definition::missing, crd::SignupPipeline};
+use crate::{
+    controller::{
+        definition::missing,
+        edge::{self, Class},
+    },
+    crd::SignupPipeline,
+};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::{
     api::{
@@ -20,13 +26,12 @@ use k8s_openapi::{
         },
         coordination::v1::Lease,
         core::v1::Pod,
-        networking::v1::IngressClass,
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::version::Info,
 };
 use kube::{
-    Api, Client, CustomResourceExt, ResourceExt,
+    Api, Client, CustomResourceExt,
     api::{ListParams, PostParams},
     core::GroupVersionKind,
 };
@@ -36,8 +41,6 @@ use std::{fmt::Debug, sync::Arc};
 pub(super) const CONCURRENCY: usize = 8;
 /// Label of the operator's Deployments and pods, as the chart sets it.
 const OPERATORS: &str = "app.kubernetes.io/name=signup-operator";
-/// Annotation of the IngressClass that an Ingress without a class gets.
-const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 
 /// Waits for an answer; neither absence nor a missing right is an error.
 pub(super) async fn seen<T>(
@@ -96,13 +99,7 @@ pub(super) async fn kinds(client: &Client) -> [bool; OPTIONAL.len()] {
 }
 
 pub(super) async fn classes(client: &Client) -> Result<Seen<Vec<Class>>, CheckError> {
-    let api: Api<IngressClass> = Api::all(client.clone());
-    let class = |class: IngressClass| Class {
-        name: class.name_any(),
-        is_default: class.annotations().get(DEFAULT_CLASS).is_some_and(|value| value == "true"),
-    };
-    let answer = seen("list ingress classes", api.list(&ListParams::default())).await?;
-    Ok(answer.map(|list| list.items.into_iter().map(class).collect()))
+    seen("list ingress classes", edge::classes(client)).await
 }
 
 /// The operators of all namespaces; when the caller may not see those, the ones of namespace `own`.

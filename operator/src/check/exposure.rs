@@ -5,7 +5,6 @@
 
 use super::{
     line::{Level, Line},
-    offers::Class,
     seen::Seen,
     snapshot::Snapshot,
 };
@@ -13,6 +12,8 @@ use crate::{
     build::{child::Kind, document::public_url},
     controller::{
         certificate,
+        edge::{self, Class},
+        reason::Finding,
         status::exposure::refused,
         validate::{self, Resolved},
     },
@@ -52,7 +53,8 @@ pub(super) fn judge(snapshot: &Snapshot, now: Timestamp) -> Vec<Line> {
         Seen::Absent | Seen::Forbidden => None,
     });
     if let (Some(gateway), Some(route)) = (&expose.gateway, route) {
-        lines.extend(gateways(gateway, &snapshot.pipeline.namespace().unwrap_or_default(), route));
+        let namespace = snapshot.pipeline.namespace().unwrap_or_default();
+        lines.extend(gateways(gateway, &namespace, route, &snapshot.gateways));
     }
     lines.extend(links(&snapshot.pipeline.spec));
     lines
@@ -92,33 +94,31 @@ fn answers(exposed: &str, host: &str) -> bool {
 /// Whether the Ingress will find a controller.
 fn class(ingress: &Ingress, classes: &Seen<Vec<Class>>) -> Option<Line> {
     let Seen::There(classes) = classes else { return None };
-    let names = || match classes.iter().map(|class| class.name.as_str()).collect::<Vec<_>>() {
-        names if names.is_empty() => "the cluster has none".to_owned(),
-        names => format!("the cluster has {}", names.join(", ")),
-    };
     let (subject, field) = ("ingress class", "spec.expose.ingress.className");
+    if let Some(missing) = edge::class_missing(ingress, classes) {
+        return Some(Line::of(Level::Error, subject, &missing));
+    }
     match &ingress.class_name {
-        Some(name) if classes.iter().any(|class| class.name == *name) => {
-            Some(Line::ok(subject, format!("{name} is there")))
-        }
-        Some(name) => {
-            let fix = format!("install its ingress controller, or name another class in {field}");
-            Some(Line::error(subject, format!("IngressClass {name} does not exist ({})", names()), fix))
-        }
+        Some(name) => Some(Line::ok(subject, format!("{name} is there"))),
         None if classes.iter().any(|class| class.is_default) => Some(Line::ok(subject, "the cluster's default")),
         None => {
-            let message = format!("the pipeline names none, and no class is the cluster's default ({})", names());
+            let message =
+                format!("the pipeline names none, and no class is the cluster's default ({})", edge::known(classes));
             Some(Line::error(subject, message, format!("name one in {field}")))
         }
     }
 }
 
-/// What each Gateway's controller says about the route.
-fn gateways(gateway: &Gateway, namespace: &str, route: &DynamicObject) -> Vec<Line> {
+/// What each Gateway lacks, or its controller says about the route.
+fn gateways(gateway: &Gateway, namespace: &str, route: &DynamicObject, missing: &[Option<Finding>]) -> Vec<Line> {
     let told = route.data.pointer("/status/parents").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut lines = Vec::new();
-    for parent in &gateway.parent_refs {
+    for (number, parent) in gateway.parent_refs.iter().enumerate() {
         let subject = format!("Gateway {}/{}", parent.namespace.as_deref().unwrap_or(namespace), parent.name);
+        if let Some(missing) = missing.get(number).and_then(Option::as_ref) {
+            lines.push(Line::of(Level::Error, subject, missing));
+            continue;
+        }
         let answer = told.iter().find(|answer| is_about(parent, namespace, &answer["parentRef"]));
         let conditions = answer.and_then(|answer| answer["conditions"].as_array());
         let Some(conditions) = conditions else {
@@ -202,7 +202,7 @@ mod tests {
             {"parentRef": {"name": "inner"}, "conditions": condition("True")},
         ]);
         let route = json!({"apiVersion": "v1", "kind": "HTTPRoute", "metadata": {}, "status": {"parents": parents}});
-        let lines = gateways(&gateway, "shop", &serde_json::from_value(route).expect("an object"));
+        let lines = gateways(&gateway, "shop", &serde_json::from_value(route).expect("an object"), &[]);
         assert_eq!(lines[0].message, "does not take the route: NotAllowedByListeners: no");
         assert_eq!(lines[1], Line::ok("Gateway shop/inner", "takes the route"));
         assert_eq!((lines[2].level, lines[2].subject.as_str()), (Level::Error, "Gateway shop/silent"));

@@ -3,6 +3,7 @@
 //! Takes: the API server's answers. Gives: lines. Pure. Does not: judge a pipeline.
 
 use super::{line::Line, seen::Seen};
+use crate::controller::edge::Class;
 use k8s_openapi::apimachinery::pkg::version::Info;
 
 /// Oldest minor version of Kubernetes 1 that takes the definition (`fieldPath` of CEL rules); `kubeVersion` of the
@@ -15,13 +16,6 @@ pub(super) const OPTIONAL: [(&str, &str, &str, &str); 3] = [
     ("monitoring.coreos.com", "v1", "PodMonitor", "spec.observability.podMonitor"),
     ("monitoring.coreos.com", "v1", "ServiceMonitor", "the chart's metrics.serviceMonitor"),
 ];
-
-/// An IngressClass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Class {
-    pub(super) name: String,
-    pub(super) is_default: bool,
-}
 
 /// Judges the version.
 pub(super) fn version(info: &Info) -> Line {

@@ -103,10 +103,7 @@ fn missing_children(pipeline: &SignupPipeline, missing: &[String]) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        check::offers::Class,
-        controller::{observe::pod_events::PodEvents, shared_host::Neighbours},
-    };
+    use crate::controller::{edge::Class, observe::pod_events::PodEvents, shared_host::Neighbours};
     use serde_json::json;
 
     fn judge(snapshot: &Snapshot) -> Vec<Line> {
@@ -121,6 +118,7 @@ mod tests {
             found: Vec::new(),
             children: Ok(Vec::new()),
             pods: Seen::There(Vec::new()),
+            gateways: Vec::new(),
             classes: Seen::There(vec![Class { name: "contour".into(), is_default: false }]),
             shares_with: None,
             events: PodEvents::default(),

@@ -27,7 +27,9 @@ const WORK: &[(&str, &str, &[&str])] = &[
     ("networking.k8s.io", "networkpolicies", AND_DELETE),
     ("networking.k8s.io", "ingresses", AND_DELETE),
     ("gateway.networking.k8s.io", "httproutes", AND_DELETE),
+    ("gateway.networking.k8s.io", "gateways", &["get"]),
     ("monitoring.coreos.com", "podmonitors", AND_DELETE),
+    ("monitoring.coreos.com", "servicemonitors", &["list", "watch"]),
     ("", "events", &["list"]),
     ("events.k8s.io", "events", &["create", "patch"]),
 ];

@@ -6,7 +6,6 @@
 use super::{
     cluster::{self, CONCURRENCY},
     error::CheckError,
-    offers::Class,
     secrets,
     seen::Seen,
 };
@@ -17,6 +16,7 @@ use crate::{
         names::{INSTANCE, NAME},
     },
     controller::{
+        edge::{self, Class},
         endpoints,
         observe::{ObserveError, pod_events::PodEvents, resolve},
         reason::{self, Finding},
@@ -45,6 +45,8 @@ pub(super) struct Snapshot {
     pub(super) events: PodEvents,
     /// The ingress classes.
     pub(super) classes: Seen<Vec<Class>>,
+    /// What each Gateway that it names lacks, in their order.
+    pub(super) gateways: Vec<Option<Finding>>,
     /// Another pipeline (namespace/name) with the same Redis database.
     pub(super) shares_with: Option<String>,
     /// Other pipelines of its host.
@@ -139,7 +141,24 @@ pub(super) async fn snapshot(
     }
     let shares_with = shares.other(pipeline);
     let (pipeline, classes) = (pipeline.clone(), classes.clone());
-    Ok(Snapshot { pipeline, found, children, pods, events, classes, shares_with, neighbours })
+    let gateways = gateways(client, &pipeline).await?;
+    Ok(Snapshot { pipeline, found, children, pods, events, classes, gateways, shares_with, neighbours })
+}
+
+async fn gateways(client: &Client, pipeline: &SignupPipeline) -> Result<Vec<Option<Finding>>, CheckError> {
+    let Some(expose) = &pipeline.spec.expose else { return Ok(Vec::new()) };
+    let (namespace, parents) = (pipeline.namespace().unwrap_or_default(), expose.gateway.iter());
+    let looks = stream::iter(parents.flat_map(|gateway| &gateway.parent_refs)).map(|parent| {
+        let namespace = &namespace;
+        async move {
+            let missing = edge::gateway_missing(client, parent, namespace, &expose.host).await;
+            missing.map_err(|source| CheckError::Look {
+                what: format!("read Gateway {}", parent.name),
+                source: Box::new(source),
+            })
+        }
+    });
+    looks.buffered(CONCURRENCY).try_collect().await
 }
 
 async fn children(

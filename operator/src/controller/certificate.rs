@@ -55,6 +55,15 @@ pub(crate) fn judge(
     Ok(Some(ends))
 }
 
+/// When the judgement changes by time alone: the certificate begins, or ends.
+pub(crate) fn next_change(resolved: &Resolved, now: Timestamp) -> Option<Timestamp> {
+    let Resolved::Found(content) = resolved else { return None };
+    let pem = Pem::iter_from_buffer(content.get("tls.crt")?).next()?.ok()?;
+    let validity = pem.parse_x509().ok()?.validity().clone();
+    let times = [validity.not_before, validity.not_after].map(|time| Timestamp::from_second(time.timestamp()).ok());
+    times.into_iter().flatten().find(|time| *time > now)
+}
+
 /// The hosts that it is for (RFC 6125, section 6.4: names in the subject itself count no more).
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let extension = certificate.subject_alternative_name().ok().flatten();
@@ -106,6 +115,10 @@ mod tests {
             let other = secret(&["app.example.com"], from, to);
             assert_eq!(told(&other, "app.example.com"), Err(reason::CERTIFICATE_EXPIRED));
         }
+        let changes = |secret: &Resolved| next_change(secret, "2026-06-01T00:00:00Z".parse().expect("a time"));
+        assert_eq!(changes(&good), ends);
+        assert_eq!(changes(&secret(&["app.example.com"], early.0, early.1)), "2026-07-01T00:00:00Z".parse().ok());
+        assert_eq!(changes(&secret(&["app.example.com"], old.0, old.1)), None);
         assert_eq!(told(&Resolved::Missing, "app.example.com"), Err(reason::CERTIFICATE_MISSING));
         let empty = Resolved::Found(std::iter::once(("tls.crt", "none")).collect());
         assert_eq!(told(&empty, "app.example.com"), Err(reason::CERTIFICATE_MISSING));

@@ -4,8 +4,8 @@
 //! done again after 1, 2, 4 ... 60 seconds. Does not: know why a pipeline has a turn.
 
 use super::{
-    Context,
-    reconcile::{ReconcileError, reconcile},
+    Context, operators,
+    reconcile::ReconcileError,
     turns::{Name, Turn},
 };
 use crate::crd::SignupPipeline;
@@ -21,7 +21,7 @@ use std::{
 use tokio_util::time::{DelayQueue, delay_queue::Key};
 
 /// Wait after a first failure; it doubles up to [`MAX_WAIT`].
-const MIN_WAIT: Duration = Duration::from_secs(1);
+pub(super) const MIN_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// The API server may never answer (kube has no read timeout), and the pipeline has to be reconciled again.
@@ -89,10 +89,9 @@ async fn attempt(pipeline: &Arc<SignupPipeline>, context: &Context) -> Result<Op
         context.pipelines.forget(&uid).into_iter().for_each(|name| context.turns.changed(name));
         return Ok(None);
     }
-    metrics::counter!("signup_operator_reconciles_total").increment(1);
     let state = context.pipelines.state(&uid);
     let mut state = state.lock().await;
-    let done = tokio::time::timeout(RECONCILE_TIMEOUT, reconcile(pipeline, context, &mut state)).await;
+    let done = tokio::time::timeout(RECONCILE_TIMEOUT, operators::turn(pipeline, context, &mut state)).await;
     let again = match done.map_err(|_| ReconcileError::TooSlow)? {
         Err(error) if error.is_of_a_namespace_that_goes() => None,
         done => done?,

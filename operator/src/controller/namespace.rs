@@ -19,6 +19,11 @@ pub(super) struct NamespaceUid {
 }
 
 impl NamespaceUid {
+    /// What was read last.
+    pub(super) fn known(&self) -> Option<&str> {
+        self.known.as_deref()
+    }
+
     /// The UID; `None` when the operator may not know it.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ pub(crate) use self::named::resolve;
 
 use self::{named::Named, others::Others, watch::View};
 use super::{
+    reason::Finding,
     shared_host::Neighbours,
     turns::Name,
     validate::{Reference, Resolved, Source, certificate, references},
@@ -52,6 +53,8 @@ pub struct Observed {
     pub neighbours: Neighbours,
     /// What others have on its Deployments and pods.
     pub others: Others,
+    /// What its exposure lacks in the cluster.
+    pub edge: Option<Finding>,
 }
 
 /// The cluster could not be observed.
@@ -133,7 +136,7 @@ pub(super) async fn observe(
     let is_exposed = pipeline.spec.expose.is_some();
     let neighbours = if is_exposed { Neighbours::look(pipeline, &all.state()) } else { Neighbours::default() };
     let others = Others::look(pipeline, view);
-    Ok(Observed { found, certificate, children, pods, image, neighbours, others })
+    Ok(Observed { found, certificate, children, pods, image, neighbours, others, edge: None })
 }
 
 /// The watch may not have seen the Deployment yet, and a wrong answer would restart every pod.

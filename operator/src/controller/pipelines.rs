@@ -1,8 +1,8 @@
 //! The state that the operator keeps of each pipeline between reconciles.
 //!
 //! Takes: uids of pipelines, and what the watch shows of them. Gives: the state of each, whether it was edited, how
-//! often it failed, and which other pipeline uses its Redis database. Does not: keep the state of a deleted pipeline:
-//! its connection to Redis is closed, and its database is free for another.
+//! often it failed, which other operator has it, and which other pipeline uses its Redis database. Does not: keep the
+//! state of a deleted pipeline: its connection to Redis is closed, and its database is free for another.
 
 use super::{reconcile::PipelineState, turns::Name};
 use crate::crd::SignupPipeline;
@@ -20,6 +20,10 @@ struct Entry {
     failures: u32,
     database: Option<Database>,
     generation: Option<i64>,
+    /// As the watch showed it last; what clears it is no news.
+    operator: Option<String>,
+    /// Which other operator has it, as it was told.
+    yielded: Option<String>,
 }
 
 /// What the watch shows of a pipeline, beside what it showed before.
@@ -29,6 +33,8 @@ pub(super) enum News {
     New,
     /// Its spec changed, or it is being deleted.
     Edited,
+    /// Another operator has it than before.
+    Operator,
     /// Nothing that a reconcile reads.
     None,
 }
@@ -60,6 +66,11 @@ fn names(entries: &Entries, uid: &str, identity: &str) -> Vec<Name> {
     of_others(entries, uid, identity).map(|database| database.name.clone()).collect()
 }
 
+fn count_yielded(entries: &Entries) {
+    let count = entries.values().filter(|entry| entry.yielded.is_some()).count();
+    metrics::gauge!("signup_operator_pipelines_yielded").set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+}
+
 impl Pipelines {
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.0.lock()
@@ -74,9 +85,18 @@ impl Pipelines {
     pub(super) fn see(&self, pipeline: &SignupPipeline) -> News {
         let mut entries = self.entries();
         let entry = entries.entry(pipeline.uid().unwrap_or_default()).or_default();
+        let operator = pipeline.status.as_ref().and_then(|status| status.operator.clone());
+        let before = if operator.is_some() { std::mem::replace(&mut entry.operator, operator.clone()) } else { None };
+        let is_handed_over = before.is_some() && before != operator;
         match std::mem::replace(&mut entry.generation, pipeline.metadata.generation) {
             None => News::New,
-            before if before == pipeline.metadata.generation => News::None,
+            before if before == pipeline.metadata.generation => {
+                if is_handed_over {
+                    News::Operator
+                } else {
+                    News::None
+                }
+            }
             Some(_) => News::Edited,
         }
     }
@@ -100,10 +120,42 @@ impl Pipelines {
         (other, tell)
     }
 
+    /// Notes that another operator has it, and its Redis database with it; gives those that had that too, or nothing
+    /// where the same was said before.
+    pub(super) fn yield_to(&self, uid: &str, operator: String) -> Option<Vec<Name>> {
+        let mut entries = self.entries();
+        let entry = entries.entry(uid.to_owned()).or_default();
+        if entry.yielded.as_ref() == Some(&operator) {
+            return None;
+        }
+        entry.yielded = Some(operator);
+        let database = entry.database.take();
+        count_yielded(&entries);
+        Some(database.map(|database| names(&entries, uid, &database.identity)).unwrap_or_default())
+    }
+
+    /// This operator has it.
+    pub(super) fn is_ours(&self, uid: &str) {
+        let mut entries = self.entries();
+        if entries.get_mut(uid).is_some_and(|entry| entry.yielded.take().is_some()) {
+            count_yielded(&entries);
+        }
+    }
+
     /// Drops the state of a deleted pipeline; gives those that had its Redis database too.
     pub(super) fn forget(&self, uid: &str) -> Vec<Name> {
         let mut entries = self.entries();
-        let database = entries.remove(uid).and_then(|entry| entry.database);
+        let Some(entry) = entries.remove(uid) else { return Vec::new() };
+        if entry.yielded.is_some() {
+            count_yielded(&entries);
+        }
+        let Entry { state, database, .. } = entry;
+        let free = Arc::clone(&state).try_lock_owned();
+        match free {
+            Ok(mut state) => state.leave_redis(),
+            // A reconcile is under way, and would say so again.
+            Err(_) => drop(tokio::spawn(async move { state.lock().await.leave_redis() })),
+        }
         database.map(|database| names(&entries, uid, &database.identity)).unwrap_or_default()
     }
 
@@ -185,6 +237,34 @@ mod tests {
             pipelines.see(&pipeline)
         };
         assert_eq!([1, 1, 2, 2].map(&mut see), [News::New, News::None, News::Edited, News::None]);
+    }
+
+    #[test]
+    fn another_operator_is_news_and_what_takes_its_name_away_is_none() {
+        let (pipelines, mut pipeline) = (Pipelines::default(), pipeline("a"));
+        let mut see = |operator: Option<&str>| {
+            pipeline.metadata.generation = Some(1);
+            pipeline.status = Some(Default::default());
+            pipeline.status.as_mut().expect("it was set").operator = operator.map(str::to_owned);
+            pipelines.see(&pipeline)
+        };
+        let seen = [None, Some("a/b"), Some("a/b"), None, Some("a/b"), Some("c/d")].map(&mut see);
+        assert_eq!(seen, [News::New, News::None, News::None, News::None, News::None, News::Operator]);
+    }
+
+    #[test]
+    fn that_another_operator_has_it_is_told_once_and_frees_its_redis_database() {
+        let pipelines = Pipelines::default();
+        for name in ["a", "b"] {
+            pipelines.state(name);
+            share(&pipelines, name);
+        }
+        let yield_to = |operator: &str| pipelines.yield_to("a", operator.to_owned()).map(sorted);
+        assert_eq!(yield_to("c/d"), Some(vec!["b".to_owned()]));
+        assert_eq!(yield_to("c/d"), None);
+        assert_eq!(share(&pipelines, "b"), (None, Vec::new()));
+        pipelines.is_ours("a");
+        assert_eq!(yield_to("c/d"), Some(Vec::new()), "it was ours in between");
     }
 
     #[test]

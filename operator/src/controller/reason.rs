@@ -234,6 +234,15 @@ reasons! {
             "put a certificate for the host of spec.expose.host into that Secret, or name another Secret";
         CERTIFICATE_EXPIRED "CertificateExpired" "The certificate of an Ingress has ended, or does not begin yet."
             "renew it in that Secret";
+        INGRESS_CLASS_MISSING "IngressClassMissing" "The IngressClass that an Ingress names does not exist; the \
+            message names those that do."
+            "install its ingress controller, or name another class in spec.expose.ingress.className";
+        GATEWAY_MISSING "GatewayMissing" "A Gateway that the resource names does not exist."
+            "create it, or name another in spec.expose.gateway.parentRefs";
+        LISTENER_MISSING "ListenerMissing" "A Gateway has no listener of the name that the resource gives."
+            "add the listener, or correct sectionName in spec.expose.gateway.parentRefs";
+        HOST_UNMATCHED "HostUnmatched" "No listener of a Gateway is for the host."
+            "add a listener for spec.expose.host, or name another Gateway in spec.expose.gateway.parentRefs";
         ROUTE_REFUSED "RouteRefused" "A Gateway does not take the route; the message has its words."
             "have a listener of it allow routes of this namespace (`allowedRoutes`) and this host, or name another \
                 Gateway in spec.expose.gateway.parentRefs";
@@ -252,15 +261,17 @@ reasons! {
             and it was set back; the message names the field manager, the child and the field.";
         RESTARTING "RestartingPods" "Pods are replaced because of a setting that running processes cannot take; the \
             message names the field.";
+        OPERATED_BY_ANOTHER "OperatedByAnother" "Another operator looks after the pipeline, so the one that says this \
+            writes nothing of it."
+            "let only one of them serve this namespace (watchNamespaces of its chart)";
     }
 }
 
 /// Whether every roll-out, edit or new address goes through the reason of that name, which passes by itself unless it
 /// lasts.
 pub fn is_transient(name: &str) -> bool {
-    [ROLLING_OUT, SPREADING, PROBE_FAILING, CERTIFICATE_MISSING, ADDRESS_PENDING, API_ERROR]
-        .iter()
-        .any(|reason| reason.name == name)
+    let exposure = [CERTIFICATE_MISSING, INGRESS_CLASS_MISSING, GATEWAY_MISSING, ADDRESS_PENDING];
+    [ROLLING_OUT, SPREADING, PROBE_FAILING, API_ERROR].iter().chain(&exposure).any(|reason| reason.name == name)
 }
 
 /// Whether only an edit of the resource ends that trouble. All else is somebody else's to end: who makes a Secret,

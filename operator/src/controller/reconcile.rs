@@ -6,6 +6,7 @@
 use super::{
     Context,
     apply::{ApplyError, LastApplied, apply, differ, namespace_goes, restarts, sync::sync},
+    edge::Edge,
     endpoints,
     namespace::NamespaceUid,
     observe::{
@@ -14,10 +15,11 @@ use super::{
         pods::{self, Report, Version},
     },
     reason::{self, Finding},
-    scale::{EndedWorkers, Endpoint, Evaluation, Inputs, Scaling},
+    scale::{EndedWorkers, Endpoint, Evaluation, Inputs, Scaling, known_as},
     status::{
         autoscaler::inactive,
         events::trouble,
+        exposure::certificate_look,
         facts::Facts,
         pods::{calm, steady},
         progress::next_look,
@@ -55,12 +57,27 @@ pub(super) struct PipelineState {
     /// What was wrong at the last look.
     trouble: Option<String>,
     pod_events: PodEvents,
+    edge: Edge,
     namespace: NamespaceUid,
+    /// The pipeline is this operator's.
+    pub(super) is_claimed: bool,
+}
+
+impl PipelineState {
+    /// The pipeline is gone, and its Redis database is free for others.
+    pub(super) fn leave_redis(&mut self) {
+        if let Some(evaluation) = self.evaluation.take() {
+            evaluation.leave();
+        }
+    }
 }
 
 /// A reconcile that has to be done again.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReconcileError {
+    /// Whose the pipeline is could not be read or written.
+    #[error("failed to find out which operator the pipeline belongs to")]
+    Claim(#[source] Box<kube::Error>),
     /// The cluster could not be observed.
     #[error("failed to observe")]
     Observe(#[from] ObserveError),
@@ -99,13 +116,14 @@ pub(super) async fn reconcile(
     let client = &context.client;
     let is_edited = state.generation.replace(pipeline.metadata.generation) != Some(pipeline.metadata.generation);
     let sources = Sources { client, view: &context.view, named: &context.named, all: &context.all };
-    let observed = observe(sources, pipeline, is_edited).await?;
+    let mut observed = observe(sources, pipeline, is_edited).await?;
     // First: their mails wait for it.
     state.ended.tell(&observed.pods, || Endpoint::new(&pipeline.spec.redis, &observed.secrets()));
     let desired = desired(pipeline, context, &observed, state).await?;
     let version = version(pipeline, &observed);
     let mut looks: Vec<Duration> = Vec::new();
     looks.extend(state.pod_events.look(client, &observed.pods, Timestamp::now()).await);
+    looks.extend(state.edge.look(client, pipeline, &mut observed).await);
     let mut applied = apply_children(context, pipeline, &observed, desired, state).await;
     if applied.failure.as_ref().is_some_and(ReconcileError::is_of_a_namespace_that_goes) {
         return Ok(None);
@@ -118,7 +136,7 @@ pub(super) async fn reconcile(
         }
     }
     looks.extend(state.applied.next_look());
-    let scaling = scaling(context, pipeline, &observed, &reports, &mut state.evaluation).await;
+    let scaling = scaling(context, pipeline, &observed, &reports, state).await;
     let failure = applied.failure.take();
     let outcome = Outcome { observed, applied, reports, config: version.config, scaling };
     looks.extend(tell(context, pipeline, outcome, state).await?);
@@ -167,14 +185,16 @@ async fn tell(
     };
     let status = status(&facts, now);
     let deadline = next_look(&status, pipeline.spec.progress_deadline.get(), now);
-    let times = [end_of_start(&status.conditions, now), deadline, calm(&observed.pods, now), autoscaler_look];
+    let certificate = certificate_look(&observed, now);
+    let pods = [end_of_start(&status.conditions, now), calm(&observed.pods, now)];
+    let times = pods.into_iter().chain([deadline, autoscaler_look, certificate]);
     let trouble = trouble(&status.conditions);
     if trouble.is_some() && trouble != state.trouble {
         context.named.doubt(&Name::from_obj(pipeline));
     }
     state.trouble = trouble;
     let written = write_status(context, pipeline, status, &mut state.written).await?;
-    Ok(times.into_iter().chain([written, state.written.next_warning()]).flatten().collect())
+    Ok(times.chain([written, state.written.next_warning()]).flatten().collect())
 }
 
 /// What others set, and what is told of it.
@@ -333,16 +353,18 @@ async fn scaling(
     pipeline: &Arc<SignupPipeline>,
     observed: &Observed,
     reports: &[Report],
-    evaluation: &mut Option<Evaluation>,
+    state: &mut PipelineState,
 ) -> Arc<Scaling> {
+    let title = format!("{}/{}", pipeline.namespace().unwrap_or_default(), pipeline.name_any());
     let inputs = Inputs {
         pipeline: Arc::clone(pipeline),
         endpoint: Endpoint::new(&pipeline.spec.redis, &observed.secrets()),
+        known_as: known_as(&title, state.namespace.known()),
         shared: shared_redis(context, pipeline, observed),
         mail_connections: pods::mail_connections(reports),
     };
-    evaluation.take_if(|evaluation| evaluation.has_ended());
-    evaluation.get_or_insert_with(|| Evaluation::start(context.surroundings())).evaluate(inputs).await
+    state.evaluation.take_if(|evaluation| evaluation.has_ended());
+    state.evaluation.get_or_insert_with(|| Evaluation::start(context.surroundings())).evaluate(inputs).await
 }
 
 async fn write_status(

@@ -12,6 +12,7 @@
 //! - `evaluation`: when; `scaler`: one evaluation; `replicas`: the write
 //! - `endpoint`: which Redis; `source`: what a pipeline learns of it; `redis`: why it cannot be read
 //! - `servers`: one connection for all pipelines of a login; `server`: reads for them; `schedule`: when; `backoff`
+//! - `presence`: who else uses the database
 //! - `ended`: workers that are known to have ended; `leaving`: those that are too many; `unserved`: queues without any
 
 mod backoff;
@@ -19,6 +20,7 @@ mod ended;
 mod endpoint;
 mod evaluation;
 mod leaving;
+mod presence;
 mod redis;
 mod replicas;
 mod scaler;
@@ -29,12 +31,12 @@ mod source;
 mod unserved;
 
 pub(crate) use self::endpoint::Endpoint;
-pub(super) use self::replicas::write_replicas;
 pub(super) use self::{
     ended::EndedWorkers,
     evaluation::{Evaluation, Surroundings},
     servers::Servers,
 };
+pub(super) use self::{presence::known_as, replicas::write_replicas};
 
 use self::scaler::Scaler;
 use super::{
@@ -53,6 +55,8 @@ use std::sync::Arc;
 pub(super) struct Inputs {
     pub(super) pipeline: Arc<SignupPipeline>,
     pub(super) endpoint: Endpoint,
+    /// By what it is known to others that use the same Redis.
+    pub(super) known_as: String,
     /// Another pipeline uses the same Redis database.
     pub(super) shared: Option<Finding>,
     /// Connections that the mail server lets all workers together have; `None` while one of them knows no limit.
@@ -80,6 +84,8 @@ pub struct Scaling {
     pub refused: Option<Finding>,
     /// Another pipeline uses the same Redis database.
     pub shared: Option<Finding>,
+    /// The access list of Redis forbids to look whether one does.
+    pub is_presence_forbidden: bool,
     /// Some queues could not be read, or no worker takes from them.
     pub partial: Option<Finding>,
     /// What keeps workers away that the work asks for.
@@ -99,6 +105,7 @@ impl Scaling {
             leaving: 0,
             refused: None,
             shared: None,
+            is_presence_forbidden: false,
             partial: None,
             limited: None,
         }
@@ -132,6 +139,7 @@ impl Scaling {
             || self.gap() != newer.gap()
             || (&self.refused, &self.shared, &self.partial) != (&newer.refused, &newer.shared, &newer.partial)
             || self.limited != newer.limited
+            || self.is_presence_forbidden != newer.is_presence_forbidden
     }
 
     /// Whether the status would show other figures.

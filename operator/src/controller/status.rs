@@ -70,6 +70,7 @@ pub fn status(facts: &Facts<'_>, now: Timestamp) -> SignupPipelineStatus {
         autoscaling: autoscaling(facts, now),
         config: Some(config_status(facts, now)),
         url,
+        operator: None,
     }
 }
 

@@ -20,6 +20,10 @@ pub struct SignupPipelineStatus {
     /// Generation of the spec that this status speaks of; -1 before any operator has looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The operator that looks after the pipeline, by the Lease of its leader election (`namespace/name`). Another one
+    /// that sees the pipeline writes nothing of it, and takes over when nobody has held that Lease for half a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
     /// Newest generation of the spec that was carried out: all pods ran it, and the pipeline worked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served_generation: Option<i64>,

@@ -14,7 +14,7 @@ const PIPELINES: usize = 5;
 const WINDOW: Duration = Duration::from_secs(7);
 
 /// Kinds that the API server of the tests does not have.
-const LACKING: [&str; 2] = ["httproutes", "podmonitors"];
+const LACKING: [&str; 3] = ["httproutes", "podmonitors", "servicemonitors"];
 
 /// Pipelines whose servers answer and whose pods do not exist, each with a Redis database of its own.
 async fn pipelines(access: SecretAccess) -> Run {

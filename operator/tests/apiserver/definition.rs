@@ -56,6 +56,8 @@ async fn a_definition_older_than_the_operator_is_told_with_its_fix_until_it_is_r
         concurrency: std::num::NonZeroU16::MIN,
         secrets: SecretAccess::Get { every: INTERVAL },
         gauges: None,
+        operator: "default/signup-operator".into(),
+        take_over_after: operator::controller::operators::TAKE_OVER_AFTER,
     };
     let operator = tokio::spawn(controller::run(client.clone(), scope, std::future::pending()));
     let redis = tokio::task::spawn_blocking(|| servers::redis().fresh_database()).await.expect("Redis starts");

@@ -12,13 +12,17 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, CustomResourceExt,
-    api::{DynamicObject, Patch, PatchParams, PostParams},
+    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
 };
 use operator::{build::child::Kind, crd::SignupPipeline};
 use serde_json::{Value, json};
 
 async fn install(client: &Client, kind: Kind) {
-    let resource = kind.resource();
+    serve(client, &kind.resource()).await;
+}
+
+/// Has the server serve a kind.
+pub(crate) async fn serve(client: &Client, resource: &ApiResource) {
     let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     let name = format!("{}.{}", resource.plural, resource.group);
     let crd = json!({

@@ -107,7 +107,9 @@ impl Run {
     pub(crate) fn start_with(&mut self, client: Client, image: &str) {
         let (namespace, concurrency) = (Some(self.namespace.clone()), NonZeroU16::new(16).expect("it is not 0"));
         let (image, identity, secrets) = (image.into(), "test".into(), self.access);
-        let scope = Scope { namespace, image, identity, concurrency, secrets, gauges: Some(Arc::clone(&self.gauges)) };
+        let (gauges, operator) = (Some(Arc::clone(&self.gauges)), format!("{}/signup-operator", self.namespace));
+        let take_over_after = controller::operators::TAKE_OVER_AFTER;
+        let scope = Scope { namespace, image, identity, concurrency, secrets, gauges, operator, take_over_after };
         let run = controller::run(client, scope, std::future::pending());
         self.operator = Some(tokio::spawn(async { run.await.expect("it runs") }));
     }

@@ -106,7 +106,12 @@ async fn an_ingress_that_nobody_takes_is_told_with_its_class_or_that_it_names_no
     let exposed = run.condition_saying("Exposed", "False", fix).await;
     assert_eq!(exposed.reason, "AddressPending");
     run.edit(json!({"expose": {"ingress": {"className": "absent"}}})).await;
-    run.condition_saying("Exposed", "False", "Fix: see that IngressClass absent exists").await;
+    run.condition_saying(
+        "Exposed",
+        "False",
+        "IngressClass absent does not exist (the cluster has none). Fix: install its",
+    )
+    .await;
     let address = Patch::Merge(json!({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}));
     run.api::<Ingress>().patch_status("demo", &PatchParams::default(), &address).await.expect("it is there");
     run.condition("Exposed", "True", "AddressAssigned").await;
@@ -128,6 +133,23 @@ async fn a_certificate_that_is_not_there_yet_holds_nothing_up_and_is_told() {
     let made = rcgen::generate_simple_self_signed(["app.example.com".to_owned()]).expect("a certificate");
     run.secret("cert", &[("tls.crt", &made.cert.pem()), ("tls.key", "canary")]).await;
     run.condition("Exposed", "False", "AddressPending").await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_ends_is_told_when_it_does_though_nothing_else_happens() {
+    let expose = "spec:\n  expose: {host: app.example.com, ingress: {tlsSecretName: cert}}\n";
+    let mut run = Run::new().await;
+    run.secrets().await;
+    run.pipeline(&MINIMAL.replace("spec:\n", expose)).await;
+    let mut parameters = rcgen::CertificateParams::new(vec!["app.example.com".to_owned()]).expect("a host");
+    // The first look comes before it ends, unless the machine is very slow; then it has ended already.
+    parameters.not_after = (std::time::SystemTime::now() + std::time::Duration::from_secs(6)).into();
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let pem = parameters.self_signed(&key).expect("a certificate").pem();
+    run.secret("cert", &[("tls.crt", &pem), ("tls.key", "canary")]).await;
+    run.start();
+    run.condition_saying("Exposed", "False", "named by spec.expose.ingress.tlsSecretName, ended at").await;
+    run.condition("Exposed", "False", "CertificateExpired").await;
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use std::{
 /// Far above what anything here needs, so that a loaded machine does not fail.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-const TOKEN: &str = "test-token";
+pub(crate) const TOKEN: &str = "test-token";
 
 /// A user as a service account of the chart is one, so that the API server shares its time out as in a cluster.
 pub(crate) const OPERATOR_TOKEN: &str = "operator-token";
@@ -42,7 +42,7 @@ pub(crate) struct ApiServer {
 /// The one server of this process.
 static SERVER: OnceLock<ApiServer> = OnceLock::new();
 
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/cluster");
     let path = std::env::var_os("CLUSTER_PROGRAMS").map_or(built, PathBuf::from).join("bin").join(name);
     assert!(path.is_file(), "{} is missing. Fix: tests/cluster/build.sh {name}", path.display());

@@ -10,7 +10,7 @@ use std::time::Duration;
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// Kinds that the cluster lacks are asked for every 30 s, whatever the number of pipelines.
-const LACKING: [&str; 2] = ["httproutes", "podmonitors"];
+const LACKING: [&str; 3] = ["httproutes", "podmonitors", "servicemonitors"];
 
 /// Verb and resource of each of the operator's requests so far.
 pub(super) fn requests() -> Vec<(String, String)> {

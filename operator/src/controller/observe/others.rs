@@ -1,8 +1,7 @@
 //! What others have on the pipeline's Deployments and pods: autoscalers, budgets, network policies, monitors.
 //!
 //! Takes: the resource and what the watches keep. Gives: what of it concerns the pipeline, what of ours yields to it,
-//! and words for it. Does not: change or delete anything of it; watch ServiceMonitors, which select Services and no
-//! pods.
+//! and words for it. Does not: change or delete anything of it; see monitors that stand in another namespace.
 
 use super::watch::View;
 use crate::{
@@ -20,6 +19,7 @@ use kube::{
     api::DynamicObject,
     core::{Selector, SelectorExt},
 };
+use std::collections::BTreeMap;
 
 /// Kinds that select pods, and where their selector stands.
 const SELECTING: [(Kind, &str); 3] = [
@@ -51,6 +51,13 @@ impl Others {
             of_kind(kind).flat_map(selected).map(move |(name, component)| (kind, name, component))
         };
         let mut kept: Vec<_> = SELECTING.into_iter().flat_map(selecting).collect();
+        // A ServiceMonitor selects pods by their Service, as that is labelled by whomsoever.
+        let (namespace, uid) = (pipeline.namespace().unwrap_or_default(), pipeline.uid().unwrap_or_default());
+        if let Some(service) = view.child(Kind::Service, &namespace, &deployment, &uid) {
+            let monitors = of_kind(Kind::ServiceMonitor);
+            let monitors = monitors.filter(|monitor| matches(monitor, "/spec/selector", service.labels()));
+            kept.extend(monitors.map(|monitor| (Kind::ServiceMonitor, monitor.name_any(), Component::Api)));
+        }
         kept.sort();
         Self { api_autoscaler: autoscalers.next().map(|one| one.name_any()), kept }
     }
@@ -104,9 +111,13 @@ pub(in crate::controller) fn scales(autoscaler: &DynamicObject, deployment: &str
 
 /// An absent selector selects nothing, an empty one everything (`policy/v1`, `networking.k8s.io/v1`).
 fn selects(object: &DynamicObject, at: &str, pipeline: &SignupPipeline, component: Component) -> bool {
+    matches(object, at, &build::pod_labels(pipeline, component))
+}
+
+fn matches(object: &DynamicObject, at: &str, labels: &BTreeMap<String, String>) -> bool {
     let selector = object.data.pointer(at).cloned().and_then(|selector| serde_json::from_value(selector).ok());
     let selector = selector.and_then(|selector: LabelSelector| Selector::try_from(selector).ok());
-    selector.is_some_and(|selector| selector.matches(&build::pod_labels(pipeline, component)))
+    selector.is_some_and(|selector| selector.matches(labels))
 }
 
 #[cfg(test)]

@@ -76,14 +76,15 @@ impl View {
             let resource = kind.resource();
             objects.map(|object| (*kind, Arc::new(object.decode(&resource)))).collect::<Vec<_>>()
         };
-        self.children.iter().flat_map(of_kind).collect()
+        self.children.iter().filter(|(kind, _)| kind.is_made()).flat_map(of_kind).collect()
     }
 
     /// Objects of that kind in the pipeline's namespace that are not its children. Of a kind that may not be watched
     /// there are none.
     pub fn of_others(&self, kind: Kind, pipeline: &SignupPipeline) -> Vec<DynamicObject> {
         let namespace = pipeline.namespace();
-        let is_other = |object: &EncodedObject| object.namespace() == namespace && !is_child(object, pipeline);
+        let is_ours = |object: &EncodedObject| kind.is_made() && is_child(object, pipeline);
+        let is_other = |object: &EncodedObject| object.namespace() == namespace && !is_ours(object);
         let objects = self.children.get(&kind).map(|store| store.state_filter(is_other)).unwrap_or_default();
         objects.into_iter().map(|object| object.decode(&kind.resource())).collect()
     }

@@ -3,7 +3,11 @@
 //! Takes: what each reconcile knows of the pipeline. Gives: the newest [`Scaling`], and a reconcile where the status
 //! has to say something new. Does not: wait for a reconcile to ask Redis, decide or write.
 
-use super::{Inputs, Scaler, Scaling, Servers, source::Source};
+use super::{
+    Inputs, Scaler, Scaling, Servers,
+    presence::{self, Neighbours},
+    source::Source,
+};
 use crate::{
     controller::{
         gauges::{Entry, Gauges},
@@ -78,6 +82,13 @@ impl Evaluation {
         self.task.is_finished()
     }
 
+    /// Ends for good: the pipeline is gone, and its Redis database is free for others.
+    pub(in crate::controller) fn leave(self) {
+        if let Some(inputs) = self.inputs.borrow().as_ref() {
+            presence::leave(Arc::clone(&inputs.value));
+        }
+    }
+
     /// Takes over what a reconcile found; gives what came of it, or what was known before where that takes too long.
     pub(in crate::controller) async fn evaluate(&mut self, inputs: Inputs) -> Arc<Scaling> {
         self.number += 1;
@@ -103,6 +114,7 @@ struct Task {
 impl Task {
     async fn run(mut self, mut inputs: watch::Receiver<Option<Numbered<Inputs>>>) {
         let (mut scaler, mut source) = (Scaler::default(), Source::default());
+        let mut neighbours = Neighbours::default();
         let (mut is_asked, mut woken) = (true, Some(Instant::now()));
         if inputs.wait_for(Option::is_some).await.is_err() {
             return;
@@ -116,10 +128,17 @@ impl Task {
             let reading = source.latest().await;
             let since = woken.or(reading.as_ref().map(|reading| reading.since)).unwrap_or_else(Instant::now);
             let seen = source.queues(&current, reading.as_deref()).await;
-            let scaling = Box::pin(scaler.evaluate(&self.surroundings, &current, seen, since)).await;
+            let mut scaling = Box::pin(scaler.evaluate(&self.surroundings, &current, seen, since)).await;
+            scaling.shared = scaling.shared.or_else(|| neighbours.shared.clone());
+            scaling.is_presence_forbidden = neighbours.is_forbidden;
             let scaling = Arc::new(scaling);
             self.publish(number, &current.pipeline, &scaling, is_asked);
             publish_event(&self.surroundings.recorder, &current.pipeline, &scaling).await;
+            // After what others wait for.
+            if scaling.queues.is_ok() && neighbours.look(&current).await {
+                (is_asked, woken) = (false, None);
+                continue;
+            }
             let tick = if scaling.is_settled() { FIGURES_INTERVAL } else { TICK };
             is_asked = tokio::select! {
                 changed = inputs.changed() => match changed {

@@ -99,6 +99,8 @@ pub fn due(
 
 fn without_figures(status: &SignupPipelineStatus) -> SignupPipelineStatus {
     let mut status = status.clone();
+    // Whose it is stands in the status before anything else does, and is not written with it.
+    status.operator = None;
     (status.tasks, status.queues) = (None, Vec::new());
     if let Some(autoscaling) = &mut status.autoscaling {
         (autoscaling.recommended, autoscaling.limited_by) = (0, None);

@@ -20,6 +20,7 @@ use crate::{
 use jiff::Timestamp;
 use kube::{ResourceExt, api::DynamicObject};
 use serde_json::Value;
+use std::time::Duration;
 
 /// The condition, and the address for clients.
 pub fn exposure(
@@ -33,17 +34,15 @@ pub fn exposure(
         let message = format!("spec.expose is absent; clients inside the cluster use Service {name}-api");
         return (UntimedCondition::new(EXPOSED, False, reason::NOT_ASKED_FOR, message), None);
     };
-    let (kind, ready) = match &expose.ingress {
-        Some(_) => (Kind::Ingress, observed.child(Kind::Ingress, &name).is_some_and(has_address)),
-        None => (Kind::HttpRoute, observed.child(Kind::HttpRoute, &name).is_some_and(is_accepted)),
-    };
+    let (kind, ready) = (kind(expose), is_reached(pipeline, observed));
     let missing = best_effort.iter().find(|(failed, _)| *failed == kind).map(|(_, missing)| missing.clone());
     let unfit = || {
         let (reference, resolved) = observed.certificate.as_ref()?;
         certificate::judge(&reference.name, resolved, &expose.host, now).err()
     };
+    let lacking = || observed.edge.clone().filter(|_| !ready);
     let refused = || observed.child(Kind::HttpRoute, &name).filter(|_| !ready).and_then(refusal);
-    let condition = match missing.or_else(unfit).or_else(refused) {
+    let condition = match missing.or_else(unfit).or_else(lacking).or_else(refused) {
         Some(missing) => UntimedCondition::from_finding(EXPOSED, False, &missing),
         None if ready => {
             let note = observed.neighbours.note();
@@ -53,6 +52,28 @@ pub fn exposure(
         None => UntimedCondition::from_finding(EXPOSED, False, &pending(kind, &name, expose)),
     };
     (condition, Some(url(expose, pipeline.spec.verification.public_url.as_deref())))
+}
+
+fn kind(expose: &Expose) -> Kind {
+    if expose.ingress.is_some() { Kind::Ingress } else { Kind::HttpRoute }
+}
+
+/// Whether its Ingress has an address, or its route was taken.
+pub(crate) fn is_reached(pipeline: &SignupPipeline, observed: &Observed) -> bool {
+    let child = |expose: &Expose| Some((kind(expose), observed.child(kind(expose), &pipeline.name_any())?));
+    match pipeline.spec.expose.as_ref().and_then(child) {
+        Some((Kind::Ingress, ingress)) => has_address(ingress),
+        Some((_, route)) => is_accepted(route),
+        None => false,
+    }
+}
+
+/// Time until the certificate begins or ends, by which alone the condition changes; at most a day, for a timer holds no
+/// more than two years.
+pub(crate) fn certificate_look(observed: &Observed, now: Timestamp) -> Option<Duration> {
+    let (_, resolved) = observed.certificate.as_ref()?;
+    let left = certificate::next_change(resolved, now)?.duration_since(now);
+    Some(Duration::try_from(left).unwrap_or_default().min(Duration::from_secs(24 * 3_600)))
 }
 
 /// TLS may end before the Ingress, or at a listener of a Gateway: a `publicURL` of the same host shows it.

@@ -71,6 +71,7 @@ impl Fixture {
                 image: None,
                 neighbours: Neighbours::default(),
                 others: Default::default(),
+                edge: None,
             },
             scaling,
             reports: vec![report(Component::Api, Ok(())), report(Component::Worker, Ok(()))],

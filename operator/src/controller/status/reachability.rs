@@ -120,7 +120,13 @@ fn tls_fix(unready: &Unready, secret: &str) -> String {
 /// Whether Redis answers the operator.
 pub(super) fn redis(facts: &Facts<'_>) -> UntimedCondition {
     match &facts.scaling.queues {
-        Ok(_) => UntimedCondition::new(kind::REDIS_REACHABLE, True, reason::ANSWERS, "Redis answers the operator"),
+        Ok(_) => {
+            let unlooked = "; whether another pipeline uses this database was not looked at, needs ~asynq:presence in \
+                the access list of Redis";
+            let note = if facts.scaling.is_presence_forbidden { unlooked } else { "" };
+            let message = format!("Redis answers the operator{note}");
+            UntimedCondition::new(kind::REDIS_REACHABLE, True, reason::ANSWERS, message)
+        }
         Err(_) if !facts.findings.is_empty() => {
             UntimedCondition::new(kind::REDIS_REACHABLE, Unknown, reason::NOT_KNOWN, "nobody could look yet")
         }

@@ -37,7 +37,7 @@ pub(crate) fn set() -> Fields {
             }
         }
     }
-    assert_eq!(set.len(), Kind::ALL.len(), "{:?}", set.keys());
+    assert_eq!(set.len(), Kind::ALL.iter().filter(|kind| kind.is_made()).count(), "{:?}", set.keys());
     set
 }
 

@@ -41,5 +41,5 @@ async fn an_applications_users_are_left_alone_and_a_schema_beside_them_is_used()
     assert_eq!(api.signup("alice").await.status, 200);
     let tables =
         "SELECT schemaname, count(*) FROM pg_tables WHERE schemaname IN ('public', 'signup') GROUP BY 1 ORDER BY 1";
-    assert_eq!(sql(&database, tables), "public|1\nsignup|13");
+    assert_eq!(sql(&database, tables), "public|1\nsignup|14");
 }

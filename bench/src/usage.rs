@@ -46,6 +46,23 @@ pub(crate) fn on_processor_in_all(pid: u32) -> anyhow::Result<Duration> {
     Ok(threads(pid)?.iter().map(|thread| thread.on_processor).sum())
 }
 
+/// Processor time so far of the PostgreSQL servers started here, of their processes that live.
+pub(crate) fn of_postgresql() -> anyhow::Result<Duration> {
+    let mut sum = Duration::ZERO;
+    for server in children_named(std::process::id(), "postgres")? {
+        sum += on_processor_in_all(server)?;
+        for backend in children_named(server, "postgres")? {
+            sum += on_processor_in_all(backend)?;
+        }
+    }
+    Ok(sum)
+}
+
+/// Processor time so far of the Redis servers started here.
+pub(crate) fn of_redis() -> anyhow::Result<Duration> {
+    children_named(std::process::id(), "redis-server")?.into_iter().map(on_processor_in_all).sum()
+}
+
 /// Keeps all threads of a process on some cores, such as `0` or `1-3`.
 pub(crate) fn keep_on(pid: u32, cores: &str) -> anyhow::Result<()> {
     let output = Command::new("taskset").args(["-apc", cores, &pid.to_string()]).output().context("no taskset")?;

@@ -6,16 +6,14 @@
 //! (`GROWTH_ROWS`, `GROWTH_TASKS`, 100,000 and 10,000 without them), for ten million take a quarter of an hour and
 //! 20 GB; what the disk cannot hold is refused first. Measured in the first round only. Does not: remove anything.
 
-use super::{
-    Round,
-    signups::{post, postgresql_on_processor},
-};
+use super::{Round, signups::post};
 use crate::{
     deployment::{Deployment, Variation},
     figure::{Better, Goal, Measured, Target, Unit},
     program::Program,
     requests::Requests,
     statistics::percentile,
+    usage,
 };
 use anyhow::{Context, ensure};
 use std::{
@@ -145,9 +143,9 @@ async fn look(deployment: &Deployment, api: &Program, signed_up: &mut usize) -> 
     }
     deployment.rows("CHECKPOINT")?;
     tokio::time::sleep(CALM).await;
-    let before = postgresql_on_processor()?;
+    let before = usage::of_postgresql()?;
     tokio::time::sleep(REST).await;
-    let at_rest = postgresql_on_processor()?.saturating_sub(before).as_secs_f64() / REST.as_secs_f64() * 100.0;
+    let at_rest = usage::of_postgresql()?.saturating_sub(before).as_secs_f64() / REST.as_secs_f64() * 100.0;
     let of = |share| percentile(&times_ms, share).context("nobody signed up");
     Ok(Figures { p50_ms: of(0.5)?, p99_ms: of(0.99)?, at_rest })
 }

@@ -111,11 +111,7 @@ impl Besides {
         let (hashing, others): (Vec<_>, Vec<_>) = threads.into_iter().partition(|thread| thread.name == "hashing");
         ensure!(hashing.len() == cores(), "the threads of api are named otherwise than expected");
         let api = others.iter().map(|thread| thread.on_processor).sum();
-        let mut redis = Duration::ZERO;
-        for server in usage::children_named(std::process::id(), "redis-server")? {
-            redis += usage::on_processor_in_all(server)?;
-        }
-        Ok(Self { api, postgresql: postgresql_on_processor()?, redis })
+        Ok(Self { api, postgresql: usage::of_postgresql()?, redis: usage::of_redis()? })
     }
 
     /// Adds what passed between two moments.
@@ -124,18 +120,6 @@ impl Besides {
         self.postgresql += now.postgresql.saturating_sub(before.postgresql);
         self.redis += now.redis.saturating_sub(before.redis);
     }
-}
-
-/// Processor time so far of PostgreSQL, of its processes that live.
-pub(super) fn postgresql_on_processor() -> anyhow::Result<Duration> {
-    let mut sum = Duration::ZERO;
-    for server in usage::children_named(std::process::id(), "postgres")? {
-        sum += usage::on_processor_in_all(server)?;
-        for backend in usage::children_named(server, "postgres")? {
-            sum += usage::on_processor_in_all(backend)?;
-        }
-    }
-    Ok(sum)
 }
 
 fn cores() -> usize {

@@ -49,8 +49,10 @@
 //! - [`DeliveryState`]: what whoever signed up may know of the mail, by a [`DeliveryToken`]
 //! - [`task`]: the payload that travels through Redis
 //! - [`store`]: every SQL statement, one function per query
-//! - [`GroupCommit`]: signups that come close together, in one transaction
+//! - [`GroupCommit`]: signups that come close together, in one transaction; `batch`: leases and sent mails that come at
+//!   once, in one statement
 
+mod batch;
 mod delivery;
 mod email_address;
 mod full_name;

@@ -9,6 +9,7 @@
 //!   address was taken; `once`: one under a key of its client's
 //! - `relay`: committed intents on their way to Redis
 //! - `lease`: the exclusive right to send one mail; `notice`: the same for a notice to the owner of an address
+//! - `together`: several leases, and several mails that were sent, in one statement each
 //! - `record`: what came of it; `refusals`: whether a refusal is news about the mailbox
 //! - `sweeper`: what nobody finished
 //! - `verify`: a click on the link; `digits`: what people type instead
@@ -57,6 +58,7 @@ mod retention;
 pub(crate) mod rows;
 mod schema;
 mod sweeper;
+mod together;
 mod unready;
 mod users;
 mod users_together;
@@ -84,6 +86,7 @@ pub use users::{CreateError, Created, NewUser, User};
 pub use verify::{LinkStanding, VerifyError};
 pub use webhooks::{Delivery, DeliveryEnd};
 
+use crate::batch::Batch;
 use parking_lot::Mutex;
 use pipeline::{
     Unready,
@@ -100,6 +103,7 @@ use std::{
     sync::{Arc, atomic::AtomicI64},
     time::{Duration, Instant},
 };
+use together::{LeaseRequest, SentRequest};
 
 /// How long a database may take no writes before that counts: a failover by name goes through such a time, and a
 /// replica that says it is not ready gets no requests for a while after it.
@@ -116,6 +120,8 @@ pub struct Store {
     direct: Option<Arc<Database>>,
     /// Since when `probe` finds that no writes are taken.
     read_only_since: Arc<Mutex<Option<Instant>>>,
+    leases: Batch<LeaseRequest>,
+    sent: Batch<SentRequest>,
     /// In which term of the database's owner it was found to be ours; 0: nobody asked.
     term: Arc<AtomicI64>,
 }
@@ -189,6 +195,8 @@ impl Store {
             schema: Schema::new(None),
             direct: None,
             read_only_since: Arc::default(),
+            leases: Batch::default(),
+            sent: Batch::default(),
             term: Arc::default(),
         })
     }

@@ -4,7 +4,7 @@
 //! now. Does not: trust the task: owed, due and unleased are read from the row, by the database's clock (I4), and the
 //! attempt is counted in the same statement (I7).
 
-use super::{Store, StoreError, milliseconds, new_intent::insert_link, rows};
+use super::{Store, StoreError, milliseconds, new_intent::insert_link, rows, together::LeaseRequest};
 use crate::{Code, Intent, Keys, Kind, State, link, store::sweeper::EXPIRE_LEASES};
 use std::{fmt, sync::atomic::Ordering, time::Duration};
 use uuid::Uuid;
@@ -102,10 +102,17 @@ impl Store {
     /// A lease found expired ends here as in [`expire_leases`](Self::expire_leases); an intent of a user verified
     /// meanwhile is cancelled, one past its deadline or budget is dead.
     ///
+    /// Several that are asked for at once are leased by one statement (see `together`).
+    ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
     pub async fn lease(&self, id: Uuid, owner: &str, lease: Duration) -> Result<LeaseOutcome, StoreError> {
+        let request = LeaseRequest { id, owner: owner.to_owned(), length: lease };
+        let _alone = match self.leases.together(self, &request).await {
+            Ok(leased) => return Ok(LeaseOutcome::Leased(leased)),
+            Err(alone) => alone,
+        };
         for _ in 0..LEASE_ROUNDS {
             let leasing = sqlx::query_as(self.sql(LEASE)).bind(id).bind(owner).bind(milliseconds(lease));
             let leasing = leasing.bind(self.term.load(Ordering::Relaxed));
@@ -221,11 +228,16 @@ macro_rules! leased {
 }
 pub(super) use leased;
 
-/// How an intent is leased: `$2` is the owner, `$3` the length in milliseconds (I7: the attempt is counted here).
+/// How an intent is leased, to an owner, for a number of milliseconds (I7: the attempt is counted here).
 macro_rules! take {
-    () => {
-        "SET state = 'sending', attempts = attempts + 1, lease_owner = $2, lease_epoch = lease_epoch + 1,
-         lease_until = clock_timestamp() + $3::bigint * interval '1 millisecond'"
+    ($owner:literal, $length:literal) => {
+        concat!(
+            "SET state = 'sending', attempts = attempts + 1, lease_epoch = lease_epoch + 1, lease_owner = ",
+            $owner,
+            ", lease_until = clock_timestamp() + ",
+            $length,
+            "::bigint * interval '1 millisecond'"
+        )
     };
 }
 pub(super) use take;
@@ -241,23 +253,32 @@ macro_rules! takeable {
 }
 pub(super) use takeable;
 
+/// The end of a statement that leases verification mails: of whom they are, and what the lease gives.
+macro_rules! wanted {
+    () => {
+        concat!(
+            "users.username = intent.username AND code.intent_id = intent.id AND ",
+            takeable!(),
+            "
+             AND NOT users.is_email_verified
+             -- A worker that is newer than the schema gets no lease: it could not record that the mail was accepted.
+             AND (SELECT true FROM schema.refusals LIMIT 0) IS NULL
+             RETURNING intent.username, intent.email, users.full_name, intent.locale, ",
+            leased!()
+        )
+    };
+}
+pub(super) use wanted;
+
 const LEASE: &str = concat!(
     "
 UPDATE schema.email_intents AS intent
 ",
-    take!(),
+    take!("$2", "$3"),
     "
 FROM schema.users, schema.verify_emails AS code
-WHERE intent.id = $1 AND intent.kind = 'verification'
-  AND users.username = intent.username AND code.intent_id = intent.id
-  AND ",
-    takeable!(),
-    "
-  AND NOT users.is_email_verified
-  -- A worker that is newer than the schema gets no lease: it could not record that the mail was accepted.
-  AND (SELECT true FROM schema.refusals LIMIT 0) IS NULL
-RETURNING intent.username, intent.email, users.full_name, intent.locale, ",
-    leased!()
+WHERE intent.id = $1 AND intent.kind = 'verification' AND ",
+    wanted!()
 );
 
 const WHY_NOT: &str = "

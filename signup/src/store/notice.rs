@@ -61,7 +61,7 @@ WITH told AS (
 )
 UPDATE schema.email_intents AS intent
 ",
-    take!(),
+    take!("$2", "$3"),
     "
 FROM told, schema.verify_emails AS code
 WHERE intent.id = $1 AND code.intent_id = intent.id AND ",

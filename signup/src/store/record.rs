@@ -3,7 +3,7 @@
 //! Takes: the intent's id and the epoch of the lease. Gives: the row's new state, or [`RecordError::Stale`] when
 //! another lease was given since (I10). Does not: count attempts (the lease did) or choose how long to wait.
 
-use super::{Store, StoreError, milliseconds};
+use super::{Store, StoreError, milliseconds, together::SentRequest};
 use crate::State;
 use std::time::Duration;
 use uuid::Uuid;
@@ -40,33 +40,21 @@ impl Store {
     ///
     /// A lease that expired meanwhile does not matter as long as nobody got the next one: the mail is out, and saying
     /// so spares the user a second copy. That holds, too, when the sweeper took the worker for dead and gave the intent
-    /// up. It ends the row of refusals, because the server accepts something. Repeating the call is harmless.
+    /// up. It ends the row of refusals, because the server accepts something. Repeating the call is harmless. Several
+    /// that come at once are recorded by one statement (see `together`).
     ///
     /// # Errors
     ///
     /// [`RecordError`].
     pub async fn record_sent(&self, id: Uuid, epoch: i64, reply: &str) -> Result<(), RecordError> {
-        let done = sqlx::query_scalar::<_, i64>(self.sql(
-            "WITH sent AS (
-                 UPDATE schema.email_intents
-                 SET state = 'sent', sent_at = coalesce(sent_at, clock_timestamp()), last_class = 'accepted',
-                     last_reply = $3, lease_owner = NULL, lease_until = NULL
-                 WHERE id = $1 AND lease_epoch = $2 AND state IN ('waiting', 'dispatched', 'sending', 'dead', 'sent')
-                 RETURNING id, link_ttl
-             ), accepts AS (
-                 DELETE FROM schema.refusals
-             ), started AS (
-                 UPDATE schema.verify_emails AS code SET expired_at = clock_timestamp() + sent.link_ttl
-                 FROM sent WHERE code.intent_id = sent.id AND code.expired_at = 'infinity'
-             )
-             SELECT count(*) FROM sent",
-        ))
-        .bind(id)
-        .bind(epoch)
-        .bind(kept(reply))
-        .fetch_one(&self.pool)
-        .await?;
-        if done == 1 { Ok(()) } else { Err(RecordError::Stale) }
+        let request = SentRequest { id, epoch, reply: kept(reply) };
+        let _alone = match self.sent.together(self, &request).await {
+            Ok(()) => return Ok(()),
+            Err(alone) => alone,
+        };
+        let recording = sqlx::query_scalar::<_, Uuid>(self.sql(SENT)).bind(id).bind(epoch).bind(request.reply);
+        let done = recording.fetch_optional(&self.pool).await?;
+        if done == Some(id) { Ok(()) } else { Err(RecordError::Stale) }
     }
 
     /// Records an attempt that failed and may be tried again `after` a while. A `counted` failure uses up a retry;
@@ -147,6 +135,32 @@ impl Store {
         if done.rows_affected() == 1 { Ok(()) } else { Err(RecordError::Stale) }
     }
 }
+
+/// What a mail that was accepted changes: `$which` are the intents that it is recorded of, `$reply` the server's words.
+macro_rules! sent {
+    ($reply:literal, $which:literal) => {
+        concat!(
+            "sent AS (
+                 UPDATE schema.email_intents AS intent
+                 SET state = 'sent', sent_at = coalesce(sent_at, clock_timestamp()), last_class = 'accepted',
+                     lease_owner = NULL, lease_until = NULL, last_reply = ",
+            $reply,
+            $which,
+            " AND intent.state IN ('waiting', 'dispatched', 'sending', 'dead', 'sent')
+                 RETURNING intent.id, intent.link_ttl
+             ), accepts AS (
+                 DELETE FROM schema.refusals
+             ), started AS (
+                 UPDATE schema.verify_emails AS code SET expired_at = clock_timestamp() + sent.link_ttl
+                 FROM sent WHERE code.intent_id = sent.id AND code.expired_at = 'infinity'
+             )
+             SELECT id FROM sent"
+        )
+    };
+}
+pub(super) use sent;
+
+const SENT: &str = concat!("WITH ", sent!("$3", " WHERE intent.id = $1 AND intent.lease_epoch = $2"));
 
 /// What is kept of a mail server's reply: no NUL, which PostgreSQL cannot hold, and at most 1000 letters.
 pub(super) fn kept(reply: &str) -> String {

@@ -46,6 +46,8 @@ mod resend;
 mod resend_once;
 #[path = "../signup/retention.rs"]
 mod retention;
+#[path = "../signup/together.rs"]
+mod together;
 #[path = "../signup/usable.rs"]
 mod usable;
 #[path = "../signup/user_changes.rs"]

@@ -24,6 +24,7 @@ mod relay;
 mod resend;
 mod resend_once;
 mod retention;
+mod together;
 mod unready;
 mod usable;
 mod user_changes;

@@ -1,7 +1,7 @@
 //! What mails take of the processor.
 //!
-//! Takes: the workers that run. Gives: the processor time of all of them, of PostgreSQL and of Redis, by mail. Does not:
-//! count the mail server, whose processes come and go, or what workers do before they are ready.
+//! Takes: the workers that run. Gives: the processor time of all of them, of PostgreSQL and of Redis, by mail. Does
+//! not: count the mail server, whose processes come and go, or what workers do before they are ready.
 
 use crate::{program::Program, usage};
 use std::{fmt, time::Duration};

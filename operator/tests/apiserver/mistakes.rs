@@ -51,6 +51,11 @@ async fn page_shows(run: &Run, pod: &str, name: &str, kinds: &[&str], has_rows: 
     let ours = |text: &str| age.replace_all(&text.replace(&run.namespace, SHOP).replace(pod, POD), "1m").into_owned();
     servers::until("kubectl shows what the page has", LIMIT, async || {
         let mut blocks = Vec::new();
+        if has_rows && pod == POD {
+            // Their controller's part, after each write of the operator.
+            run.deployment_is_complete("signup-api", 2).await;
+            run.deployment_is_complete("signup-worker", 1).await;
+        }
         if has_rows {
             blocks.push(ours(&kubectl(run, &["get", "signuppipelines"]).await));
         }

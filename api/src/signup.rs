@@ -156,20 +156,9 @@ impl Service {
         } else {
             self.groups.create_user(user, policy, keys, self.hashing.is_saturated()).await
         };
-        match created {
-            Ok(created) => {
-                self.announce(created.intent, document.task.delay);
-                Ok(created.user)
-            }
-            Err(CreateError::UsernameTaken) => Err(ApiError::UsernameTaken),
-            Err(CreateError::EmailTaken) => Err(ApiError::EmailTaken),
-            Err(CreateError::KeyRunning) => Err(ApiError::KeyRunning),
-            Err(CreateError::KeyUsed) => Err(ApiError::KeyReused),
-            Err(error @ CreateError::OutcomeUnknown(_)) => {
-                Err(ApiError::OutcomeUnknown { may_be: MAY_EXIST, cause: Some(Box::new(error)) })
-            }
-            Err(error) => Err(ApiError::Unavailable(Some(Box::new(error)))),
-        }
+        let created = created.map_err(not_created)?;
+        self.announce(created.intent, document.task.delay);
+        Ok(created.user)
     }
 
     /// Wakes the relay for a committed intent, unless there is time until its next poll. With delay 0 the task is also
@@ -182,6 +171,19 @@ impl Service {
         if delay < DUE_SOON {
             self.relay.wake();
         }
+    }
+}
+
+fn not_created(error: CreateError) -> ApiError {
+    match error {
+        CreateError::UsernameTaken => ApiError::UsernameTaken,
+        CreateError::EmailTaken => ApiError::EmailTaken,
+        CreateError::KeyRunning => ApiError::KeyRunning,
+        CreateError::KeyUsed => ApiError::KeyReused,
+        error @ CreateError::OutcomeUnknown(_) => {
+            ApiError::OutcomeUnknown { may_be: MAY_EXIST, cause: Some(Box::new(error)) }
+        }
+        error => ApiError::Unavailable(Some(Box::new(error))),
     }
 }
 

@@ -158,18 +158,19 @@ pub async fn run(
         gauges: scope.gauges,
     };
     let tell_all = || store.state().iter().for_each(|pipeline| context.turns.changed(Name::from_obj(&**pipeline)));
-    let mut stop = pin!(stop);
-    let work = async {
-        tokio::select! {
-            () = context.view.filled() => dispatch::dispatch(&context, &store, stop.as_mut()).await,
-            () = stop.as_mut() => {}
-        }
-    };
     tokio::select! {
-        () = work => {}
+        () = work(&context, &store, stop) => {}
         never = context.definition.watch(tell_all) => match never {},
     }
     Ok(())
+}
+
+async fn work(context: &Context, store: &Store<SignupPipeline>, stop: impl Future<Output = ()>) {
+    let mut stop = pin!(stop);
+    tokio::select! {
+        () = context.view.filled() => dispatch::dispatch(context, store, stop.as_mut()).await,
+        () = stop.as_mut() => {}
+    }
 }
 
 /// Watches the pipelines. Our own writes of the status trigger nothing.

@@ -15,6 +15,7 @@ use crate::{
 use clap::ArgAction;
 use kube::Client;
 use lifecycle::{admin::Admin, shutdown::Shutdown};
+use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::document::LogFormat;
 use std::{
     net::SocketAddr,
@@ -153,14 +154,8 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let client = Client::try_default().await.map_err(|error| RunError::Cluster(Box::new(error)))?;
     let listener = lifecycle::listener::bind(options.admin).map_err(io("listen on the admin address"))?;
     tracing::info!(admin = listener.local_addr().ok().map(tracing::field::display), "listening");
-    let leads = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&leads);
-    // A standby is ready too: it would take over.
-    let role = move || std::future::ready(Ok(if asked.load(Ordering::Relaxed) { "leading" } else { "standby" }));
-    let gauges = options.pipeline_metrics.then(Arc::<Gauges>::default);
-    let scraped = gauges.clone();
-    let rendered = move || scraped.as_deref().map(Gauges::render).unwrap_or_default();
-    tokio::spawn(serve(Admin::new(metrics, role).with_gauges(rendered), listener));
+    let (leads, gauges) = (Arc::<AtomicBool>::default(), options.pipeline_metrics.then(Arc::<Gauges>::default));
+    tokio::spawn(serve(admin(metrics, Arc::clone(&leads), gauges.clone()), listener));
 
     let namespace = options.lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let (identity, operator) = (unique(&options.identity)?, format!("{namespace}/{}", options.lease_name));
@@ -190,6 +185,12 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     }
     leader.step_down().await;
     Ok(())
+}
+
+fn admin(metrics: PrometheusHandle, leads: Arc<AtomicBool>, gauges: Option<Arc<Gauges>>) -> Admin {
+    // A standby is ready too: it would take over.
+    let role = move || std::future::ready(Ok(if leads.load(Ordering::Relaxed) { "leading" } else { "standby" }));
+    Admin::new(metrics, role).with_gauges(move || gauges.as_deref().map(Gauges::render).unwrap_or_default())
 }
 
 async fn serve(admin: Admin, listener: TcpListener) {

@@ -9,8 +9,8 @@
 //!   address was taken; `once`: one under a key of its client's
 //! - `relay`: committed intents on their way to Redis
 //! - `lease`: the exclusive right to send one mail; `notice`: the same for a notice to the owner of an address
-//! - `together`: several leases, and several mails that were sent, in one statement each
-//! - `record`: what came of it; `refusals`: whether a refusal is news about the mailbox
+//! - `record`: what came of it; in both, `together`: several by one statement; `refusals`: whether a refusal is news
+//!   about the mailbox
 //! - `sweeper`: what nobody finished
 //! - `verify`: a click on the link; `digits`: what people type instead
 //! - `delivery`: what became of the mail, for whoever signed up
@@ -58,7 +58,6 @@ mod retention;
 pub(crate) mod rows;
 mod schema;
 mod sweeper;
-mod together;
 mod unready;
 mod users;
 mod users_together;
@@ -87,6 +86,7 @@ pub use verify::{LinkStanding, VerifyError};
 pub use webhooks::{Delivery, DeliveryEnd};
 
 use crate::batch::Batch;
+use lease::LeaseRequest;
 use parking_lot::Mutex;
 use pipeline::{
     Unready,
@@ -95,6 +95,7 @@ use pipeline::{
     secret,
 };
 use pool::{Connections, Hosts};
+use record::SentRequest;
 use schema::Schema;
 use secrecy::ExposeSecret as _;
 use sqlx::{AssertSqlSafe, postgres::PgConnectOptions};
@@ -103,7 +104,6 @@ use std::{
     sync::{Arc, atomic::AtomicI64},
     time::{Duration, Instant},
 };
-use together::{LeaseRequest, SentRequest};
 
 /// How long a database may take no writes before that counts: a failover by name goes through such a time, and a
 /// replica that says it is not ready gets no requests for a while after it.

@@ -6,7 +6,7 @@
 use super::{
     Context, operators,
     reconcile::ReconcileError,
-    turns::{Name, Turn},
+    turns::{MIN_WAIT, Name, Turn},
 };
 use crate::crd::SignupPipeline;
 use futures::{StreamExt, stream::FuturesUnordered};
@@ -20,8 +20,7 @@ use std::{
 };
 use tokio_util::time::{DelayQueue, delay_queue::Key};
 
-/// Wait after a first failure; it doubles up to [`MAX_WAIT`].
-pub(super) const MIN_WAIT: Duration = Duration::from_secs(1);
+/// The wait after failures doubles from [`MIN_WAIT`] up to this.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// The API server may never answer (kube has no read timeout), and the pipeline has to be reconciled again.

@@ -51,41 +51,26 @@ impl Gauges {
     pub fn render(&self) -> String {
         let (pipelines, now) = (self.0.lock().clone(), Timestamp::now());
         let mut text = Text::default();
-        text.family("signup_operator_redis_up", "Whether Redis answers the operator.");
-        for (of, scaling) in &pipelines {
-            text.line(of, &[], f64::from(u8::from(scaling.queues.is_ok())));
-        }
-        text.family("signup_operator_fallback_active", "Whether Redis has not answered for fallback.after.");
-        for (of, scaling) in &pipelines {
-            text.line(of, &[], f64::from(u8::from(scaling.gap() == Some(Gap::Fallback))));
-        }
-        text.family("signup_operator_redis_polled", "Whether Redis does not tell of changes, so that it is polled.");
-        for (of, scaling) in &pipelines {
-            text.line(of, &[], f64::from(u8::from(scaling.untracked.is_some())));
-        }
-        text.family("signup_operator_queue_tasks", "Tasks of a queue by state, as asynq's tools name them.");
-        for (of, queue, state) in queues(&pipelines) {
-            for (name, tasks) in states(state) {
-                text.line(of, &[("queue", queue), ("state", name)], tasks as f64);
-            }
-        }
-        text.family("signup_operator_queue_oldest_age_seconds", "How long the task that runs next has waited.");
-        for (of, queue, state) in queues(&pipelines) {
-            let age = state.oldest_pending_since.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0));
-            text.line(of, &[("queue", queue)], age);
-        }
-        text.family("signup_operator_workers_desired", "Workers wanted.");
-        for (of, scaling) in &pipelines {
-            scaling.decision.iter().for_each(|decision| text.line(of, &[], decision.desired.into()));
-        }
-        text.family("signup_operator_workers_recommended", "Workers that the queues alone ask for.");
-        for (of, scaling) in &pipelines {
-            scaling.decision.iter().for_each(|decision| text.line(of, &[], decision.recommended.into()));
-        }
-        text.family("signup_operator_workers_leaving", "Workers that are too many and finish their mails.");
-        for (of, scaling) in &pipelines {
-            text.line(of, &[], scaling.leaving.into());
-        }
+        let is = |it: bool| Some(f64::from(u8::from(it)));
+        text.each(&pipelines, "signup_operator_redis_up", "Whether Redis answers the operator.", |scaling| {
+            is(scaling.queues.is_ok())
+        });
+        let help = "Whether Redis has not answered for fallback.after.";
+        text.each(&pipelines, "signup_operator_fallback_active", help, |scaling| {
+            is(scaling.gap() == Some(Gap::Fallback))
+        });
+        let help = "Whether Redis does not tell of changes, so that it is polled.";
+        text.each(&pipelines, "signup_operator_redis_polled", help, |scaling| is(scaling.untracked.is_some()));
+        text.queues(&pipelines, now);
+        text.each(&pipelines, "signup_operator_workers_desired", "Workers wanted.", |scaling| {
+            Some(scaling.decision.as_ref()?.desired.into())
+        });
+        let help = "Workers that the queues alone ask for.";
+        text.each(&pipelines, "signup_operator_workers_recommended", help, |scaling| {
+            Some(scaling.decision.as_ref()?.recommended.into())
+        });
+        let help = "Workers that are too many and finish their mails.";
+        text.each(&pipelines, "signup_operator_workers_leaving", help, |scaling| Some(scaling.leaving.into()));
         text.learnt(&pipelines);
         text.family("signup_operator_workers_limited", "1 for what keeps workers away that the work asks for.");
         for (of, scaling) in &pipelines {
@@ -118,6 +103,34 @@ impl Text {
     fn family(&mut self, name: &'static str, help: &str) {
         self.family = name;
         self.write(format_args!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
+    }
+
+    /// One number of each pipeline that has it.
+    fn each(
+        &mut self,
+        pipelines: &BTreeMap<Key, Arc<Scaling>>,
+        name: &'static str,
+        help: &str,
+        value: impl Fn(&Scaling) -> Option<f64>,
+    ) {
+        self.family(name, help);
+        for (of, scaling) in pipelines {
+            value(scaling).iter().for_each(|value| self.line(of, &[], *value));
+        }
+    }
+
+    fn queues(&mut self, pipelines: &BTreeMap<Key, Arc<Scaling>>, now: Timestamp) {
+        self.family("signup_operator_queue_tasks", "Tasks of a queue by state, as asynq's tools name them.");
+        for (of, queue, state) in queues(pipelines) {
+            for (name, tasks) in states(state) {
+                self.line(of, &[("queue", queue), ("state", name)], tasks as f64);
+            }
+        }
+        self.family("signup_operator_queue_oldest_age_seconds", "How long the task that runs next has waited.");
+        for (of, queue, state) in queues(pipelines) {
+            let age = state.oldest_pending_since.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0));
+            self.line(of, &[("queue", queue)], age);
+        }
     }
 
     /// What the decisions go by.

@@ -6,11 +6,10 @@
 //! it, or whose Lease has not been held for a while; a Lease that may not be read has not ended.
 
 use super::{
-    Context,
-    dispatch::MIN_WAIT,
-    reason,
+    Context, reason,
     reconcile::{PipelineState, ReconcileError, reconcile},
     status::report,
+    turns::MIN_WAIT,
 };
 use crate::{build::names::FIELD_MANAGER, crd::SignupPipeline};
 use k8s_openapi::api::coordination::v1::Lease;

@@ -184,17 +184,29 @@ async fn tell(
         scaling: &scaling,
     };
     let status = status(&facts, now);
-    let deadline = next_look(&status, pipeline.spec.progress_deadline.get(), now);
-    let certificate = certificate_look(&observed, now);
-    let pods = [end_of_start(&status.conditions, now), calm(&observed.pods, now)];
-    let times = pods.into_iter().chain([deadline, autoscaler_look, certificate]);
+    let looks = looks(pipeline, &observed, &status, now);
     let trouble = trouble(&status.conditions);
     if trouble.is_some() && trouble != state.trouble {
         context.named.doubt(&Name::from_obj(pipeline));
     }
     state.trouble = trouble;
     let written = write_status(context, pipeline, status, &mut state.written).await?;
-    Ok(times.chain([written, state.written.next_warning()]).flatten().collect())
+    Ok(looks.into_iter().chain([autoscaler_look, written, state.written.next_warning()]).flatten().collect())
+}
+
+/// The times until what was seen says something else.
+fn looks(
+    pipeline: &SignupPipeline,
+    observed: &Observed,
+    status: &SignupPipelineStatus,
+    now: Timestamp,
+) -> [Option<Duration>; 4] {
+    [
+        next_look(status, pipeline.spec.progress_deadline.get(), now),
+        certificate_look(observed, now),
+        end_of_start(&status.conditions, now),
+        calm(&observed.pods, now),
+    ]
 }
 
 /// What others set, and what is told of it.

@@ -23,6 +23,9 @@ use tokio::sync::Notify;
 /// A pipeline, by namespace and name.
 pub(super) type Name = ObjectRef<SignupPipeline>;
 
+/// A pipeline has no two turns within it that only time asks for; a failed one waits for so long at least.
+pub(super) const MIN_WAIT: Duration = Duration::from_secs(1);
+
 /// Of so many turns one goes to a pipeline that was not edited, if one waits.
 const EDITS_IN_A_ROW: u32 = 3;
 

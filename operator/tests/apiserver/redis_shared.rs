@@ -4,6 +4,8 @@ use super::{
     api_server::until,
     operator_run::{MINIMAL, Run},
 };
+use kube::api::DeleteParams;
+use operator::crd::SignupPipeline;
 use queue::{Connection, Presence};
 use serde_json::json;
 
@@ -64,4 +66,10 @@ async fn pipelines_of_two_operators_in_one_redis_database_are_told_to_both() {
         (users == both).then_some(())
     })
     .await;
+
+    // One that is deleted leaves it to the other.
+    second.api::<SignupPipeline>().delete("demo", &DeleteParams::default()).await.expect("it is there");
+    use_it(&first, &uri, &[title(&first)]).await;
+    edit(&first, 5).await;
+    first.condition("ScalingActive", "True", "FollowsQueue").await;
 }

@@ -4,7 +4,11 @@
 //! now. Does not: trust the task: owed, due and unleased are read from the row, by the database's clock (I4), and the
 //! attempt is counted in the same statement (I7).
 
-use super::{Store, StoreError, milliseconds, new_intent::insert_link, rows, together::LeaseRequest};
+mod together;
+
+pub(crate) use together::LeaseRequest;
+
+use super::{Store, StoreError, milliseconds, new_intent::insert_link, rows};
 use crate::{Code, Intent, Keys, Kind, State, link, store::sweeper::EXPIRE_LEASES};
 use std::{fmt, sync::atomic::Ordering, time::Duration};
 use uuid::Uuid;

@@ -3,7 +3,11 @@
 //! Takes: the intent's id and the epoch of the lease. Gives: the row's new state, or [`RecordError::Stale`] when
 //! another lease was given since (I10). Does not: count attempts (the lease did) or choose how long to wait.
 
-use super::{Store, StoreError, milliseconds, together::SentRequest};
+mod together;
+
+pub(crate) use together::SentRequest;
+
+use super::{Store, StoreError, milliseconds};
 use crate::State;
 use std::time::Duration;
 use uuid::Uuid;

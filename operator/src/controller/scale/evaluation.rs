@@ -113,8 +113,7 @@ struct Task {
 
 impl Task {
     async fn run(mut self, mut inputs: watch::Receiver<Option<Numbered<Inputs>>>) {
-        let (mut scaler, mut source) = (Scaler::default(), Source::default());
-        let mut neighbours = Neighbours::default();
+        let (mut scaler, mut source, mut neighbours) = (Scaler::default(), Source::default(), Neighbours::default());
         let (mut is_asked, mut woken) = (true, Some(Instant::now()));
         if inputs.wait_for(Option::is_some).await.is_err() {
             return;
@@ -129,8 +128,7 @@ impl Task {
             let since = woken.or(reading.as_ref().map(|reading| reading.since)).unwrap_or_else(Instant::now);
             let seen = source.queues(&current, reading.as_deref()).await;
             let mut scaling = Box::pin(scaler.evaluate(&self.surroundings, &current, seen, since)).await;
-            scaling.shared = scaling.shared.or_else(|| neighbours.shared.clone());
-            scaling.is_presence_forbidden = neighbours.is_forbidden;
+            neighbours.tell(&mut scaling);
             let scaling = Arc::new(scaling);
             self.publish(number, &current.pipeline, &scaling, is_asked);
             publish_event(&self.surroundings.recorder, &current.pipeline, &scaling).await;

@@ -37,6 +37,12 @@ struct Last {
 }
 
 impl Neighbours {
+    /// What is known of them.
+    pub(super) fn tell(&self, scaling: &mut Scaling) {
+        scaling.shared = scaling.shared.take().or_else(|| self.shared.clone());
+        scaling.is_presence_forbidden = self.is_forbidden;
+    }
+
     /// Looks where it is time to; true when something else is known then.
     pub(super) async fn look(&mut self, inputs: &Arc<Inputs>) -> bool {
         let Ok((account, database)) = inputs.endpoint.account() else { return false };

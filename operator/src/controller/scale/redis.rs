@@ -29,14 +29,8 @@ pub(super) async fn trouble(redis: &Redis, uri: &str, error: &queue::Error) -> F
     let cause = error.source().map(pipeline::chain).unwrap_or_default();
     let says = |words: &[&str]| words.iter().any(|word| cause.contains(word));
     let effect = "signups go on, mails wait, and no worker is removed";
-    if let queue::Error::NoMaster { master } = error {
-        let problem = format!("no sentinel in Secret {secret} knows the master {master}; {effect}");
-        return Finding::new(reason::URI_INVALID, problem, "name the master there as `sentinel monitor` names it");
-    }
-    if let queue::Error::Sentinel(_) = error {
-        let problem = format!("the sentinels in Secret {secret} refuse to be asked; {effect}");
-        let fix = "give their user and password there, as ?sentinelUser= and ?sentinelPassword=";
-        return Finding::new(reason::CREDENTIALS_REFUSED, problem, fix);
+    if let Some(finding) = trouble_of_sentinels(secret, error, effect) {
+        return finding;
     }
     if says(&["WRONGPASS", "NOAUTH", "invalid username-password", "Password authentication failed"]) {
         let problem = format!("Redis refuses the user or password of Secret {secret}; {effect}");
@@ -61,6 +55,22 @@ pub(super) async fn trouble(redis: &Redis, uri: &str, error: &queue::Error) -> F
             network policies let the operator reach it"
     );
     Finding::new(reason::NO_ANSWER, problem, fix)
+}
+
+fn trouble_of_sentinels(secret: &str, error: &queue::Error, effect: &str) -> Option<Finding> {
+    match error {
+        queue::Error::NoMaster { master } => {
+            let problem = format!("no sentinel in Secret {secret} knows the master {master}; {effect}");
+            let fix = "name the master there as `sentinel monitor` names it";
+            Some(Finding::new(reason::URI_INVALID, problem, fix))
+        }
+        queue::Error::Sentinel(_) => {
+            let problem = format!("the sentinels in Secret {secret} refuse to be asked; {effect}");
+            let fix = "give their user and password there, as ?sentinelUser= and ?sentinelPassword=";
+            Some(Finding::new(reason::CREDENTIALS_REFUSED, problem, fix))
+        }
+        _ => None,
+    }
 }
 
 /// What an error of a Redis that answers means; with its code in the words of the redis crate, or as a script has it.

@@ -89,10 +89,10 @@ async fn a_deleted_child_comes_back() {
 
 #[tokio::test]
 async fn a_child_that_is_no_longer_desired_goes() {
-    let expose = "expose: {host: app.example.com, ingress: {className: contour}}";
+    let expose = "expose: {host: app.example.com, ingress: {className: absent}}";
     let run = Run::with_pipeline(&MINIMAL.replace("spec:\n", &format!("spec:\n  {expose}\n"))).await;
     run.wait::<Ingress>("demo", |_| true).await;
-    run.condition("Exposed", "False", "AddressPending").await;
+    run.condition("Exposed", "False", "IngressClassMissing").await;
     run.edit(json!({"expose": null, "networkPolicy": {"enabled": false}})).await;
     let (ingresses, policies) = (run.api::<Ingress>(), run.api::<NetworkPolicy>());
     until("the Ingress is gone", async || ingresses.get_opt("demo").await.ok()?.is_none().then_some(())).await;

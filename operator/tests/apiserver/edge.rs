@@ -6,7 +6,6 @@ use super::{
     late_kinds::serve,
     operator_run::{FakePod, MINIMAL, Run},
 };
-use k8s_openapi::api::networking::v1::IngressClass;
 use kube::{
     Api, CustomResourceExt, ResourceExt,
     api::{ApiResource, DynamicObject, PostParams},
@@ -54,9 +53,7 @@ async fn what_an_exposure_lacks_is_named_and_a_service_monitor_of_somebody_else_
         .await;
     told(&run, json!({"host": "app.other.test", "gateway": parent}), "AddressPending", "no Gateway has accepted").await;
 
-    let class = json!({"metadata": {"name": "contour"}, "spec": {"controller": "example.com/test"}});
-    let class: IngressClass = serde_json::from_value(class).expect("a class");
-    Api::all(run.client.clone()).create(&PostParams::default(), &class).await.expect("it is new");
+    run.ingress_class().await;
     let ingress = json!({"gateway": null, "ingress": {"className": "nginx"}});
     told(&run, ingress, "IngressClassMissing", "IngressClass nginx does not exist (the cluster has contour). Fix:")
         .await;

@@ -11,6 +11,7 @@ use k8s_openapi::{
     api::{
         apps::v1::Deployment,
         core::v1::{Namespace, Pod, Secret},
+        networking::v1::IngressClass,
     },
     apimachinery::pkg::apis::meta::v1::Condition,
 };
@@ -152,6 +153,17 @@ impl Run {
         let params = PatchParams::apply("test").force();
         let applied = self.api::<SignupPipeline>().patch(name, &params, &Patch::Apply(&pipeline)).await;
         applied.expect("the pipeline is accepted");
+    }
+
+    /// Makes the IngressClass `contour`, the only one of the cluster, which all tests share.
+    pub(crate) async fn ingress_class(&self) {
+        let class = json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
+            "metadata": {"name": "contour"}, "spec": {"controller": "example.com/test"},
+        });
+        let classes: Api<IngressClass> = Api::all(self.client.clone());
+        let made = classes.patch("contour", &PatchParams::apply("tests"), &Patch::Apply(&class)).await;
+        made.expect("it is there");
     }
 
     /// Merges a patch into the pipeline.

@@ -50,6 +50,7 @@ async fn the_older_pipeline_keeps_a_host_and_path_and_the_younger_gets_it_when_t
     assert!(message.starts_with(&other), "{message}");
     run.wait::<Deployment>("copy-worker", |_| true).await;
     assert!(run.api::<Ingress>().get_opt("copy").await.expect("it answers").is_none());
+    run.ingress_class().await;
     told(&run, "demo", "Exposed", "AddressPending").await;
     run.api::<SignupPipeline>().delete("demo", &DeleteParams::default()).await.expect("it is there");
     run.wait::<Ingress>("copy", |_| true).await;

@@ -4,7 +4,7 @@
 //! another pipeline that said so too, be it one of another operator or cluster. Does not: say so more often than every
 //! half hour, keep a connection, or need it: where the access list forbids the key, the status says that nobody looked.
 
-use super::{Inputs, servers::Account};
+use super::{Inputs, Scaling, servers::Account};
 use crate::controller::reason::Finding;
 use kube::ResourceExt;
 use queue::Presence;

@@ -31,12 +31,12 @@ mod source;
 mod unserved;
 
 pub(crate) use self::endpoint::Endpoint;
+pub(super) use self::presence::known_as;
 pub(super) use self::{
     ended::EndedWorkers,
     evaluation::{Evaluation, Surroundings},
     servers::Servers,
 };
-pub(super) use self::{presence::known_as, replicas::write_replicas};
 
 use self::scaler::Scaler;
 use super::{

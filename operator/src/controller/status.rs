@@ -4,6 +4,7 @@
 //! parameter. Does not: write it (`report` does).
 
 pub(super) mod autoscaler;
+mod autoscaling;
 pub mod condition;
 mod configuration;
 mod container;
@@ -22,6 +23,7 @@ pub(super) mod scaling;
 mod steps;
 
 use self::{
+    autoscaling::autoscaling,
     condition::{
         ConditionStatus::{False, True},
         UntimedCondition, with_times,
@@ -29,7 +31,7 @@ use self::{
     configuration::{config_applied, config_status},
     exposure::exposure,
     facts::Facts,
-    figures::{autoscaling, queue_status, sum},
+    figures::{queue_status, sum},
     progress::Progress,
     reachability::{database, redis},
     readiness::Readiness,

@@ -6,7 +6,7 @@
 //! Server-Side Apply, "Transferring ownership"). Does not: change the number.
 
 use super::{drift::Path, writer::is_only_ours};
-use crate::controller::scale::write_replicas;
+use crate::controller::scale_subresource::write_replicas;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, Client, ResourceExt, api::DynamicObject};
 

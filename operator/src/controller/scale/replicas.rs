@@ -14,6 +14,7 @@ use crate::{
             watch::{MAX_WATCH_LAG, View},
         },
         reason::{self, Finding},
+        scale_subresource::write_replicas,
     },
     crd::SignupPipeline,
 };
@@ -21,12 +22,7 @@ use k8s_openapi::{
     api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler},
     apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
-use kube::{
-    Api, Client, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
-    core::Status,
-};
-use serde_json::json;
+use kube::{Api, Client, ResourceExt, api::ListParams, core::Status};
 use std::time::{Duration, Instant};
 
 /// Time between two checks whether an autoscaler is still there, where they may not be watched.
@@ -244,29 +240,6 @@ impl Target<'_> {
             _ => Finding::with_default_fix(reason::API_ERROR, format!("Deployment {name} could not be scaled")),
         }
     }
-}
-
-/// Writes the number into that version of a Deployment, under the field manager of numbers; gives the next version.
-///
-/// # Errors
-///
-/// The API server's: a conflict when the version is not the newest, or, without `force`, the number is somebody else's.
-pub(in crate::controller) async fn write_replicas(
-    deployments: &Api<Deployment>,
-    name: &str,
-    wanted: u32,
-    version: Option<&str>,
-    force: bool,
-) -> Result<Option<String>, kube::Error> {
-    let mut metadata = json!({"name": name});
-    if let Some(version) = version {
-        metadata["resourceVersion"] = version.into();
-    }
-    let scale =
-        json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": metadata, "spec": {"replicas": wanted}});
-    let params = PatchParams { force, ..PatchParams::apply(SCALER_FIELD_MANAGER) };
-    let written = deployments.patch_scale(name, &params, &Patch::Apply(&scale)).await?;
-    Ok(written.metadata.resource_version)
 }
 
 /// The field manager that a refused apply names: `conflict with "kubectl" with subresource "scale" using ...`.

@@ -1,38 +1,16 @@
-//! Figures of the status: the queues, and the number of workers.
+//! Figures of the queues in the status.
 //!
-//! Takes: the state of the queues and what was decided. Gives: fields of the status. Pure. Does not: decide the number
-//! of workers.
+//! Takes: the state of the queues. Gives: fields of the status, and whether they say something new. Pure. Does not:
+//! know anything else of the pipeline.
 
 use super::{
     condition::whole_second,
-    facts::Facts,
     steps::{if_late, is_same_count},
 };
-use crate::{
-    crd::status::{AutoscalingStatus, QueueStatus, TaskCounts},
-    scaling::Decision,
-};
+use crate::crd::status::{QueueStatus, TaskCounts};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use queue::QueueState;
-
-/// `None` when the operator does not decide.
-pub(super) fn autoscaling(facts: &Facts<'_>, now: Timestamp) -> Option<AutoscalingStatus> {
-    let decision: &Decision = facts.scaling.decision.as_ref()?;
-    let count = |workers: u32| i32::try_from(workers).unwrap_or(i32::MAX);
-    let before = facts.previous.and_then(|status| status.autoscaling.as_ref());
-    let last_scale_time = match (facts.scaling.scaled_at, before) {
-        (None, Some(before)) => before.last_scale_time.clone(),
-        (at, _) => Some(Time(whole_second(at.unwrap_or(now)))),
-    };
-    Some(AutoscalingStatus {
-        desired: count(decision.desired),
-        recommended: count(decision.recommended),
-        limited_by: decision.limited_by.map(|limit| limit.name().to_owned()),
-        explanation: decision.explanation.clone(),
-        last_scale_time,
-    })
-}
 
 pub(super) fn queue_status((name, state): &(String, QueueState), now: Timestamp) -> QueueStatus {
     let count = |tasks: u64| i64::try_from(tasks).unwrap_or(i64::MAX);

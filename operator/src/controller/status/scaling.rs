@@ -13,11 +13,12 @@ use super::{
 };
 use crate::{
     controller::{
-        reason::{self, Finding, Reason, condition as kind},
+        limits,
+        reason::{self, Finding, condition as kind},
         scale::Scaling,
     },
     crd::autoscaling::AutoscalingMode,
-    scaling::{Gap, LimitedBy},
+    scaling::Gap,
 };
 
 pub(super) fn able_to_scale(facts: &Facts<'_>) -> UntimedCondition {
@@ -57,7 +58,7 @@ pub(super) fn scaling_active(facts: &Facts<'_>) -> UntimedCondition {
 }
 
 pub(super) fn scaling_limited(facts: &Facts<'_>) -> UntimedCondition {
-    match facts.scaling.limited.and_then(limit) {
+    match facts.scaling.limited.and_then(limits::told) {
         Some((reason, problem)) if given_away(facts).is_none() => {
             let finding = Finding::with_default_fix(reason, problem);
             UntimedCondition::from_finding(kind::SCALING_LIMITED, True, &finding)
@@ -105,28 +106,5 @@ fn words(mode: AutoscalingMode) -> &'static str {
         AutoscalingMode::DryRun => "mode DryRun: what would be done is in status.autoscaling only",
         AutoscalingMode::External => "mode External: somebody else sets the number of workers",
         AutoscalingMode::Off => "mode Off: the number of workers is spec.worker.replicas",
-    }
-}
-
-/// What is told of a limit by which the work asks for more workers than there may be, until something else changes; of
-/// the others, which time alone ends, nothing is.
-pub(in crate::controller) fn limit(by: LimitedBy) -> Option<(Reason, &'static str)> {
-    match by {
-        LimitedBy::MaxReplicas => Some((reason::TOO_MANY_REPLICAS, "the work asks for more workers than maxReplicas")),
-        LimitedBy::Mail => Some((reason::MAIL_SERVER_LIMIT, "the mail server takes no more than is sent already")),
-        LimitedBy::RetryStorm => {
-            Some((reason::RETRY_STORM, "most attempts fail, and more workers would not change that"))
-        }
-        LimitedBy::Ineffective => Some((reason::INEFFECTIVE, "the workers that were added last brought nothing")),
-        LimitedBy::NotStarting => {
-            Some((reason::PODS_NOT_STARTING, "workers that were asked for have not started, so there are no more"))
-        }
-        LimitedBy::MinReplicas
-        | LimitedBy::ScaleUp
-        | LimitedBy::Cooldown
-        | LimitedBy::LookAhead
-        | LimitedBy::MissingQueue
-        | LimitedBy::ScaleDown
-        | LimitedBy::Busy => None,
     }
 }

@@ -50,7 +50,7 @@ check: ## Check format, lints, dependencies, documentation, and that what is gen
 	scripts/house.py --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo deny --log-level error check bans licenses sources
-	cargo machete --with-metadata
+	cargo machete
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	@tests/cluster/build.sh helm
 	charts/generate.sh --check

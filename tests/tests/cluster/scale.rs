@@ -102,11 +102,11 @@ async fn in_mode_auto_the_operator_stands_down_before_an_autoscaler_until_that_i
     pipeline.ready().await;
     autoscaler(&namespace, 3, the_deployment()).await;
     until_wanted(&namespace, 3).await;
-    let object = pipeline.until("it says so", PATIENCE, |object| holds(object, "ScalingActive", "False")).await;
+    let object = pipeline.until("it says so", PATIENCE, |object| holds(object, "AbleToScale", "False")).await;
     let told = object["status"]["conditions"].to_string();
     assert!(told.contains("HorizontalPodAutoscaler") && told.contains("ForeignWriter"), "{told}");
     assert_nobody_fights(&namespace, &pipeline).await;
     namespace.kubectl(&["delete", "horizontalpodautoscaler", "workers"]);
     until_wanted(&namespace, 1).await;
-    pipeline.wait_for("ScalingActive", "True").await;
+    pipeline.wait_for("AbleToScale", "True").await;
 }

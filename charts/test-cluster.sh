@@ -43,7 +43,7 @@ install_operator() {
     --set "image.repository=${image%:*},image.tag=${image##*:},test.image=$test_image" "$@"
 }
 
-pipeline_is() { kubectl -n $shop wait --for "$1" --timeout 1m signuppipeline/demo; }
+pipeline_is() { kubectl -n $shop wait --for "$1" --timeout 2m signuppipeline/demo; }
 uid() { kubectl -n $shop get "$1" --output 'jsonpath={.metadata.uid}'; }
 pods() { kubectl -n $shop get pods --selector app.kubernetes.io/managed-by=signup-operator --output name | sort; }
 

@@ -88,7 +88,8 @@ the_operator_may_do_its_work_and_no_more() {
     for namespace in shop signup-system kube-system; do no_more_in $namespace; done
     table true signup-system create leases.coordination.k8s.io
     table true signup-system get,update leases.coordination.k8s.io:signup-operator
-    table false signup-system get,update,patch leases.coordination.k8s.io:another
+    table true signup-system get leases.coordination.k8s.io:another
+    table false signup-system update,patch leases.coordination.k8s.io:another
     table false signup-system list,watch,delete leases.coordination.k8s.io
     table true shop list ingressclasses.networking.k8s.io
     table true shop get leases.coordination.k8s.io:signup-operator
@@ -106,6 +107,7 @@ the_namespaced_operator_may_do_nothing_elsewhere() {
       no_more_in $namespace
     done
     table true signup-system get,update leases.coordination.k8s.io:signup-operator-shop leases.coordination.k8s.io:signup-operator-forum
-    table false signup-system get,update leases.coordination.k8s.io:signup-operator
+    table true signup-system get leases.coordination.k8s.io:signup-operator
+    table false signup-system update leases.coordination.k8s.io:signup-operator
   } | are_the_answers
 }

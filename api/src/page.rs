@@ -8,7 +8,7 @@
 //! # Layout
 //!
 //! - [`frame`]: language, look and headers of every page; [`words`]: what they say
-//! - [`signup`](self::signup): the form and what follows it
+//! - [`signup`]: the form and what follows it
 //! - [`code`]: the digits of a mail; [`resend`]: another mail; [`result`]: how it went
 
 pub(crate) mod code;

@@ -1,7 +1,7 @@
 //! Which operator a pipeline belongs to, where several see it.
 //!
 //! Takes: who we are, the Lease of leader election as `namespace/name`, which upgrades, restarts and other numbers of
-//! replicas leave as it is; and `status.operator`. Gives: a [`Verdict`], before anything else of the pipeline is
+//! replicas leave as it is; and `status.operator`. Gives: a `Verdict`, before anything else of the pipeline is
 //! written. Does not: fight for it. It is claimed by one write that names the version it was read at, where nobody has
 //! it, or whose Lease has not been held for a while; a Lease that may not be read has not ended.
 

@@ -4,7 +4,7 @@
 //! which `replicas` writes, and a [`Scaling`] for the status. Does not: shrink anything while Redis does not answer,
 //! before a cool-down that began with the first evaluation, or while the pipeline is paused.
 //!
-//! Each pipeline has an [`Evaluation`] of its own, begun by its first reconcile and ended with its state: no reconcile
+//! Each pipeline has an `Evaluation` of its own, begun by its first reconcile and ended with its state: no reconcile
 //! is waited for to scale, and none is made while nothing changes that the status shows.
 //!
 //! # Layout

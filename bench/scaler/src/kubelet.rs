@@ -39,29 +39,9 @@ struct Node {
     reports: bool,
 }
 
-/// Serves the pods until it is aborted; processes end with this one.
+/// Serves the pods until it is aborted; processes end with this one. Without `reports` the node falls silent when a
+/// container ends.
 pub(crate) fn start(
-    client: Client,
-    namespace: &str,
-    sides: &[Side],
-    delay: Duration,
-    record: Arc<Record>,
-) -> JoinHandle<()> {
-    begin_to_serve(client, namespace, sides, delay, record, true)
-}
-
-/// The same on a node that falls silent when a container ends.
-pub(crate) fn start_silent(
-    client: Client,
-    namespace: &str,
-    sides: &[Side],
-    delay: Duration,
-    record: Arc<Record>,
-) -> JoinHandle<()> {
-    begin_to_serve(client, namespace, sides, delay, record, false)
-}
-
-fn begin_to_serve(
     client: Client,
     namespace: &str,
     sides: &[Side],

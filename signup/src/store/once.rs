@@ -62,6 +62,22 @@ pub struct Answered {
     pub user: User,
 }
 
+/// Forgets the oldest keys of a table whose time is over, `$1` at most.
+macro_rules! forget {
+    ($table:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE key IN (
+                 SELECT key FROM ",
+            $table,
+            " WHERE expires_at <= (SELECT clock_timestamp())
+                 ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
+             )"
+        )
+    };
+}
+
 impl Store {
     /// What was answered under a key within the last day.
     ///
@@ -160,20 +176,12 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn forget_answers(&self, limit: u32) -> Result<u64, StoreError> {
-        let forgotten = sqlx::query(self.sql(
-            "DELETE FROM schema.idempotency_keys WHERE key IN (
-                 SELECT key FROM schema.idempotency_keys WHERE expires_at <= (SELECT clock_timestamp())
-                 ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
-             )",
-        ));
-        let of_signups = forgotten.bind(i64::from(limit)).execute(&self.pool).await?.rows_affected();
-        let forgotten = sqlx::query(self.sql(
-            "DELETE FROM schema.resend_keys WHERE key IN (
-                 SELECT key FROM schema.resend_keys WHERE expires_at <= (SELECT clock_timestamp())
-                 ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
-             )",
-        ));
-        Ok(of_signups + forgotten.bind(i64::from(limit)).execute(&self.pool).await?.rows_affected())
+        let mut forgotten = 0;
+        for statement in [forget!("schema.idempotency_keys"), forget!("schema.resend_keys")] {
+            let forgetting = sqlx::query(self.sql(statement)).bind(i64::from(limit));
+            forgotten += forgetting.execute(&self.pool).await?.rows_affected();
+        }
+        Ok(forgotten)
     }
 }
 

@@ -54,9 +54,8 @@ async fn killed(site: &Site<'_>, name: &str, kills: usize, reports: bool) -> any
     let side = site.side(name);
     let autoscaling = json!({"minReplicas": WORKERS, "maxReplicas": WORKERS});
     ours::pipeline(&site.client, name, &side, &autoscaling).await?;
-    let start = if reports { kubelet::start } else { kubelet::start_silent };
     let sides = std::slice::from_ref(&side);
-    let kubelet = start(site.client.clone(), name, sides, POD_START, Arc::clone(&site.record));
+    let kubelet = kubelet::start(site.client.clone(), name, sides, POD_START, Arc::clone(&site.record), reports);
     site.has_pods(name, sides, WORKERS).await?;
     let began = Timestamp::now();
     // What a task is due tells it from others.

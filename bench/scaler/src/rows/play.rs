@@ -41,7 +41,7 @@ pub(super) async fn play(
 ) -> anyhow::Result<Vec<Played>> {
     let competition = site.compete(namespace, autoscaling, wish).await?;
     let sides: Vec<Side> = competition.iter().map(|(_, side)| side.clone()).collect();
-    let kubelet = kubelet::start(site.client.clone(), namespace, &sides, POD_START, Arc::clone(&site.record));
+    let kubelet = kubelet::start(site.client.clone(), namespace, &sides, POD_START, Arc::clone(&site.record), true);
     site.has_pods(namespace, &sides, min.cast_signed()).await?;
     let mark = site.plane.audit.mark()?;
     let began = Timestamp::now();

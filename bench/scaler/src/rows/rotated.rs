@@ -34,7 +34,7 @@ pub(super) async fn measure(site: &Site<'_>) -> anyhow::Result<Vec<Row>> {
     pipeline["spec"]["worker"]["autoscaling"] = json!({"minReplicas": WORKERS, "maxReplicas": WORKERS});
     apply(client, "bench", pipeline).await?;
     let sides = std::slice::from_ref(&side);
-    let kubelet = kubelet::start(client.clone(), NAMESPACE, sides, POD_START, Arc::clone(&site.record));
+    let kubelet = kubelet::start(client.clone(), NAMESPACE, sides, POD_START, Arc::clone(&site.record), true);
     site.has_pods(NAMESPACE, sides, WORKERS).await?;
     let (mut took, (rounds, _)) = (Vec::new(), site.arguments.bursts());
     for round in 1..=rounds {

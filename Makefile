@@ -3,6 +3,10 @@
 SHELL := /bin/bash
 export PATH := $(PATH):$(CURDIR)/target/tools/go/bin:$(CURDIR)/target/tools/deny/bin:$(CURDIR)/target/tools/machete/bin
 PIPELINE ?= samples/minimal.yaml
+# What makes a second build quick takes 7 GB of disk, and a clone of CI is built once.
+ifdef CI
+export CARGO_INCREMENTAL := 0
+endif
 
 .PHONY: help run quick test test-kubernetes test-versions check bench bench-scaler lecture generate screenshots hpa-vectors setup cluster cluster-down test-cluster test-charts image
 

@@ -20,8 +20,8 @@ const MAX_DELAY: Duration = Duration::from_secs(24 * 3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The bounds of `api.http.idleTimeout`.
-const SHORTEST_IDLE: Duration = Duration::from_secs(1);
-const LONGEST_IDLE: Duration = Duration::from_secs(24 * 3600);
+const MIN_IDLE: Duration = Duration::from_secs(1);
+const MAX_IDLE: Duration = Duration::from_secs(24 * 3600);
 
 /// Each has connections and statements of its own.
 const MAX_WEBHOOKS: usize = 8;
@@ -121,7 +121,7 @@ fn webhooks(Document { webhooks, .. }: &Document) -> Checked {
 
 fn processes(Document { database, mail, api, worker, .. }: &Document) -> Checked {
     let (idle, problem) = (api.http.idle_timeout, "must be 1s to 24h, longer than a proxy before it keeps connections");
-    let is_possible = (SHORTEST_IDLE..=LONGEST_IDLE).contains(&idle);
+    let is_possible = (MIN_IDLE..=MAX_IDLE).contains(&idle);
     demand(is_possible, "api.http.idleTimeout", crate::duration::format(idle), problem)?;
     let connections = database.max_connections_per_pod;
     demand(connections > 1, "database.maxConnectionsPerPod", connections, "must be 2 or more")?;

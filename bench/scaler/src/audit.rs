@@ -14,7 +14,7 @@ use std::{
 };
 
 /// Between two looks for a request that is waited for; when it came, the log itself says.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The log.
 #[derive(Debug, Clone)]
@@ -113,7 +113,7 @@ impl Audit {
             if began.elapsed() > limit {
                 return Ok(None);
             }
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }

@@ -22,6 +22,7 @@ use std::time::Instant;
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let site = Site::start(arguments).await?;
     let mut rows = created::measure(&site).await?;
+    eprint!("{}", table::markdown(&rows));
     for part in ["bursts", "rest", "batch", "steady", "mixed", "drain", "killed", "rotated", "away", "writers"] {
         if !arguments.wants(part) {
             continue;
@@ -40,7 +41,11 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             _ => writers::measure(&site).await,
         };
         match measured {
-            Ok(more) => rows.extend(more),
+            Ok(more) => {
+                // A run takes an hour and more: what is known so far must not be lost with it.
+                eprint!("{}", table::markdown(&more));
+                rows.extend(more);
+            }
             Err(error) => println!("{part} could not be measured: {error:#}"),
         }
         eprintln!("{part}: {:.0} s", began.elapsed().as_secs_f64());

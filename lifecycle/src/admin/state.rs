@@ -19,7 +19,7 @@ const MAX_WAIT: Duration = Duration::from_secs(300);
 
 /// Time between two looks for a held request: readiness asks servers, so each look costs them something. A new
 /// configuration is seen at once.
-const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Query of the request.
 #[derive(Debug, Deserialize)]
@@ -62,7 +62,7 @@ pub(super) async fn state(Of(admin): Of<Admin>, Query(asked): Query<Asked>) -> J
         if asked.since.as_ref() != Some(&answer.version) || Instant::now() >= end {
             return Json(answer);
         }
-        let next = end.min(Instant::now() + LOOK_INTERVAL);
+        let next = end.min(Instant::now() + POLL_INTERVAL);
         match &mut live {
             // Whether there is a change or the time is over, it looks again.
             Some(live) => drop(timeout_at(next, live.changed()).await),

@@ -7,7 +7,7 @@
 //!
 //! kube's `Controller` serves in the order of arrival: an edit waits behind a thousand pipelines that were created at
 //! once, and pipelines whose reconciles run into timeouts keep every other from its turn. Here an edit comes first,
-//! every fourth turn is somebody else's, an eighth of the places is kept free for edits, and pipelines that failed or
+//! every fourth turn is somebody else's, an eighth of the permits is kept free for edits, and pipelines that failed or
 //! were slow share a quarter.
 
 use crate::crd::SignupPipeline;
@@ -91,7 +91,7 @@ pub(super) struct Turns {
 
 #[derive(Debug)]
 struct Lines {
-    places: usize,
+    permits: usize,
     waiting: HashMap<Name, Wait>,
     /// In the order of arrival. A name whose class has changed, or whose turn came, is skipped.
     edited: VecDeque<Name>,
@@ -106,7 +106,7 @@ impl Turns {
     /// `concurrency` reconciles at once.
     pub(super) fn new(concurrency: NonZeroU16) -> Self {
         let lines = Lines {
-            places: usize::from(concurrency.get()),
+            permits: usize::from(concurrency.get()),
             waiting: HashMap::new(),
             edited: VecDeque::new(),
             changed: VecDeque::new(),
@@ -180,17 +180,17 @@ impl Lines {
 
     /// Places that pipelines of a class may have at once.
     fn share(&self, class: Class) -> usize {
-        let quarter = self.places / 4;
+        let quarter = self.permits / 4;
         match class {
-            Class::Edited => self.places,
-            Class::Changed => self.places.saturating_sub(quarter).saturating_sub(self.places / 8),
+            Class::Edited => self.permits,
+            Class::Changed => self.permits.saturating_sub(quarter).saturating_sub(self.permits / 8),
             Class::Failing => quarter,
         }
         .max(1)
     }
 
     fn take(&mut self, now: Instant) -> Option<Turn> {
-        if self.running.len() >= self.places {
+        if self.running.len() >= self.permits {
             return None;
         }
         let order = if self.edits_in_a_row < EDITS_IN_A_ROW {

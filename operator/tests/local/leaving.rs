@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
 /// A worker extends its leases of 30 s at least every 8 s (in PostgreSQL) or when less than 26 s are left (in Redis).
-const SHORTEST_LEASE_LEFT: Duration = Duration::from_secs(21);
+const MIN_LEASE_LEFT: Duration = Duration::from_secs(21);
 
 fn off(workers: u32, concurrency: u32) -> String {
     let worker = format!("{{replicas: {workers}, concurrency: {concurrency}, autoscaling: {{mode: \"Off\"}}}}");
@@ -52,7 +52,7 @@ async fn the_mails_of_a_killed_worker_are_sent_by_another_long_before_their_leas
     send(doomed[0], Signal::KILL);
     let killed = Instant::now();
     assert_one_mail_each(&local, USERS).await;
-    assert!(killed.elapsed() < SHORTEST_LEASE_LEFT, "after {:?}:\n{}", killed.elapsed(), local.output());
+    assert!(killed.elapsed() < MIN_LEASE_LEFT, "after {:?}:\n{}", killed.elapsed(), local.output());
 }
 
 /// Two workers, each amid a mail, of which none shall stay.

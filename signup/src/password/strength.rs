@@ -15,7 +15,7 @@ use zxcvbn::{Score, zxcvbn};
 const JUDGED: usize = 32;
 
 /// A part of an address that is shorter stands in many words.
-const SHORTEST_PART: usize = 3;
+const MIN_PART_LENGTH: usize = 3;
 
 impl Password {
     /// Whether fewer than a million guesses find it, by the order in which people choose passwords. Takes less than a
@@ -31,7 +31,7 @@ impl Password {
         let text = self.0.expose_secret().to_lowercase();
         let local = email.canonical().rsplit_once('@').map_or("", |(local, _)| local);
         let parts = [username.as_str(), email.canonical(), local];
-        parts.into_iter().any(|part| part.len() >= SHORTEST_PART && text.contains(part))
+        parts.into_iter().any(|part| part.len() >= MIN_PART_LENGTH && text.contains(part))
     }
 
     /// SHA-1 in capital hexadecimal digits, as the lists of breached passwords have it. Secret like the password.

@@ -52,7 +52,7 @@ pub const INTERVAL: Duration = Duration::from_secs(60);
 const MAX_AGE_AFTER_EDIT: Duration = Duration::from_secs(1);
 
 /// Between two looks at what is due.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Objects read at once because they are due.
 const CONCURRENCY: usize = 8;
@@ -180,7 +180,7 @@ impl Named {
             };
             stream::iter(due).map(read).buffer_unordered(CONCURRENCY).collect::<Vec<()>>().await;
             tokio::select! {
-                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
                 () = self.hints.notified() => {}
             }
         }

@@ -79,11 +79,13 @@ impl View {
         self.children.iter().filter(|(kind, _)| kind.is_made()).flat_map(of_kind).collect()
     }
 
-    /// Objects of that kind in the pipeline's namespace that are not its children. Of a kind that may not be watched
-    /// there are none.
+    /// Objects of that kind in the pipeline's namespace that are no pipeline's children. Of a kind that may not be
+    /// watched there are none.
     pub fn of_others(&self, kind: Kind, pipeline: &SignupPipeline) -> Vec<DynamicObject> {
         let namespace = pipeline.namespace();
-        let is_ours = |object: &EncodedObject| kind.is_made() && is_child(object, pipeline);
+        // What other pipelines own is for their pods alone. Each that is decoded costs as much as building a child.
+        let is_owned = |object: &EncodedObject| owners(object).next().is_some();
+        let is_ours = |object: &EncodedObject| is_owned(object) || (kind.is_made() && is_child(object, pipeline));
         let is_other = |object: &EncodedObject| object.namespace() == namespace && !is_ours(object);
         let objects = self.children.get(&kind).map(|store| store.state_filter(is_other)).unwrap_or_default();
         objects.into_iter().map(|object| object.decode(&kind.resource())).collect()
@@ -190,14 +192,19 @@ async fn trigger<K, I: IntoIterator<Item = Name>>(
     each.await;
 }
 
+/// Pipelines that own it.
+fn owners(object: &EncodedObject) -> impl Iterator<Item = Name> {
+    let namespace = object.meta().namespace.as_deref();
+    object.owner_references().iter().filter_map(move |owner| Name::from_owner_ref(namespace, owner, ()))
+}
+
 /// Pipelines that it belongs to, or, where it may be somebody else's, whose pods it may concern.
 fn concerned(kind: Kind, object: &EncodedObject, pipelines: &Store<SignupPipeline>) -> Vec<Name> {
-    let namespace = object.namespace();
-    let owner = |owner| Name::from_owner_ref(namespace.as_deref(), owner, ());
-    let owners: Vec<Name> = object.owner_references().iter().filter_map(owner).collect();
+    let owners: Vec<Name> = owners(object).collect();
     if !owners.is_empty() || !kind.may_be_of_others() {
         return owners;
     }
+    let namespace = object.namespace();
     let near = pipelines.state_filter(|pipeline| pipeline.namespace() == namespace);
     near.iter().map(|pipeline| Name::from_obj(&**pipeline)).collect()
 }

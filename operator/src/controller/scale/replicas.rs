@@ -105,10 +105,12 @@ impl Replicas {
         if believed || (*running == wanted && self.has_settled(target, *running).await) {
             return Ok(Kept::AsItWas);
         }
-        let written = match target.write(wanted, version.as_deref(), false).await {
+        // Taking over a number that stays needs no certain version: another number has another owner, who is told.
+        let version = version.as_deref().filter(|_| *running != wanted);
+        let written = match target.write(wanted, version, false).await {
             Err(kube::Error::Api(status)) if is_owned_by_another(&status) => {
                 self.may_override(target, &status).await?;
-                let written = target.write(wanted, version.as_deref(), true).await;
+                let written = target.write(wanted, version, true).await;
                 if written.is_ok() {
                     self.overridden = Some((owner(&status), Instant::now()));
                 }

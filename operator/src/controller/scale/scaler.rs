@@ -14,7 +14,7 @@ use crate::{
     build::{child::Kind, names::Component},
     controller::{
         reason::{self, Finding},
-        told_limits,
+        reported_limits,
     },
     crd::{SignupPipeline, autoscaling::AutoscalingMode, task::Queue},
     scaling::{Autoscaler, Decision, Depth, LimitedBy},
@@ -182,8 +182,9 @@ impl Scaler {
     /// What keeps workers away, now or a moment ago: on the edge of a limit a decision is within it and beyond it in
     /// turns.
     fn limited_by(&mut self, decision: Option<&Decision>, now: Instant) -> Option<LimitedBy> {
-        let limit =
-            decision.and_then(|decision| decision.limited_by).filter(|limit| told_limits::told(*limit).is_some());
+        let limit = decision
+            .and_then(|decision| decision.limited_by)
+            .filter(|limit| reported_limits::reported(*limit).is_some());
         let lasting = self.limited.filter(|(_, at)| now.saturating_duration_since(*at) < LIMIT_LASTS);
         self.limited = limit.map(|limit| (limit, now)).or(lasting);
         self.limited.map(|(limit, _)| limit)

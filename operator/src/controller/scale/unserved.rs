@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const LATE: Duration = Duration::from_secs(10);
 
 /// A heartbeat says nothing else before the next one.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The queues of one pipeline.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ impl Unserved {
             return None;
         }
         let now = Instant::now();
-        if self.looked.is_none_or(|at| now.saturating_duration_since(at) >= LOOK_INTERVAL) {
+        if self.looked.is_none_or(|at| now.saturating_duration_since(at) >= POLL_INTERVAL) {
             self.looked = Some(now);
             match self.servers(inputs).await {
                 Ok(servers) => self.names = unserved(&late, &servers, &hosts(surroundings, &inputs.pipeline)),

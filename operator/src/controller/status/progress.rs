@@ -24,7 +24,7 @@ use pipeline::duration;
 use std::time::Duration;
 
 /// The status is looked at again no sooner than this.
-const MIN_LOOK: Duration = Duration::from_secs(1);
+const MIN_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is derived from all other conditions, and what a later reconcile has to know of this one.
 pub(super) struct Progress {
@@ -82,7 +82,7 @@ pub(crate) fn next_look(status: &SignupPipelineStatus, deadline: Duration, now: 
     let since = status.progressing_since.as_ref()?;
     let is_stalled = |condition: &Condition| condition.type_ == kind::STALLED && condition.status == "True";
     // Workers that are asked for anew have a later deadline than this one.
-    let left = deadline.saturating_sub(now.duration_since(since.0).unsigned_abs()).max(MIN_LOOK);
+    let left = deadline.saturating_sub(now.duration_since(since.0).unsigned_abs()).max(MIN_POLL_INTERVAL);
     (!status.conditions.iter().any(is_stalled)).then_some(left)
 }
 

@@ -14,8 +14,8 @@ use super::{
 use crate::{
     controller::{
         reason::{self, Finding, condition as kind},
+        reported_limits,
         scale::Scaling,
-        told_limits,
     },
     crd::autoscaling::AutoscalingMode,
     scaling::Gap,
@@ -58,7 +58,7 @@ pub(super) fn scaling_active(facts: &Facts<'_>) -> UntimedCondition {
 }
 
 pub(super) fn scaling_limited(facts: &Facts<'_>) -> UntimedCondition {
-    match facts.scaling.limited.and_then(told_limits::told) {
+    match facts.scaling.limited.and_then(reported_limits::reported) {
         Some((reason, problem)) if given_away(facts).is_none() => {
             let finding = Finding::with_default_fix(reason, problem);
             UntimedCondition::from_finding(kind::SCALING_LIMITED, True, &finding)

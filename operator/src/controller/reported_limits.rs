@@ -1,13 +1,13 @@
-//! Which limits of the number of workers are told.
+//! Which limits of the number of workers are reported.
 //!
-//! Takes: what limited a decision. Gives: a reason and words, where it is told. Pure. Does not: decide what limits.
+//! Takes: what limited a decision. Gives: a reason and words, where it is reported. Pure. Does not: decide what limits.
 
 use super::reason::{self, Reason};
 use crate::scaling::LimitedBy;
 
-/// What is told of a limit by which the work asks for more workers than there may be, until something else changes; of
+/// What is reported of a limit by which the work asks for more workers than there may be, until something else changes; of
 /// the others, which time alone ends, nothing is.
-pub(super) fn told(by: LimitedBy) -> Option<(Reason, &'static str)> {
+pub(super) fn reported(by: LimitedBy) -> Option<(Reason, &'static str)> {
     match by {
         LimitedBy::MaxReplicas => Some((reason::TOO_MANY_REPLICAS, "the work asks for more workers than maxReplicas")),
         LimitedBy::Mail => Some((reason::MAIL_SERVER_LIMIT, "the mail server takes no more than is sent already")),

@@ -57,25 +57,35 @@ pub struct Reply {
     /// Reply code (RFC 5321 section 4.2), 200 to 599.
     pub code: u16,
     text: String,
+    codes: Vec<String>,
 }
 
 impl Reply {
     /// Keeps a code and its text, cut to 500 bytes and to one line.
     pub fn new(code: u16, text: &str) -> Self {
-        Self { code, text: one_line(text) }
+        let mut codes: Vec<String> = Vec::new();
+        for line in text.lines() {
+            let word = line.split_ascii_whitespace().next().unwrap_or_default();
+            // Cisco's gateways write `#5.1.0`.
+            let word = word.strip_prefix('#').unwrap_or(word);
+            if is_enhanced(word) && !codes.iter().any(|code| code == word) {
+                codes.push(word.to_owned());
+            }
+        }
+        Self { code, text: one_line(text), codes }
     }
 
-    /// Enhanced status code (RFC 3463), such as `5.1.1`, when the text begins with one.
+    /// Enhanced status code (RFC 3463), such as `5.1.1`, when a line begins with one and no line with another.
     pub fn enhanced(&self) -> Option<&str> {
-        let word = self.text.split(' ').next()?;
-        let mut numbers = word.split('.');
-        let is_number = |part: Option<&str>, digits: usize| {
-            part.is_some_and(|part| {
-                (1..=digits).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
-            })
-        };
-        let whole = is_number(numbers.next(), 1) && is_number(numbers.next(), 3) && is_number(numbers.next(), 3);
-        (whole && numbers.next().is_none()).then_some(word)
+        match &self.codes[..] {
+            [code] => Some(code),
+            _ => None,
+        }
+    }
+
+    /// All enhanced codes that lines begin with, each once. RFC 2034 (section 4) wants the same on every line.
+    pub(super) fn codes(&self) -> &[String] {
+        &self.codes
     }
 
     /// What the server wrote, in one line; may hold addresses.
@@ -174,6 +184,16 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// Whether a word is an enhanced code (RFC 3463 section 2).
+pub(super) fn is_enhanced(word: &str) -> bool {
+    let mut numbers = word.split('.');
+    let is_number = |part: Option<&str>, digits: usize| {
+        part.is_some_and(|part| (1..=digits).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let is_whole = is_number(numbers.next(), 1) && is_number(numbers.next(), 3) && is_number(numbers.next(), 3);
+    is_whole && numbers.next().is_none()
+}
+
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(MAX_REPLY_BYTES));
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
@@ -202,6 +222,10 @@ mod tests {
             ("5.1.1.1 long", None),
             ("127.0.0 is an address", None),
             ("", None),
+            ("#5.1.0 Address rejected.", Some("5.1.0")),
+            ("no\n5.7.1 policy\n5.7.1 again", Some("5.7.1")),
+            ("no such user, see 5.1.1", None),
+            ("5.1.1 unknown\n5.7.1 no relaying", None),
         ] {
             assert_eq!(Reply::new(550, text).enhanced(), expected, "{text}");
         }

@@ -16,10 +16,11 @@ const FAULTS: [(&str, &str, &str); 8] = [
     ("relay", "*.7.54", "relay, rcpthosts"),
     ("host", "*.7.25",
         "blacklist, block list, blocklist, client host, ip address, listed, ptr, reputation, reverse, your ip"),
-    ("sender", "*.1.7 *.1.8 *.7.27", "from address, return path, send as, sender"),
+    ("sender", "*.1.7 *.1.8 *.7.27", "from address, return path, send as, sendasdenied, sender"),
     ("credentials", "53* *.7.8 *.7.9 *.7.57", "authent, authori, credential, logged in, password, your account"),
     ("message", "*.2.3 *.3.4 *.6.*",
-        "content, header, message rejected, message size, spam, too large, too long, unsolicited, virus"),
+        "content, dt:sp, email size, header, message rejected, message size, size limit, spam, too big, too large, \
+         too long, unsolicited, virus"),
 ];
 
 /// The word; `None` where the reply tells nothing more than its class.
@@ -54,6 +55,10 @@ mod tests {
             ("530 5.7.0 Authentication required", Some("credentials")),
             ("535 5.7.8 Error: authentication failed", Some("credentials")),
             ("552 5.3.4 Message size exceeds fixed limit", Some("message")),
+            ("554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException.MapiException", Some("sender")),
+            ("554 DT:SPM an id of theirs", Some("message")),
+            ("552 size limit exceeded", Some("message")),
+            ("550 5.1.2 Relay not allowed.", Some("relay")),
             ("550 5.4.5 Daily user sending limit exceeded", Some("limit")),
             ("550 5.5.0 no", None),
         ] {

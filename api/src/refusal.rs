@@ -10,10 +10,11 @@ use std::slice;
 
 /// Whether the error can be about one of several tasks; else it is about Redis as a whole.
 pub(crate) fn can_be_of_one_task(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::InvalidTask { .. } | Error::Refused(_) | Error::Undecodable(_) | Error::UnexpectedReply { .. }
-    )
+    match error {
+        Error::Refused(_) => !error.is_about_all_writes(),
+        Error::InvalidTask { .. } | Error::Undecodable(_) | Error::UnexpectedReply { .. } => true,
+        _ => false,
+    }
 }
 
 /// Makes sure of each task by itself.

@@ -178,6 +178,9 @@ pub fn redis(read: impl Fn(&str) -> Option<String>, has_authority: bool) -> Resu
     }
     let host = read("host").unwrap_or_default();
     let is_bare_ipv6 = host.parse::<std::net::Ipv6Addr>().is_ok();
+    if host.contains(':') && !is_bare_ipv6 && !host.starts_with('[') {
+        return Err(invalid("host", "name or address alone", "write the port under the key port"));
+    }
     uri.push_str(&if is_bare_ipv6 { format!("[{host}]") } else { host });
     let number = |file, expected| match read(file).map(|text| text.parse::<u16>()) {
         None => Ok(None),

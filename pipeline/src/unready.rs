@@ -26,6 +26,8 @@ pub enum Unready {
     Full,
     /// A pooler before it lends a server for one statement alone, and ours are transactions.
     StatementPooling,
+    /// A pooler before it does not know a parameter that the URI begins sessions with, such as `options`.
+    ParameterRefused,
     /// The database lacks the tables: the migrations were not applied.
     NoSchema,
     /// The role lacks a privilege.
@@ -57,7 +59,7 @@ const BELONGS: &str = "the database belongs to pipeline ";
 
 impl Unready {
     /// Those that say no name.
-    const PLAIN: [Self; 11] = [
+    const PLAIN: [Self; 12] = [
         Self::Silent,
         Self::Credentials,
         Self::TlsNotOffered,
@@ -67,6 +69,7 @@ impl Unready {
         Self::ReadOnly,
         Self::Full,
         Self::StatementPooling,
+        Self::ParameterRefused,
         Self::NoSchema,
         Self::Unclaimed,
     ];
@@ -103,13 +106,14 @@ impl Unready {
             | Self::NoDatabase
             | Self::ReadOnly
             | Self::Full
-            | Self::StatementPooling => false,
+            | Self::StatementPooling
+            | Self::ParameterRefused => false,
         }
     }
 
     /// Whether it is so until somebody changes it, although PostgreSQL answers.
     pub fn lasts(&self) -> bool {
-        self.is_about_content() || matches!(self, Self::ReadOnly | Self::StatementPooling)
+        self.is_about_content() || matches!(self, Self::ReadOnly | Self::StatementPooling | Self::ParameterRefused)
     }
 }
 
@@ -126,6 +130,9 @@ impl fmt::Display for Unready {
             Self::Full => out.write_str("PostgreSQL, or a pooler before it, takes no more connections"),
             Self::StatementPooling => {
                 out.write_str("the pooler before PostgreSQL takes single statements and no transactions")
+            }
+            Self::ParameterRefused => {
+                out.write_str("the pooler before PostgreSQL refuses a parameter of the URI, such as options")
             }
             Self::NoSchema => out.write_str("the database lacks the schema"),
             Self::Forbidden { what, needs } => write!(out, "{MAY_NOT}{what}{NEEDS}{needs}"),

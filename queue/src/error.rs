@@ -74,6 +74,12 @@ impl Error {
         matches!(self, Self::Refused(error) if code(error) == Some("NOPERM"))
     }
 
+    /// True when the server takes no writes of anybody: it cannot save them, or has too few replicas for them.
+    pub fn is_about_all_writes(&self) -> bool {
+        matches!(self, Self::OutOfMemory(_) | Self::ReadOnly(_))
+            || matches!(self, Self::Refused(error) if matches!(code(error), Some("MISCONF" | "NOREPLICAS")))
+    }
+
     /// True when the keys or the access list are wrong, and not the state of Redis: repeating is of no use before they
     /// are repaired.
     pub(crate) fn needs_repair(&self) -> bool {
@@ -88,9 +94,13 @@ impl Error {
 impl From<RedisError> for Error {
     fn from(error: RedisError) -> Self {
         match code(&error) {
-            Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN") => Self::Unreachable(error),
+            Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY") => Self::Unreachable(error),
             Some("READONLY") => Self::ReadOnly(error),
             Some("OOM") => Self::OutOfMemory(error),
+            // `maxclients`: said instead of a first answer, and then the server hangs up.
+            Some("ERR") if error.detail().is_some_and(|detail| detail.starts_with("max number of clients")) => {
+                Self::Unreachable(error)
+            }
             _ if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() => Self::Unreachable(error),
             _ if error.is_unrecoverable_error() => Self::Unreachable(error),
             _ => Self::Refused(error),
@@ -143,6 +153,7 @@ mod tests {
             ("OOM command not allowed when used memory > 'maxmemory'.", "OutOfMemory"),
             ("LOADING Redis is loading the dataset in memory", "Unreachable"),
             ("-MASTERDOWN Link with MASTER is down", "Unreachable"),
+            ("BUSY Redis is busy running a script.", "Unreachable"),
             ("WRONGTYPE Operation against a key holding the wrong kind of value", "needs repair"),
             ("-WRONGTYPE Operation against a key holding the wrong kind of value", "needs repair"),
             ("@user_script: 7: The user executing the script can't run this command or subcommand", "needs repair"),
@@ -158,6 +169,26 @@ mod tests {
                 _ => "Refused",
             };
             assert_eq!(found, expected, "{cause}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_has_no_room_or_no_time_now_is_waited_for() {
+        for reply in [
+            "ERR max number of clients reached",
+            "ERR max number of clients + cluster connections reached",
+            "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+        ] {
+            let error = answered(reply).await;
+            assert!(error.is_unreachable(), "{error:?}");
+        }
+        assert!(!answered("ERR max daily request limit exceeded").await.is_unreachable());
+        for (reply, expected) in [
+            ("MISCONF Redis is configured to save RDB snapshots, but is unable to persist to disk.", true),
+            ("NOREPLICAS Not enough good replicas to write.", true),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", false),
+        ] {
+            assert_eq!(answered(reply).await.is_about_all_writes(), expected, "{reply}");
         }
     }
 

@@ -119,6 +119,9 @@ impl RedisUri {
         let rest = without_fragment(rest)?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let query = Query::parse(query)?;
+        if is_tls {
+            query.demand_checks()?;
+        }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let (before, names) = authority.rsplit_once('@').unwrap_or(("", authority));
         let in_front = userinfo(before)?;

@@ -150,7 +150,7 @@ reasons! {
         DATABASE_FULL "DatabaseFull" "PostgreSQL, or a pooler before it, takes no more connections."
             "raise max_connections of PostgreSQL (max_client_conn of PgBouncer), or lower \
                 spec.database.maxConnectionsPerPod";
-        POOLER_UNFIT "PoolerUnfit" "The pooler before PostgreSQL takes no transactions."
+        POOLER_UNFIT "PoolerUnfit" "The pooler before PostgreSQL takes no transactions, or not the URI's parameters."
             "set its pool_mode to transaction (or session) for this database";
         DATABASE_FOREIGN "DatabaseForeign" "What stands where a table of the pipeline's goes belongs to another \
             application; nothing was changed."

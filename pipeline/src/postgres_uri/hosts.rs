@@ -3,7 +3,7 @@
 //! Takes: libpq's `host`, `hostaddr` and `port`, lists with commas. Gives: [`Host`]s. Does not: resolve names.
 
 use super::PostgresUriError;
-use std::path::PathBuf;
+use std::{net::Ipv6Addr, path::PathBuf};
 
 /// PostgreSQL's own port.
 const DEFAULT_PORT: u16 = 5432;
@@ -63,8 +63,18 @@ fn address_of(name: String) -> Result<HostAddress, PostgresUriError> {
             let fix = "name the folder of the socket, such as host=/run/postgresql; abstract sockets (@) are not tried";
             Err(PostgresUriError::Value { parameter: "host", fix: fix.into() })
         }
+        // `db:5432`, as Terraform calls an endpoint, would be looked up as a name, in vain.
+        bytes if bytes.contains(&b':') && !is_ipv6(&name) => {
+            let fix = "write the name or address alone, IPv6 without brackets, and the port under port";
+            Err(PostgresUriError::Value { parameter: "host", fix: fix.into() })
+        }
         _ => Ok(HostAddress::Name(name)),
     }
+}
+
+/// With its zone (RFC 4007) or without.
+fn is_ipv6(name: &str) -> bool {
+    name.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
 fn port_of(text: &str) -> Result<u16, PostgresUriError> {

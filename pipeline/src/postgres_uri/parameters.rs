@@ -3,7 +3,8 @@
 //! Takes: pairs. Gives: a [`PostgresUri`]. Does not: pass anything over in silence: what would weaken or change a
 //! connection, and is not done here, is refused by name.
 //!
-//! The keywords are those of the PostgreSQL 17 manual, 34.1.2; other spellings are those of sqlx.
+//! The keywords are those of the PostgreSQL 17 manual, 34.1.2; other spellings are those of sqlx. Those of Prisma and
+//! JDBC that say what a field of ours says are refused with that field.
 
 use super::{PostgresUri, PostgresUriError, TargetSessionAttrs, hosts::hosts, syntax::Pairs};
 use secrecy::SecretString;
@@ -23,9 +24,12 @@ enum Use {
 
 const TLS_FIX: &str = "leave it out; sslmode=verify-full and an authority say who the server has to be";
 const OWN_FIX: &str = "leave it out, and write host, user, password and database here";
+const SCHEMA_FIX: &str = "leave it out, and name the schema in database.schema";
+const POOL_FIX: &str = "leave it out; database.maxConnectionsPerPod says how many connections there are";
+const POOLER_FIX: &str = "leave it out; that a pooler stands before PostgreSQL is found out";
 
 #[rustfmt::skip]
-const PARAMETERS: [(&str, Use); 43] = {
+const PARAMETERS: [(&str, Use); 52] = {
     use Use::{Nothing, Only, Passed, Refused};
     [
         ("user", Passed), ("password", Passed), ("dbname", Passed), ("application_name", Passed), ("options", Passed),
@@ -54,6 +58,11 @@ const PARAMETERS: [(&str, Use); 43] = {
         ("scram_server_key", Refused("write the password in its place")),
         ("oauth_issuer", Refused("write user and password in its place")),
         ("oauth_client_id", Refused("write user and password in its place")),
+        ("schema", Refused(SCHEMA_FIX)), ("currentSchema", Refused(SCHEMA_FIX)), ("search_path", Refused(SCHEMA_FIX)),
+        ("connection_limit", Refused(POOL_FIX)), ("pool_timeout", Refused(POOL_FIX)),
+        ("pgbouncer", Refused(POOLER_FIX)), ("prepareThreshold", Refused(POOLER_FIX)),
+        ("sslaccept", Refused("write sslmode=require, or sslmode=verify-full with an authority, in its place")),
+        ("ssl", Refused("write sslmode=require, or sslmode=verify-full with an authority, in its place")),
     ]
 };
 

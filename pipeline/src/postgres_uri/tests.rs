@@ -34,6 +34,7 @@ fn hosts_are_read_in_every_form_that_libpq_knows() {
         ("postgres:///app?host=/run/postgresql&user=app", vec![socket("/run/postgresql", 5432)]),
         ("postgres://app@db/app?hostaddr=192.0.2.1", vec![name("192.0.2.1", 5432)]),
         ("host=one,/tmp port = 1,2 user='app'", vec![name("one", 1), socket("/tmp", 2)]),
+        ("host=2001:db8::1,fe80::1%eth0 user=app", vec![name("2001:db8::1", 5432), name("fe80::1%eth0", 5432)]),
     ] {
         assert_eq!(parsed(text).hosts(), expected, "{text}");
     }
@@ -108,6 +109,15 @@ fn what_cannot_work_is_named_with_a_fix() {
         (parameter("sslmode=require&sslrootcert=system"), "sslmode", "write verify-full"),
         (parameter("sslmod=require"), "parameter sslmod is none of PostgreSQL's", "correct its name"),
         (parameter("schema"), "has no =", "?sslmode=verify-full"),
+        (parameter("schema=app"), "schema is not supported", "database.schema"),
+        (parameter("currentSchema=app"), "currentSchema is not supported", "database.schema"),
+        (parameter("pgbouncer=true&connection_limit=1"), "pgbouncer is not supported", "is found out"),
+        (parameter("connection_limit=1"), "connection_limit is not supported", "database.maxConnectionsPerPod"),
+        (parameter("sslaccept=strict"), "sslaccept is not supported", "sslmode=require"),
+        (parameter("ssl=no-verify"), "ssl is not supported", "sslmode=require"),
+        ("host=db.example.com:5432 user=app".into(), "parameter host", "the port under port"),
+        ("postgres://app:canary@/app?host=[::1]".into(), "parameter host", "without brackets"),
+        ("host=https://db.example.com user=app".into(), "parameter host", "the name or address alone"),
         ("host=db user=app password='canary".into(), "a quote", "end the value"),
     ] {
         let error = PostgresUri::parse(&text).expect_err(&text);

@@ -134,6 +134,7 @@ fn what_a_secret_lacks_is_named_and_no_value_is() {
         (&[("username", "canary"), ("password", "canary")], "failed to read the secret file"),
         (&[("host", "canary"), ("password", "canary")], "neither the key uri nor user (or username)"),
         (&[("host", "canary"), ("user", "canary"), ("port", "canary")], "a port in it is no number"),
+        (&[("endpoint", "canary.example.com:5432"), ("user", "canary")], "the port under port"),
         (&[("uri", "jdbc:postgresql://canary/app")], "jdbc:"),
     ];
     for (keys, expected) in cases {
@@ -166,4 +167,7 @@ fn the_secrets_of_redis_say_where_it_is() {
     let error = redis(&[("host", "cache"), ("port", "canary")], None).expect_err("no port");
     let said = pipeline::chain(&error);
     assert!(said.contains("key port holds no port") && !said.contains("canary"), "{said}");
+    let error = redis(&[("endpoint", "canary.example.com:6379")], None).expect_err("a port in the name");
+    let said = pipeline::chain(&error);
+    assert!(said.contains("under the key port") && !said.contains("canary"), "{said}");
 }

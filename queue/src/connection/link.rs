@@ -128,7 +128,8 @@ impl Link {
     /// replica.
     fn note_failure(&self, number: u64, error: RedisError) -> Error {
         use redis::ServerErrorKind::{ClusterDown, TryAgain};
-        let is_of_all = matches!(error.kind(), ErrorKind::Server(ClusterDown | TryAgain));
+        let is_of_all =
+            matches!(error.kind(), ErrorKind::Server(ClusterDown | TryAgain)) || error.code() == Some("BUSY");
         let error = Error::from(error);
         if matches!(error, Error::Unreachable(_) | Error::ReadOnly(_)) && !is_of_all {
             self.slot.forget(number);

@@ -5,7 +5,7 @@
 
 use super::{
     FORMS, Host, Place, UriError,
-    parts::{Query, decoded},
+    parts::{CHECKED, Query, decoded},
 };
 use std::path::PathBuf;
 
@@ -48,7 +48,7 @@ pub(super) fn without_fragment(rest: &str) -> Result<&str, UriError> {
         None => Ok(rest),
         Some((_, "insecure")) => Err(UriError::new(
             "#insecure would switch off the check of the server's certificate, which is not supported",
-            "remove it, and give the authority's certificate (redis.caSecretRef)",
+            CHECKED,
         )),
         Some(_) => Err(UriError::new("it has a #", "write a # of a password as %23, and remove others")),
     }

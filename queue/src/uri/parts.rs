@@ -76,7 +76,10 @@ pub(super) fn database(path: &str, query: &Query) -> Result<i64, UriError> {
     parsed.ok_or_else(|| UriError::new("its database index is no number", "end it with the index, like /0"))
 }
 
-/// What follows the `?`. Names that are not known are left alone, but for those that ask for TLS.
+/// The fix of what would switch the check of a certificate off, in whatever way.
+pub(super) const CHECKED: &str = "remove it, and give the authority's certificate (redis.caSecretRef)";
+
+/// What follows the `?`. Names that are not known are left alone, but for those that ask for TLS, or for less of it.
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -93,6 +96,26 @@ impl Query {
             return Err(UriError::new("TLS is not asked for by ?ssl or ?tls", fix));
         }
         Ok(query)
+    }
+
+    /// What would leave the server's certificate or its name unchecked (go-redis, redis-py and Celery know such
+    /// words) is refused: passed over, it would end in a failed handshake that nobody understands.
+    pub(super) fn demand_checks(&self) -> Result<(), UriError> {
+        let says = |name: &'static str, words: &[&str]| {
+            self.get(&[name]).is_some_and(|value| words.contains(&&*value.to_ascii_lowercase()))
+        };
+        for (name, words) in [
+            ("insecure", &["", "true", "1", "yes"][..]),
+            ("skip_verify", &["", "true", "1", "yes"]),
+            ("ssl_cert_reqs", &["none", "optional", "cert_none", "cert_optional"]),
+            ("ssl_check_hostname", &["false", "0", "no"]),
+        ] {
+            if says(name, words) {
+                let problem = format!("?{name} would switch off a check of the server's certificate, unsupported here");
+                return Err(UriError::new(problem, CHECKED));
+            }
+        }
+        Ok(())
     }
 
     /// The value of the first of these names that is there.

@@ -26,6 +26,9 @@ fn one_server_is_read_as_it_is_written_everywhere() {
         ("redis://[fe80::1%25eth0]:6379", "fe80::1%eth0", 6379, login("", ""), false, 0),
         ("valkeys://:secret@valkey:6379?timeout=5s&db=2", "valkey", 6379, login("", "secret"), true, 2),
         ("redis://redis?password=a%26b&username=app", "redis", 6379, login("app", "a&b"), false, 0),
+        ("rediss://default:p@eu1-a.upstash.io:6379", "eu1-a.upstash.io", 6379, login("default", "p"), true, 0),
+        ("rediss://:p@redis:6380/2?ssl_cert_reqs=required", "redis", 6380, login("", "p"), true, 2),
+        ("redis://redis/1?db=2&ssl_cert_reqs=none", "redis", 6379, login("", ""), false, 1),
     ] {
         let uri = parsed(text);
         assert_eq!(uri.place, Place::Server(host(name, port)), "{text}");
@@ -117,6 +120,11 @@ fn what_is_wrong_is_told_with_the_fix_and_without_a_secret() {
         ("redis://:hunter2@one,two/0", "several hosts", "redis+cluster://"),
         ("redis://:hunter2@host?ssl=true", "TLS", "rediss://"),
         ("rediss://:hunter2@host/#insecure", "not supported", "caSecretRef"),
+        ("rediss://:hunter2@host?ssl_cert_reqs=CERT_NONE", "?ssl_cert_reqs would switch off", "caSecretRef"),
+        ("rediss://:hunter2@host/0?skip_verify=true", "?skip_verify would switch off", "caSecretRef"),
+        ("rediss+sentinel://:hunter2@host/m?insecure", "?insecure would switch off", "caSecretRef"),
+        ("rediss://:hunter2@host?ssl_check_hostname=false", "?ssl_check_hostname would switch off", "caSecretRef"),
+        ("host.redis.cache.windows.net:6380,password=hunter2,ssl=True", "does not begin", "rediss:// for TLS"),
         ("redis://:hunter2@host?protocol=4", "protocol", "protocol=2"),
         ("redis://:hunter2%FF@host", "not UTF-8", "percent-encode"),
         ("redis+sentinel://:hunter2@host:26379", "does not name the master", "redis+sentinel://host:26379/master/0"),

@@ -76,6 +76,15 @@ async fn what_a_pooler_refuses_is_told_as_if_it_were_the_server() {
 }
 
 #[tokio::test]
+async fn a_parameter_of_the_uri_that_a_pooler_does_not_know_is_told_as_such() {
+    let pooler = PgBouncer::start(servers::postgres(), PoolMode::Transaction, "").expect("PgBouncer starts");
+    let uri = pooler.before(&database());
+    assert_eq!(unready(&uri, None).await, None);
+    let with_options = format!("{uri}?options=-c%20search_path%3Dapp");
+    assert_eq!(unready(&with_options, None).await, Some(Unready::ParameterRefused));
+}
+
+#[tokio::test]
 async fn a_server_without_room_for_another_connection_is_told_as_such() {
     let uri = database();
     let role = "CREATE ROLE narrow LOGIN PASSWORD 'secret' CONNECTION LIMIT 1";

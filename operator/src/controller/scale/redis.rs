@@ -39,6 +39,10 @@ pub(super) async fn trouble(redis: &Redis, uri: &str, error: &queue::Error) -> F
     if let Some((reason, words)) = refusal(&cause) {
         return Finding::with_default_fix(reason, format!("Redis answers, {words}; {effect}"));
     }
+    if let Some((words, fix)) = hindrance(&cause) {
+        let problem = format!("Redis does not answer the operator as it should: {words}; {effect}");
+        return Finding::new(reason::NO_ANSWER, problem, fix);
+    }
     let is_mismatch =
         says(&["certificate", "tls handshake", "corrupt message", "InvalidContentType", "HandshakeFailure"]);
     if is_mismatch || (error.is_unreachable() && speaks_the_other_way(uri).await) {
@@ -86,6 +90,36 @@ fn refusal(cause: &str) -> Option<(Reason, &'static str)> {
     ];
     let found = known.into_iter().find(|(codes, ..)| codes.iter().any(|code| cause.contains(code)));
     found.map(|(_, reason, words)| (reason, words))
+}
+
+/// What keeps a Redis that answers from its work for now, and what helps; found as in [`refusal`].
+fn hindrance(cause: &str) -> Option<(&'static str, &'static str)> {
+    let known: [(&[&str], _, _); 5] = [
+        (
+            &["ClusterDown", "CLUSTERDOWN"],
+            "its cluster is down",
+            "see `redis-cli cluster info` and `cluster nodes`: each slot needs a node that lives",
+        ),
+        (
+            &["MasterDown", "MASTERDOWN"],
+            "it is a replica that has lost its master",
+            "name the master in the URI, or its sentinels (redis+sentinel://)",
+        ),
+        (&["busy running"], "somebody's script keeps it busy", "end that with SCRIPT KILL, or FUNCTION KILL"),
+        (
+            &["max number of clients"],
+            "it takes no more connections",
+            "raise its maxclients, or end connections of others (CLIENT LIST)",
+        ),
+        // Upstash's.
+        (
+            &["max requests limit exceeded", "max daily request limit exceeded"],
+            "the requests of its plan are used up",
+            "choose a plan with more: workers and the operator ask all the time",
+        ),
+    ];
+    let found = known.into_iter().find(|(texts, ..)| texts.iter().any(|text| cause.contains(text)));
+    found.map(|(_, words, fix)| (words, fix))
 }
 
 /// What is wrong with one queue, while others of the same server can be read.
@@ -150,4 +184,24 @@ async fn first_byte(address: &str, question: &[u8]) -> std::io::Result<u8> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(question).await?;
     stream.read_u8().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_redis_from_its_work_is_told_with_what_helps() {
+        for (cause, words, fix) in [
+            ("ClusterDown: Hash slot not served", "its cluster is down", "each slot needs a node"),
+            ("MASTERDOWN Link with MASTER is down", "lost its master", "its sentinels"),
+            ("BUSY: Redis is busy running a script.", "keeps it busy", "SCRIPT KILL"),
+            ("ERR: max number of clients reached", "no more connections", "maxclients"),
+            ("ERR: max requests limit exceeded. Limit: 500000, Usage: 500001.", "are used up", "a plan"),
+        ] {
+            let (told, helps) = hindrance(cause).unwrap_or_else(|| panic!("{cause}"));
+            assert!(told.contains(words) && helps.contains(fix), "{cause}: {told}; {helps}");
+        }
+        assert_eq!(hindrance("An error was signalled by the server - ResponseError: something else"), None);
+    }
 }

@@ -93,6 +93,11 @@ fn database_trouble(missing: &str, database: &Database) -> Finding {
         }
         Some(Unready::Full) => return Finding::with_default_fix(reason::DATABASE_FULL, missing),
         Some(Unready::StatementPooling) => return Finding::with_default_fix(reason::POOLER_UNFIT, missing),
+        Some(Unready::ParameterRefused) => {
+            let fix = "take options out of the URI in Secret";
+            let then = "name a schema in spec.database.schema, and settle the rest by ALTER ROLE";
+            (reason::POOLER_UNFIT, format!("{fix} {secret}: {then}"))
+        }
         Some(unready @ (Unready::TlsNotOffered | Unready::TlsDemanded | Unready::Certificate)) => {
             (reason::TLS_MISMATCH, tls_fix(&unready, secret))
         }

@@ -27,7 +27,11 @@ async fn each_trouble_with_postgresql_has_its_reason_and_its_fix() {
         (Unready::ReadOnly, "DatabaseReadOnly", "Fix: name the primary in the URI of Secret app-db, or a name that"),
         (Unready::Full, "DatabaseFull", "Fix: raise max_connections of PostgreSQL (max_client_conn of PgBouncer)"),
         (Unready::StatementPooling, "PoolerUnfit", "Fix: set its pool_mode to transaction (or session)"),
-        (Unready::ParameterRefused, "PoolerUnfit", "Fix: take options out of the URI in Secret app-db: name a schema in"),
+        (
+            Unready::ParameterRefused,
+            "PoolerUnfit",
+            "Fix: take options out of the URI in Secret app-db: name a schema in",
+        ),
         (Unready::NoDatabase, "DatabaseMissing", "Fix: create it, or correct the end of the URI in Secret app-db."),
         (Unready::Certificate, "TlsMismatch", "Fix: name the authority that signed the server's certificate"),
     ] {

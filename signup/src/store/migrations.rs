@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 const LOCK: i64 = 0x6d69_6772_6174_6500;
 
 /// A replica that stops amid the migrations with its connection open loses its locks after this time.
-const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '30s'";
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '30s'";
 
 impl Store {
     /// Brings the tables up to date; several processes may do so at once (a lock lets one work at a time), also over a

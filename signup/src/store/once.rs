@@ -13,7 +13,8 @@ use std::fmt;
 const LOCK_PURPOSE: &[u8] = b"signup idempotency key lock v1";
 
 /// A transaction that a stopped process leaves open ends after 5 s.
-pub(super) const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'";
+pub(super) const BEGIN: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
 /// The key under which a signup is made once.
 #[derive(Clone, PartialEq, Eq)]

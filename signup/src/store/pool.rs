@@ -12,6 +12,10 @@
 //! of it ([`Verdict::Stale`]) make all connections that are open now stale: they are closed instead of used again, and
 //! new ones look the name up.
 //!
+//! **Isolation.** The statements are made for READ COMMITTED: they look again at a row that somebody else changed
+//! meanwhile, where a stricter level fails (40001). An application's database may have another default, so each
+//! session, or through a pooler each transaction, asks for that level.
+//!
 //! **Several hosts.** Which of them is the right one is found out before the first connection (`hosts`), after every
 //! such error, and while a connection is waited for longer than [`PATIENCE`].
 
@@ -93,7 +97,7 @@ impl Connections {
     ///
     /// No connection can be had within 3 s, or PostgreSQL's.
     pub(super) async fn begin(&self) -> Result<Work, sqlx::Error> {
-        self.begin_with("BEGIN").await
+        self.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await
     }
 
     /// Begins a transaction with statements of its own, which have no parameters.

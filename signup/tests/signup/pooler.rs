@@ -4,6 +4,7 @@ use crate::fixture::{LEASE, keys, new_user, policy, store};
 use futures::{StreamExt as _, future::join_all, stream};
 use servers::{PgBouncer, PoolMode};
 use signup::{LeaseOutcome, State, Store};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use std::time::Duration;
 
 /// Fewer servers than clients, so that statements of one client meet another server each.
@@ -60,6 +61,26 @@ async fn life(store: &Store, username: String) {
         let later = Duration::from_secs(60);
         store.record_retry(leased.intent.id, leased.epoch, "transient", "", true, later).await.expect("recorded");
     }
+}
+
+/// As somebody's application wants its transactions.
+async fn make_serializable(uri: &str) {
+    let mut connection = PgConnection::connect(uri).await.expect("a connection");
+    let altering = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable',
+                                               current_database()); END $$";
+    connection.execute(altering).await.expect("altered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_whose_transactions_are_serializable_fails_nobody_straight_or_through_a_pooler() {
+    let uris = tokio::task::spawn_blocking(|| [(); 2].map(|()| servers::postgres().create_database().expect("one")));
+    let [straight, behind] = uris.await.expect("it does not panic");
+    for uri in [&straight, &behind] {
+        make_serializable(uri).await;
+    }
+    lives(&straight).await;
+    let pooler = PgBouncer::start(servers::postgres(), PoolMode::Transaction, FEW_SERVERS).expect("PgBouncer starts");
+    lives(&pooler.before(&behind)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,10 +44,13 @@ impl Server {
         &self.hosts
     }
 
-    /// How sessions begin: with the mark as long as no pooler is known.
+    /// How sessions begin: with the mark and our level of isolation as long as no pooler is known.
     pub(super) fn options(&self) -> PgConnectOptions {
         let unmarked = self.hosts.current().clone();
-        if self.is_pooled() { unmarked } else { unmarked.options([(MARK, &self.mark)]) }
+        if self.is_pooled() {
+            return unmarked;
+        }
+        unmarked.options([(MARK, self.mark.as_str()), ("default_transaction_isolation", "read committed")])
     }
 
     pub(super) fn bears_mark(&self, options: &PgConnectOptions) -> bool {

@@ -66,8 +66,8 @@ impl Reply {
         let mut codes: Vec<String> = Vec::new();
         for line in text.lines() {
             let word = line.split_ascii_whitespace().next().unwrap_or_default();
-            // Cisco's gateways write `#5.1.0`.
-            let word = word.strip_prefix('#').unwrap_or(word);
+            // Cisco's gateways write `#5.1.0`, and others `5.1.1:`.
+            let word = word.strip_prefix('#').unwrap_or(word).trim_end_matches([':', ';', ',']);
             if is_enhanced(word) && !codes.iter().any(|code| code == word) {
                 codes.push(word.to_owned());
             }
@@ -223,6 +223,7 @@ mod tests {
             ("127.0.0 is an address", None),
             ("", None),
             ("#5.1.0 Address rejected.", Some("5.1.0")),
+            ("5.1.1: gone", Some("5.1.1")),
             ("no\n5.7.1 policy\n5.7.1 again", Some("5.7.1")),
             ("no such user, see 5.1.1", None),
             ("5.1.1 unknown\n5.7.1 no relaying", None),

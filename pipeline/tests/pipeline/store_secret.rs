@@ -130,7 +130,7 @@ fn certificates_of_a_secret_are_shown_to_the_server_and_its_authority_is_trusted
 #[test]
 fn what_a_secret_lacks_is_named_and_no_value_is() {
     let said = |keys: &[(&str, &str)]| pipeline::chain(&postgres(keys).1.expect_err("it does not say where"));
-    let cases: [(&[(&str, &str)], &str); 4] = [
+    let cases: [(&[(&str, &str)], &str); 5] = [
         (&[("username", "canary"), ("password", "canary")], "failed to read the secret file"),
         (&[("host", "canary"), ("password", "canary")], "neither the key uri nor user (or username)"),
         (&[("host", "canary"), ("user", "canary"), ("port", "canary")], "a port in it is no number"),

@@ -78,7 +78,7 @@ impl Reply {
     /// Enhanced status code (RFC 3463), such as `5.1.1`, when a line begins with one and no line with another.
     pub fn enhanced(&self) -> Option<&str> {
         match &self.codes[..] {
-            [code] => Some(code),
+            [code] => Some(code.as_str()),
             _ => None,
         }
     }

@@ -69,8 +69,8 @@ impl Cluster {
     /// Runs one command. A reply that is an error is an error here.
     pub(super) async fn command(&self, command: &Cmd) -> Result<Value, Error> {
         let link = self.owner(slot_of(command)).await?;
-        let reply = self.ask(&link, command).await;
-        self.follow(command, reply).await
+        let reply = link.ask(command).await;
+        self.follow(command, link, reply).await
     }
 
     /// Runs a pipeline, the commands for one node in one round trip. An error only where no node answered.
@@ -89,9 +89,9 @@ impl Cluster {
         }
         let answers = parts.iter().map(|(link, indices)| self.ask_all(link, &commands, indices));
         let answers = futures::future::join_all(answers).await;
-        for ((_, indices), answers) in parts.iter().zip(answers) {
+        for ((link, indices), answers) in parts.iter().zip(answers) {
             for (&at, answer) in indices.iter().zip(answers) {
-                results[at] = self.follow(commands[at], answer).await;
+                results[at] = self.follow(commands[at], Arc::clone(link), answer).await;
             }
         }
         let is_away = |result: &Result<Value, Error>| result.as_ref().is_err_and(Error::is_unreachable);
@@ -126,11 +126,6 @@ impl Cluster {
         Err(failure)
     }
 
-    async fn ask(&self, link: &Link, command: &Cmd) -> Result<Value, Error> {
-        let live = link.live().await?;
-        link.command(live, command).await
-    }
-
     /// The commands at `indices`, which are one node's.
     async fn ask_all(&self, link: &Link, commands: &[&Cmd], indices: &[usize]) -> Vec<Result<Value, Error>> {
         let mut pipeline = Pipeline::with_capacity(indices.len());
@@ -141,34 +136,30 @@ impl Cluster {
         asked.await.unwrap_or_else(|error| vec![Err(error); indices.len()])
     }
 
-    /// Sends a command again where its reply says that another node is the one to ask.
-    async fn follow(&self, command: &Cmd, mut reply: Result<Value, Error>) -> Result<Value, Error> {
+    /// Sends a command again where the reply of `link` says that another node is the one to ask.
+    async fn follow(
+        &self,
+        command: &Cmd,
+        mut link: Arc<Link>,
+        mut reply: Result<Value, Error>,
+    ) -> Result<Value, Error> {
         for _ in 0..MAX_REDIRECTS {
             let Err(error) = &reply else { return reply };
-            let Some(redirect) = Redirect::of(error) else {
+            let Some(redirect) = Redirect::of(error, link.host()) else {
                 if error.is_unreachable() {
                     self.doubt();
                 }
                 return reply;
             };
-            reply = match redirect {
-                Redirect::Moved(host) => {
-                    self.doubt();
-                    self.ask(&self.link(host), command).await
-                }
-                Redirect::Ask(host) => self.ask_importing(&self.link(host), command).await,
+            link = self.link(redirect.host);
+            reply = if redirect.is_for_good {
+                self.doubt();
+                link.ask(command).await
+            } else {
+                link.ask_importing(command).await
             };
         }
         reply
-    }
-
-    /// A node that is just getting the slot answers once it is told that the asker knows.
-    async fn ask_importing(&self, link: &Link, command: &Cmd) -> Result<Value, Error> {
-        let mut pipeline = Pipeline::with_capacity(2);
-        pipeline.cmd("ASKING");
-        pipeline.add_command(command.clone());
-        let replies = link.pipeline(link.live().await?, &pipeline).await?;
-        replies.into_iter().next_back().unwrap_or_else(|| Err(timed_out()))
     }
 
     fn doubt(&self) {

@@ -9,7 +9,7 @@ use super::{
     slot::{Live, Slot, on_push},
     tracking::{self, Changes},
 };
-use crate::{clock::Clock, error::Error};
+use crate::{clock::Clock, error::Error, uri::Host};
 use redis::{Client, Cmd, ErrorKind, Pipeline, RedisError, Value};
 use std::{
     sync::Arc,
@@ -47,6 +47,14 @@ impl Link {
         Self { slot: Arc::new(Slot { changes, ..Slot::default() }), ..self }
     }
 
+    /// Where it leads, if that is one server of the network.
+    pub(super) fn host(&self) -> Option<&Host> {
+        match &self.origin {
+            Origin::Server(Target::Tcp(host)) => Some(host),
+            Origin::Server(Target::Socket(_)) | Origin::Sentinels(_) => None,
+        }
+    }
+
     pub(super) fn number(&self) -> Option<u64> {
         self.slot.live.read().as_ref().map(|live| live.number)
     }
@@ -67,6 +75,20 @@ impl Link {
         let replies = replies.map_err(|error| self.note_failure(live.number, error))?;
         let result = |reply: Value| reply.extract_error().map_err(|error| self.note_failure(live.number, error));
         Ok(replies.into_iter().map(result).collect())
+    }
+
+    /// Runs one command on the connection that stands, or on a new one.
+    pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, Error> {
+        self.command(self.live().await?, command).await
+    }
+
+    /// The same at a node of a cluster that is just getting the slot: it answers once it is told that the asker knows.
+    pub(super) async fn ask_importing(&self, command: &Cmd) -> Result<Value, Error> {
+        let mut pipeline = Pipeline::with_capacity(2);
+        pipeline.cmd("ASKING");
+        pipeline.add_command(command.clone());
+        let replies = self.pipeline(self.live().await?, &pipeline).await?;
+        replies.into_iter().next_back().unwrap_or_else(|| Err(timed_out()))
     }
 
     /// What opens another connection to the server of this one.

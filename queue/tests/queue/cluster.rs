@@ -83,6 +83,24 @@ async fn a_new_task_goes_where_its_slot_is_going() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_name_ports_alone_are_where_the_one_asked_is() {
+    let mut cluster = RedisCluster::start(0).unwrap();
+    for node in cluster.nodes() {
+        let set = node.command(&["CONFIG", "SET", "cluster-preferred-endpoint-type", "unknown-endpoint"]);
+        if set.is_err() {
+            // New in Redis 7.0.
+            return;
+        }
+    }
+    let fixture = Fixture::at(cluster.uri());
+    fixture.client.enqueue(&task("default", "before")).await.unwrap();
+    let moving = cluster.begin_move("asynq:{default}:pending").unwrap();
+    moving.end().unwrap();
+    fixture.client.enqueue(&task("default", "moved")).await.unwrap();
+    assert_eq!(fixture.state("default").await.pending, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn queues_of_living_nodes_are_served_while_another_node_is_dead_for_good() {
     let mut cluster = RedisCluster::start(0).unwrap();
     let fixture = Fixture::at(cluster.uri());

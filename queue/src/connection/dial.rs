@@ -54,6 +54,7 @@ pub(super) struct Dialer {
 pub(super) struct Facts {
     pub(super) is_cluster: bool,
     pub(super) is_replica: bool,
+    is_sentinel: bool,
 }
 
 /// An open connection.
@@ -132,6 +133,10 @@ impl Dialer {
             Ok(opened)
         };
         match tokio::time::timeout(RESPONSE_TIMEOUT * 2, opening).await {
+            Ok(Ok(opened)) if opened.facts.is_sentinel => {
+                let fix = "write redis+sentinel://host:26379/master/0, with the name that `sentinel monitor` gives it";
+                Err(UriError::new("it leads to a sentinel, which holds no tasks", fix).into())
+            }
             Ok(opened) => opened.map_err(opening_error),
             Err(_) => Err(timed_out()),
         }
@@ -232,7 +237,8 @@ fn facts(hello: Value) -> Facts {
     let says = |name: &str, value: &str| {
         pairs.iter().any(|(key, is)| text(key) == Some(name.as_bytes()) && text(is) == Some(value.as_bytes()))
     };
-    Facts { is_cluster: says("mode", "cluster"), is_replica: says("role", "replica") || says("role", "slave") }
+    let is_replica = says("role", "replica") || says("role", "slave");
+    Facts { is_cluster: says("mode", "cluster"), is_replica, is_sentinel: says("mode", "sentinel") }
 }
 
 fn text(value: &Value) -> Option<&[u8]> {

@@ -174,6 +174,13 @@ async fn a_master_that_sentinels_name_will_do_also_where_one_of_them_is_silent()
     let (without, _) = sentinel.uri(0).split_once('?').map(|(uri, query)| (uri.to_owned(), query.to_owned())).unwrap();
     let refused = Fixture::at(without).client.enqueue(&task("low", "once")).await.unwrap_err();
     assert!(matches!(refused, Error::Sentinel(_)), "{refused:?}");
+    let uri = sentinel.uri(0);
+    let (before, own) = uri.split_once("?sentinelPassword=").unwrap();
+    let second = before.split(['@', ',', '/']).filter(|part| part.starts_with("127.0.0.1:")).nth(1).unwrap();
+    let as_server = format!("redis://:{own}@{second}/0");
+    let refused = Fixture::at(as_server).client.enqueue(&task("low", "once")).await.unwrap_err();
+    let names_it = |error: &queue::UriError| error.fix().contains("redis+sentinel://");
+    assert!(matches!(&refused, Error::InvalidUri(error) if names_it(error)), "{refused:?}");
 }
 
 #[test]

@@ -36,7 +36,10 @@
 pub(super) mod evidence;
 mod fault;
 
-use super::reply::{Cause, Failure, Phase};
+use super::{
+    reply::{Cause, Failure, Phase},
+    sign_in::is_not_offered,
+};
 use evidence::{About, about};
 use std::time::Duration;
 
@@ -120,6 +123,7 @@ impl Failure {
     pub(super) fn fault(&self) -> Option<&'static str> {
         match &self.cause {
             Cause::Reply(reply) if matches!(self.class(), Class::Misconfigured | Class::Limited) => fault::fault(reply),
+            Cause::Unusable(problem) if is_not_offered(problem) => Some("mechanism"),
             _ => None,
         }
     }

@@ -11,6 +11,17 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::ExposeSecret as _;
 use std::{collections::VecDeque, path::Path};
 
+/// Why a token or a password cannot be used.
+const NOT_OFFERED: [&str; 2] = [
+    "it does not offer AUTH XOAUTH2, which the key `token` of authSecretRef is for",
+    "it offers neither AUTH PLAIN nor AUTH LOGIN",
+];
+
+/// Whether this is it: the server offers no mechanism that we know, as many do at a port for other servers.
+pub(super) fn is_not_offered(problem: &str) -> bool {
+    NOT_OFFERED.contains(&problem)
+}
+
 /// The command, and the answers to the server's challenges (334) in their order. No `Debug`: it is the password.
 pub(super) struct SignIn {
     pub(super) command: String,
@@ -34,7 +45,7 @@ pub(super) fn with_credentials(folder: &Path, offers: &Offers) -> Result<SignIn,
 /// Refused, the server explains itself in a challenge, and says 535 after an empty answer.
 fn with_token(username: &str, token: &str, offers: &Offers) -> Result<SignIn, Failure> {
     if !offers.has_mechanism("XOAUTH2") {
-        return Err(unusable("it does not offer AUTH XOAUTH2, which the key `token` of authSecretRef is for".into()));
+        return Err(unusable(NOT_OFFERED[0].into()));
     }
     let both = STANDARD.encode(format!("user={username}\x01auth=Bearer {token}\x01\x01"));
     Ok(SignIn { command: format!("AUTH XOAUTH2 {both}"), answers: [String::new()].into() })
@@ -50,7 +61,7 @@ fn with_password(username: &str, password: &str, offers: &Offers) -> Result<Sign
         let answers = [username, password].map(|text| STANDARD.encode(text));
         return Ok(SignIn { command: "AUTH LOGIN".into(), answers: answers.into() });
     }
-    Err(unusable("it offers neither AUTH PLAIN nor AUTH LOGIN".into()))
+    Err(unusable(NOT_OFFERED[1].into()))
 }
 
 fn unusable(problem: String) -> Failure {

@@ -57,6 +57,9 @@ fn trouble(phase: &str, said: Option<&str>, fault: Option<&str>, smtp: &Smtp) ->
     let (reason, what) = match phase {
         "tls" => (reason::TLS_MISMATCH, format!("no TLS connection to the mail server can be made with tls {tls:?}")),
         "greeting" if fault.is_none() => (reason::NO_ANSWER, "the mail server does not greet".to_owned()),
+        "auth" if fault == Some("mechanism") => {
+            (reason::CREDENTIALS_REFUSED, "the mail server offers no way to sign in that workers know".to_owned())
+        }
         "auth" => (reason::CREDENTIALS_REFUSED, "the mail server refuses the user or the password".to_owned()),
         "mail" => (reason::SENDER_REFUSED, "the mail server refuses the sender, or wants credentials".to_owned()),
         "greeting" | "rcpt" | "data" | "dot" => {
@@ -91,6 +94,11 @@ fn fix_of_fault(fault: &str, smtp: &Smtp) -> Option<String> {
             "set spec.mail.from, or spec.mail.envelopeFrom, to an address that this user may send as".to_owned()
         }
         "credentials" => credentials(smtp),
+        "mechanism" => {
+            "name its port for submission in spec.mail.smtp.port (587 with StartTLS, 465 with Implicit), have \
+            it offer AUTH PLAIN or LOGIN there (XOAUTH2 for a token), or take spec.mail.smtp.authSecretRef away"
+                .to_owned()
+        }
         "message" => "ask who runs the mail server which of its rules the mails break; the reply names it".to_owned(),
         "limit" => "wait, or have the provider raise the limit; spec.mail.smtp.maxPerSecond and maxConnections keep \
             below one"
@@ -156,6 +164,15 @@ mod tests {
             let condition = told(learnt.into_iter().map(|connections| Mail::Works { connections }));
             assert_eq!((condition.status, condition.message.as_str()), (True, shown));
         }
+    }
+
+    #[test]
+    fn a_server_where_nobody_can_sign_in_refuses_no_password() {
+        let (said, fault) = (Some("it offers neither".to_owned()), Some("mechanism".to_owned()));
+        let condition = told([Mail::Fails { phase: "auth".to_owned(), said, fault }]);
+        assert_eq!(condition.reason, reason::CREDENTIALS_REFUSED);
+        assert!(condition.message.contains("offers no way to sign in"), "{}", condition.message);
+        assert!(condition.message.contains("Fix: name its port for submission"), "{}", condition.message);
     }
 
     #[test]

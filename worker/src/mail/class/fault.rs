@@ -36,6 +36,21 @@ pub(in crate::mail) fn fault(reply: &Reply) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::{offers::Offers, sign_in};
+
+    #[test]
+    fn a_server_that_offers_no_mechanism_is_told_from_one_that_refuses_a_password() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, text) in [("username", "app"), ("password", "x")] {
+            std::fs::write(folder.path().join(name), text).expect("written");
+        }
+        let fault = |text: &str| {
+            let signed_in = sign_in::with_credentials(folder.path(), &Offers::read(text));
+            signed_in.err().and_then(|failure| failure.fault())
+        };
+        assert_eq!(fault("mx\nAUTH CRAM-MD5 GSSAPI\nSTARTTLS"), Some("mechanism"));
+        assert_eq!(fault("mx\nAUTH LOGIN"), None);
+    }
 
     #[test]
     fn each_setting_that_can_be_wrong_has_its_word() {

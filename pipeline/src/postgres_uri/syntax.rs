@@ -31,7 +31,9 @@ pub(super) fn pairs(text: &str) -> Result<Pairs, PostgresUriError> {
             _ => Err(PostgresUriError::Scheme),
         };
     }
-    if text.contains('=') { keyword_value(text) } else { Err(PostgresUriError::NoUri) }
+    // A line of an environment file with its quotes, or JSON, as AWS stores credentials: no keyword begins so.
+    let is_wrapped = text.starts_with(['"', '\'', '`', '{']);
+    if text.contains('=') && !is_wrapped { keyword_value(text) } else { Err(PostgresUriError::NoUri) }
 }
 
 fn uri(text: &str) -> Result<Pairs, PostgresUriError> {

@@ -88,6 +88,8 @@ fn what_cannot_work_is_named_with_a_fix() {
     for (text, problem, fix) in [
         (String::new(), "is empty", "write it like postgres://"),
         ("canary".into(), "is no URI", "write it like postgres://"),
+        ("\"postgres://app:canary@db/app?sslmode=require\"".into(), "is no URI", "write it like postgres://"),
+        (r#"{"username":"app","password":"canary=","host":"db"}"#.into(), "is no URI", "write it like postgres://"),
         ("mysql://app:canary@db/app".into(), "does not begin with postgres://", "write it like"),
         ("jdbc:postgresql://db/app?user=app&password=canary".into(), "jdbc:", "without jdbc:"),
         ("postgresql+asyncpg://app:canary@db/app".into(), "behind a +", "remove the +"),

@@ -5,8 +5,8 @@
 use super::reason::{self, Reason};
 use crate::scaling::LimitedBy;
 
-/// What is reported of a limit by which the work asks for more workers than there may be, until something else changes; of
-/// the others, which time alone ends, nothing is.
+/// What is reported of a limit by which the work asks for more workers than there may be, until something else changes;
+/// of the others, which time alone ends, nothing is.
 pub(super) fn reported(by: LimitedBy) -> Option<(Reason, &'static str)> {
     match by {
         LimitedBy::MaxReplicas => Some((reason::TOO_MANY_REPLICAS, "the work asks for more workers than maxReplicas")),

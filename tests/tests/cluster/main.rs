@@ -7,6 +7,7 @@
 //! does it all.
 
 mod api_server_stopped;
+mod assigned_ids;
 mod deletion;
 mod harness;
 mod leadership;

@@ -80,6 +80,8 @@ impl Rates {
 struct Queue {
     last: Option<Depth>,
     seconds: VecDeque<Second>,
+    /// Seconds of the Redis clock since when nothing has happened. They are not kept: most queues are at rest.
+    quiet_since: Option<f64>,
     service_s: Option<f64>,
     /// Seconds of the Redis clock since when tasks run and none has ended.
     stuck_since: Option<f64>,
@@ -96,13 +98,19 @@ struct Second {
     ran: f64,
 }
 
+impl Second {
+    fn is_quiet(&self) -> bool {
+        [self.arrived, self.ended, self.failed, self.ran] == [0.0; 4]
+    }
+}
+
 impl Queue {
     fn read(&mut self, depth: &Depth, max_per_s: Option<u32>) -> Continuity {
         let before = self.last.replace(depth.clone());
         let Some(before) = before else { return Continuity::Goes };
         let (from, to) = (seconds(&before), seconds(depth));
         if depth.processed < before.processed || depth.failed < before.failed || to < from {
-            (self.seconds, self.stuck_since) = (VecDeque::new(), None);
+            (self.seconds, self.quiet_since, self.stuck_since) = (VecDeque::new(), None, None);
             return Continuity::Broken;
         }
         if to > from {
@@ -122,6 +130,14 @@ impl Queue {
         let arrived = (ended + ready(now) - ready(before)).max(0.0);
         let failed = (now.failed - before.failed) as f64;
         let ran = (before.active + now.active) as f64 / 2.0 * (to - from);
+        let is_quiet = [arrived, ended, failed, ran] == [0.0; 4];
+        if is_quiet && self.seconds.iter().all(Second::is_quiet) {
+            self.quiet_since =
+                self.seconds.front().map(|first| first.number as f64).or(self.quiet_since).or(Some(from));
+            (self.seconds, self.stuck_since) = (VecDeque::new(), None);
+            return;
+        }
+        self.fill_quiet(from);
         let last = to.floor() as i64;
         let first = (from.floor() as i64).max(last - KEPT_S + 1);
         for number in first..=last {
@@ -140,6 +156,14 @@ impl Queue {
         self.seconds.retain(|second| second.number > last - KEPT_S);
         let is_stuck = ended == 0.0 && now.active > 0 && before.active > 0;
         self.stuck_since = if is_stuck { self.stuck_since.or(Some(from)) } else { None };
+    }
+
+    /// Keeps the seconds before `until` in which nothing happened: they count in a mean.
+    fn fill_quiet(&mut self, until: f64) {
+        let Some(since) = self.quiet_since.take() else { return };
+        let last = until.floor() as i64;
+        let first = (since.floor() as i64).max(last - KEPT_S + 1);
+        self.seconds.extend((first..=last).map(|number| Second { number, ..Second::default() }));
     }
 
     /// Only when most of the tasks that ran have ended: those that still run have not shown their length yet.
@@ -235,6 +259,21 @@ mod tests {
         }
         assert_eq!(rates.learnt("critical"), Learnt::default());
         assert!(rates.failing() < f64::EPSILON, "none ended");
+    }
+
+    #[test]
+    fn seconds_in_which_nothing_happens_are_not_kept_and_count_all_the_same() {
+        let mut rates = Rates::default();
+        for second in 0..=60 {
+            read(&mut rates, second as f64, [0, 0, 40, 0]);
+        }
+        assert_eq!(rates.0["critical"].seconds.capacity(), 0);
+        for second in 61..=66 {
+            read(&mut rates, second as f64, [100 * (second - 60), 0, 40, 0]);
+        }
+        // Six of the last thirty whole seconds, of which the busiest three are left out.
+        let learnt = rates.learnt("critical");
+        assert!((learnt.arrivals_per_s - 300.0 / 27.0).abs() < 0.1, "{learnt:?}");
     }
 
     #[test]

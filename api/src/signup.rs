@@ -35,12 +35,27 @@ impl Service {
         peer: Peer,
         key: Option<IdempotencyKey>,
     ) -> Result<SignedUp<pb::CreateUserResponse>, ApiError> {
+        self.create_counted(request, Some(&peer), key).await
+    }
+
+    /// The same with `peer: None` for a request that was counted already: what this process does with it again by
+    /// itself uses nothing of the client's limit up.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_user`](Self::create_user).
+    pub(crate) async fn create_counted(
+        &self,
+        request: pb::CreateUserRequest,
+        peer: Option<&Peer>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<SignedUp<pb::CreateUserResponse>, ApiError> {
         let document = self.live.document();
         let form = Form::parse(&request, &document.signup, &self.denied_domains)?;
         let user = self.bounded(async {
             // The permit comes first: a client that is asked to come back has not used up a signup of its limit.
             let permit = self.hashing.permit().map_err(hash_refused)?;
-            self.admit(&peer)?;
+            peer.map_or(Ok(()), |peer| self.admit(peer))?;
             // Boxed, so that what a refused signup moves about is not the whole of an accepted one.
             match &key {
                 Some(key) => Box::pin(self.store_user_once(form, permit, &document, key, &request)).await,

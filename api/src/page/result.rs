@@ -37,5 +37,5 @@ impl Outcome {
 
 /// Whether the same request may succeed later.
 pub(super) fn is_later(error: &ApiError) -> bool {
-    error.is_temporary() || error.status() == StatusCode::TOO_MANY_REQUESTS
+    error.is_temporary() || error.status() == StatusCode::TOO_MANY_REQUESTS || matches!(error, ApiError::KeyRunning)
 }

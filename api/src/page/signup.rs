@@ -105,7 +105,7 @@ pub(crate) async fn answer(
     }
 }
 
-/// The mail is in the language of the page.
+/// The mail is in the language of the page. One click counts once against its client's limit, however long it waits.
 async fn sign_up(
     service: &Service,
     form: &SignupForm,
@@ -113,24 +113,30 @@ async fn sign_up(
     peer: Peer,
 ) -> Result<SignedUp<pb::CreateUserResponse>, ApiError> {
     let request = pb::CreateUserRequest { locale: language.tag().to_owned(), ..form.request.clone() };
-    let (key, start) = (IdempotencyKey::read(&form.key), Instant::now());
-    loop {
-        match service.create_user(request.clone(), peer.clone(), key.clone()).await {
-            // Somebody went back and changed the form: another signup.
-            Err(ApiError::KeyReused) => return service.create_user(request, peer, None).await,
-            // Of a second click the browser shows this answer alone, and may have broken off the first request.
-            Err(ApiError::KeyRunning) if start.elapsed() < PATIENCE => wait_for(service, key.as_ref(), start).await,
-            created => return created,
-        }
+    let (key, end) = (IdempotencyKey::read(&form.key), Instant::now() + PATIENCE);
+    let mut created = service.create_user(request.clone(), peer, key.clone()).await;
+    while let (Err(ApiError::KeyRunning), Some(known)) = (&created, &key)
+        && Instant::now() < end
+    {
+        // Of a second click the browser shows this answer alone, and may have broken off the first request.
+        wait_for(service, known, end).await;
+        created = service.create_counted(request.clone(), None, key.clone()).await;
+    }
+    match created {
+        // Somebody went back and changed the form: another signup.
+        Err(ApiError::KeyReused) => service.create_counted(request, None, None).await,
+        created => created,
     }
 }
 
-/// Until no request of this process works on the key; whether one of another does only another try tells.
-async fn wait_for(service: &Service, key: Option<&IdempotencyKey>, start: Instant) {
-    loop {
+/// Until no process works on the key. A hash is made only by the try that follows.
+async fn wait_for(service: &Service, key: &IdempotencyKey, end: Instant) {
+    let key = key.hash();
+    while Instant::now() < end {
         tokio::time::sleep(POLL_INTERVAL).await;
-        let is_running = key.is_some_and(|key| service.running.has(key.hash()));
-        if !is_running || start.elapsed() > PATIENCE {
+        // What is wrong with the database, the try says.
+        let is_in_transaction = service.store.is_signup_running(&key).await.unwrap_or(false);
+        if !is_in_transaction && !service.running.has(key) {
             return;
         }
     }

@@ -2,12 +2,24 @@
 
 use crate::harness::{CANARY, Setup, TestApi, client::Answer};
 use reqwest::Method;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use tokio::task::JoinHandle;
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
+/// Who clicks, where clients are limited.
+const CLIENT: (&str, &str) = ("x-forwarded-for", "192.0.2.1");
+
 fn setup() -> Setup {
     Setup::new().with(|document| document.signup.page = true)
+}
+
+/// With so many signups at once for each client.
+fn limited(setup: Setup, signups: u32) -> Setup {
+    setup.with(|document| {
+        document.signup.behind_proxy = true;
+        document.signup.per_minute_per_ip = signups;
+    })
 }
 
 fn form(username: &str, more: &str) -> String {
@@ -121,19 +133,30 @@ async fn a_second_click_is_the_same_signup_and_a_form_that_was_changed_is_anothe
     assert_eq!(api.stored(), (2, 2));
 }
 
+/// A click that is under way.
+fn click(api: &Arc<TestApi>, key: &str) -> JoinHandle<Answer> {
+    let (api, form) = (Arc::clone(api), form("alice", key));
+    tokio::spawn(async move { post(&api, &[CLIENT], form).await })
+}
+
+/// Until a second click has looked whether the first one is over. One that is answered before does not wait for it.
+async fn until_it_waits(api: &TestApi, second: &mut JoinHandle<Answer>) {
+    let looks = "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%AS signup_under_way%'";
+    tokio::select! {
+        early = second => panic!("it does not wait: {early:?}"),
+        () = api.until("the second click waits", async || api.sql(looks) != "0") => {}
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_click_while_the_first_is_under_way_is_answered_as_the_first() {
-    let api = Arc::new(TestApi::spawn_with(setup()).await);
+    let api = Arc::new(TestApi::spawn_with(limited(setup(), 2)).await);
     let (lock, key) = (api.lock_users().await, format!("&key={}", key(&api.get("/signup").await)));
-    let click = || {
-        let (api, form) = (Arc::clone(&api), form("alice", &key));
-        tokio::spawn(async move { post(&api, &[], form).await })
-    };
-    let first = click();
+    let first = click(&api, &key);
     api.until_a_signup_waits().await;
-    let mut second = click();
-    let early = tokio::time::timeout(Duration::from_secs(1), &mut second).await;
-    assert!(early.is_err(), "it waits: {early:?}");
+    let mut second = click(&api, &key);
+    until_it_waits(&api, &mut second).await;
     lock.release();
     let (first, second) = (first.await.expect("no panic"), second.await.expect("no panic"));
     assert_eq!((first.status, second.status, first.text), (200, 200, second.text));
@@ -142,15 +165,39 @@ async fn a_second_click_while_the_first_is_under_way_is_answered_as_the_first() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_click_after_the_browser_broke_off_the_first_signs_up() {
-    let api = Arc::new(TestApi::spawn_with(setup()).await);
+    // Each click uses one of the two up, however often the second one asks.
+    let api = Arc::new(TestApi::spawn_with(limited(setup(), 2)).await);
     let (lock, key) = (api.lock_users().await, format!("&key={}", key(&api.get("/signup").await)));
-    let (other, clicked) = (Arc::clone(&api), form("alice", &key));
-    let first = tokio::spawn(async move { post(&other, &[], clicked).await });
+    let first = click(&api, &key);
     api.until_a_signup_waits().await;
     first.abort();
-    let (second, ()) = tokio::join!(post(&api, &[], form("alice", &key)), async { lock.release() });
+    // PostgreSQL goes on with the first one, which nobody waits for any more, as long as the table is locked.
+    let mut second = click(&api, &key);
+    until_it_waits(&api, &mut second).await;
+    lock.release();
+    let second = second.await.expect("no panic");
     assert_eq!(second.status, 200, "{second:?}");
     assert_eq!(api.stored(), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_click_at_another_replica_waits_there_and_counts_once() {
+    let database = servers::postgres().create_database().expect("a database");
+    let replica = || {
+        let setup = Setup::on(database.clone()).with(|document| document.signup.page = true);
+        TestApi::spawn_with(limited(setup, 1))
+    };
+    let (one, other) = tokio::join!(replica(), replica());
+    let (one, other) = (Arc::new(one), Arc::new(other));
+    let (lock, key) = (one.lock_users().await, format!("&key={}", key(&one.get("/signup").await)));
+    let first = click(&one, &key);
+    one.until_a_signup_waits().await;
+    let mut second = click(&other, &key);
+    until_it_waits(&other, &mut second).await;
+    lock.release();
+    let (first, second) = (first.await.expect("no panic"), second.await.expect("no panic"));
+    assert_eq!((first.status, second.status, first.text), (200, 200, second.text));
+    assert_eq!(one.stored(), (1, 1));
 }
 
 #[tokio::test]
@@ -179,14 +226,9 @@ async fn a_taken_address_that_is_hidden_is_answered_like_a_free_one() {
 
 #[tokio::test]
 async fn who_has_to_wait_is_told_so_and_keeps_the_form() {
-    let api = TestApi::spawn_with(setup().with(|document| {
-        document.signup.behind_proxy = true;
-        document.signup.per_minute_per_ip = 1;
-    }))
-    .await;
-    let client = [("x-forwarded-for", "192.0.2.1")];
-    assert_eq!(post(&api, &client, form("alice", "")).await.status, 200);
-    let page = post(&api, &client, form("bobby", "")).await;
+    let api = TestApi::spawn_with(limited(setup(), 1)).await;
+    assert_eq!(post(&api, &[CLIENT], form("alice", "")).await.status, 200);
+    let page = post(&api, &[CLIENT], form("bobby", "")).await;
     assert!(page.status == 429 && page.text.contains("try again"), "{page:?}");
     assert!(page.text.contains(r#"value="bobby""#) && !page.header("retry-after").is_empty(), "{page:?}");
     let mut away = setup();

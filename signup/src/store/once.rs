@@ -39,10 +39,14 @@ impl Once {
     /// Takes the lock of the key among requests of one purpose, until the transaction ends; false where another one
     /// has it.
     pub(super) async fn lock(&self, purpose: &[u8], transaction: &mut Work) -> Result<bool, sqlx::Error> {
-        let lock = number_of(purpose, &self.key).cast_signed();
+        let lock = lock_number(purpose, &self.key);
         let taking = sqlx::query_scalar("SELECT pg_catalog.pg_try_advisory_xact_lock($1)").bind(lock);
         taking.fetch_one(transaction).await
     }
+}
+
+fn lock_number(purpose: &[u8], key: &[u8; 32]) -> i64 {
+    number_of(purpose, key).cast_signed()
 }
 
 impl fmt::Debug for Once {
@@ -91,6 +95,17 @@ impl Store {
              FROM schema.idempotency_keys WHERE key = $1 AND expires_at > clock_timestamp()",
         ));
         Ok(row.bind(&key[..]).fetch_optional(&self.pool).await?)
+    }
+
+    /// Whether some process has a signup of that key in a transaction right now. Only looked at, not taken: whoever
+    /// signs up meanwhile finds the key as free as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn is_signup_running(&self, key: &[u8; 32]) -> Result<bool, StoreError> {
+        let looking = sqlx::query_scalar(IS_LOCKED).bind(lock_number(LOCK_PURPOSE, key));
+        Ok(looking.fetch_one(&self.pool).await?)
     }
 
     /// Creates a user as [`create_user`](Self::create_user) does, or as
@@ -205,6 +220,13 @@ pub(super) fn is_refused(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| ["22", "23", "40"].iter().any(|class| code.starts_with(class)))
 }
+
+/// PostgreSQL shows the number of an advisory lock in two halves (`pg_locks` in its manual).
+const IS_LOCKED: &str = "
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_locks AS signup_under_way
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND (classid::bigint << 32 | objid::bigint) = $1
+      AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))";
 
 const FREE_KEY: &str = "
 WITH expired AS (

@@ -11,7 +11,7 @@ use axum::{
 };
 use parking_lot::Mutex;
 use signup::{AdmittedBefore, Answered, EmailAddress, Keys, Once};
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 /// The header, and its name as a field of errors.
 const NAME: &str = "Idempotency-Key";
@@ -21,7 +21,11 @@ const MAX_LENGTH: usize = 255;
 
 /// A client's key, of 1 to 255 visible characters of ASCII.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct IdempotencyKey(String);
+pub(crate) struct IdempotencyKey {
+    text: String,
+    /// How long a request for another mail is known by it; `None`: for a day, as signups are.
+    known_for: Option<Duration>,
+}
 
 /// The key of a request, if it has one; one that cannot be read is an error.
 pub(crate) struct RequestKey(pub(crate) Option<IdempotencyKey>);
@@ -54,49 +58,64 @@ impl IdempotencyKey {
 
     /// Reads a key as it stands in the header; the form of a page has it, too.
     pub(crate) fn read(value: &str) -> Option<Self> {
-        read(value).map(Self)
+        read(value).map(|text| Self { text, known_for: None })
+    }
+
+    /// Known for a shorter time than a day by requests for another mail.
+    pub(crate) fn known_for(self, known_for: Duration) -> Self {
+        Self { known_for: Some(known_for), ..self }
     }
 
     /// What stands for it in the table and among those that are worked on.
     pub(crate) fn hash(&self) -> [u8; 32] {
-        Once::hash(&self.0)
+        Once::hash(&self.text)
     }
 
-    /// What is stored of it and of the request that it came with.
+    /// What is stored of it and of the signup that it came with.
     pub(crate) fn once(&self, request: &pb::CreateUserRequest, keys: &Keys) -> Once {
-        let key_id = keys.current_id().to_owned();
-        let fingerprint = self.fingerprint(request, keys, &key_id).unwrap_or_default();
-        Once::new(&self.0, fingerprint, key_id)
+        self.once_saying(&signup_says(request), keys)
     }
 
-    /// Whether what was answered under this key was the answer to this request.
+    /// Whether what was answered under this key was the answer to this signup.
     pub(crate) fn is_answer_to(&self, request: &pb::CreateUserRequest, keys: &Keys, answered: &Answered) -> bool {
-        let fingerprint = self.fingerprint(request, keys, &answered.key_id);
-        fingerprint.is_some_and(|fingerprint| fingerprint[..] == answered.fingerprint)
+        self.has_said(&signup_says(request), keys, &answered.key_id, &answered.fingerprint)
     }
 
     /// What is stored of it and of a request for another mail.
     pub(crate) fn once_for_mail(&self, email: &EmailAddress, keys: &Keys) -> Once {
-        let key_id = keys.current_id().to_owned();
-        let fingerprint = self.fingerprint_of_mail(email, keys, &key_id).unwrap_or_default();
-        Once::new(&self.0, fingerprint, key_id)
+        let once = self.once_saying(&[email.canonical()], keys);
+        match self.known_for {
+            Some(known_for) => once.known_for(known_for),
+            None => once,
+        }
     }
 
     /// Whether the request that was admitted under this key was this one.
     pub(crate) fn is_same_mail(&self, email: &EmailAddress, keys: &Keys, before: &AdmittedBefore) -> bool {
-        let fingerprint = self.fingerprint_of_mail(email, keys, &before.key_id);
-        fingerprint.is_some_and(|fingerprint| fingerprint[..] == before.fingerprint)
+        self.has_said(&[email.canonical()], keys, &before.key_id, &before.fingerprint)
     }
 
-    fn fingerprint_of_mail(&self, email: &EmailAddress, keys: &Keys, key_id: &str) -> Option<[u8; 32]> {
-        keys.fingerprint(key_id, &[&self.0, email.canonical()])
+    fn once_saying(&self, says: &[&str], keys: &Keys) -> Once {
+        let key_id = keys.current_id().to_owned();
+        let fingerprint = self.fingerprint(says, keys, &key_id).unwrap_or_default();
+        Once::new(&self.text, fingerprint, key_id)
     }
 
-    /// Of what the request says, not of its bytes: a client may write its JSON anew.
-    fn fingerprint(&self, request: &pb::CreateUserRequest, keys: &Keys, key_id: &str) -> Option<[u8; 32]> {
-        let pb::CreateUserRequest { username, full_name, email, password, locale } = request;
-        keys.fingerprint(key_id, &[&self.0, username, full_name, email, password, locale])
+    /// Whether a request that says this had that fingerprint under the key of that id.
+    fn has_said(&self, says: &[&str], keys: &Keys, key_id: &str, fingerprint: &[u8]) -> bool {
+        self.fingerprint(says, keys, key_id).is_some_and(|ours| ours[..] == *fingerprint)
     }
+
+    /// Of what a request says, not of its bytes: a client may write its JSON anew.
+    fn fingerprint(&self, says: &[&str], keys: &Keys, key_id: &str) -> Option<[u8; 32]> {
+        keys.fingerprint(key_id, &[&[self.text.as_str()][..], says].concat())
+    }
+}
+
+/// All that a signup says, field by field: a new one has to be compared too.
+fn signup_says(request: &pb::CreateUserRequest) -> [&str; 5] {
+    let pb::CreateUserRequest { username, full_name, email, password, locale } = request;
+    [username, full_name, email, password, locale]
 }
 
 fn read(value: &str) -> Option<String> {

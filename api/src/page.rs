@@ -10,8 +10,10 @@
 //! - [`frame`]: language, look and headers of every page; [`words`]: what they say
 //! - [`signup`]: the form and what follows it
 //! - [`code`]: the digits of a mail; [`resend`]: another mail; [`result`]: how it went
+//! - [`form_key`]: by which a second click is the same request
 
 pub(crate) mod code;
+mod form_key;
 mod frame;
 pub(crate) mod resend;
 mod result;

@@ -31,10 +31,24 @@ impl Service {
         peer: Peer,
         key: Option<IdempotencyKey>,
     ) -> Result<pb::ResendVerificationResponse, ApiError> {
+        self.resend_counted(&request, Some(&peer), key.as_ref()).await
+    }
+
+    /// The same with `peer: None` for a request that was counted against its client's limit already.
+    ///
+    /// # Errors
+    ///
+    /// As [`resend_verification`](Self::resend_verification).
+    pub(crate) async fn resend_counted(
+        self: &Arc<Self>,
+        request: &pb::ResendVerificationRequest,
+        peer: Option<&Peer>,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<pb::ResendVerificationResponse, ApiError> {
         let email = EmailAddress::parse(&request.email).map_err(|violation| ApiError::Invalid(vec![violation]))?;
         let admission = self.bounded(async {
-            self.admit_request(&peer)?;
-            match &key {
+            peer.map_or(Ok(()), |peer| self.admit_request(peer))?;
+            match key {
                 Some(key) => self.ask_once(&email, key).await,
                 None => self.store.ask_for_mail(&email).await.map(Some).map_err(unavailable),
             }

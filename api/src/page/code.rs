@@ -4,6 +4,7 @@
 //! from wrong digits.
 
 use super::{
+    form_key,
     frame::{Reader, STYLE},
     result::{Outcome, is_later},
     words::Words,
@@ -23,12 +24,14 @@ struct CodePage {
     base: &'static str,
     username: String,
     error: Option<&'static str>,
+    /// Of the form that asks for another mail.
+    key: String,
 }
 
 impl CodePage {
     fn of(reader: &Reader, username: String, error: Option<&'static str>) -> Self {
         let Reader { language, words, base } = *reader;
-        Self { style: STYLE, language, words, base, username, error }
+        Self { style: STYLE, language, words, base, username, error, key: form_key::random() }
     }
 }
 

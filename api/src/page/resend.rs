@@ -1,17 +1,43 @@
 //! The page where somebody asks for another mail.
 //!
 //! Takes: an address, by POST alone. Gives: one answer whoever has the address. Does not: send the mail.
+//!
+//! A button that is pressed twice asks for one mail, and is answered twice alike; pressed again when another mail may
+//! be sent, it asks for another one, for browsers keep pages that people go back to.
 
 use super::{
+    form_key::{self, PATIENCE, POLL_INTERVAL},
     frame::{Reader, STYLE},
     result::{Outcome, is_later},
     words::Words,
 };
-use crate::{error::ApiError, pb::ResendVerificationRequest, peer::Peer, query::Form, service::Service};
+use crate::{
+    error::ApiError, fields::Fields, idempotency::IdempotencyKey, pb::ResendVerificationRequest, peer::Peer,
+    query::Form, service::Service,
+};
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
 use signup::Language;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// How long another press is the same: as long as no other mail may be asked for, which is 60 s, and a little more for
+/// the request itself.
+const ONE_PRESS: Duration = Duration::from_secs(61);
+
+/// What the page's form sends.
+#[derive(Default)]
+pub(crate) struct ResendForm {
+    request: ResendVerificationRequest,
+    /// Made with the page.
+    key: String,
+}
+
+impl Fields for ResendForm {
+    fn field(&mut self, key: &str) -> Option<(&'static str, &mut String)> {
+        if key == "key" { Some(("key", &mut self.key)) } else { self.request.field(key) }
+    }
+}
 
 #[derive(Template)]
 #[template(path = "resend_verification.html")]
@@ -20,13 +46,14 @@ struct ResendPage {
     language: Language,
     words: &'static Words,
     base: &'static str,
+    key: String,
     error: Option<&'static str>,
 }
 
 impl ResendPage {
     fn of(reader: &Reader, error: Option<&'static str>) -> Self {
         let Reader { language, words, base } = *reader;
-        Self { style: STYLE, language, words, base, error }
+        Self { style: STYLE, language, words, base, key: form_key::random(), error }
     }
 }
 
@@ -40,12 +67,28 @@ pub(crate) async fn answer(
     State(service): State<Arc<Service>>,
     reader: Reader,
     peer: Peer,
-    form: Result<Form<ResendVerificationRequest>, ApiError>,
+    form: Result<Form<ResendForm>, ApiError>,
 ) -> Response {
-    let asked = async { service.resend_verification(form?.0, peer, None).await };
+    let asked = async { press(&service, &form?.0, &peer).await };
     match asked.await {
-        Ok(_asked) => reader.page(StatusCode::OK, &Outcome::of(&reader, reader.words.resend.done)),
+        Ok(()) => reader.page(StatusCode::OK, &Outcome::of(&reader, reader.words.resend.done)),
         Err(error) if is_later(&error) => reader.failed(&error, &Outcome::of(&reader, reader.words.later)),
         Err(error) => reader.failed(&error, &ResendPage::of(&reader, Some(reader.words.resend.no_address))),
+    }
+}
+
+/// One press counts once against its client's limit.
+async fn press(service: &Arc<Service>, form: &ResendForm, peer: &Peer) -> Result<(), ApiError> {
+    let key = IdempotencyKey::read(&form.key).map(|key| key.known_for(ONE_PRESS));
+    let end = Instant::now() + PATIENCE;
+    let mut asked = service.resend_counted(&form.request, Some(peer), key.as_ref()).await;
+    while matches!(asked, Err(ApiError::KeyRunning)) && Instant::now() < end {
+        tokio::time::sleep(POLL_INTERVAL).await;
+        asked = service.resend_counted(&form.request, None, key.as_ref()).await;
+    }
+    match asked {
+        // Somebody went back and corrected the address: another request.
+        Err(ApiError::KeyReused) => service.resend_counted(&form.request, None, None).await.map(drop),
+        asked => asked.map(drop),
     }
 }

@@ -4,6 +4,7 @@
 //! a code.
 
 use super::{
+    form_key,
     frame::{Reader, STYLE},
     words::{Told, Words},
 };
@@ -21,17 +22,19 @@ pub(super) struct Outcome {
     base: &'static str,
     told: Told,
     offers_mail: bool,
+    /// Of the form that asks for another mail.
+    key: String,
 }
 
 impl Outcome {
     pub(super) fn of(reader: &Reader, told: Told) -> Self {
         let Reader { language, words, base } = *reader;
-        Self { style: STYLE, language, words, base, told, offers_mail: false }
+        Self { style: STYLE, language, words, base, told, offers_mail: false, key: String::new() }
     }
 
     /// With the form that asks for another mail.
     pub(super) fn with_another_mail(self) -> Self {
-        Self { offers_mail: true, ..self }
+        Self { offers_mail: true, key: form_key::random(), ..self }
     }
 }
 

@@ -12,6 +12,7 @@ mod mistakes;
 mod sent;
 
 use super::{
+    form_key::{self, PATIENCE, POLL_INTERVAL},
     frame::{Reader, STYLE},
     result::is_later,
     words::Words,
@@ -29,14 +30,8 @@ use axum::{
 use mistakes::Mistakes;
 use sent::Sent;
 use signup::Language;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::time::Instant;
-
-/// How long a second click waits for what the first one comes to.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Time between looks whether it has come.
-const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What the page's form sends.
 #[derive(Default)]
@@ -99,7 +94,7 @@ pub(crate) async fn answer(
     match sign_up(&service, &form, reader.language, peer).await {
         Ok(SignedUp { answer, token }) => {
             let user = answer.user.unwrap_or_default();
-            reader.page_with_script(&Sent::of(&reader, user, &token))
+            reader.page_with_script(&Sent::of(&reader, user, &token, form.key))
         }
         Err(error) => refuse(&reader, &service, form, &error),
     }
@@ -162,16 +157,10 @@ impl SignupPage {
         let Reader { language, words, base } = *reader;
         let password_hint = mistakes::password_length(&words.signup, &service.live.document().signup);
         // A new key where there is none; without one, a second click is told that the name is taken.
-        let key = if form.key.is_empty() { random_key() } else { form.key };
+        let key = if form.key.is_empty() { form_key::random() } else { form.key };
         let (mistakes, notice) = (Mistakes::default(), None);
         Self { style: STYLE, language, words, base, typed: form.request, key, password_hint, mistakes, notice }
     }
-}
-
-fn random_key() -> String {
-    let mut bytes = [0; 16];
-    let filled = getrandom::fill(&mut bytes);
-    if filled.is_err() { String::new() } else { bytes.iter().map(|byte| format!("{byte:02x}")).collect() }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use servers::{Cut, Cutter};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Mails that were asked for, of all addresses.
 const COUNTED: &str = "SELECT coalesce(sum(cardinality(made_at)), 0) FROM email_requests";
@@ -154,5 +154,77 @@ async fn a_key_holds_over_grpc_as_well() {
     let told = |answer: &Value| (answer["code"].clone(), answer["message"].clone());
     assert_eq!(told(&answers[1]), (json!(3), json!(REUSED)));
     assert_eq!(answers[2]["details"]["field_violations"][0]["field"], "Idempotency-Key");
+    assert_eq!(api.sql(COUNTED), "1");
+}
+
+/// The key in the form of a page that offers another mail.
+async fn form_key(api: &TestApi) -> String {
+    let page = api.get("/resend_verification").await;
+    let value = page.text.split(r#"name="key" value=""#).nth(1).and_then(|rest| rest.split('"').next());
+    value.filter(|key| key.len() == 32).expect("a key of 128 bits").to_owned()
+}
+
+async fn press(api: &TestApi, key: &str, name: &str) -> (u16, bool) {
+    let page = api.post_form("/resend_verification", format!("email={name}%40{CANARY}.test&key={key}")).await;
+    (page.status, page.text.contains("Please look into your inbox"))
+}
+
+#[tokio::test]
+async fn a_button_pressed_twice_asks_for_one_mail_and_a_minute_later_for_another() {
+    let api = TestApi::spawn().await;
+    assert_eq!(api.signup("alice").await.status, 200);
+    api.sql("UPDATE email_intents SET state = 'sent', sent_at = now() - interval '2 minutes'");
+    let (key, other) = (form_key(&api).await, form_key(&api).await);
+    assert_ne!(key, other);
+    for _ in 0..3 {
+        assert_eq!(press(&api, &key, "alice").await, (200, true));
+    }
+    assert_eq!(api.sql(COUNTED), "1");
+    let owed = "SELECT count(*) FROM email_intents WHERE generation > 1";
+    api.until("the mail is owed", async || api.sql(owed) == "1").await;
+    assert_eq!(press(&api, &other, "alice").await, (429, false), "from another page");
+    assert_eq!(press(&api, &key, "bobby").await, (200, true), "somebody went back and corrected the address");
+    assert_eq!(api.sql(COUNTED), "2");
+
+    // A page that a browser kept, pressed again.
+    api.sql("UPDATE resend_keys SET expires_at = expires_at - interval '62 seconds'");
+    api.sql("UPDATE email_requests SET made_at = ARRAY[now() - interval '62 seconds']");
+    for _ in 0..2 {
+        assert_eq!(press(&api, &key, "alice").await, (200, true));
+    }
+    assert_eq!(api.sql(COUNTED), "3");
+    api.sql("UPDATE email_requests SET made_at = ARRAY[now() - interval '62 seconds']");
+    let day = resend(&api, &key, "alice").await;
+    assert_eq!((day.status, api.sql(COUNTED).as_str()), (200, "2"), "a key in the header is known for a day");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_press_while_the_first_is_under_way_waits_and_counts_once() {
+    let setup = Setup::new().with(|document| {
+        document.signup.behind_proxy = true;
+        document.signup.per_minute_per_ip = 2;
+    });
+    let api = Arc::new(TestApi::spawn_with(setup).await);
+    let lock = api.lock("email_requests").await;
+    let press = || {
+        let (api, form) = (Arc::clone(&api), format!("email=nobody%40{CANARY}.test&key=pressed"));
+        let headers = [("x-forwarded-for", "192.0.2.1"), ("content-type", "application/x-www-form-urlencoded")];
+        tokio::spawn(async move { api.send_with(Method::POST, "/resend_verification", &headers, form).await })
+    };
+    let first = press();
+    api.until_waited_for("email_requests").await;
+    let refused = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND query = 'ROLLBACK' AND backend_type = 'client backend'";
+    assert_eq!(api.sql(refused), "0");
+    let mut second = press();
+    tokio::select! {
+        early = &mut second => panic!("it does not wait: {early:?}"),
+        () = api.until("the second press met the key", async || api.sql(refused) != "0") => {}
+    }
+    lock.release();
+    for pressed in [first, second] {
+        let page = pressed.await.expect("no panic");
+        assert!(page.status == 200 && page.text.contains("Please look into your inbox"), "{page:?}");
+    }
     assert_eq!(api.sql(COUNTED), "1");
 }

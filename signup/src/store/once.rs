@@ -7,10 +7,13 @@
 use super::{Store, StoreError, User, hiding, pool::Work, users};
 use crate::{CreateError, Created, Keys, NewUser, Policy, link::number_of};
 use sha2::{Digest as _, Sha256};
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// Separates the locks of keys from PostgreSQL's other advisory locks.
 const LOCK_PURPOSE: &[u8] = b"signup idempotency key lock v1";
+
+/// How long the rows of keys are valid, as the tables say (`expires_at`).
+pub(super) const KNOWN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A transaction that a stopped process leaves open ends after 5 s.
 pub(super) const BEGIN: &str =
@@ -23,12 +26,19 @@ pub struct Once {
     pub key: [u8; 32],
     pub(super) fingerprint: [u8; 32],
     pub(super) key_id: String,
+    pub(super) known_for: Duration,
 }
 
 impl Once {
     /// Under a client's key, with the fingerprint of its request under the key of that id ([`Keys::fingerprint`]).
     pub fn new(key: &str, fingerprint: [u8; 32], key_id: String) -> Self {
-        Self { key: Self::hash(key), fingerprint, key_id }
+        Self { key: Self::hash(key), fingerprint, key_id, known_for: KNOWN_FOR }
+    }
+
+    /// For a request for another mail: as a new one where the key is older than that, which is a day at most.
+    #[must_use]
+    pub fn known_for(self, known_for: Duration) -> Self {
+        Self { known_for: known_for.min(KNOWN_FOR), ..self }
     }
 
     /// What is kept of a client's key.

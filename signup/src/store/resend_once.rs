@@ -1,12 +1,12 @@
 //! A request for another mail under a key of its client's, which is admitted once however often it is sent.
 //!
 //! Takes: what [`Store::ask_for_mail`] takes, and the key. Gives: whether it was admitted now, or which request was
-//! admitted under the key within the last day. Does not: keep a request that came too early; it may be sent again under
-//! its key. Nor does it look whether anybody has the address.
+//! admitted under the key within the last day, or the shorter time that the key is known for. Does not: keep a request
+//! that came too early; it may be sent again under its key. Nor does it look whether anybody has the address.
 
 use super::{
-    Once, Store, StoreError,
-    once::{BEGIN, is_refused},
+    Once, Store, StoreError, milliseconds,
+    once::{BEGIN, KNOWN_FOR, is_refused},
     pool::Work,
     requests::{Admission, Counted},
 };
@@ -71,7 +71,9 @@ impl Store {
         if !once.lock(LOCK_PURPOSE, transaction).await? {
             return Ok(AskedOnce::Running);
         }
-        let before = sqlx::query_as(self.sql(ADMITTED_BEFORE)).bind(&once.key[..]);
+        let forgotten_earlier = KNOWN_FOR.saturating_sub(once.known_for);
+        let before =
+            sqlx::query_as(self.sql(ADMITTED_BEFORE)).bind(&once.key[..]).bind(milliseconds(forgotten_earlier));
         if let Some(before) = before.fetch_optional(&mut *transaction).await? {
             return Ok(AskedOnce::Before(before));
         }
@@ -92,10 +94,11 @@ fn refused(error: sqlx::Error) -> AskError {
     AskError::Unavailable(StoreError::Database(error))
 }
 
-const ADMITTED_BEFORE: &str =
-    "SELECT fingerprint, key_id FROM schema.resend_keys WHERE key = $1 AND expires_at > clock_timestamp()";
+const ADMITTED_BEFORE: &str = "
+SELECT fingerprint, key_id FROM schema.resend_keys
+WHERE key = $1 AND expires_at > clock_timestamp() + $2::bigint * interval '1 millisecond'";
 
-/// A row that expired and is not swept yet is taken over.
+/// A row that expired and is not swept yet, or is too old for this request, is taken over.
 const KEEP: &str = "
 INSERT INTO schema.resend_keys (key, fingerprint, key_id) VALUES ($1, $2, $3)
 ON CONFLICT (key) DO UPDATE

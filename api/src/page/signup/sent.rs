@@ -18,13 +18,15 @@ pub(super) struct Sent {
     base: &'static str,
     user: pb::User,
     token: String,
+    /// That of the form which was sent, for its button: a request for a mail has other keys than a signup.
+    key: String,
     script: &'static str,
 }
 
 impl Sent {
-    pub(super) fn of(reader: &Reader, user: pb::User, token: &DeliveryToken) -> Self {
+    pub(super) fn of(reader: &Reader, user: pb::User, token: &DeliveryToken, key: String) -> Self {
         let Reader { language, words, base } = *reader;
         let token = token.as_str().to_owned();
-        Self { style: STYLE, language, words, base, user, token, script: SCRIPT }
+        Self { style: STYLE, language, words, base, user, token, key, script: SCRIPT }
     }
 }

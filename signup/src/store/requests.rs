@@ -6,7 +6,7 @@
 
 use super::{Store, StoreError, milliseconds, pool::Work, rows::Milliseconds};
 use sha2::{Digest as _, Sha256};
-use sqlx::{Postgres, postgres::PgArguments, query::Query};
+use sqlx::PgExecutor;
 use std::time::Duration;
 
 /// Time between two mails that are asked for to one address.
@@ -71,12 +71,10 @@ impl Store {
         resend_to: Option<&str>,
     ) -> Result<Admission, StoreError> {
         let subject = counted.subject(whose);
-        let counting = self.counting(counted, &subject, resend_to).execute(&self.pool).await?;
-        if counting.rows_affected() == 1 {
+        if self.count(&self.pool, counted, &subject, resend_to).await? {
             return Ok(Admission::Admitted);
         }
-        let wait = sqlx::query_scalar(self.sql(WAIT)).bind(&subject[..]).bind(milliseconds(counted.gap()));
-        Ok(after(wait.fetch_optional(&self.pool).await?))
+        Ok(self.wait(&self.pool, counted, &subject).await?)
     }
 
     /// The same in an open transaction, where it counts once that is committed.
@@ -88,21 +86,34 @@ impl Store {
         resend_to: Option<&str>,
     ) -> Result<Admission, sqlx::Error> {
         let subject = counted.subject(whose);
-        let counting = self.counting(counted, &subject, resend_to).execute(&mut *transaction).await?;
-        if counting.rows_affected() == 1 {
+        if self.count(&mut *transaction, counted, &subject, resend_to).await? {
             return Ok(Admission::Admitted);
         }
-        let wait = sqlx::query_scalar(self.sql(WAIT)).bind(&subject[..]).bind(milliseconds(counted.gap()));
-        Ok(after(wait.fetch_optional(transaction).await?))
+        self.wait(transaction, counted, &subject).await
     }
 
-    fn counting<'q>(
+    /// Whether one more is admitted, which is counted then.
+    async fn count(
         &self,
+        on: impl PgExecutor<'_>,
         counted: Counted,
-        subject: &'q [u8; 32],
-        resend_to: Option<&'q str>,
-    ) -> Query<'q, Postgres, PgArguments> {
-        sqlx::query(self.sql(COUNT)).bind(&subject[..]).bind(milliseconds(counted.gap())).bind(resend_to)
+        subject: &[u8; 32],
+        resend_to: Option<&str>,
+    ) -> Result<bool, sqlx::Error> {
+        let counting = sqlx::query(self.sql(COUNT)).bind(&subject[..]).bind(milliseconds(counted.gap()));
+        Ok(counting.bind(resend_to).execute(on).await?.rows_affected() == 1)
+    }
+
+    /// When the next one is.
+    async fn wait(
+        &self,
+        on: impl PgExecutor<'_>,
+        counted: Counted,
+        subject: &[u8; 32],
+    ) -> Result<Admission, sqlx::Error> {
+        let wait = sqlx::query_scalar(self.sql(WAIT)).bind(&subject[..]).bind(milliseconds(counted.gap()));
+        let wait: Option<Milliseconds> = wait.fetch_optional(on).await?;
+        Ok(Admission::After(wait.map(Duration::from).unwrap_or_default()))
     }
 
     /// Forgets what no limit needs any more: rows whose last request is 30 days old. Gives their number, which is
@@ -114,10 +125,6 @@ impl Store {
     pub async fn forget_requests(&self) -> Result<u64, StoreError> {
         Ok(sqlx::query(self.sql(FORGET)).bind(FORGET_LIMIT).execute(&self.pool).await?.rows_affected())
     }
-}
-
-fn after(wait: Option<Milliseconds>) -> Admission {
-    Admission::After(wait.map(Duration::from).unwrap_or_default())
 }
 
 /// When the next one is admitted. Where there were fewer than five or twenty, the subscript is outside the array and

@@ -83,11 +83,16 @@ impl Store {
                 true => self.pool.begin_with(sqlx::AssertSqlSafe(begin_alone_with(email))).await?,
                 false => self.pool.begin().await?,
             };
-            match self.correct(&mut transaction, username, email, hides, policy, keys).await {
+            let refused = match self.correct(&mut transaction, username, email, hides, policy, keys).await {
                 Ok(created) => return Ok(transaction.commit().await.map(|()| created)?),
+                Err(refused) => refused,
+            };
+            // Whoever tries again at once must not meet its locks.
+            transaction.rollback().await;
+            match refused {
                 // A service that does not hide gave it to somebody in between.
-                Err(CorrectionError::EmailTaken) if hides && round < ROUNDS => round += 1,
-                Err(error) => return Err(error),
+                CorrectionError::EmailTaken if hides && round < ROUNDS => round += 1,
+                refused => return Err(refused),
             }
         }
     }

@@ -37,6 +37,8 @@ impl Store {
                 Ok(created) => return transaction.commit().await.map(|()| created).map_err(unavailable),
                 Err(error) => error,
             };
+            // Whoever takes another name at once must not meet the lock of the address.
+            transaction.rollback().await;
             match users::clash(&error) {
                 Some(CreateError::EmailTaken) if round < ROUNDS => round += 1,
                 Some(CreateError::UsernameTaken) => return Err(CreateError::UsernameTaken),

@@ -154,3 +154,27 @@ async fn passwords_for_a_name_are_counted_whether_or_not_somebody_has_it() {
         assert!(matches!(sixth, Admission::After(wait) if wait.as_secs() > 3500), "{username}: {sixth:?}");
     }
 }
+
+/// Transactions that are open, asked without letting anything of this thread go on meanwhile.
+fn open_transactions(fixture: &Fixture) -> String {
+    let asked = "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    let output = std::process::Command::new("psql").args(["-AtXqc", asked, &fixture.uri]).output().expect("psql runs");
+    String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+}
+
+#[tokio::test]
+async fn what_is_refused_has_let_go_of_its_locks_when_that_is_told() {
+    let fixture = Fixture::new().await;
+    fixture.sign_up("alice").await;
+    fixture.sign_up("bob").await;
+    for hides in [false, true] {
+        let unknown = fixture.correct("nobody", "new@example.com", hides).await;
+        assert_eq!((unknown.is_err(), open_transactions(&fixture).as_str()), (true, "0"), "{hides}");
+    }
+    let taken = fixture.correct("bob", "alice@example.com", false).await;
+    assert_eq!((taken.is_err(), open_transactions(&fixture).as_str()), (true, "0"));
+    let new = new_user("alice", "new@example.com");
+    let named = fixture.store.create_user_hiding(&new, &fixture.policy, &fixture.keys).await;
+    assert_eq!((named.is_err(), open_transactions(&fixture).as_str()), (true, "0"));
+}

@@ -39,12 +39,16 @@ fn is_local_v4(address: Ipv4Addr) -> bool {
         || METADATA_V4.contains(&address)
 }
 
-/// The address of IPv4 that a translator makes of it: NAT64 (RFC 6052), 6to4 (RFC 3056), or the deprecated
-/// IPv4-compatible form (RFC 4291, 2.5.5.1).
+/// The address of IPv4 that a translator makes of it: NAT64 (RFC 6052, and of a network's own, RFC 8215, where its
+/// prefix has 96 bits as usual), SIIT (RFC 2765, 2.1), 6to4 (RFC 3056), or the deprecated IPv4-compatible form
+/// (RFC 4291, 2.5.5.1).
 fn inside(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let four = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match address.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] => Some(four(high, low)),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0, 0, 0, 0, 0, 0, high, low] => Some(four(high, low)),
         [0x2002, high, low, ..] => Some(four(high, low)),
         _ => None,
     }
@@ -89,6 +93,19 @@ mod tests {
             ["10.0.0.1", "192.168.1.1", "172.16.0.1", "192.0.2.1", "fd00::1", "2001:db8::1", "64:ff9b::c000:201"]
         {
             assert!(!is_local(address(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_network_translates_by_itself_is_local_where_its_ipv4_is() {
+        for (text, is_ours) in [
+            ("64:ff9b:1::a9fe:a9fe", true),
+            ("64:ff9b:1:2:3:4:7f00:1", true),
+            ("::ffff:0:169.254.169.254", true),
+            ("64:ff9b:1::c000:201", false),
+            ("::ffff:0:192.0.2.1", false),
+        ] {
+            assert_eq!(is_local(address(text)), is_ours, "{text}");
         }
     }
 

@@ -60,14 +60,14 @@ fn expected(names_sent: &mut BTreeSet<String>, form: &Value) -> Value {
     }})
 }
 
-fn without_time(mut answer: Value) -> Value {
+pub(crate) fn without_time(mut answer: Value) -> Value {
     if let Some(user) = answer.get_mut("user").and_then(Value::as_object_mut) {
         user.remove("created_at").expect("every user has one");
     }
     answer
 }
 
-async fn hiding() -> TestApi {
+pub(crate) async fn hiding() -> TestApi {
     let setup = Setup::new().with(|document| document.signup.hide_existing_accounts = true);
     let api = TestApi::spawn_with(setup).await;
     assert_eq!(api.signup("holder").await.status, 200);

@@ -15,6 +15,7 @@ mod grpc_attacks;
 mod grpc_bounds;
 mod harness;
 mod hidden_accounts;
+mod hidden_repeats;
 mod housekeeping;
 mod idempotency;
 mod idle;

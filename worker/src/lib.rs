@@ -8,7 +8,7 @@
 //!
 //! - [`process`]: starts and stops what is below
 //! - [`verification_email`]: the handler: lease, attempt, record
-//! - `webhooks`: applications are told of users and mails
+//! - [`webhooks`]: applications are told of users and mails
 //! - [`lease`]: the exclusive right to send one mail
 //! - `message`: the mail, from templates to bytes
 //! - [`mail`]: SMTP: dialogue, classes of failure, connections kept, circuit breaker, pace
@@ -36,4 +36,4 @@ mod settings;
 mod share;
 pub mod users;
 pub mod verification_email;
-mod webhooks;
+pub mod webhooks;

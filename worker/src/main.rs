@@ -73,7 +73,8 @@ async fn run(config: Config) -> Result<ExitCode, RunError> {
         async move { readiness.check().await.map(|()| "ok") }
     })
     .telling("/mail", worker.mail_report())
-    .telling("/templates", worker.templates_report());
+    .telling("/templates", worker.templates_report())
+    .telling("/webhooks", worker.webhooks_report());
     let admin_stop = CancellationToken::new();
     let admin = admin.with_config(live).serve(listener, admin_stop.clone());
     tracing::info!(admin = %address, server, "listening");

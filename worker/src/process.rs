@@ -73,6 +73,7 @@ pub struct Worker {
     draining: CancellationToken,
     /// Sends webhooks, and ends by itself when the process takes no more tasks.
     webhooks: JoinHandle<()>,
+    receivers: webhooks::Standings,
     grace_period: Duration,
     background: JoinSet<()>,
 }
@@ -104,8 +105,9 @@ impl Worker {
         background.spawn(follow(live.clone(), logs, Arc::clone(&mailer), Arc::clone(&materials)));
         let (followed, breaker, owned) = (live.clone(), Arc::clone(&mailer), ownership.clone());
         background.spawn(async move { settings::follow(followed, &breaker, owned, publish).await });
-        let telling =
-            webhooks::run(live.clone(), store.clone(), ownership.clone(), options.probe_wait, draining.clone());
+        let (receivers, wait) = (webhooks::Standings::default(), options.probe_wait);
+        let (known, drained) = (receivers.clone(), draining.clone());
+        let telling = webhooks::run(live.clone(), store.clone(), ownership.clone(), wait, known, drained);
         let timers = Arc::clone(&mailer);
         background.spawn(async move { timers.run().await });
         let (readiness, inspector) =
@@ -115,7 +117,7 @@ impl Worker {
         let (followed, shared, id) = (live.clone(), Arc::clone(&mailer), server.id().to_owned());
         background.spawn(share::follow(followed, shared, inspector, id));
         let webhooks = tokio::spawn(telling);
-        Ok(Self { server, mailer, materials, readiness, draining, webhooks, grace_period, background })
+        Ok(Self { server, mailer, materials, readiness, draining, webhooks, receivers, grace_period, background })
     }
 
     /// What the readiness check asks.
@@ -127,6 +129,12 @@ impl Worker {
     pub fn mail_report(&self) -> impl Fn() -> Option<Report> + Clone + Send + Sync + 'static {
         let mailer = Arc::clone(&self.mailer);
         move || mailer.report()
+    }
+
+    /// What the last requests to receivers of webhooks found, whenever it is asked.
+    pub fn webhooks_report(&self) -> impl Fn() -> Vec<webhooks::Report> + Clone + Send + Sync + 'static {
+        let receivers = self.receivers.clone();
+        move || receivers.reports()
     }
 
     /// Why templates were refused, whenever it is asked.

@@ -9,13 +9,17 @@
 //!
 //! - `sender`: what is owed to one URL; `breaker`: when nothing is sent to it
 //! - `post`: one request; `local`: where none may go
-//! - `signature`: how it is signed
+//! - `signature`: how it is signed; `standing`: which receivers take nothing, for the operator
 
 mod breaker;
 mod local;
 mod post;
 mod sender;
 mod signature;
+mod standing;
+
+pub use standing::Report;
+pub(crate) use standing::Standings;
 
 use crate::ownership::Ownership;
 use pipeline::Live;
@@ -48,6 +52,7 @@ pub(crate) async fn run(
     store: Store,
     ownership: watch::Receiver<Ownership>,
     wait: fn(Duration, Duration) -> Duration,
+    standings: Standings,
     draining: CancellationToken,
 ) {
     let mut senders = JoinSet::new();
@@ -57,8 +62,8 @@ pub(crate) async fn run(
     while !draining.is_cancelled() {
         for webhook in &live.document().webhooks {
             if urls.insert(webhook.url.clone()) {
-                let sender = Sender::new(webhook.url.clone(), live.clone(), store.clone(), ownership.clone(), wait);
-                let (url, draining) = (webhook.url.clone(), draining.clone());
+                let (url, draining, known) = (webhook.url.clone(), draining.clone(), standings.clone());
+                let sender = Sender::new(url.clone(), live.clone(), store.clone(), ownership.clone(), wait, known);
                 senders.spawn(async move {
                     sender.run(&draining).await;
                     url

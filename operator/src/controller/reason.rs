@@ -28,6 +28,11 @@ impl Reason {
     }
 }
 
+/// The reason of that name; `None` for one of another version.
+pub fn named(name: &str) -> Option<Reason> {
+    ALL.iter().flat_map(|(_, reasons)| *reasons).copied().find(|reason| reason.name == name)
+}
+
 /// Makes a constant of each line, and the table of them all.
 macro_rules! reasons {
     ($($group:literal { $($constant:ident $name:literal $meaning:literal $($fix:literal)?;)+ })+) => {
@@ -171,6 +176,20 @@ reasons! {
         SCHEMA_PRESENT "SchemaPresent" "The database has the schema.";
         SCHEMA_MISSING "SchemaMissing" "The database does not have the schema."
             "with migrations Manual apply the files of migrations/; with Auto see the api's log for why it cannot";
+    }
+    "Webhooks" {
+        NO_WEBHOOKS "NoWebhooks" "The resource names no application that is to be told.";
+        RECEIVER_DOWN "ReceiverDown" "An application that is to be told cannot be reached, or says that it cannot take \
+            anything now. What it is owed waits, and uses no retry up."
+            "see that it runs, that its URL in spec.webhooks is right, and that network policies let workers reach it; \
+                webhooks go on by themselves";
+        RECEIVER_REFUSES "ReceiverRefuses" "An application that is to be told answers that it does not want it; each \
+            try uses a retry up."
+            "have it answer with a status of 2xx: see that its URL in spec.webhooks is right and that it knows the \
+                secret that signs";
+        WEBHOOK_UNSENDABLE "WebhookUnsendable" "Nothing can be sent to an application: the secret that signs cannot be \
+            used, or the URL leads to the worker itself, its link or a metadata service."
+            "correct what the message names in spec.webhooks, or in the Secret";
     }
     "Live configuration" {
         CONFIG_REFUSED "ConfigRefused" "A process keeps its older configuration."
@@ -322,6 +341,8 @@ pub mod condition {
         DATABASE_REACHABLE "DatabaseReachable" good true "The api pods reach PostgreSQL.";
         REDIS_REACHABLE "RedisReachable" good true "The operator reaches Redis.";
         MAIL_REACHABLE "MailReachable" good true "The last dialogue of the workers found a working mail server.";
+        WEBHOOKS_DELIVERED "WebhooksDelivered" good true "The last requests of the workers found that the applications \
+            of `spec.webhooks` take what they are told.";
         MIGRATIONS_APPLIED "MigrationsApplied" good true "The database has the schema.";
         CONFIG_APPLIED "ConfigApplied" good true "All pods run the newest configuration.";
         ABLE_TO_SCALE "AbleToScale" good true "The operator sets the number of workers, and nobody else does.";

@@ -180,6 +180,7 @@ async fn tell(
         worker,
         pod_events: &state.pod_events,
         reports: &steady(reports, &observed.pods, now),
+        webhook_changes: state.written.webhook_changes(),
         config: &config,
         scaling: &scaling,
     };
@@ -191,7 +192,7 @@ async fn tell(
     }
     state.trouble = trouble;
     let written = write_status(context, pipeline, status, &mut state.written).await?;
-    Ok(looks.into_iter().chain([autoscaler_look, written, state.written.next_warning()]).flatten().collect())
+    Ok(looks.into_iter().chain([autoscaler_look, written, state.written.next_news()]).flatten().collect())
 }
 
 /// The times until what was seen says something else.

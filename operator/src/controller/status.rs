@@ -21,6 +21,7 @@ pub mod report;
 pub mod rollout;
 pub(super) mod scaling;
 mod steps;
+pub mod webhooks;
 
 use self::{
     autoscaling::autoscaling,
@@ -53,7 +54,7 @@ pub fn status(facts: &Facts<'_>, now: Timestamp) -> SignupPipelineStatus {
     let previous = facts.previous;
     let generation = facts.pipeline.metadata.generation;
     let (exposed, url) = exposure(facts.pipeline, facts.observed, facts.best_effort, now);
-    let conditions = Conditions::new(facts, exposed);
+    let conditions = Conditions::new(facts, exposed, now);
     let readiness = Readiness::new(facts, &conditions, now);
     let progress = Progress::new(facts, &conditions, readiness, now);
     let before = previous.map(|status| status.conditions.as_slice()).unwrap_or_default();
@@ -82,6 +83,7 @@ struct Conditions {
     migrations: UntimedCondition,
     redis: UntimedCondition,
     mail: UntimedCondition,
+    webhooks: UntimedCondition,
     config_applied: UntimedCondition,
     able_to_scale: UntimedCondition,
     scaling_active: UntimedCondition,
@@ -91,13 +93,14 @@ struct Conditions {
 }
 
 impl Conditions {
-    fn new(facts: &Facts<'_>, exposed: UntimedCondition) -> Self {
+    fn new(facts: &Facts<'_>, exposed: UntimedCondition, now: Timestamp) -> Self {
         let [database, migrations] = database(facts);
         Self {
             database,
             migrations,
             redis: redis(facts),
             mail: mail::reachable(facts),
+            webhooks: webhooks::delivered(facts, now),
             config_applied: config_applied(facts),
             able_to_scale: able_to_scale(facts),
             scaling_active: scaling_active(facts),
@@ -117,6 +120,7 @@ impl Conditions {
             self.database,
             self.redis,
             self.mail,
+            self.webhooks,
             self.migrations,
             self.config_applied,
             self.able_to_scale,

@@ -47,4 +47,5 @@ mod trouble;
 mod two_operators;
 mod two_pipelines;
 mod watched_secrets;
+mod webhooks;
 mod worker_process;

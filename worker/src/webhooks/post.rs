@@ -28,13 +28,50 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 pub(super) enum Failure {
     /// The receiver is away, or says that it cannot now.
     #[error("the receiver is down: {cause}")]
-    Down { cause: String, after: Option<Duration> },
+    Down { fault: Fault, cause: String, after: Option<Duration> },
     /// The receiver does not want this one.
     #[error("the receiver answered with status {0}")]
     Refused(StatusCode),
     /// This side cannot send anything to it.
     #[error("{0}")]
     Misconfigured(String),
+}
+
+/// How far a request came that a receiver which is down did not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Name,
+    Connection,
+    Timeout,
+    Tls,
+    /// It ends the connection without one.
+    Answer,
+    /// It says so.
+    Status,
+}
+
+impl Failure {
+    /// A word for the operator, which knows what mends it.
+    pub(super) fn fault(&self) -> &'static str {
+        match self {
+            Self::Down { fault: Fault::Name, .. } => "name",
+            Self::Down { fault: Fault::Connection, .. } => "connection",
+            Self::Down { fault: Fault::Timeout, .. } => "timeout",
+            Self::Down { fault: Fault::Tls, .. } => "tls",
+            Self::Down { fault: Fault::Answer, .. } => "answer",
+            Self::Down { fault: Fault::Status, .. } => "status",
+            Self::Refused(_) => "refused",
+            Self::Misconfigured(_) => "misconfigured",
+        }
+    }
+
+    /// What happened, for people: no path, no query, no secret, nothing of the receiver's body.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::Down { cause, .. } | Self::Misconfigured(cause) => cause.clone(),
+            Self::Refused(status) => format!("status {}", status.as_u16()),
+        }
+    }
 }
 
 /// Where requests go, and how.
@@ -56,7 +93,9 @@ impl Receiver<'_> {
     /// Sends one.
     pub(super) async fn post(&self, signed: &Signed<'_>) -> Result<(), Failure> {
         let uri: Uri = self.url.parse().map_err(|_| misconfigured("webhooks[].url cannot be read as a URL"))?;
-        timeout(TIMEOUT, self.exchange(&uri, signed)).await.unwrap_or_else(|_| Err(down("no answer within 15 s")))
+        timeout(TIMEOUT, self.exchange(&uri, signed))
+            .await
+            .unwrap_or_else(|_| Err(down(Fault::Timeout, "no answer within 15 s")))
     }
 
     async fn exchange(&self, uri: &Uri, signed: &Signed<'_>) -> Result<(), Failure> {
@@ -72,12 +111,12 @@ impl Receiver<'_> {
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(|_| misconfigured("the host of webhooks[].url is no name of a certificate"))?;
         let secured = TlsConnector::from(trust()).connect(name, stream).await;
-        answer(secured.map_err(|error| down(&format!("TLS: {error}")))?, request).await
+        answer(secured.map_err(|error| down(Fault::Tls, &format!("TLS: {error}")))?, request).await
     }
 
     /// A connection to the first address of the host that may be reached and answers.
     async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, Failure> {
-        let addresses = lookup_host((host, port)).await.map_err(|_| down("its name does not resolve"))?;
+        let addresses = lookup_host((host, port)).await.map_err(|_| unresolved())?;
         let (local, reachable): (Vec<_>, Vec<_>) =
             addresses.partition(|address| !self.allows_local && is_local(address.ip()));
         if reachable.is_empty() && !local.is_empty() {
@@ -86,7 +125,7 @@ impl Receiver<'_> {
                  set allowLocalAddresses",
             ));
         }
-        let mut failed = down("its name does not resolve");
+        let mut failed = unresolved();
         for address in reachable {
             match TcpStream::connect(address).await {
                 Ok(stream) => {
@@ -94,7 +133,7 @@ impl Receiver<'_> {
                     let _ = stream.set_nodelay(true);
                     return Ok(stream);
                 }
-                Err(error) => failed = down(&format!("no connection: {}", error.kind())),
+                Err(error) => failed = down(Fault::Connection, &format!("no connection: {}", error.kind())),
             }
         }
         Err(failed)
@@ -119,7 +158,7 @@ async fn answer<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(), Failu
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let broken = |error: hyper::Error| down(&format!("no answer: {error}"));
+    let broken = |error: hyper::Error| down(Fault::Answer, &format!("no answer: {error}"));
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let mut response = pin!(sender.send_request(request));
     // The connection drives the request. It may end in the moment in which the answer is there, which counts then.
@@ -141,7 +180,7 @@ where
 fn busy(status: StatusCode, headers: &header::HeaderMap) -> Failure {
     let after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let after = after.map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
-    Failure::Down { cause: format!("status {status}"), after }
+    Failure::Down { fault: Fault::Status, cause: format!("status {status}"), after }
 }
 
 /// The public authorities, and a company's.
@@ -150,8 +189,12 @@ fn trust() -> Arc<rustls::ClientConfig> {
     Arc::new(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
-fn down(cause: &str) -> Failure {
-    Failure::Down { cause: cause.to_owned(), after: None }
+fn down(fault: Fault, cause: &str) -> Failure {
+    Failure::Down { fault, cause: cause.to_owned(), after: None }
+}
+
+fn unresolved() -> Failure {
+    down(Fault::Name, "its name does not resolve")
 }
 
 pub(super) fn misconfigured(cause: &str) -> Failure {

@@ -8,6 +8,7 @@ use super::{
     breaker::Breaker,
     post::{Failure, Receiver, Signed, misconfigured, unreadable},
     signature,
+    standing::Standings,
 };
 use crate::{ownership::Ownership, random, retry_wait};
 use jiff::Timestamp;
@@ -33,6 +34,7 @@ pub(super) struct Sender {
     store: Store,
     ownership: watch::Receiver<Ownership>,
     breaker: Breaker,
+    standings: Standings,
 }
 
 type Sent = (Delivery, Result<(), Failure>);
@@ -44,8 +46,9 @@ impl Sender {
         store: Store,
         ownership: watch::Receiver<Ownership>,
         wait: fn(Duration, Duration) -> Duration,
+        standings: Standings,
     ) -> Self {
-        Self { url, live, store, ownership, breaker: Breaker::new(wait) }
+        Self { url, live, store, ownership, breaker: Breaker::new(wait), standings }
     }
 
     /// Sends until `draining`, or until the URL is none of the configuration's; then ends with what is under way.
@@ -72,6 +75,7 @@ impl Sender {
                 self.settle(&delivery, result).await;
             }
         }
+        self.standings.forget(&self.url);
     }
 
     fn webhook(&self) -> Option<Webhook> {
@@ -91,6 +95,7 @@ impl Sender {
     async fn settle(&mut self, delivery: &Delivery, result: Result<(), Failure>) {
         let works = !matches!(result, Err(Failure::Down { .. } | Failure::Misconfigured(_)));
         let has_changed = self.breaker.record(works);
+        self.standings.record(&self.url, self.host(), result.as_ref().map(|()| ()));
         if has_changed {
             self.announce(result.as_ref().err());
         }
@@ -146,7 +151,6 @@ impl Sender {
     }
 }
 
-/// The secret is read each time, so that a new one needs nothing but its file.
 /// What [`label`] gives.
 pub(super) const RESULTS: [&str; 4] = ["delivered", "down", "refused", "misconfigured"];
 
@@ -159,6 +163,7 @@ fn label(result: &Result<(), Failure>) -> &'static str {
     }]
 }
 
+/// The secret is read each time, so that a new one needs nothing but its file.
 async fn send(webhook: &Webhook, delivery: &Delivery) -> Result<(), Failure> {
     let secrets = tokio::fs::read_to_string(&webhook.secret_file).await.map_err(|error| unreadable(&error))?;
     let (id, timestamp) = (delivery.id.to_string(), Timestamp::now().as_second());

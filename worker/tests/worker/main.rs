@@ -15,4 +15,5 @@ mod process;
 mod program;
 mod users;
 mod verification_email;
+mod webhook_standing;
 mod webhooks;

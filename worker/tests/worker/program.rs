@@ -111,6 +111,7 @@ async fn the_admin_port_tells_readiness_metrics_and_the_configuration_in_force()
     assert!(get(&address, "/livez").starts_with("HTTP/1.1 200"));
     until("readiness", || async { get(&address, "/readyz").starts_with("HTTP/1.1 200") }).await;
     assert!(get(&address, "/config").contains(&fixture.live.now().hash));
+    assert!(get(&address, "/webhooks").ends_with("[]") && get(&address, "/state").contains(r#""webhooks":[]"#));
     let created = fixture.sign_up("alice1").await;
     fixture.client().enqueue(&task(&created)).await.expect("Redis answers");
     program.line("processed task");

@@ -15,18 +15,18 @@ use std::{
 };
 use worker::process::{Options, Worker};
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OTHER_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
 
 /// A running receiver.
-struct Receiver {
+pub(crate) struct Receiver {
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
     lines: mpsc::Receiver<String>,
 }
 
 impl Receiver {
-    fn start(secret: &str) -> Self {
+    pub(crate) fn start(secret: &str) -> Self {
         let root = env!("CARGO_MANIFEST_DIR");
         let mut child = Command::new(format!("{root}/../target/tools/webhooks/bin/python"))
             .args([&format!("{root}/tests/worker/webhook_receiver.py"), secret])
@@ -41,12 +41,12 @@ impl Receiver {
         Self { child, port, lines }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/hooks", self.port)
     }
 
     /// What it answers from now on.
-    fn answer(&mut self, with: &str) {
+    pub(crate) fn answer(&mut self, with: &str) {
         let input = self.child.stdin.as_mut().expect("a pipe");
         writeln!(input, "{with}").expect("it reads");
     }
@@ -71,7 +71,7 @@ impl Drop for Receiver {
 
 impl Fixture {
     /// Tells `url`; `more` is YAML of the webhook, such as `, events: [user.created]`.
-    async fn tell(&self, url: &str, more: &str) {
+    pub(crate) async fn tell(&self, url: &str, more: &str) {
         let secret = self.path("hook-secret");
         std::fs::write(&secret, format!("{SECRET}\n")).expect("a file");
         let webhook = format!("webhooks: [{{url: \"{url}\", secretFile: {}{more}}}]\nworker:", secret.display());
@@ -89,14 +89,14 @@ impl Fixture {
         until(what, || async { self.deliveries(expression).await == expected }).await;
     }
 
-    async fn execute(&self, statement: &'static str) {
+    pub(crate) async fn execute(&self, statement: &'static str) {
         sqlx::raw_sql(statement).execute(&self.sql).await.expect("done");
     }
 }
 
-const ALLOWED: &str = ", allowLocalAddresses: true";
+pub(crate) const ALLOWED: &str = ", allowLocalAddresses: true";
 
-fn worker(fixture: &Fixture) -> Worker {
+pub(crate) fn worker(fixture: &Fixture) -> Worker {
     let options = Options { timing: timing(), probe_wait: |_, _| Duration::from_millis(100) };
     Worker::start(&fixture.live, None, options).expect("the worker starts")
 }

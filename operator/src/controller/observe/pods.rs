@@ -11,6 +11,7 @@ mod follow;
 use self::follow::{Followed, Pod as Target};
 use super::super::turns::{Name, Turns};
 use crate::build::names::{ADMIN_PORT, COMPONENT, Component, INSTANCE};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     ResourceExt,
@@ -56,6 +57,28 @@ pub struct Report {
     pub ready: Option<Result<(), String>>,
     /// How the last dialogue with the mail server ended; `None` before the first one.
     pub mail: Option<Mail>,
+    /// What its last requests to receivers of webhooks found.
+    pub webhooks: Vec<Receiver>,
+}
+
+/// A receiver of webhooks, as a worker found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receiver {
+    /// Host of its URL, with its port where one is written.
+    pub host: String,
+    /// Why it takes nothing; `None`: it does.
+    pub failing: Option<NotTaken>,
+}
+
+/// Why a receiver takes no webhooks.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NotTaken {
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// The worker's word for how far requests come: `connection`, `tls`, `refused`, ...; empty when unknown.
+    pub fault: String,
+    /// What happened, without what is secret of the URL.
+    pub said: String,
 }
 
 /// A worker's last dialogue with the mail server.

@@ -2,7 +2,7 @@
 //!
 //! Takes: what the steps of a reconcile gave. Gives: [`Facts`], made once per reconcile. Does not: judge any of it.
 
-use super::rollout::Rollout;
+use super::{rollout::Rollout, webhooks::Changes};
 use crate::{
     build::child::Kind,
     controller::{
@@ -41,6 +41,8 @@ pub struct Facts<'a> {
     pub pod_events: &'a PodEvents,
     /// What the pods report, but those that end again and again.
     pub reports: &'a [Report],
+    /// When the condition about webhooks changed lately.
+    pub webhook_changes: &'a Changes,
     /// Hash of the configuration that the pods should run.
     pub config: &'a str,
     /// The queues and the number of workers.

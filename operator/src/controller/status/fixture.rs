@@ -6,6 +6,7 @@ use super::{
     condition::{ConditionStatus::True, UntimedCondition, with_times},
     facts::Facts,
     rollout::Rollout,
+    webhooks::Changes,
 };
 use crate::{
     build::names::Component,
@@ -33,6 +34,7 @@ pub(super) struct Fixture {
     pub(super) observed: Observed,
     pub(super) scaling: Scaling,
     pub(super) reports: Vec<Report>,
+    pub(super) webhook_changes: Changes,
     pub(super) pod_events: PodEvents,
     pub(super) api: Rollout,
     pub(super) worker: Rollout,
@@ -75,6 +77,7 @@ impl Fixture {
             },
             scaling,
             reports: vec![report(Component::Api, Ok(())), report(Component::Worker, Ok(()))],
+            webhook_changes: Changes::default(),
             pod_events: PodEvents::default(),
             api: pods(2, 2),
             worker: pods(1, 1),
@@ -111,6 +114,7 @@ impl Fixture {
             worker: self.worker.clone(),
             pod_events: &self.pod_events,
             reports: &self.reports,
+            webhook_changes: &self.webhook_changes,
             config: "1",
             scaling: &self.scaling,
         }

@@ -85,7 +85,7 @@ fn blocking_finding(facts: &Facts<'_>, now: Timestamp) -> Option<Finding> {
 
 /// The first thing that is wrong while pods run.
 fn finding_while_running(facts: &Facts<'_>, conditions: &Conditions) -> Option<Finding> {
-    let Conditions { database, migrations, redis, mail, config_applied, .. } = conditions;
+    let Conditions { database, migrations, redis, mail, webhooks, config_applied, .. } = conditions;
     // A configuration that is still spreading is not wrong.
     let wrong = [reason::CONFIG_REFUSED, reason::TEMPLATES_REFUSED];
     let refused = || failing([config_applied]).filter(|finding| wrong.contains(&finding.reason));
@@ -95,6 +95,7 @@ fn finding_while_running(facts: &Facts<'_>, conditions: &Conditions) -> Option<F
         .or_else(refused)
         .or_else(|| facts.scaling.trouble().cloned())
         .or_else(|| facts.left_alone.first().cloned())
+        .or_else(|| failing([webhooks]))
         .or_else(best_effort)
         .or_else(|| facts.outdated.cloned())
 }

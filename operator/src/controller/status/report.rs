@@ -3,7 +3,7 @@
 //! Takes: a new status. Gives: one patch of the status subresource when something worth reading changed, and the events
 //! that `events` chooses. Does not: repeat an event while nothing changes.
 
-use super::{condition::due, events::Waiting};
+use super::{condition::due, events::Waiting, webhooks::Changes};
 use crate::{
     build::names::FIELD_MANAGER,
     crd::{SignupPipeline, status::SignupPipelineStatus},
@@ -24,6 +24,7 @@ pub struct Written {
     status: Option<SignupPipelineStatus>,
     at: Option<Instant>,
     waiting: Waiting,
+    webhook_changes: Changes,
 }
 
 impl Written {
@@ -32,9 +33,15 @@ impl Written {
         self.status.as_ref().or(pipeline.status.as_ref())
     }
 
-    /// Time until a warning has lasted for long enough to be published.
-    pub fn next_warning(&self) -> Option<Duration> {
-        self.waiting.next(Timestamp::now())
+    /// When the condition about webhooks changed lately.
+    pub(in crate::controller) fn webhook_changes(&self) -> &Changes {
+        &self.webhook_changes
+    }
+
+    /// Time until a warning has lasted for long enough to be published, or what is held back of webhooks may be told.
+    pub fn next_news(&self) -> Option<Duration> {
+        let now = Timestamp::now();
+        self.waiting.next(now).into_iter().chain(self.webhook_changes.next_look(now)).min()
     }
 
     /// Writes `status` when it is worth it; gives the time after which it will be, `None`: it was written, or will not
@@ -63,6 +70,7 @@ impl Written {
             Err(kube::Error::Api(error)) if error.is_not_found() => {}
             Err(error) => return Err(error),
         }
+        self.webhook_changes.note(self.status.as_ref().or(pipeline.status.as_ref()), &status, Timestamp::now());
         (self.status, self.at) = (Some(status), Some(Instant::now()));
         Ok(None)
     }

@@ -6,7 +6,7 @@
 //! hyper is used by itself, so that a held request, of which there is one per pod, has a read buffer of [`MAX_HEAD`]
 //! and not of the eight kilobytes that it begins with otherwise (hyper 1, `proto/h1/io.rs`).
 
-use super::{Mail, Report, ask_old::AskerOfOld};
+use super::{Mail, NotTaken, Receiver, Report, ask_old::AskerOfOld};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{Request, StatusCode, client::conn::http1, header::HOST};
@@ -51,6 +51,8 @@ struct State {
     missing: Option<String>,
     mail: Option<MailState>,
     templates: Option<Templates>,
+    #[serde(default)]
+    webhooks: Vec<ReceiverState>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,6 +73,16 @@ struct MailState {
     said: Option<String>,
     fault: Option<String>,
     connections: Option<u32>,
+}
+
+/// An entry of what a worker tells of webhooks.
+#[derive(Debug, Deserialize)]
+struct ReceiverState {
+    host: String,
+    works: bool,
+    since: Option<String>,
+    fault: Option<String>,
+    said: Option<String>,
 }
 
 impl Asker {
@@ -116,6 +128,7 @@ impl State {
             ready: Some(if self.ready { Ok(()) } else { Err(missing()) }),
             templates: self.templates.as_ref().and_then(|templates| templates.refused.clone()),
             mail: self.mail.as_ref().map(MailState::mail),
+            webhooks: self.webhooks.iter().map(ReceiverState::receiver).collect(),
             ..silent.clone()
         }
     }
@@ -128,6 +141,18 @@ impl MailState {
             true => Mail::Works { connections: *connections },
             false => Mail::Fails { phase: phase.clone().unwrap_or_default(), said: said.clone(), fault: fault.clone() },
         }
+    }
+}
+
+impl ReceiverState {
+    fn receiver(&self) -> Receiver {
+        let Self { host, works, since, fault, said } = self;
+        let failing = NotTaken {
+            since: since.as_ref().and_then(|since| since.parse().ok()),
+            fault: fault.clone().unwrap_or_default(),
+            said: said.iter().flat_map(|said| said.chars()).take(200).collect(),
+        };
+        Receiver { host: host.clone(), failing: (!works).then_some(failing) }
     }
 }
 

@@ -30,7 +30,8 @@ impl Fixture {
     fn reported(&self, second: i64) -> (UntimedCondition, Option<Reason>) {
         let facts = self.facts();
         let (exposed, _) = exposure(facts.pipeline, facts.observed, facts.best_effort, at(second));
-        let Readiness { ready, wrong, .. } = Readiness::new(&facts, &Conditions::new(&facts, exposed), at(second));
+        let Readiness { ready, wrong, .. } =
+            Readiness::new(&facts, &Conditions::new(&facts, exposed, at(second)), at(second));
         (ready, wrong.map(|finding| finding.reason))
     }
 

@@ -31,7 +31,7 @@ test: ## Run every test, on real PostgreSQL, Redis, mail servers, asynq's Go lib
 
 test-kubernetes: ## Run the tests on a Kubernetes API server on the oldest version that the charts promise, 1.30 (ONLY=rules; minutes)
 	@scripts/setup.sh test
-	@tests/cluster/build.sh etcd kube-apiserver-oldest
+	@tests/cluster/build.sh etcd kube-apiserver-oldest kubectl helm
 	KUBE_APISERVER=kube-apiserver-oldest cargo test --workspace --features operator/apiserver-tests --test apiserver -- $(ONLY)
 
 test-versions: ## Run the tests of queue, signup and the thread on the oldest and newest PostgreSQL, Redis and Valkey (minutes)

@@ -15,6 +15,7 @@
 //! - `figures`: what the queue and the api report; `supervise`: what is said of workers in the queue
 //! - `edits`: the file changed
 //! - `start`, `running`: all of it started in order; the loop that joins it
+//! - `neighbours`: who else uses a Redis that was given
 //! - `wait`: until processes are ready and configured
 //! - `screen`: what the person sees
 
@@ -25,6 +26,7 @@ mod error;
 mod figures;
 mod files;
 mod fleet;
+mod neighbours;
 pub mod options;
 mod plan;
 mod running;

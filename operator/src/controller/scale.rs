@@ -31,7 +31,7 @@ mod source;
 mod unserved;
 
 pub(crate) use self::endpoint::Endpoint;
-pub(super) use self::presence::known_as;
+pub(crate) use self::presence::{known_as, shares_with};
 pub(super) use self::{
     ended::EndedWorkers,
     evaluation::{Evaluation, Surroundings},

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     build::document::{MountedPaths, document},
+    controller::scale::known_as,
     crd::SignupPipeline,
     manifest::objects::Content,
 };
@@ -53,9 +54,8 @@ impl Files {
         stand_in: Option<&StandIn>,
     ) -> Result<String, LocalError> {
         let paths = self.write_secrets(plan, stores)?;
-        let (name, namespace) = (pipeline.metadata.name.as_deref(), pipeline.metadata.namespace.as_deref());
-        let spec = plan.applied_to(&pipeline.spec, stand_in);
-        let mut document = document(name.unwrap_or_default(), namespace.unwrap_or("default"), &spec, &paths);
+        let ((name, namespace), spec) = (title(pipeline), plan.applied_to(&pipeline.spec, stand_in));
+        let mut document = document(name, namespace, &spec, &paths);
         // We read the children's logs.
         document.observability.log_format = LogFormat::Json;
         let text = document.to_yaml()?;
@@ -137,6 +137,18 @@ fn replace(run: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
     file.write_all(content)?;
     fs::rename(&part, path)
+}
+
+/// By what a run of the pipeline is known to those that share a store with it.
+pub(super) fn run_known_as(pipeline: &SignupPipeline) -> String {
+    let (name, namespace) = title(pipeline);
+    known_as(&format!("{namespace}/{name}"), identity().namespace_uid.as_deref())
+}
+
+/// Name and namespace.
+fn title(pipeline: &SignupPipeline) -> (&str, &str) {
+    let metadata = &pipeline.metadata;
+    (metadata.name.as_deref().unwrap_or_default(), metadata.namespace.as_deref().unwrap_or("default"))
 }
 
 /// A run on this machine is another pipeline than one of its name in a cluster, and the same as the run before it:

@@ -10,6 +10,7 @@ use super::{
     figures::{Figures, Question},
     files::Files,
     fleet::Fleet,
+    neighbours::Neighbours,
     plan::{Plan, StandIn},
     screen::{Screen, say},
     stores::Stores,
@@ -32,6 +33,8 @@ const FILE_POLL_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) struct Running {
     pub(super) fleet: Fleet,
     pub(super) inbox: Option<Child>,
+    /// Of a Redis that was given.
+    pub(super) _neighbours: Option<Neighbours>,
     pub(super) stores: Stores,
     pub(super) files: Files,
     pub(super) manifest: Manifest,

@@ -7,10 +7,11 @@ use super::{
     LocalError,
     child::{Child, Listening, Recipe},
     figures::{self, Figures, Question},
-    files::Files,
+    files::{self, Files},
     fleet::{Fleet, free_port},
+    neighbours::Neighbours,
     options::{Options, Programs},
-    plan::{Plan, StandIn},
+    plan::{Plan, StandIn, Store},
     running::Running,
     screen::{self, Addresses, Screen},
     stores::Stores,
@@ -42,6 +43,8 @@ pub(super) async fn start(
     screen::explain(&plan, spec);
     let stores = start_stores(plan.clone()).await?;
     let files = Files::new()?;
+    let connection = connection(&plan, &stores)?;
+    let neighbours = look_for_neighbours(&plan, &manifest, &connection).await;
     let inbox = if plan.uses_inbox() { Some(start_inbox(&programs, options.inbox_addr).await?) } else { None };
     let inbox_at = inbox.as_ref().and_then(Child::listening).unwrap_or_default();
     let mut stand_in = inbox_at.smtp.map(|smtp| StandIn { smtp, api: reachable(options.api_addr) });
@@ -49,13 +52,13 @@ pub(super) async fn start(
     let (mut fleet, api_at) = start_api(options, programs, &files, &mut stand_in).await?;
     let hash = files.write(&manifest.pipeline, &plan, &stores, stand_in.as_ref())?;
     start_workers(&mut fleet, spec, &client, &hash).await?;
-    let connection = connection(&plan, &stores)?;
     let (question, figures) = start_polling(connection.clone(), &client);
     let addresses = addresses(options, api_at, inbox_at, &stores);
     screen::ready(manifest.pipeline.metadata.name.as_deref().unwrap_or_default(), &addresses, spec);
     Ok(Running {
         fleet,
         inbox,
+        _neighbours: neighbours,
         stores,
         files,
         manifest,
@@ -71,6 +74,16 @@ pub(super) async fn start(
         autoscaler: Autoscaler::default(),
         screen: Screen::default(),
     })
+}
+
+/// Nobody else can use a Redis that was started here.
+async fn look_for_neighbours(plan: &Plan, manifest: &Manifest, connection: &Connection) -> Option<Neighbours> {
+    match plan.redis {
+        Store::Given { .. } => {
+            Some(Neighbours::start(connection.clone(), files::run_known_as(&manifest.pipeline)).await)
+        }
+        Store::StartedHere => None,
+    }
 }
 
 /// Asks the queue and the processes from now on; gives where to ask and where the answers are.

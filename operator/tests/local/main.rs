@@ -2,6 +2,7 @@
 
 mod harness;
 mod leaving;
+mod neighbours;
 
 use harness::{Local, MINIMAL, send, until};
 use rustix::process::Signal;

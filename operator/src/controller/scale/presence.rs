@@ -59,7 +59,7 @@ impl Neighbours {
         match timeout(TIMEOUT, told(inputs)).await {
             Ok(Ok(others)) => {
                 self.is_forbidden = false;
-                self.shared = others.iter().find_map(|other| shared(&inputs.known_as, other));
+                self.shared = others.iter().find_map(|other| shares_with(&inputs.known_as, other));
             }
             Ok(Err(error)) if error.is_forbidden() => self.is_forbidden = true,
             // That Redis does not answer is told by whoever reads the queues; what was known holds.
@@ -90,12 +90,12 @@ pub(super) fn leave(inputs: Arc<Inputs>) {
 }
 
 /// By what a pipeline is known; a namespace that was made again has another UID.
-pub(in crate::controller) fn known_as(title: &str, namespace_uid: Option<&str>) -> String {
+pub(crate) fn known_as(title: &str, namespace_uid: Option<&str>) -> String {
     namespace_uid.map_or_else(|| title.to_owned(), |uid| format!("{title} {uid}"))
 }
 
 /// That `other` is another pipeline. Without a UID it goes by its name alone.
-fn shared(own: &str, other: &str) -> Option<Finding> {
+pub(crate) fn shares_with(own: &str, other: &str) -> Option<Finding> {
     let parts = |known: &str| known.split_once(' ').map(|(title, uid)| (title.to_owned(), uid.to_owned()));
     match (parts(own), parts(other)) {
         (Some((own, own_uid)), Some((other, uid))) if own == other => {
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_pipeline_that_was_made_again_is_the_same_and_its_namesake_elsewhere_is_another() {
-        let told = |own: &str, other: &str| shared(own, other).map(|finding| finding.message);
+        let told = |own: &str, other: &str| shares_with(own, other).map(|finding| finding.message);
         for (own, other) in [("shop/a 1", "shop/a 1"), ("shop/a", "shop/a 1"), ("shop/a 1", "shop/a")] {
             assert_eq!(told(own, other), None, "{own} {other}");
         }

@@ -29,6 +29,8 @@ pub(super) struct Container<'a> {
     pub(super) status: &'a ContainerStatus,
     /// Its limit of memory, as the pod has it.
     pub(super) memory: Option<String>,
+    /// It comes before the others, which start when it has ended well; a sidecar is one that does not end.
+    pub(super) is_init: bool,
 }
 
 impl Container<'_> {
@@ -56,7 +58,9 @@ impl Container<'_> {
             return Some(last);
         }
         if let Some(ended) = state.terminated.as_ref().filter(|_| restarts > 0) {
-            return was_short(ended).then_some(Some(ended));
+            // It failed before, or its pod was set up anew, and now its work is done.
+            let is_done = self.is_init && ended.exit_code == 0;
+            return (!is_done && was_short(ended)).then_some(Some(ended));
         }
         let started = state.running.as_ref()?.started_at.as_ref()?;
         let is_young = now.duration_since(started.0).unsigned_abs() < CALM;
@@ -158,7 +162,8 @@ mod tests {
         let mut all = json!({"name": "api", "image": "signup:test", "imageID": "", "ready": false, "restartCount": 0});
         all.as_object_mut().expect("an object").extend(status.as_object().expect("an object").clone());
         let status: ContainerStatus = serde_json::from_value(all).expect("a status");
-        let container = Container { pod: "demo-api-1", status: &status, memory: Some("256Mi".to_owned()) };
+        let container =
+            Container { pod: "demo-api-1", status: &status, memory: Some("256Mi".to_owned()), is_init: false };
         container.trouble(NOW.parse().expect("a time"))
     }
 

@@ -66,7 +66,8 @@ fn containers<'a>(pod: &'a Pod, name: &'a str) -> impl Iterator<Item = Container
     let status = pod.status.as_ref();
     let init = status.into_iter().flat_map(|status| status.init_container_statuses.iter().flatten());
     let main = status.into_iter().flat_map(|status| status.container_statuses.iter().flatten());
-    init.chain(main).map(move |status| Container { pod: name, status, memory: memory(pod, status) })
+    let all = init.map(|status| (status, true)).chain(main.map(|status| (status, false)));
+    all.map(move |(status, is_init)| Container { pod: name, status, memory: memory(pod, status), is_init })
 }
 
 /// The kubelet says what is in force, where it is new enough (Kubernetes 1.33).

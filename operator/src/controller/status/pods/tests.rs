@@ -60,6 +60,26 @@ fn init_containers_and_sidecars_are_containers_too() {
     assert_eq!(reason_of(status), Some(reason::POD_NOT_STARTED));
 }
 
+/// It failed before, as one does that waits for a server; and each is run anew when a node comes back.
+#[test]
+fn an_init_container_that_ended_well_after_a_second_try_is_no_loop() {
+    let ended = |code: i32| {
+        json!({"terminated": {"exitCode": code, "startedAt": "1970-01-01T00:00:10Z",
+            "finishedAt": "1970-01-01T00:00:12Z"}})
+    };
+    let after_a_try = |name: &str, code: i32| {
+        let mut container = container(name, ended(code));
+        (container["restartCount"], container["lastState"]) = (json!(1), ended(1));
+        container
+    };
+    let waits = container("api", waiting("PodInitializing"));
+    let status = |code| json!({"initContainerStatuses": [after_a_try("wait", code)], "containerStatuses": [waits]});
+    assert_eq!(reason_of(status(0)), None);
+    assert_eq!(reason_of(status(1)), Some(reason::POD_CRASHING), "that one is tried again");
+    let main = json!({"containerStatuses": [after_a_try("api", 0)]});
+    assert_eq!(reason_of(main), Some(reason::POD_CRASHING), "no container of a service is to end");
+}
+
 #[test]
 fn a_volume_that_cannot_be_mounted_is_told_by_the_event_after_a_while() {
     let creating = json!({"containerStatuses": [container("api", waiting("ContainerCreating"))]});

@@ -1,10 +1,13 @@
-// Judges objects as GitOps tools do, with the code of those tools.
+// Judges objects as GitOps tools do, and applies them and waits for them as Flux does, with the code of those tools.
 //
-//	gitops LUA EXPRESSIONS <OBJECTS
+//	gitops judge LUA EXPRESSIONS <OBJECTS
+//	gitops apply|wait|delete URL TOKEN <OBJECTS
 //
-// Takes: a file with Argo CD's health check in Lua, a file with Flux's health check expressions in JSON ({"current",
-// "inProgress", "failed"}), and on standard input one object in JSON a line. Gives: one line of JSON for each, with what
-// kstatus (Helm, kpt, Flux without expressions), Flux with the expressions and Argo CD say. Does not: ask a cluster.
+// Takes: on standard input one object in JSON a line. To judge, also a file with Argo CD's health check in Lua and one
+// with Flux's health check expressions in JSON ({"current", "inProgress", "failed"}); else an API server, and the token
+// of somebody who may do everything there. Gives: one line of JSON for each object, in their order: what kstatus (Helm,
+// kpt, Flux without expressions), Flux with the expressions and Argo CD say; or what Flux did with it, or how its wait
+// for it ended. Does not: ask a cluster to judge.
 package main
 
 import (
@@ -28,38 +31,75 @@ type judgement struct {
 }
 
 func main() {
-	if len(os.Args) != 3 {
-		fail(errors.New("usage: gitops LUA EXPRESSIONS <OBJECTS"))
+	if len(os.Args) != 4 {
+		fail(errors.New("usage: gitops judge LUA EXPRESSIONS <OBJECTS, or gitops apply|wait|delete URL TOKEN <OBJECTS"))
 	}
-	script, err := os.ReadFile(os.Args[1])
+	objects, err := read(os.Stdin)
 	fail(err)
-	flux, err := fluxExpressions(os.Args[2])
-	fail(err)
-	input, output := bufio.NewReader(os.Stdin), json.NewEncoder(os.Stdout)
-	for {
-		line, err := input.ReadBytes('\n')
-		if len(line) > 1 {
-			judged, err := judge(line, string(script), flux)
-			fail(err)
-			fail(output.Encode(judged))
-		}
-		if err == io.EOF {
-			return
-		}
+	if os.Args[1] == "judge" {
+		judgements, err := judgeAll(os.Args[2], os.Args[3], objects)
 		fail(err)
+		write(judgements)
+		return
+	}
+	outcomes, err := onCluster(os.Args[1], os.Args[2], os.Args[3], objects)
+	fail(err)
+	write(outcomes)
+}
+
+func read(input io.Reader) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	for lines := bufio.NewReader(input); ; {
+		line, end := lines.ReadBytes('\n')
+		if len(line) > 1 {
+			var object unstructured.Unstructured
+			if err := object.UnmarshalJSON(line); err != nil {
+				return nil, err
+			}
+			objects = append(objects, &object)
+		}
+		if end == io.EOF {
+			return objects, nil
+		}
+		if end != nil {
+			return nil, end
+		}
 	}
 }
 
-func judge(text []byte, script string, flux []expression) (*judgement, error) {
-	var object unstructured.Unstructured
-	if err := object.UnmarshalJSON(text); err != nil {
+func write[T any](lines []T) {
+	output := json.NewEncoder(os.Stdout)
+	for _, line := range lines {
+		fail(output.Encode(line))
+	}
+}
+
+func judgeAll(luaFile, expressionsFile string, objects []*unstructured.Unstructured) ([]*judgement, error) {
+	script, err := os.ReadFile(luaFile)
+	if err != nil {
 		return nil, err
 	}
-	computed, err := status.Compute(&object)
+	flux, err := fluxExpressions(expressionsFile)
+	if err != nil {
+		return nil, err
+	}
+	var judgements []*judgement
+	for _, object := range objects {
+		judged, err := judge(object, string(script), flux)
+		if err != nil {
+			return nil, err
+		}
+		judgements = append(judgements, judged)
+	}
+	return judgements, nil
+}
+
+func judge(object *unstructured.Unstructured, script string, flux []expression) (*judgement, error) {
+	computed, err := status.Compute(object)
 	if err != nil {
 		return nil, fmt.Errorf("kstatus: %w", err)
 	}
-	evaluated, err := fluxStatus(flux, &object)
+	evaluated, err := fluxStatus(flux, object)
 	if err != nil {
 		return nil, fmt.Errorf("Flux: %w", err)
 	}

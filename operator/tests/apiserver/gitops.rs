@@ -12,6 +12,7 @@ use kube::{
 use operator::crd::SignupPipeline;
 use serde_json::{Map, Value, json};
 use std::{
+    ffi::OsStr,
     fs,
     io::Write as _,
     path::{Path, PathBuf},
@@ -56,25 +57,30 @@ fn judge(objects: &[Value]) -> Vec<[String; 3]> {
     let folder = tempfile::tempdir().expect("a folder");
     let expressions = folder.path().join("flux.json");
     fs::write(&expressions, page["healthCheckExprs"][0].to_string()).expect("the folder is ours");
-    let mut command = Command::new(program());
-    command.arg(root().join("charts/signup-operator/files/argocd-health.lua")).arg(&expressions);
-    let mut judging =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it was built");
-    let lines: String = objects.iter().map(|object| format!("{object}\n")).collect();
-    judging.stdin.take().expect("it is piped").write_all(lines.as_bytes()).expect("it reads");
-    let done = judging.wait_with_output().expect("it ends");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let words = |line: &str| {
-        let line: Value = serde_json::from_str(line).expect("JSON");
+    let script = root().join("charts/signup-operator/files/argocd-health.lua");
+    let words = |line: Value| {
         [&line["kstatus"], &line["flux"], &line["argo"]["status"]].map(|word| word.as_str().expect("text").to_owned())
     };
-    let judged: Vec<_> = String::from_utf8(done.stdout).expect("UTF-8").lines().map(words).collect();
-    assert_eq!(judged.len(), objects.len());
-    judged
+    tell(["judge".as_ref(), script.as_os_str(), expressions.as_os_str()], objects).into_iter().map(words).collect()
+}
+
+/// What the program says of each object.
+pub(crate) fn tell(arguments: [&OsStr; 3], objects: &[Value]) -> Vec<Value> {
+    let mut command = Command::new(program());
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut telling = command.spawn().expect("it was built");
+    let lines: String = objects.iter().map(|object| format!("{object}\n")).collect();
+    telling.stdin.take().expect("it is piped").write_all(lines.as_bytes()).expect("it reads");
+    let done = telling.wait_with_output().expect("it ends");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let lines = String::from_utf8(done.stdout).expect("UTF-8");
+    let told: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(told.len(), objects.len());
+    told
 }
 
 /// State, and what kstatus, Flux and Argo CD have to make of it.
-const STATES: [(&str, [&str; 3]); 14] = [
+pub(crate) const STATES: [(&str, [&str; 3]); 14] = [
     ("not seen by any operator", ["InProgress", "InProgress", "Progressing"]),
     ("being made", ["InProgress", "InProgress", "Progressing"]),
     ("ready", ["Current", "Current", "Healthy"]),
@@ -91,12 +97,17 @@ const STATES: [(&str, [&str; 3]); 14] = [
     ("being deleted", ["Terminating", "InProgress", "Progressing"]),
 ];
 
-#[test]
-fn each_tool_concludes_of_each_state_what_the_page_says() {
+/// An object in each of the states, as the operator's own code wrote their status.
+pub(crate) fn states() -> Vec<Value> {
     let text = fs::read_to_string(root().join("operator/tests/golden/statuses.json")).expect("it is kept");
     let states: Map<String, Value> = serde_json::from_str(&text).expect("JSON");
     assert_eq!(states.len(), STATES.len());
-    let objects: Vec<Value> = STATES.iter().map(|(name, _)| states[*name].clone()).collect();
+    STATES.iter().map(|(name, _)| states[*name].clone()).collect()
+}
+
+#[test]
+fn each_tool_concludes_of_each_state_what_the_page_says() {
+    let objects = states();
     for ((name, expected), judged) in STATES.iter().zip(judge(&objects)) {
         assert_eq!(judged, *expected, "{name}");
     }
@@ -153,7 +164,7 @@ fn differences(path: &str, applied: &Value, live: &Value) -> Vec<String> {
     }
 }
 
-fn samples() -> Vec<(String, Value)> {
+pub(crate) fn samples() -> Vec<(String, Value)> {
     let mut samples = Vec::new();
     for entry in fs::read_dir(root().join("samples")).expect("they are there") {
         let path = entry.expect("an entry").path();

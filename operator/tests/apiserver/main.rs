@@ -19,6 +19,7 @@ mod definition;
 mod drain;
 mod edge;
 mod faults;
+mod flux;
 mod foreign_writes;
 mod gitops;
 mod held_up;

@@ -15,7 +15,7 @@
 //! - [`apply`]: makes them so. `drift` finds what differs, `failure` says why a child could not be applied, `restarts`
 //!   why pods are replaced; `sync` brings a new configuration to running pods
 //! - [`scale`]: the number of workers, evaluated beside the reconciles, which hand over what they know; [`gauges`]
-//!   tells what came of it, `reported_limits` which limits; `scale_subresource` writes numbers
+//!   and `counted` tell what came of it, `reported_limits` which limits; `scale_subresource` writes numbers
 //! - [`status`]: what came of it. `facts` is all that is known; `rollout`, `pods`, `container`, `reachability`,
 //!   `configuration`, `exposure`, `scaling`, `figures`, `readiness` and `progress` make conditions of it (pure,
 //!   `condition`); `report` and `events` publish them
@@ -27,6 +27,7 @@
 
 pub mod apply;
 pub(crate) mod certificate;
+pub(crate) mod counted;
 pub mod definition;
 mod dispatch;
 pub(crate) mod edge;

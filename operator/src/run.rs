@@ -3,9 +3,11 @@
 //! Takes: flags, and the cluster that the environment names (in a pod its service account, else KUBECONFIG). Gives: one
 //! working operator among all that run, until SIGTERM or SIGINT. Does not: install the CRD; the chart does.
 
+mod client;
+
 use crate::{
     controller::{
-        self, Scope,
+        self, Scope, counted,
         gauges::Gauges,
         observe::named::{self, SecretAccess},
         operators::TAKE_OVER_AFTER,
@@ -13,7 +15,6 @@ use crate::{
     leader::{Leader, Timing},
 };
 use clap::ArgAction;
-use kube::Client;
 use lifecycle::{admin::Admin, shutdown::Shutdown};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::document::LogFormat;
@@ -151,7 +152,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let metrics = lifecycle::admin::record_metrics()?;
     let io = |action| move |source| RunError::Io { action, source };
     let shutdown = Shutdown::on_signals().map_err(io("listen for signals"))?;
-    let client = Client::try_default().await.map_err(|error| RunError::Cluster(Box::new(error)))?;
+    let client = client::new().await.map_err(|error| RunError::Cluster(Box::new(error)))?;
     let listener = lifecycle::listener::bind(options.admin).map_err(io("listen on the admin address"))?;
     tracing::info!(admin = listener.local_addr().ok().map(tracing::field::display), "listening");
     let (leads, gauges) = (Arc::<AtomicBool>::default(), options.pipeline_metrics.then(Arc::<Gauges>::default));
@@ -188,6 +189,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
 }
 
 fn admin(metrics: PrometheusHandle, leads: Arc<AtomicBool>, gauges: Option<Arc<Gauges>>) -> Admin {
+    counted::begin();
     // A standby is ready too: it would take over.
     let role = move || std::future::ready(Ok(if leads.load(Ordering::Relaxed) { "leading" } else { "standby" }));
     Admin::new(metrics, role).with_gauges(move || gauges.as_deref().map(Gauges::render).unwrap_or_default())

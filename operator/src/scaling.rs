@@ -42,8 +42,9 @@ pub mod trace;
 
 pub use autoscaler::Autoscaler;
 pub use decision::{Decision, Gap, LimitedBy};
+pub(crate) use decision::{FALLBACK, QUEUES};
 pub use depth::{Depth, Learnt};
-pub use drain::{Drain, Step};
+pub use drain::{Drain, Left, Step};
 pub use limits::{Limits, MailLimits, Past, Tolerances};
 pub use terms::{QueueTerms, Terms};
 

@@ -4,17 +4,15 @@
 //! pipeline is evaluated here. Does not: keep a series of a pipeline that is gone, or do anything while nobody scrapes.
 //! A fleet has as many series as pipelines, so they can be left out.
 
+mod text;
+
+use self::text::Text;
 use super::scale::Scaling;
 use crate::{crd::SignupPipeline, scaling::Gap};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use parking_lot::Mutex;
-use queue::QueueState;
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write as _},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Namespace, name and uid: one that is made again is another.
 type Key = (String, String, String);
@@ -51,118 +49,50 @@ impl Gauges {
     pub fn render(&self) -> String {
         let (pipelines, now) = (self.0.lock().clone(), Timestamp::now());
         let mut text = Text::default();
-        let is = |it: bool| Some(f64::from(u8::from(it)));
-        text.each(&pipelines, "signup_operator_redis_up", "Whether Redis answers the operator.", |scaling| {
-            is(scaling.queues.is_ok())
-        });
-        let help = "Whether Redis has not answered for fallback.after.";
-        text.each(&pipelines, "signup_operator_fallback_active", help, |scaling| {
-            is(scaling.gap() == Some(Gap::Fallback))
-        });
-        let help = "Whether Redis does not tell of changes, so that it is polled.";
-        text.each(&pipelines, "signup_operator_redis_polled", help, |scaling| is(scaling.untracked.is_some()));
+        text.redis(&pipelines);
         text.queues(&pipelines, now);
-        text.each(&pipelines, "signup_operator_workers_desired", "Workers wanted.", |scaling| {
-            Some(scaling.decision.as_ref()?.desired.into())
-        });
-        let help = "Workers that the queues alone ask for.";
-        text.each(&pipelines, "signup_operator_workers_recommended", help, |scaling| {
-            Some(scaling.decision.as_ref()?.recommended.into())
-        });
-        let help = "Workers that are too many and finish their mails.";
-        text.each(&pipelines, "signup_operator_workers_leaving", help, |scaling| Some(scaling.leaving.into()));
+        text.workers(&pipelines);
         text.learnt(&pipelines);
         text.family("signup_operator_workers_limited", "1 for what keeps workers away that the work asks for.");
         for (of, scaling) in &pipelines {
             scaling.limited.iter().for_each(|limit| text.line(of, &[("by", limit.name())], 1.0));
         }
-        text.text
+        text.text()
     }
-}
-
-fn queues(pipelines: &BTreeMap<Key, Arc<Scaling>>) -> impl Iterator<Item = (&Key, &str, &QueueState)> {
-    pipelines.iter().flat_map(|(key, scaling)| {
-        let queues = scaling.queues.iter().flatten();
-        queues.map(move |(name, state)| (key, name.as_str(), state))
-    })
-}
-
-fn states(state: &QueueState) -> [(&'static str, u64); 5] {
-    let QueueState { pending, active, scheduled, retry, archived, .. } = *state;
-    [("pending", pending), ("active", active), ("scheduled", scheduled), ("retry", retry), ("archived", archived)]
-}
-
-/// Lines so far, and the name of the family that is written.
-#[derive(Default)]
-struct Text {
-    text: String,
-    family: &'static str,
 }
 
 impl Text {
-    fn family(&mut self, name: &'static str, help: &str) {
-        self.family = name;
-        self.write(format_args!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
+    fn redis(&mut self, pipelines: &BTreeMap<Key, Arc<Scaling>>) {
+        let is = |it: bool| Some(f64::from(u8::from(it)));
+        self.each(pipelines, "signup_operator_redis_up", "Whether Redis answers the operator.", |scaling| {
+            is(scaling.queues.is_ok())
+        });
+        let help = "Whether Redis has not answered for fallback.after.";
+        self.each(pipelines, "signup_operator_fallback_active", help, |scaling| {
+            is(scaling.gap() == Some(Gap::Fallback))
+        });
+        let help = "Whether Redis does not tell of changes, so that it is polled.";
+        self.each(pipelines, "signup_operator_redis_polled", help, |scaling| is(scaling.untracked.is_some()));
+        let help = "By how much the clock of Redis is ahead of the operator's; below 0: behind it.";
+        self.each(pipelines, "signup_operator_redis_clock_ahead_seconds", help, |scaling| scaling.clock_ahead_s);
     }
 
-    /// One number of each pipeline that has it.
-    fn each(
-        &mut self,
-        pipelines: &BTreeMap<Key, Arc<Scaling>>,
-        name: &'static str,
-        help: &str,
-        value: impl Fn(&Scaling) -> Option<f64>,
-    ) {
-        self.family(name, help);
-        for (of, scaling) in pipelines {
-            value(scaling).iter().for_each(|value| self.line(of, &[], *value));
-        }
-    }
-
-    fn queues(&mut self, pipelines: &BTreeMap<Key, Arc<Scaling>>, now: Timestamp) {
-        self.family("signup_operator_queue_tasks", "Tasks of a queue by state, as asynq's tools name them.");
-        for (of, queue, state) in queues(pipelines) {
-            for (name, tasks) in states(state) {
-                self.line(of, &[("queue", queue), ("state", name)], tasks as f64);
-            }
-        }
-        self.family("signup_operator_queue_oldest_age_seconds", "How long the task that runs next has waited.");
-        for (of, queue, state) in queues(pipelines) {
-            let age = state.oldest_pending_since.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0));
-            self.line(of, &[("queue", queue)], age);
-        }
-    }
-
-    /// What the decisions go by.
-    fn learnt(&mut self, pipelines: &BTreeMap<Key, Arc<Scaling>>) {
-        let terms = || {
-            let decided =
-                pipelines.iter().filter_map(|(of, scaling)| Some((of, scaling.decision.as_ref()?.terms.as_ref()?)));
-            decided.flat_map(|(of, terms)| terms.queues.iter().map(move |queue| (of, &queue.depth)))
-        };
-        self.family("signup_operator_queue_arrivals_per_second", "Tasks that become ready to run.");
-        for (of, depth) in terms() {
-            self.line(of, &[("queue", &depth.name)], depth.learnt.arrivals_per_s);
-        }
-        self.family("signup_operator_queue_service_seconds", "What one attempt takes, once that is known.");
-        for (of, depth) in terms() {
-            depth.learnt.service_s.iter().for_each(|service| self.line(of, &[("queue", &depth.name)], *service));
-        }
-    }
-
-    /// Names of Kubernetes and of queues, as the schema takes them, have nothing that a label would need escaped.
-    fn line(&mut self, (namespace, name, _): &Key, labels: &[(&str, &str)], value: f64) {
-        let family = self.family;
-        self.write(format_args!("{family}{{namespace=\"{namespace}\",name=\"{name}\""));
-        for (label, text) in labels {
-            self.write(format_args!(",{label}=\"{text}\""));
-        }
-        self.write(format_args!("}} {value}\n"));
-    }
-
-    fn write(&mut self, text: fmt::Arguments<'_>) {
-        // Writing to a String does not fail.
-        let _ = self.text.write_fmt(text);
+    fn workers(&mut self, pipelines: &BTreeMap<Key, Arc<Scaling>>) {
+        let help = "Workers that there are to be, whoever set the number.";
+        self.each(pipelines, "signup_operator_workers_current", help, |scaling| Some(scaling.running?.into()));
+        self.each(pipelines, "signup_operator_workers_desired", "Workers wanted.", |scaling| {
+            Some(scaling.decision.as_ref()?.desired.into())
+        });
+        let help = "Workers that the queues alone ask for.";
+        self.each(pipelines, "signup_operator_workers_recommended", help, |scaling| {
+            Some(scaling.decision.as_ref()?.recommended.into())
+        });
+        let help = "Workers that are too many and finish their mails.";
+        self.each(pipelines, "signup_operator_workers_leaving", help, |scaling| Some(scaling.leaving.into()));
+        let help = "In what time the workers that run are through with what waits, were nothing to arrive.";
+        self.each(pipelines, "signup_operator_predicted_drain_seconds", help, |scaling| {
+            scaling.decision.as_ref()?.terms.as_ref()?.drain_s()
+        });
     }
 }
 
@@ -170,6 +100,7 @@ impl Text {
 mod tests {
     use super::*;
     use crate::scaling::LimitedBy;
+    use queue::QueueState;
 
     #[test]
     fn a_pipeline_is_told_until_it_is_gone() {

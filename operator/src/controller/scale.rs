@@ -13,6 +13,7 @@
 //! - `endpoint`: which Redis; `source`: what a pipeline learns of it; `redis`: why it cannot be read
 //! - `servers`: one connection for all pipelines of a login; `server`: reads for them; `schedule`: when; `backoff`
 //! - `presence`: who else uses the database
+//! - `tally`: decisions and changes, counted
 //! - `ended`: workers that are known to have ended; `leaving`: those that are too many; `unserved`: queues without any
 
 mod backoff;
@@ -28,10 +29,12 @@ mod schedule;
 mod server;
 mod servers;
 mod source;
+mod tally;
 mod unserved;
 
 pub(crate) use self::endpoint::Endpoint;
 pub(crate) use self::presence::{known_as, shares_with};
+pub(super) use self::tally::REPLICAS;
 pub(super) use self::{
     ended::EndedWorkers,
     evaluation::{Evaluation, Surroundings},
@@ -49,7 +52,10 @@ use crate::{
 };
 use jiff::Timestamp;
 use queue::{QueueState, Untracked};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+/// The API server may never answer: kube has no read timeout.
+const API_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a reconcile knows of a pipeline.
 pub(super) struct Inputs {
@@ -70,8 +76,12 @@ pub struct Scaling {
     pub queues: Result<Vec<(String, QueueState)>, Finding>,
     /// Why Redis does not tell of changes, so that it is polled.
     pub untracked: Option<Untracked>,
+    /// Seconds by which the clock of Redis is ahead of the operator's.
+    pub clock_ahead_s: Option<f64>,
     /// The decision; `None` when the operator does not decide.
     pub decision: Option<Decision>,
+    /// Workers that there are to be now, as observed or written since.
+    pub running: Option<u32>,
     /// The number was changed: from, to.
     pub changed: Option<(u32, u32)>,
     /// When this process changed the number last.
@@ -98,7 +108,9 @@ impl Scaling {
         Self {
             queues: Err(not_asked()),
             untracked: None,
+            clock_ahead_s: None,
             decision: None,
+            running: None,
             changed: None,
             scaled_at: None,
             awaited: None,

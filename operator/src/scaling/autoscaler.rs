@@ -61,6 +61,7 @@ impl Autoscaler {
         let depths = depths.map(|(depths, _)| depths);
         let decides = matches!(limits.mode, AutoscalingMode::Auto | AutoscalingMode::DryRun);
         if let Some(running) = running {
+            self.startup.wanted(running);
             if decides && !self.decides {
                 self.recommendations.add(running, now);
             } else if !is_continuous {
@@ -89,6 +90,12 @@ impl Autoscaler {
         self.decides = false;
     }
 
+    /// Another Redis is read from now on: its counters have nothing to do with those before, and what runs counts as
+    /// needed, as when deciding begins.
+    pub fn moved(&mut self) {
+        (self.rates, self.decides) = (Rates::default(), false);
+    }
+
     /// Remembers that the number of workers was changed.
     pub fn changed(&mut self, from: u32, to: u32, now: Instant) {
         self.changes.add(from, to, self.periods, now);
@@ -96,9 +103,9 @@ impl Autoscaler {
         self.guard.changed(from, to, self.pace(), now);
     }
 
-    /// Learns from how many workers take tasks how long a start takes.
-    pub fn ready(&mut self, workers: u32, now: Instant) {
-        self.startup.ready(workers, now);
+    /// Learns from how many workers take tasks how long a start takes; gives what those took that were waited for.
+    pub fn ready(&mut self, workers: u32, now: Instant) -> Vec<Duration> {
+        self.startup.ready(workers, now)
     }
 
     /// Learns how many connections the mail server lets all workers together have; `None` while one of them knows no
@@ -248,6 +255,27 @@ mod tests {
         let reset = Some(Gap::CounterReset);
         assert_eq!((told(80, 0), told(139, 9)), ((5, reset, true), (5, reset, true)));
         assert_eq!(told(140, 9), (1, None, false));
+    }
+
+    #[test]
+    fn counters_of_another_redis_teach_nothing_and_nothing_is_removed_for_a_cool_down() {
+        let (mut autoscaler, spec, start) = (Autoscaler::default(), minimal(), Instant::now());
+        let mut told = |second: u64, processed, is_other: bool| {
+            let at = jiff::Timestamp::from_second(i64::try_from(second).expect("it is small")).expect("a time");
+            let depths = [Depth { processed, active: u64::from(second < 90), at, ..Depth::default() }];
+            if is_other {
+                autoscaler.moved();
+            }
+            let decision = autoscaler.decide(&spec, Some(&depths), Some(5), start + Duration::from_secs(second));
+            let learnt = decision.terms.expect("Redis answers").queues[0].depth.learnt;
+            (decision.desired, decision.gap, learnt.service_s.map(f64::round))
+        };
+        assert_eq!(told(0, 0, false), (5, None, None));
+        assert_eq!(told(80, 20, false), (1, None, Some(4.0)));
+        // Here it has been at work for years.
+        assert_eq!(told(90, 1_000_000, true), (5, None, None));
+        assert_eq!(told(149, 1_000_000, false), (5, None, None));
+        assert_eq!(told(150, 1_000_000, false), (1, None, None));
     }
 
     #[test]

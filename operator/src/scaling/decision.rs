@@ -34,6 +34,22 @@ pub enum LimitedBy {
 }
 
 impl LimitedBy {
+    /// All of them.
+    pub(crate) const ALL: [Self; 12] = [
+        Self::RetryStorm,
+        Self::Ineffective,
+        Self::NotStarting,
+        Self::Mail,
+        Self::MinReplicas,
+        Self::MaxReplicas,
+        Self::ScaleUp,
+        Self::Cooldown,
+        Self::LookAhead,
+        Self::MissingQueue,
+        Self::ScaleDown,
+        Self::Busy,
+    ];
+
     /// The field of `worker.autoscaling` that limits, or a word for what else does.
     pub fn name(self) -> &'static str {
         match self {
@@ -52,6 +68,10 @@ impl LimitedBy {
         }
     }
 }
+
+/// What else makes the number what it is.
+pub(crate) const FALLBACK: &str = "fallback";
+pub(crate) const QUEUES: &str = "queues";
 
 /// Why a decision does not follow the queues as it does otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +100,15 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// What made the number what it is: the limit, else `fallback` or `queues`.
+    pub(crate) fn by(&self) -> &'static str {
+        match (self.limited_by, self.gap) {
+            (Some(limit), _) => limit.name(),
+            (None, Some(Gap::Fallback)) => FALLBACK,
+            (None, Some(Gap::CounterReset) | None) => QUEUES,
+        }
+    }
+
     /// Turns into one that changes nothing, and says why.
     pub(crate) fn keep(&mut self, running: u32, explanation: &str) {
         (self.desired, self.limited_by) = (running, None);

@@ -50,6 +50,8 @@ pub struct Learnt {
     pub arrivals_per_s: f64,
     /// Seconds that one attempt takes; `None` while too few have ended.
     pub service_s: Option<f64>,
+    /// Attempts that ended, per second.
+    pub completions_per_s: f64,
 }
 
 impl Depth {

@@ -19,8 +19,25 @@ const TAKES_NONE: &str = "stopped";
 /// The workers of one pipeline that were asked to take no more tasks.
 #[derive(Debug, Default)]
 pub struct Drain {
-    /// Since when, by identity.
-    asked: BTreeMap<String, Instant>,
+    /// By identity.
+    asked: BTreeMap<String, Asked>,
+}
+
+/// A worker that was asked.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    since: Instant,
+    /// Tasks that it ran when it was heard last; `None` while it was not.
+    running: Option<u32>,
+}
+
+/// A worker that is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// How long ago it was asked.
+    pub after: Duration,
+    /// Tasks that it ran when it was heard last.
+    pub running: u32,
 }
 
 /// What comes next.
@@ -34,13 +51,15 @@ pub struct Step {
     pub overdue: usize,
     /// Workers that were asked to leave, live, and are let off.
     pub let_off: usize,
+    /// Workers that were asked to leave, and are gone.
+    pub left: Vec<Left>,
 }
 
 impl Drain {
     /// Goes on with workers that somebody asked before, perhaps an operator that has ended since.
     pub fn adopt(&mut self, marked: Vec<String>, now: Instant) {
         for server in marked {
-            self.asked.entry(server).or_insert(now);
+            self.asked.entry(server).or_insert(Asked { since: now, running: None });
         }
     }
 
@@ -59,12 +78,13 @@ impl Drain {
         });
         let let_off = chosen.iter().skip(surplus).filter(|(_, identity)| self.asked.contains_key(identity)).count();
         chosen.truncate(surplus);
+        let mut step = Step { let_off, left: self.left(workers, now), ..Step::default() };
         self.asked.retain(|asked, _| chosen.iter().any(|(_, identity)| identity == asked));
-        let mut step = Step { let_off, ..Step::default() };
         for (worker, identity) in chosen {
-            let since = *self.asked.entry(identity.clone()).or_insert(now);
+            let asked = self.asked.entry(identity.clone()).or_insert(Asked { since: now, running: None });
+            asked.running = Some(worker.running);
             let is_idle = worker.status == TAKES_NONE && worker.running == 0;
-            let is_overdue = now.saturating_duration_since(since) >= timeout;
+            let is_overdue = now.saturating_duration_since(asked.since) >= timeout;
             if is_idle || is_overdue {
                 step.overdue += usize::from(worker.running > 0);
                 step.leaving.push(identity.clone());
@@ -72,6 +92,16 @@ impl Drain {
             step.marked.push(identity);
         }
         step
+    }
+
+    /// Those that were asked and are no more among `workers`.
+    fn left(&self, workers: &[ServerInfo], now: Instant) -> Vec<Left> {
+        let is_gone = |identity: &String| !workers.iter().any(|worker| worker.identity() == *identity);
+        let gone = self.asked.iter().filter(|(identity, _)| is_gone(identity));
+        let left = |(_, asked): (&String, &Asked)| {
+            Some(Left { after: now.saturating_duration_since(asked.since), running: asked.running? })
+        };
+        gone.filter_map(left).collect()
     }
 }
 
@@ -145,6 +175,10 @@ mod tests {
         assert_eq!((names(&before.marked), before.leaving.len()), (vec!["a"], 0));
         let after = drain.step(&workers, 1, TIMEOUT, asked + TIMEOUT);
         assert_eq!((names(&after.leaving), after.overdue), (vec!["a"], 1));
+        assert_eq!((before.left, after.left), (vec![], vec![]), "nobody knows when the one that is gone was asked");
+        let gone = drain.step(&[], 0, TIMEOUT, asked + 2 * TIMEOUT);
+        assert_eq!(gone.left, [Left { after: 2 * TIMEOUT, running: 1 }]);
+        assert_eq!(drain.step(&[], 0, TIMEOUT, asked + 2 * TIMEOUT).left, [], "once");
     }
 
     #[test]

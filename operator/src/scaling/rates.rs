@@ -184,7 +184,7 @@ impl Queue {
     }
 
     fn learnt(&self) -> Learnt {
-        Learnt { arrivals_per_s: self.arrivals(), service_s: self.service_s }
+        Learnt { arrivals_per_s: self.arrivals(), service_s: self.service_s, completions_per_s: self.pace() }
     }
 
     /// Whole seconds only; the one that has begun would count too little.

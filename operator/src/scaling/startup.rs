@@ -39,14 +39,22 @@ impl Startup {
         }
     }
 
-    /// So many workers take tasks.
-    pub(super) fn ready(&mut self, workers: u32, now: Instant) {
+    /// So many are to be: if others took some back, nobody waits for those.
+    pub(super) fn wanted(&mut self, workers: u32) {
+        self.asked.retain(|(until, _)| *until <= workers);
+    }
+
+    /// So many workers take tasks; gives how long those took that were waited for.
+    pub(super) fn ready(&mut self, workers: u32, now: Instant) -> Vec<Duration> {
+        let mut took = Vec::new();
         while let Some((_, at)) = self.asked.pop_front_if(|(until, _)| *until <= workers) {
-            self.took.push_back(now.saturating_duration_since(at).min(MAX_STARTUP));
+            took.push(now.saturating_duration_since(at).min(MAX_STARTUP));
         }
+        self.took.extend(&took);
         while self.took.len() > KEPT {
             self.took.pop_front();
         }
+        took
     }
 
     /// The 95th percentile of the last starts; `first_guess` before the first.
@@ -102,5 +110,10 @@ mod tests {
         assert!(!startup.is_overdue(guess, start + 302 * second), "the others have time still: a start takes 301 s");
         startup.changed(5, 3, start + 310 * second);
         assert!(!startup.is_overdue(guess, start + 2000 * second), "none is missing");
+        startup.changed(3, 9, start + 2000 * second);
+        startup.wanted(9);
+        assert!(startup.is_overdue(guess, start + 4000 * second));
+        startup.wanted(4);
+        assert!(!startup.is_overdue(guess, start + 4000 * second), "somebody else took them back");
     }
 }

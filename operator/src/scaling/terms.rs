@@ -80,6 +80,19 @@ impl Terms {
         }
     }
 
+    /// Seconds in which the workers that run are through with what waits, were nothing to arrive; `None` while nobody
+    /// knows what a task takes, or nothing runs.
+    pub fn drain_s(&self) -> Option<f64> {
+        let waiting = self.queues.iter().map(|queue| &queue.depth).filter(|depth| depth.backlog() > 0);
+        let seconds =
+            waiting.map(|depth| Some(depth.backlog() as f64 * depth.learnt.service_s?)).sum::<Option<f64>>()?;
+        match (seconds > 0.0, self.slots) {
+            (false, _) => Some(0.0),
+            (true, 0) => None,
+            (true, slots) => Some(seconds / slots as f64),
+        }
+    }
+
     /// What was seen, and what it asks for.
     pub(super) fn sentence(&self, limits: &Limits) -> String {
         if self.work == 0 && self.rate_slots == 0.0 {
@@ -124,7 +137,7 @@ fn ahead(depths: &[Depth], limits: &Limits, ahead: Duration) -> u32 {
 fn slots_due(depth: &Depth, at: usize, seconds: u64, limits: &Limits) -> f64 {
     let before = at.checked_sub(1).map_or(0, |before| depth.due_later[before]);
     let due = depth.due_later[at].saturating_sub(before) as f64;
-    let Learnt { arrivals_per_s, service_s: Some(service) } = depth.learnt else { return due };
+    let Learnt { arrivals_per_s, service_s: Some(service), .. } = depth.learnt else { return due };
     let target = depth.target.unwrap_or(limits.target).as_secs_f64();
     let unusual = (due - arrivals_per_s * seconds as f64).max(0.0);
     arrivals_per_s * service + (unusual * service / target).min(unusual)

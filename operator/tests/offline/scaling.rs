@@ -174,7 +174,7 @@ proptest! {
 
 /// A queue of which is known what arrives in a second, and how long a task takes.
 fn known(pending: u64, arrivals_per_s: f64, service_s: f64) -> Depth {
-    Depth { learnt: Learnt { arrivals_per_s, service_s: Some(service_s) }, ..depth(pending, 0, 0) }
+    Depth { learnt: Learnt { arrivals_per_s, service_s: Some(service_s), ..Learnt::default() }, ..depth(pending, 0, 0) }
 }
 
 #[test]
@@ -194,6 +194,18 @@ fn what_arrives_and_what_waits_is_worked_off_within_the_target() {
     for (name, depths, recommended) in cases {
         assert_eq!(decide(Some(&depths), &limits, 0, &Past::default()).recommended, recommended, "{name}");
     }
+}
+
+#[test]
+fn the_time_until_the_backlog_is_done_is_that_of_the_workers_that_run() {
+    let limits = Limits { concurrency: 10, ..LIMITS };
+    let of = |depths: &[Depth], running| {
+        decide(Some(depths), &limits, running, &Past::default()).terms.expect("Redis answers").drain_s()
+    };
+    assert_eq!(of(&[known(40, 0.0, 2.0), known(20, 9.0, 1.0)], 5), Some(2.0));
+    assert_eq!(of(&[known(0, 9.0, 2.0)], 0), Some(0.0));
+    assert_eq!(of(&[known(40, 0.0, 2.0)], 0), None, "nothing runs");
+    assert_eq!(of(&[depth(1, 0, 0)], 5), None, "nobody knows");
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn any_depth() -> impl Strategy<Value = Depth> {
         let (pending, active, due_soon, later, paused) = tasks;
         let mut depth = Depth { pending, active, due_soon, paused, age, due_in, target, priority, ..Depth::default() };
         depth.due_later = std::array::from_fn(|at| due_soon + later * at as u64);
-        depth.learnt = Learnt { arrivals_per_s, service_s };
+        depth.learnt = Learnt { arrivals_per_s, service_s, ..Learnt::default() };
         depth
     })
 }
@@ -106,7 +106,7 @@ proptest! {
         let Tolerances { up, down } = limits.tolerances;
         let meant = f64::from(running) * f64::from(limits.concurrency) * 0.9;
         let slots = meant * (1.0 - down + ratio * (up + down)).clamp(1.0 - down + 1e-6, 1.0 + up - 1e-6);
-        let learnt = Learnt { arrivals_per_s: slots, service_s: Some(1.0) };
+        let learnt = Learnt { arrivals_per_s: slots, service_s: Some(1.0), ..Learnt::default() };
         let depth = Depth { active: depths[0].active, learnt, ..Depth::default() };
         let limits = Limits { min: 0, max: 1000, mail: MailLimits::default(), ..limits };
         prop_assume!(up + down > 1e-5);

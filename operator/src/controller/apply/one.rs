@@ -156,6 +156,7 @@ async fn over_others(
     };
     let differing = desired.differences(&found);
     let foreign: Vec<Foreign> = differing.iter().cloned().filter_map(of).collect();
+    metrics::counter!("signup_operator_foreign_writes_total").increment(u64::from(!foreign.is_empty()));
     let contest = last.contests.entry(key(child)).or_default();
     *undo = contest.judge(&desired.whole, foreign.clone(), Instant::now());
     let left: Vec<Path> = foreign.into_iter().filter(|one| !undo.contains(one)).map(|one| one.path).collect();

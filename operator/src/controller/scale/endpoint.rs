@@ -53,6 +53,11 @@ impl Endpoint {
         Ok((Account { uri: uri.with_database(0), authority, certificate }, database))
     }
 
+    /// Names the database, whoever logs in; `None` where the URI cannot be used.
+    pub(super) fn database(&self) -> Option<String> {
+        RedisUri::parse(self.uri.expose_secret()).ok().map(|uri| uri.identity())
+    }
+
     /// A connection of its own, for what is said of workers now and then.
     ///
     /// # Errors

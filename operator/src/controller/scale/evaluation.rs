@@ -121,8 +121,8 @@ impl Task {
         loop {
             let taken = inputs.borrow_and_update().as_ref().map(|inputs| (inputs.number, Arc::clone(&inputs.value)));
             let Some((number, current)) = taken else { return };
-            if is_asked {
-                source.follow(&self.surroundings.servers, &current, scaler.look_ahead(&current.pipeline));
+            if is_asked && source.follow(&self.surroundings.servers, &current, scaler.look_ahead(&current.pipeline)) {
+                scaler.moved();
             }
             let reading = source.latest().await;
             let since = woken.or(reading.as_ref().map(|reading| reading.since)).unwrap_or_else(Instant::now);

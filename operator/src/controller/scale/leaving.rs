@@ -92,6 +92,10 @@ impl Leaving {
         let step = self.drain.step(&servers, (surplus - unknown) as usize, timeout, now);
         self.mark(&supervisor, &owner, &step.marked, now).await?;
         self.set_costs(surroundings, &namespace, &pods, &step).await;
+        for left in &step.left {
+            metrics::histogram!("signup_operator_drain_seconds").record(left.after);
+            metrics::counter!("signup_operator_tasks_interrupted_total").increment(left.running.into());
+        }
         self.told.step(&surroundings.recorder, pipeline, &step, total).await;
         if surplus == 0 {
             *self = Self::default();

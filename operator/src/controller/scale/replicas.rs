@@ -112,6 +112,7 @@ impl Replicas {
                 self.may_override(target, &status).await?;
                 let written = target.write(wanted, version, true).await;
                 if written.is_ok() {
+                    metrics::counter!("signup_operator_foreign_writes_total").increment(1);
                     self.overridden = Some((owner(&status), Instant::now()));
                 }
                 written
@@ -182,12 +183,16 @@ impl Target<'_> {
 
     /// Writes the number into that version of the Deployment; gives the next.
     async fn write(&self, wanted: u32, version: Option<&str>, force: bool) -> Result<Option<String>, kube::Error> {
-        write_replicas(&self.deployments(), &self.name, wanted, version, force).await
+        let began = Instant::now();
+        let written = write_replicas(&self.deployments(), &self.name, wanted, version, force).await;
+        metrics::histogram!("signup_operator_write_seconds").record(began.elapsed());
+        written
     }
 
     /// The number and the version of the Deployment as it is now; `None` without one.
-    pub(super) async fn read(&self) -> Result<Option<(u32, Option<String>)>, Finding> {
-        let read = self.deployments().get_opt(&self.name).await.map_err(|error| self.trouble(&error))?;
+    pub(super) async fn read_in(&self, time: Duration) -> Result<Option<(u32, Option<String>)>, Finding> {
+        let read = tokio::time::timeout(time, self.deployments().get_opt(&self.name)).await;
+        let read = read.map_err(|_| self.silent())?.map_err(|error| self.trouble(&error))?;
         Ok(read.and_then(|read| Some((u32::try_from(read.spec?.replicas?).ok()?, read.metadata.resource_version))))
     }
 

@@ -4,10 +4,11 @@
 //! [`Scaling`]. Does not: choose when.
 
 use super::{
-    Inputs, Scaling, Surroundings,
+    API_TIMEOUT, Inputs, Scaling, Surroundings,
     leaving::{Leaving, Number},
     replicas::{Kept, Replicas, Target, Workers},
     source::Seen,
+    tally::Tally,
     unserved::Unserved,
 };
 use crate::{
@@ -27,9 +28,6 @@ use std::time::{Duration, Instant};
 /// A decision is made anew this often when the Deployment changes under it; after that at the next evaluation.
 const MAX_TRIES: usize = 5;
 
-/// The API server may never answer: kube has no read timeout.
-const API_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// How long a limit counts after the last decision that it changed.
 const LIMIT_LASTS: Duration = Duration::from_secs(60);
 
@@ -45,6 +43,7 @@ pub(super) struct Scaler {
     /// What kept workers away, and when it last did.
     limited: Option<(LimitedBy, Instant)>,
     scaled_at: Option<Timestamp>,
+    tally: Tally,
 }
 
 /// What was written.
@@ -62,7 +61,7 @@ impl Scaler {
         &mut self,
         surroundings: &Surroundings,
         inputs: &Inputs,
-        Seen { queues, partial, untracked }: Seen,
+        Seen { queues, partial, untracked, clock_ahead_s }: Seen,
         since: Instant,
     ) -> Scaling {
         let pipeline = &*inputs.pipeline;
@@ -71,7 +70,8 @@ impl Scaler {
         let uid = pipeline.uid().unwrap_or_default();
         let deployment = surroundings.view.child(Kind::Deployment, &namespace, &name, &uid);
         let ready = deployment.as_ref().and_then(|found| found.data.pointer("/status/readyReplicas")?.as_u64());
-        self.autoscaler.ready(u32::try_from(ready.unwrap_or(0)).unwrap_or(u32::MAX), Instant::now());
+        let took = self.autoscaler.ready(u32::try_from(ready.unwrap_or(0)).unwrap_or(u32::MAX), Instant::now());
+        took.into_iter().for_each(|took| metrics::histogram!("signup_operator_startup_seconds").record(took));
         self.autoscaler.mail_takes(inputs.mail_connections);
         let seen = deployment.as_ref().and_then(|seen| Some((super::replicas(seen)?, seen.resource_version())));
         let mut workers = seen.map(|(observed, version)| self.replicas.workers(observed, version));
@@ -80,13 +80,15 @@ impl Scaler {
         let target = Target { client, view, pipeline, namespace, name };
         let (decision, written) =
             self.settle(surroundings, inputs, &target, queues.as_deref().ok(), &mut workers).await;
-        if written.as_ref().is_ok_and(|written| written.changed.is_some()) {
+        self.tally.decided(pipeline, decision.as_ref());
+        if let Ok(Written { changed: Some((from, to)), .. }) = &written {
             metrics::histogram!("signup_operator_signal_to_write_seconds").record(since.elapsed());
+            self.tally.changed(*to > *from);
         }
         let limited = self.limited_by(decision.as_ref(), Instant::now());
         let queues = queues.map(|queues| queues.into_iter().map(|(name, reading)| (name, reading.state)).collect());
-        let known =
-            Scaling { queues, untracked, partial, limited, shared: inputs.shared.clone(), ..Scaling::not_known() };
+        let shared = inputs.shared.clone();
+        let known = Scaling { queues, untracked, partial, limited, shared, clock_ahead_s, ..Scaling::not_known() };
         self.report(known, decision, workers, written)
     }
 
@@ -114,7 +116,7 @@ impl Scaler {
             let kept = kept.unwrap_or_else(|_| Err(target.silent()));
             self.is_refused = kept.is_err();
             match kept {
-                Ok(Kept::Stale) if tries < MAX_TRIES => match target.read().await {
+                Ok(Kept::Stale) if tries < MAX_TRIES => match target.read_in(API_TIMEOUT).await {
                     Ok(found) => *workers = found.map(|(replicas, version)| self.replicas.found(replicas, version)),
                     Err(finding) => return (decision, Err(finding)),
                 },
@@ -133,6 +135,12 @@ impl Scaler {
     /// How far ahead of their time tasks are counted as due.
     pub(super) fn look_ahead(&self, pipeline: &SignupPipeline) -> Duration {
         self.autoscaler.look_ahead(&pipeline.spec.worker.autoscaling)
+    }
+
+    /// What was learnt is of another Redis than will be read from now on.
+    pub(super) fn moved(&mut self) {
+        self.autoscaler.moved();
+        self.unserved = Unserved::default();
     }
 
     /// Decides, without I/O; `None` when the number is given to somebody else.
@@ -168,7 +176,7 @@ impl Scaler {
 
     async fn write(&mut self, target: &Target<'_>, workers: &Workers, desired: u32) -> Result<Kept, Finding> {
         let kept = self.replicas.keep(target, workers, desired).await.inspect_err(|finding| {
-            if finding.reason == reason::FOREIGN_WRITER {
+            if is_foreign(finding) {
                 self.autoscaler.yield_control();
             }
         })?;
@@ -202,15 +210,20 @@ impl Scaler {
             Ok(written) => (written, None),
             Err(finding) => (Written::default(), Some(finding)),
         };
-        let is_foreign = refused.as_ref().is_some_and(|finding| finding.reason == reason::FOREIGN_WRITER);
+        let running = workers.as_ref().map(|workers| workers.running);
+        let is_foreign = refused.as_ref().is_some_and(is_foreign);
         if let (Some(decision), Some(workers), true) = (&mut decision, workers, is_foreign) {
             decision.keep(workers.observed, "an autoscaler sets the number, so it stays as it is");
         }
         if let (Some(decision), 1..) = (&mut decision, leaving) {
             decision.explanation.push_str("; workers that are too many finish their mails first");
         }
-        Scaling { decision, changed, scaled_at: self.scaled_at, awaited, leaving, refused, ..known }
+        Scaling { decision, running, changed, scaled_at: self.scaled_at, awaited, leaving, refused, ..known }
     }
+}
+
+fn is_foreign(finding: &Finding) -> bool {
+    finding.reason == reason::FOREIGN_WRITER
 }
 
 /// Of every queue of the resource; nothing is known of those that could not be read, or that no worker takes from.

@@ -139,6 +139,7 @@ async fn run(shared: Arc<Shared>) {
         }
         let questions: Vec<Question> = due.iter().flat_map(|(_, interest)| interest.questions()).collect();
         let answers = shared.tracker.read(&questions).await.and_then(Answered::of);
+        metrics::histogram!("signup_operator_redis_read_seconds").record(now.elapsed());
         let mut pipelines = shared.pipelines.lock();
         match answers {
             Ok(answers) => {

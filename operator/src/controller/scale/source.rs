@@ -10,8 +10,13 @@ use super::{
     servers::{Account, Servers},
 };
 use crate::{controller::reason::Finding, crd::SignupPipelineSpec};
+use jiff::{SignedDuration, Timestamp};
 use queue::{QueueReading, Untracked};
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The queues, or why Redis could not be asked.
 pub(super) type Queues = Result<Vec<(String, QueueReading)>, Finding>;
@@ -23,6 +28,8 @@ pub(super) struct Seen {
     pub(super) partial: Option<Finding>,
     /// Why Redis does not tell of changes.
     pub(super) untracked: Option<Untracked>,
+    /// Seconds by which the clock of Redis is ahead of ours; below 0: behind it.
+    pub(super) clock_ahead_s: Option<f64>,
 }
 
 /// A subscription that follows the resource.
@@ -30,6 +37,8 @@ pub(super) struct Seen {
 pub(super) struct Source {
     subscribed: Option<(Account, Subscription)>,
     interest: Option<Interest>,
+    /// Which database was asked last, also while nobody knows which it is; a password is no part of it.
+    database: Option<String>,
     /// Why there is none.
     refused: Option<Finding>,
     /// What the last error meant.
@@ -37,8 +46,9 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Takes over what a reconcile found; tasks that come due `ahead` of now count as due.
-    pub(super) fn follow(&mut self, servers: &Servers, inputs: &Inputs, ahead: Duration) {
+    /// Takes over what a reconcile found; tasks that come due `ahead` of now count as due. True: another database than
+    /// before is read from now on.
+    pub(super) fn follow(&mut self, servers: &Servers, inputs: &Inputs, ahead: Duration) -> bool {
         let followed = inputs.endpoint.account().and_then(|(account, database)| {
             let interest = interest(&inputs.pipeline.spec, database, ahead);
             self.interest = Some(interest.clone());
@@ -58,6 +68,9 @@ impl Source {
             Ok(subscribed) => (Some(subscribed), None),
             Err(finding) => (None, Some(finding)),
         };
+        let Some(database) = inputs.endpoint.database() else { return false };
+        let before = self.database.replace(database);
+        before.is_some() && before != self.database
     }
 
     /// The newest reading of what is asked now; waits for the first. `None` where nobody can be asked.
@@ -86,16 +99,16 @@ impl Source {
 
     /// What a reading says, with the reason of an error, which is looked for once.
     pub(super) async fn queues(&mut self, inputs: &Inputs, reading: Option<&Reading>) -> Seen {
-        let Some(Reading { queues, unread, untracked, .. }) = reading else {
+        let Some(Reading { queues, unread, untracked, at, .. }) = reading else {
             let refused = self.refused.clone().unwrap_or_else(super::not_asked);
-            return Seen { queues: Err(refused), partial: None, untracked: None };
+            return Seen { queues: Err(refused), partial: None, untracked: None, clock_ahead_s: None };
         };
         let untracked = *untracked;
         match queues {
             Ok(queues) => {
                 self.trouble = None;
                 let partial = unread.first().map(|(queue, error)| redis::unreadable(queue, error));
-                Seen { queues: Ok(queues.clone()), partial, untracked }
+                Seen { queues: Ok(queues.clone()), partial, untracked, clock_ahead_s: clock_ahead_s(queues, *at) }
             }
             Err(error) => {
                 // It may hold an address, so it is compared and not shown.
@@ -106,10 +119,17 @@ impl Source {
                     None => inputs.endpoint.trouble(error).await,
                 };
                 self.trouble = Some((words, finding.clone()));
-                Seen { queues: Err(finding), partial: None, untracked }
+                Seen { queues: Err(finding), partial: None, untracked, clock_ahead_s: None }
             }
         }
     }
+}
+
+/// Without what the answer took on its way.
+fn clock_ahead_s(queues: &[(String, QueueReading)], answered: Instant) -> Option<f64> {
+    let (_, reading) = queues.first()?;
+    let ours = Timestamp::now() - SignedDuration::try_from(answered.elapsed()).ok()?;
+    Some(reading.at.duration_since(ours).as_secs_f64())
 }
 
 fn interest(spec: &SignupPipelineSpec, database: i64, ahead: Duration) -> Interest {

@@ -17,6 +17,10 @@ use kube::{
 use pipeline::hash;
 use serde_json::json;
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
+
+/// The API server may never answer, and an event is not worth to wait for: workers are scaled after it.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The last status written, because the watch may lag behind it.
 #[derive(Debug, Default)]
@@ -112,7 +116,28 @@ pub async fn publish(
         action: action.chars().take(111).chain(['-']).chain(words.chars()).collect(),
         secondary: None,
     };
-    if let Err(error) = recorder.publish(&event, &pipeline.object_ref(&())).await {
-        tracing::warn!(%error, reason, "an event could not be published");
+    match timeout(TIMEOUT, recorder.publish(&event, &pipeline.object_ref(&()))).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, reason, "an event could not be published"),
+        Err(_) => tracing::warn!(reason, "an event could not be published: the API server does not answer"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::{Request, Response};
+    use kube::{client::Body, runtime::events::Reporter};
+    use std::{convert::Infallible, future::pending};
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_is_not_waited_for_where_the_api_server_does_not_answer() {
+        let silent = tower::service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Infallible>>());
+        let recorder = Recorder::new(Client::new(silent, "default"), Reporter::from("test"));
+        let text = include_str!("../../../../samples/minimal.yaml");
+        let mut pipeline = crate::manifest::parse(text).expect("it is valid").pipeline;
+        pipeline.metadata.namespace = Some("default".to_owned());
+        let told = publish(&recorder, &pipeline, EventType::Normal, "Scaled", "Scale1To2", "1 -> 2".to_owned());
+        timeout(Duration::from_secs(60), told).await.expect("it ends by itself");
     }
 }

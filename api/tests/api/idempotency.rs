@@ -99,7 +99,7 @@ async fn a_lost_answer_to_the_commit_is_told_and_the_same_request_again_gets_the
         setup.document.signup.hide_existing_accounts = hides;
         let api = TestApi::spawn_with(setup).await;
         let name = format!("alice_{hides}");
-        cutter.cut(Cut::AfterText(b"COMMIT"));
+        cutter.cut(Cut::AfterText(b"COMMIT\0"));
         let lost = post(&api, "k", &form(&name)).await;
         assert!(cutter.has_cut());
         let message =

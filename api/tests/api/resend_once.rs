@@ -102,7 +102,7 @@ async fn a_lost_answer_to_the_commit_is_told_and_asks_for_one_mail() {
     let database = servers::postgres().create_database().expect("a database");
     let cutter = Cutter::before(&database).await.expect("a place before PostgreSQL");
     let api = TestApi::spawn_with(Setup::on(cutter.uri().to_owned())).await;
-    cutter.cut(Cut::AfterText(b"COMMIT"));
+    cutter.cut(Cut::AfterText(b"COMMIT\0"));
     let lost = resend(&api, "k", "nobody").await;
     assert!(cutter.has_cut());
     let message = "outcome unknown: the mail may have been asked for; \

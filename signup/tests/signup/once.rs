@@ -106,7 +106,7 @@ async fn wherever_the_connection_breaks_the_same_request_again_makes_exactly_one
     let cutter = Cutter::before(&fixture.uri).await.expect("a place before PostgreSQL");
     for hides in [false, true] {
         let each = (0..).flat_map(|number| [Cut::Before(number), Cut::After(number)]);
-        for cut in std::iter::once(Cut::AfterText(b"COMMIT")).chain(each) {
+        for cut in std::iter::once(Cut::AfterText(b"COMMIT\0")).chain(each) {
             // A store of its own, so that the cuts fall on its first statements.
             let store = store(cutter.uri(), 2);
             let name = format!("{cut:?}_{hides}").to_lowercase().replace(|one: char| !one.is_ascii_alphanumeric(), "_");
@@ -120,7 +120,7 @@ async fn wherever_the_connection_breaks_the_same_request_again_makes_exactly_one
             let there = users(&fixture, &name).await;
             match first {
                 Ok(_) => assert_eq!(there, 1, "{cut:?}"),
-                Err(CreateError::OutcomeUnknown(_)) => assert!(there == 1 || cut != Cut::AfterText(b"COMMIT")),
+                Err(CreateError::OutcomeUnknown(_)) => assert!(there == 1 || cut != Cut::AfterText(b"COMMIT\0")),
                 Err(error) => assert_eq!(there, 0, "{cut:?}: {error:?}"),
             }
             let again = loop {

@@ -55,7 +55,7 @@ async fn wherever_the_connection_breaks_the_same_request_again_is_counted_exactl
     let fixture = Fixture::new().await;
     let cutter = Cutter::before(&fixture.uri).await.expect("a place before PostgreSQL");
     let each = (0..).flat_map(|number| [Cut::Before(number), Cut::After(number)]);
-    for (number, cut) in std::iter::once(Cut::AfterText(b"COMMIT")).chain(each).enumerate() {
+    for (number, cut) in std::iter::once(Cut::AfterText(b"COMMIT\0")).chain(each).enumerate() {
         // A store of its own, so that the cuts fall on its first statements.
         let store = store(cutter.uri(), 2);
         let (address, key) = (format!("a{number}@example.com"), once(&number.to_string()));
@@ -70,7 +70,7 @@ async fn wherever_the_connection_breaks_the_same_request_again_is_counted_exactl
         let was_counted = counted(&fixture).await > before;
         match first {
             Ok(_) => assert!(was_counted, "{cut:?}"),
-            Err(AskError::OutcomeUnknown(_)) => assert!(was_counted || cut != Cut::AfterText(b"COMMIT")),
+            Err(AskError::OutcomeUnknown(_)) => assert!(was_counted || cut != Cut::AfterText(b"COMMIT\0")),
             Err(error) => assert!(!was_counted, "{cut:?}: {error:?}"),
         }
         let again = loop {

@@ -95,7 +95,7 @@ impl Sender {
     async fn settle(&mut self, delivery: &Delivery, result: Result<(), Failure>) {
         let works = !matches!(result, Err(Failure::Down { .. } | Failure::Misconfigured(_)));
         let has_changed = self.breaker.record(works);
-        self.standings.record(&self.url, self.host(), result.as_ref().map(|()| ()));
+        self.standings.record(&self.url, self.host(), result.as_ref().copied());
         if has_changed {
             self.announce(result.as_ref().err());
         }

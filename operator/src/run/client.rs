@@ -1,7 +1,7 @@
 //! The operator's client of the API server.
 //!
 //! Takes: the cluster that the environment names. Gives: a client whose writes are counted and whose requests end. Does
-//! not: bound a watch, which ends by itself (kube's watcher); only its beginning is waited for no longer than others.
+//! not: bound a watch that lives, which ends by itself (kube's watcher).
 
 use crate::controller::counted;
 use hyper::{Request, Response};
@@ -20,6 +20,10 @@ use tower::{
 /// ever, and so would whoever reads Secrets for all, where a load balancer has lost a connection without a word.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(65);
 
+/// The rest of an answer may pause no longer. The API server ends a watch of kube's after 290 s, and nothing need
+/// happen in it before.
+const READ_TIMEOUT: Duration = Duration::from_secs(330);
+
 /// Sends a request, and gives the answer once its head is there.
 type Service = BoxService<Request<Body>, Response<Box<DynBody>>, BoxError>;
 
@@ -27,7 +31,8 @@ type Service = BoxService<Request<Body>, Response<Box<DynBody>>, BoxError>;
 ///
 /// The environment names no cluster, or one that cannot be used.
 pub(super) async fn new() -> Result<Client, kube::Error> {
-    let config = Config::infer().await.map_err(kube::Error::InferConfig)?;
+    let mut config = Config::infer().await.map_err(kube::Error::InferConfig)?;
+    (config.read_timeout, config.reset_reader_on_write) = (Some(READ_TIMEOUT), true);
     Ok(bounded(ClientBuilder::try_from(config)?))
 }
 

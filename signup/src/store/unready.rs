@@ -88,15 +88,24 @@ fn database_error<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a sqlx::Erro
     cause.downcast_ref::<sqlx::Error>().or_else(shared)
 }
 
-/// PgBouncer (1.18) has one code for all that it refuses (08P01), and Supavisor, Supabase's, another (XX000).
+/// Supavisor, Supabase's pooler, has PostgreSQL's own code for internal errors (XX000), so only its words count.
+fn refused_by_supavisor(message: &str) -> Unready {
+    let says = |words: &str| message.contains(words);
+    match () {
+        () if says("Max client connections reached") || says("max clients reached") => Unready::Full,
+        () if says("Tenant or user not found") => Unready::Credentials,
+        () => Unready::Silent,
+    }
+}
+
+/// PgBouncer (1.18) has one code for all that it refuses (08P01).
 fn refused_by_pooler(message: &str) -> Unready {
     let says = |words: &str| message.contains(words);
     match () {
         () if says("statement pooling mode") => Unready::StatementPooling,
         () if says("unsupported startup parameter") => Unready::ParameterRefused,
         () if says("no more connections allowed") || says("too many connections") => Unready::Full,
-        () if says("Max client connections reached") || says("max clients reached") => Unready::Full,
-        () if says("authentication failed") || says("Tenant or user not found") => Unready::Credentials,
+        () if says("authentication failed") => Unready::Credentials,
         () if says("no such database") || says("does not exist") => Unready::NoDatabase,
         () => Unready::Silent,
     }
@@ -112,7 +121,8 @@ fn read(error: &sqlx::Error) -> Unready {
             Some("3D000") => Unready::NoDatabase,
             Some(READ_ONLY) => Unready::ReadOnly,
             Some("53300") => Unready::Full,
-            Some("08P01" | "XX000") => refused_by_pooler(refusal.message()),
+            Some("08P01") => refused_by_pooler(refusal.message()),
+            Some("XX000") => refused_by_supavisor(refusal.message()),
             Some("42501") => {
                 let (what, needs) = ("do all that it has to", "the privilege that the log speaks of");
                 Unready::Forbidden { what: what.to_owned(), needs: needs.to_owned() }
@@ -148,9 +158,9 @@ mod tests {
             ("Tenant or user not found", Unready::Credentials),
             ("Max client connections reached", Unready::Full),
             ("MaxClientsInSessionMode: max clients reached - in Session mode max clients are pool_size", Unready::Full),
-            ("cache lookup failed for type 1", Unready::Silent),
+            ("function f() does not exist in an extension's own words", Unready::Silent),
         ] {
-            assert_eq!(refused_by_pooler(message), expected, "{message}");
+            assert_eq!(refused_by_supavisor(message), expected, "{message}");
         }
     }
 }

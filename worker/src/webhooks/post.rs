@@ -23,6 +23,9 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest `Retry-After` that is heeded.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
+/// Characters of a library's words that are passed on.
+const MAX_CAUSE: usize = 200;
+
 /// Why a request was not taken.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -111,7 +114,7 @@ impl Receiver<'_> {
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(|_| misconfigured("the host of webhooks[].url is no name of a certificate"))?;
         let secured = TlsConnector::from(trust()).connect(name, stream).await;
-        answer(secured.map_err(|error| down(Fault::Tls, &format!("TLS: {error}")))?, request).await
+        answer(secured.map_err(|error| untrusted(&error))?, request).await
     }
 
     /// A connection to the first address of the host that may be reached and answers.
@@ -193,6 +196,22 @@ fn down(fault: Fault, cause: &str) -> Failure {
     Failure::Down { fault, cause: cause.to_owned(), after: None }
 }
 
+/// In words that stay the same at each try: what rustls says of a certificate counts seconds, and lists all its names.
+fn untrusted(error: &io::Error) -> Failure {
+    use rustls::{CertificateError as Of, Error::InvalidCertificate};
+    let words = match error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
+        Some(InvalidCertificate(Of::Expired | Of::ExpiredContext { .. })) => "its certificate has expired".to_owned(),
+        Some(InvalidCertificate(Of::NotValidYet | Of::NotValidYetContext { .. })) => {
+            "its certificate is not valid yet".to_owned()
+        }
+        Some(InvalidCertificate(Of::NotValidForName | Of::NotValidForNameContext { .. })) => {
+            "its certificate is for other names".to_owned()
+        }
+        _ => error.to_string().chars().take(MAX_CAUSE).collect(),
+    };
+    down(Fault::Tls, &format!("TLS: {words}"))
+}
+
 fn unresolved() -> Failure {
     down(Fault::Name, "its name does not resolve")
 }
@@ -209,6 +228,28 @@ pub(super) fn unreadable(error: &io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_told_alike_at_each_try_and_briefly() {
+        let cause = |error: rustls::CertificateError| {
+            let error = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(error));
+            match untrusted(&error) {
+                Failure::Down { cause, .. } => cause,
+                Failure::Refused(_) | Failure::Misconfigured(_) => "something else".to_owned(),
+            }
+        };
+        let expired = |seconds| {
+            let [time, not_after] =
+                [seconds, 1000].map(|at| rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(at)));
+            cause(rustls::CertificateError::ExpiredContext { time, not_after })
+        };
+        assert_eq!([expired(2000), expired(2001)], ["TLS: its certificate has expired"; 2]);
+        let expected = ServerName::try_from("app.example").expect("a name");
+        let presented = (0..1000).map(|number| format!("DnsName(\"{number}.example\")")).collect();
+        let other = cause(rustls::CertificateError::NotValidForNameContext { expected, presented });
+        assert_eq!(other, "TLS: its certificate is for other names");
+        assert!(cause(rustls::CertificateError::UnknownIssuer).contains("UnknownIssuer"));
+    }
 
     #[test]
     fn a_receiver_says_in_seconds_when_to_come_again() {

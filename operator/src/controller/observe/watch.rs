@@ -85,7 +85,7 @@ impl View {
         let namespace = pipeline.namespace();
         // What other pipelines own is for their pods alone. Each that is decoded costs as much as building a child.
         let is_owned = |object: &EncodedObject| owners(object).next().is_some();
-        let is_ours = |object: &EncodedObject| is_owned(object) || (kind.is_made() && is_child(object, pipeline));
+        let is_ours = |object: &EncodedObject| kind.is_made() && (is_owned(object) || is_child(object, pipeline));
         let is_other = |object: &EncodedObject| object.namespace() == namespace && !is_ours(object);
         let objects = self.children.get(&kind).map(|store| store.state_filter(is_other)).unwrap_or_default();
         objects.into_iter().map(|object| object.decode(&kind.resource())).collect()

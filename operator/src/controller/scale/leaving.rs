@@ -94,7 +94,9 @@ impl Leaving {
         self.set_costs(surroundings, &namespace, &pods, &step).await;
         for left in &step.left {
             metrics::histogram!("signup_operator_drain_seconds").record(left.after);
-            metrics::counter!("signup_operator_tasks_interrupted_total").increment(left.running.into());
+            if left.after >= timeout {
+                metrics::counter!("signup_operator_tasks_interrupted_total").increment(left.running.into());
+            }
         }
         self.told.step(&surroundings.recorder, pipeline, &step, total).await;
         if surplus == 0 {

@@ -106,11 +106,11 @@ impl Replicas {
             return Ok(Kept::AsItWas);
         }
         // Taking over a number that stays needs no certain version: another number has another owner, who is told.
-        let version = version.as_deref().filter(|_| *running != wanted);
-        let written = match target.write(wanted, version, false).await {
+        let decided_on = version.as_deref();
+        let written = match target.write(wanted, decided_on.filter(|_| *running != wanted), false).await {
             Err(kube::Error::Api(status)) if is_owned_by_another(&status) => {
                 self.may_override(target, &status).await?;
-                let written = target.write(wanted, version, true).await;
+                let written = target.write(wanted, decided_on, true).await;
                 if written.is_ok() {
                     metrics::counter!("signup_operator_foreign_writes_total").increment(1);
                     self.overridden = Some((owner(&status), Instant::now()));

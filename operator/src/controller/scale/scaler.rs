@@ -140,7 +140,7 @@ impl Scaler {
     /// What was learnt is of another Redis than will be read from now on.
     pub(super) fn moved(&mut self) {
         self.autoscaler.moved();
-        self.unserved = Unserved::default();
+        (self.unserved, self.leaving) = (Unserved::default(), Leaving::default());
     }
 
     /// Decides, without I/O; `None` when the number is given to somebody else.

@@ -96,7 +96,7 @@ pub(super) fn delivered(facts: &Facts<'_>, now: Timestamp) -> UntimedCondition {
         let message = "spec.webhooks names no application";
         return UntimedCondition::new(WEBHOOKS_DELIVERED, True, reason::NO_WEBHOOKS, message);
     }
-    let before = facts.previous.and_then(known).and_then(|known| kept(known, webhooks));
+    let before = facts.previous.and_then(known).and_then(|known| kept(known, facts.pipeline));
     match (found(facts), before) {
         (Some(found), Some(before)) if found != before => {
             let change = match found.status {
@@ -115,11 +115,13 @@ pub(super) fn delivered(facts: &Facts<'_>, now: Timestamp) -> UntimedCondition {
     }
 }
 
-/// The condition as it was; `None` where it speaks of what the resource does not name any more.
-fn kept(known: &Condition, webhooks: &[Webhook]) -> Option<UntimedCondition> {
+/// The condition as it was; `None` where it speaks of what the resource does not name any more, or of trouble before an
+/// edit that may have ended it.
+fn kept(known: &Condition, pipeline: &SignupPipeline) -> Option<UntimedCondition> {
     let (why, status) = (reason::named(&known.reason)?, if known.status == "True" { True } else { False });
-    let is_named = || webhooks.iter().any(|webhook| known.message.contains(host(&webhook.url)));
-    let holds = why != reason::NO_WEBHOOKS && (status == True || is_named());
+    let is_named = || pipeline.spec.webhooks.iter().any(|webhook| known.message.contains(host(&webhook.url)));
+    let is_of_this_edit = || known.observed_generation == pipeline.metadata.generation;
+    let holds = why != reason::NO_WEBHOOKS && (status == True || (is_named() && is_of_this_edit()));
     holds.then(|| UntimedCondition::new(WEBHOOKS_DELIVERED, status, why, known.message.as_str()))
 }
 

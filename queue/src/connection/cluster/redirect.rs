@@ -38,6 +38,8 @@ fn node(error: &RedisError, asked: Option<&Host>) -> Option<Host> {
     let port = port.parse().ok()?;
     let name = match name.trim_start_matches('[').trim_end_matches(']') {
         "" => asked.filter(|asked| asked.port != port)?.name.clone(),
+        // A node that has no name to announce where names are preferred.
+        "?" => return None,
         name => name.to_owned(),
     };
     Some(Host { name, port })
@@ -60,6 +62,7 @@ mod tests {
         assert_eq!(of(ServerErrorKind::Moved, "3999 :6381"), to("10.0.0.1", 6381, true));
         assert_eq!(of(ServerErrorKind::Moved, "3999 :6380"), None, "it has just refused");
         assert_eq!(Redirect::of(&error(ServerErrorKind::Moved, "3999 :6381"), None), None);
+        assert_eq!(of(ServerErrorKind::Moved, "3999 ?:6381"), None, "it has no name");
         assert_eq!(of(ServerErrorKind::TryAgain, "3999 10.0.0.2:6381"), None);
     }
 }

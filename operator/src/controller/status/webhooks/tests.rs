@@ -123,6 +123,19 @@ fn what_the_resource_does_not_name_any_more_is_not_told() {
 }
 
 #[test]
+fn what_failed_before_an_edit_is_not_told_while_nobody_says_it_again() {
+    let mut fixture = one();
+    fixture.say([vec![fails(HOST, "refused", "status 404", 0)]]);
+    assert_eq!(fixture.look(10).0.status, "False");
+    fixture.pipeline.metadata.generation = Some(2);
+    assert_eq!(fixture.look(20).0.status, "False", "the workers say it still");
+    fixture.say([vec![]]);
+    assert_eq!(fixture.look(30).0.status, "False", "nothing was edited since");
+    fixture.pipeline.metadata.generation = Some(3);
+    assert_eq!(fixture.look(40).0.reason, "NotKnown", "the path may be right now");
+}
+
+#[test]
 fn the_one_that_fails_for_longest_comes_first_whichever_worker_says_so() {
     let mut fixture = telling(&["https://a.example/1", "https://b.example/", "https://a.example/2"]);
     let (a, b) = (fails("a.example", "status", "status 500", 50), fails("b.example", "tls", "TLS: expired", 40));

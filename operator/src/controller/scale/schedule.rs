@@ -92,6 +92,11 @@ impl Schedule {
         [heard, comes_due].into_iter().flatten().fold(read + self.interval(), Instant::min)
     }
 
+    /// Whether a producer named the database, and it may be read.
+    pub(super) fn is_named_by(&self, now: Instant) -> bool {
+        self.is_named && self.next(None) <= now
+    }
+
     /// When to read if others are read then: polls that come soon are done together.
     pub(super) fn next_with_others(&self, rests_until: Option<Instant>) -> Instant {
         let next = self.next(rests_until);

@@ -24,6 +24,10 @@ use tokio_util::task::AbortOnDropHandle;
 /// Reading what nobody named takes at most one part in so many of the time.
 const REST: u32 = 9;
 
+/// What nobody named is not read together with what a producer named, unless it has been due for so long: the answers
+/// of a round trip come with the last of them, and a thousand pipelines take hundreds of milliseconds.
+const MAX_HELD_BACK: Duration = Duration::from_millis(500);
+
 /// What was read for one pipeline.
 #[derive(Debug)]
 pub(super) struct Reading {
@@ -198,7 +202,14 @@ impl Pipelines {
         if next > now {
             return (Vec::new(), next);
         }
-        let due = self.subscribed.iter_mut().filter(|(_, one)| one.schedule.next_with_others(rests_until) <= now);
+        let is_any_named = self.subscribed.values().any(|one| one.schedule.is_named_by(now));
+        let goes_along = |schedule: &Schedule| {
+            !is_any_named || schedule.is_named_by(now) || schedule.next(rests_until) + MAX_HELD_BACK <= now
+        };
+        let due = self
+            .subscribed
+            .iter_mut()
+            .filter(|(_, one)| one.schedule.next_with_others(rests_until) <= now && goes_along(&one.schedule));
         let due = due.map(|(id, one)| {
             one.schedule.begin(now);
             (*id, one.schedule.interest().clone())
@@ -268,5 +279,43 @@ impl Subscribed {
             since: now,
             at: now,
         })));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subscribed(database: i64) -> Subscribed {
+        let (queues, poll_interval) = (vec!["default".to_owned()], Duration::from_secs(60));
+        let interest = Interest { database, queues, ahead: Duration::ZERO, poll_interval };
+        Subscribed { schedule: Schedule::new(interest), readings: watch::channel(None).0 }
+    }
+
+    #[test]
+    fn what_a_producer_named_is_read_without_the_others_which_are_not_held_back_for_long() {
+        let mut pipelines = Pipelines::default();
+        pipelines.subscribed.extend([(0, subscribed(0)), (1, subscribed(1)), (2, subscribed(2))]);
+        let start = Instant::now();
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let due = |pipelines: &mut Pipelines, milliseconds| {
+            let mut ids: Vec<u64> = pipelines.due(at(milliseconds)).0.into_iter().map(|(id, _)| id).collect();
+            ids.sort_unstable();
+            ids
+        };
+        let heard = |milliseconds| Heard {
+            all: false,
+            queues: ["default".to_owned()].into(),
+            databases: [1].into(),
+            since: Some(at(milliseconds)),
+        };
+        assert_eq!(due(&mut pipelines, 0), [0, 1, 2], "nothing is known of any");
+        pipelines.hear(&heard(200));
+        assert_eq!(due(&mut pipelines, 210), [1]);
+        assert_eq!(due(&mut pipelines, 211), [0, 2]);
+        pipelines.hear(&heard(400));
+        assert_eq!(due(&mut pipelines, 410), [1]);
+        pipelines.hear(&heard(900));
+        assert_eq!(due(&mut pipelines, 910), [0, 1, 2], "the others have waited for 500 ms");
     }
 }

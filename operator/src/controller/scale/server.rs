@@ -224,7 +224,8 @@ impl Pipelines {
     fn deliver(&mut self, due: Vec<(u64, Interest)>, mut answers: Answered, began: Instant) {
         let (at, untracked) = (Instant::now(), answers.untracked);
         self.silent = None;
-        self.rests_until = Some(at + (at - began) * REST);
+        // A quick read of what was named ends no rest that a long one of the others asked for.
+        self.rests_until = self.rests_until.max(Some(at + (at - began) * REST));
         for (id, interest) in due {
             let (read, mut unread) = answers.take(&interest.queues);
             let Some(one) = self.subscribed.get_mut(&id) else { continue };
@@ -317,5 +318,16 @@ mod tests {
         assert_eq!(due(&mut pipelines, 410), [1]);
         pipelines.hear(&heard(900));
         assert_eq!(due(&mut pipelines, 910), [0, 1, 2], "the others have waited for 500 ms");
+    }
+
+    #[test]
+    fn a_quick_read_does_not_end_the_rest_after_a_long_one() {
+        let mut pipelines = Pipelines::default();
+        let nothing = || Answered { states: Vec::new().into_iter(), untracked: None };
+        let ago = |milliseconds| Instant::now().checked_sub(Duration::from_millis(milliseconds)).expect("it is recent");
+        pipelines.deliver(Vec::new(), nothing(), ago(400));
+        let long = pipelines.rests_until;
+        pipelines.deliver(Vec::new(), nothing(), ago(1));
+        assert_eq!(pipelines.rests_until, long);
     }
 }

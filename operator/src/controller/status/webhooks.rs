@@ -4,8 +4,8 @@
 //! with the host, the time, the cause and what mends it. Pure: the time is a parameter. Does not: show a path or query
 //! of a URL, for they may hold secrets.
 //!
-//! A receiver that comes and goes must not make a stream of events and writes: the condition changes [`MOST`] times in
-//! [`SPAN`] at most. What is held back is told when that is over. Where no worker knows anything (it has started just
+//! A receiver that comes and goes must not make a stream of events and writes: the condition changes `MOST` times in
+//! `SPAN` at most. What is held back is told when that is over. Where no worker knows anything (it has started just
 //! now, or nothing is owed), the condition stays as it is.
 
 use super::{
@@ -35,7 +35,7 @@ const MOST_OF_WORDS: usize = 2;
 
 const SPAN: Duration = Duration::from_secs(600);
 
-/// When the condition changed within the last [`SPAN`], and to what.
+/// When the condition changed within the last `SPAN`, and to what.
 #[derive(Debug, Default)]
 pub struct Changes(Vec<(Timestamp, Change)>);
 

@@ -70,10 +70,8 @@ impl Store {
     pub(super) async fn begin_deletion(&self, doer: Doer) -> Result<Work, sqlx::Error> {
         self.pool
             .begin_with(match doer {
-                Doer::Purge => "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL signup.done_by = 'purge'",
-                Doer::Command => {
-                    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL signup.done_by = 'worker users delete'"
-                }
+                Doer::Purge => "SET LOCAL signup.done_by = 'purge'",
+                Doer::Command => "SET LOCAL signup.done_by = 'worker users delete'",
             })
             .await
     }

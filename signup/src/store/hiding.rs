@@ -54,7 +54,7 @@ impl Store {
 pub(super) fn begin_alone_with(email: &EmailAddress) -> String {
     let lock = number_of(LOCK_PURPOSE, email.canonical().as_bytes()).cast_signed();
     format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '5s';
+        "SET LOCAL idle_in_transaction_session_timeout = '5s';
          SELECT pg_catalog.pg_advisory_xact_lock({lock})"
     )
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 const LOCK: i64 = 0x6d69_6772_6174_6500;
 
 /// A replica that stops amid the migrations with its connection open loses its locks after this time.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '30s'";
+const FIRST: &str = "SET LOCAL idle_in_transaction_session_timeout = '30s'";
 
 impl Store {
     /// Brings the tables up to date; several processes may do so at once (a lock lets one work at a time), also over a
@@ -46,7 +46,7 @@ impl Store {
     }
 
     async fn migrate_on(&self, connections: &Connections, claimant: Option<&Claimant>) -> Result<(), StoreError> {
-        let mut transaction = connections.begin_with(BEGIN).await?;
+        let mut transaction = connections.begin_with(FIRST).await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut transaction).await?;
         let place = Place::find(&mut transaction, &self.schema).await?;
         if !place.is_up_to_date() {
@@ -78,7 +78,7 @@ impl Store {
     /// when the database cannot be asked.
     pub async fn schema_ready(&self) -> Result<bool, StoreError> {
         // One snapshot: what somebody commits meanwhile is seen whole or not at all.
-        let mut snapshot = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let mut snapshot = self.pool.begin_snapshot().await?;
         let place = Place::find(&mut snapshot, &self.schema).await?;
         place.demand_usable()?;
         place.demand_adoptable(&mut snapshot).await?;

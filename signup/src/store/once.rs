@@ -16,8 +16,7 @@ const LOCK_PURPOSE: &[u8] = b"signup idempotency key lock v1";
 pub(super) const KNOWN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A transaction that a stopped process leaves open ends after 5 s.
-pub(super) const BEGIN: &str =
-    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '5s'";
+pub(super) const FIRST: &str = "SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
 /// The key under which a signup is made once.
 #[derive(Clone, PartialEq, Eq)]
@@ -153,8 +152,8 @@ impl Store {
         once: &Once,
         hides: bool,
     ) -> Result<Created, CreateError> {
-        let begin = if hides { hiding::begin_alone_with(&new.email) } else { BEGIN.to_owned() };
-        let mut transaction = self.pool.begin_with(sqlx::AssertSqlSafe(begin)).await.map_err(refused)?;
+        let first = if hides { hiding::begin_alone_with(&new.email) } else { FIRST.to_owned() };
+        let mut transaction = self.pool.begin_with(sqlx::AssertSqlSafe(first)).await.map_err(refused)?;
         match self.create_in(&mut transaction, new, policy, keys, once, hides).await {
             Ok(created) => transaction.commit().await.map(|()| created).map_err(uncommitted),
             Err(error) => {

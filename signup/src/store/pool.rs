@@ -28,7 +28,7 @@ pub(super) use hosts::Hosts;
 use super::unready::Verdict;
 use server::Server;
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Postgres, SqlSafeStr, Transaction, pool::PoolConnection,
+    AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, SqlSafeStr, Transaction, pool::PoolConnection,
     postgres::PgPoolOptions,
 };
 use std::{
@@ -39,6 +39,9 @@ use std::{
     },
     time::Duration,
 };
+
+/// The statements are made for this, whatever the database's default is, and a pooler may have no default of ours.
+const READ_COMMITTED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// How long a caller waits for a free connection before the database counts as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -97,15 +100,29 @@ impl Connections {
     ///
     /// No connection can be had within 3 s, or PostgreSQL's.
     pub(super) async fn begin(&self) -> Result<Work, sqlx::Error> {
-        self.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await
+        self.begin_by(READ_COMMITTED).await
     }
 
-    /// Begins a transaction with statements of its own, which have no parameters.
+    /// Begins a transaction and does `first` in the same round trip: statements without parameters.
     ///
     /// # Errors
     ///
     /// As [`begin`](Self::begin).
-    pub(super) async fn begin_with(&self, statement: impl SqlSafeStr) -> Result<Work, sqlx::Error> {
+    pub(super) async fn begin_with(&self, first: impl SqlSafeStr) -> Result<Work, sqlx::Error> {
+        let first = first.into_sql_str();
+        self.begin_by(AssertSqlSafe(format!("{READ_COMMITTED}; {}", first.as_str()))).await
+    }
+
+    /// Begins a transaction that sees one moment, and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin`](Self::begin).
+    pub(super) async fn begin_snapshot(&self) -> Result<Work, sqlx::Error> {
+        self.begin_by("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+    }
+
+    async fn begin_by(&self, statement: impl SqlSafeStr) -> Result<Work, sqlx::Error> {
         let statement = statement.into_sql_str();
         let begun = self.open(|| self.pool.begin_with(statement.clone())).await;
         let transaction = begun.inspect_err(|error| self.server.learn(error))?;

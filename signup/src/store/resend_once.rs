@@ -6,7 +6,7 @@
 
 use super::{
     Once, Store, StoreError, milliseconds,
-    once::{BEGIN, KNOWN_FOR, is_refused},
+    once::{FIRST, KNOWN_FOR, is_refused},
     pool::Work,
     requests::{Admission, Counted},
 };
@@ -53,7 +53,7 @@ impl Store {
     ///
     /// [`AskError`].
     pub async fn ask_for_mail_once(&self, email: &EmailAddress, once: &Once) -> Result<AskedOnce, AskError> {
-        let mut transaction = self.pool.begin_with(BEGIN).await.map_err(refused)?;
+        let mut transaction = self.pool.begin_with(FIRST).await.map_err(refused)?;
         let asked = self.ask_in(&mut transaction, email.canonical(), once).await;
         if !matches!(asked, Ok(AskedOnce::Now(Admission::Admitted))) {
             // Whoever sends it again at once must find the key free.

@@ -16,7 +16,7 @@ mod watched;
 use crate::peer::Peer;
 use activity::{Activity, End};
 use axum::Router;
-use connections::{Connections, Placed};
+use connections::{Connections, Permitted};
 use exchange::Exchange;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -63,7 +63,7 @@ pub(crate) const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 /// How long the calls of a connection that was asked to end may take: longer than any does. Streams end with it.
 const GRACE_PERIOD: Duration = Duration::from_secs(30);
 
-/// The same where a new connection waits for its place, or too much was taken back.
+/// The same where a new connection waits for its permit, or too much was taken back.
 const SHORT_GRACE: Duration = Duration::from_secs(1);
 
 /// What is spoken on a listener.
@@ -85,7 +85,7 @@ pub(crate) struct Interface {
     pub(crate) max_age: Duration,
     /// How long a connection may wait for a next request; asked anew each time.
     pub(crate) idle_timeout: Arc<dyn Fn() -> Duration + Send + Sync>,
-    /// Told when a new connection waits for its place and none idles: a request that only waits is to end.
+    /// Told when a new connection waits for its permit and none idles: a request that only waits is to end.
     pub(crate) crowded: Arc<Notify>,
 }
 
@@ -99,7 +99,7 @@ pub(crate) async fn serve(listener: TcpListener, interface: Interface, routes: R
     let served = TaskTracker::new();
     while let Some((stream, peer)) = next(&listener, &stop).await {
         tokio::select! {
-            place = connections.place() => drop(served.spawn(server.clone().serve(stream, peer, place))),
+            permit = connections.permit() => drop(served.spawn(server.clone().serve(stream, peer, permit))),
             () = drained(&stop) => {}
         }
     }
@@ -108,7 +108,7 @@ pub(crate) async fn serve(listener: TcpListener, interface: Interface, routes: R
         let (server, connections, stop) = (server.clone(), Arc::clone(&connections), stop.clone());
         served.spawn(async move {
             tokio::select! {
-                place = connections.place() => server.serve(stream, peer, place).await,
+                permit = connections.permit() => server.serve(stream, peer, permit).await,
                 () = drained(&stop) => {}
             }
         });
@@ -129,13 +129,13 @@ struct Server {
 
 impl Server {
     /// Serves one connection until it ends, the hard stop at the latest.
-    async fn serve(self, stream: TcpStream, peer: IpAddr, place: Placed) {
+    async fn serve(self, stream: TcpStream, peer: IpAddr, permit: Permitted) {
         let hard = self.shutdown.hard();
         tokio::select! {
-            () = self.serve_one(stream, peer, Arc::clone(&place.activity)) => {}
+            () = self.serve_one(stream, peer, Arc::clone(&permit.activity)) => {}
             () = hard.cancelled() => {}
         }
-        drop(place);
+        drop(permit);
     }
 
     /// Asked to leave, a connection answers the requests under way and takes no more. How it ends is the client's

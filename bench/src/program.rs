@@ -23,7 +23,7 @@ impl Program {
         command.args(flags);
         process.spawn(command).with_context(|| format!("failed to start {}; build it first", path.display()))?;
         let log = process.folder().join("log");
-        process.wait_until(name, || listening(&log).is_some())?;
+        process.until(name, || listening(&log).is_some())?;
         let listening = listening(&log).with_context(|| format!("{name} does not say where it listens"))?;
         Ok(Self { process, listening })
     }

@@ -40,7 +40,7 @@ impl Dnsmasq {
             .arg(format!("--port={port}"))
             .args(options);
         process.spawn_program("dnsmasq", command)?;
-        process.wait_until("dnsmasq", || answers(port))?;
+        process.until("dnsmasq", || answers(port))?;
         Ok(Self { _process: process, port })
     }
 

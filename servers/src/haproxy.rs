@@ -36,7 +36,7 @@ impl Haproxy {
         let mut command = daemon("haproxy");
         command.current_dir(process.folder()).arg("-db").arg("-f").arg(&file);
         process.spawn_program("haproxy", command)?;
-        process.wait_until("haproxy", || answers(port))?;
+        process.until("haproxy", || answers(port))?;
         Ok(Self { process })
     }
 

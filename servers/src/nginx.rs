@@ -50,7 +50,7 @@ impl Nginx {
         let mut command = daemon("nginx");
         command.arg("-p").arg(&folder).args(["-e", "stderr", "-c", "nginx.conf"]);
         process.spawn_program("nginx", command)?;
-        process.wait_until("nginx", || answers(port))?;
+        process.until("nginx", || answers(port))?;
         Ok(Self { _process: process })
     }
 }

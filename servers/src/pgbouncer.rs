@@ -59,7 +59,7 @@ impl PgBouncer {
         // It refuses to run as root; PostgreSQL's user can read what it is given.
         server.disown(&mut command, &[&folder, &users])?;
         process.spawn_program("pgbouncer", command)?;
-        process.wait_until("pgbouncer", || answers(port))?;
+        process.until("pgbouncer", || answers(port))?;
         Ok(Self { process, port })
     }
 

@@ -192,7 +192,7 @@ impl Postgres {
         self.process.spawn(command)?;
         let pg_isready = self.clients.join("pg_isready");
         let port = self.port;
-        self.process.wait_until("postgres", || is_ready(&pg_isready, port))
+        self.process.until("postgres", || is_ready(&pg_isready, port))
     }
 
     fn initialise(&self) -> Result<(), ServerError> {

@@ -68,7 +68,7 @@ impl PrivateRoot {
     /// Runs a shell script inside that becomes the server, and waits until it greets at `port`.
     pub(crate) fn start(&mut self, script: &str, port: u16) -> Result<(), ServerError> {
         self.lifeline = self.process.spawn_with_input(self.command(script))?;
-        self.process.wait_until(self.name, || greets(port))
+        self.process.until(self.name, || greets(port))
     }
 
     /// Runs a shell script inside to its end.

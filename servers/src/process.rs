@@ -169,7 +169,7 @@ impl Process {
     /// # Errors
     ///
     /// [`ServerError::NotReady`] with the end of the log when the server ended or a minute has passed.
-    pub fn wait_until(&mut self, program: &'static str, ready: impl Fn() -> bool) -> Result<(), ServerError> {
+    pub fn until(&mut self, program: &'static str, ready: impl Fn() -> bool) -> Result<(), ServerError> {
         let start = Instant::now();
         while !ready() {
             let ended = self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)));

@@ -143,12 +143,12 @@ impl Redis {
         command.args(["--maxmemory-policy", "noeviction", "--masterauth", &self.access.password]);
         command.args(["--repl-diskless-sync-delay", "0"]).args(&self.arguments);
         self.process.spawn_program("redis-server", command)?;
-        self.wait_until(|access| access.command(&["PING"]).is_ok_and(|answer| answer.contains("PONG")))
+        self.until(|access| access.command(&["PING"]).is_ok_and(|answer| answer.contains("PONG")))
     }
 
     /// Waits until `ready` says so of the server.
-    pub(crate) fn wait_until(&mut self, ready: impl Fn(&Access) -> bool) -> Result<(), ServerError> {
-        self.process.wait_until("redis-server", || ready(&self.access))
+    pub(crate) fn until(&mut self, ready: impl Fn(&Access) -> bool) -> Result<(), ServerError> {
+        self.process.until("redis-server", || ready(&self.access))
     }
 
     /// Stops the server's clock (SIGSTOP): connections stay open and nothing is answered.

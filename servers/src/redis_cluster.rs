@@ -57,7 +57,7 @@ impl RedisCluster {
         run("redis-cli", &mut create)?;
         let (count, mut cluster) = (nodes.len(), Self { nodes });
         for node in &mut cluster.nodes {
-            node.wait_until(|access| is_whole(access, count))?;
+            node.until(|access| is_whole(access, count))?;
         }
         Ok(cluster)
     }

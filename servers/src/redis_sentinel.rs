@@ -57,7 +57,7 @@ impl RedisSentinel {
         let sentinels = (0..SENTINELS).map(sentinel).collect::<Result<_, _>>()?;
         let mut started = Self { servers: [master, replica], sentinels };
         for Sentinel { process, access } in &mut started.sentinels {
-            process.wait_until("redis-server --sentinel", || knows_all(access))?;
+            process.until("redis-server --sentinel", || knows_all(access))?;
         }
         Ok(started)
     }
@@ -141,7 +141,7 @@ impl Sentinel {
         let mut command = program();
         command.arg(&file).arg("--sentinel").current_dir(process.folder());
         process.spawn_program("redis-server", command)?;
-        process.wait_until("redis-server --sentinel", || access.command(&["PING"]).is_ok())?;
+        process.until("redis-server --sentinel", || access.command(&["PING"]).is_ok())?;
         Ok(Self { process, access })
     }
 }

@@ -30,9 +30,9 @@ const CREDIT: (i64, i64) = (512 * 1024, 128 * 1024);
 pub(super) enum End {
     /// No request for too long.
     Idle,
-    /// No request for longer than others, and a new connection needs its place.
+    /// No request for longer than others, and a new connection waits for its permit.
     Crowded,
-    /// It holds the most streams, and a new one needs a place.
+    /// It holds the most streams, and a new one needs a permit.
     Overrun,
     /// A header did not arrive in time.
     Header,
@@ -66,9 +66,9 @@ pub(super) struct Activity {
 
 #[derive(Debug)]
 struct State {
-    /// Requests under way; how many have a place among the streams; how many of these do not wait for the client.
+    /// Requests under way; how many have a permit among the streams; how many of these do not wait for the client.
     open: usize,
-    placed: usize,
+    permitted: usize,
     working: usize,
     /// Requests so far, and those that the client took back.
     requests: u32,
@@ -94,7 +94,7 @@ impl Activity {
     pub(super) fn new(protocol: Protocol) -> Self {
         let state = State {
             open: 0,
-            placed: 0,
+            permitted: 0,
             working: 0,
             requests: 0,
             taken_back: 0,
@@ -148,15 +148,15 @@ impl Activity {
         self.state.lock().open
     }
 
-    /// Places among the streams.
-    pub(super) fn placed(&self) -> usize {
-        self.state.lock().placed
+    /// Permits among the streams.
+    pub(super) fn permitted(&self) -> usize {
+        self.state.lock().permitted
     }
 
     /// Those that wait for the client: for the rest of a message, or for an answer to be taken.
     pub(super) fn held(&self) -> usize {
         let state = self.state.lock();
-        if state.end.is_some() { 0 } else { state.placed.saturating_sub(state.working) }
+        if state.end.is_some() { 0 } else { state.permitted.saturating_sub(state.working) }
     }
 
     /// Since when it waits for a next request, or for its first.

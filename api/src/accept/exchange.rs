@@ -1,7 +1,7 @@
 //! One request and its answer, as the connection's [`Activity`] has to know of them.
 //!
 //! Takes: a request of hyper's, and the routes. Gives: the routes' answer; HTTP/1.1: with `Connection: close` when the
-//! connection is to end with it; HTTP/2: with a place among the [`Streams`] until its last byte is taken, or 503 where
+//! connection is to end with it; HTTP/2: with a permit among the [`Streams`] until its last byte is taken, or 503 where
 //! there is none. Does not: know what is served.
 
 use super::{
@@ -56,7 +56,7 @@ impl hyper::service::Service<Request<Incoming>> for Exchange {
         };
         match admission {
             None => self.clone().answer(request, open).boxed(),
-            Some(Admission::Place(place)) => self.clone().answer(request, open.with(place)).boxed(),
+            Some(Admission::Permit(permit)) => self.clone().answer(request, open.with(permit)).boxed(),
             Some(Admission::Wait) => self.clone().answer_later(request, open).boxed(),
             Some(Admission::Refused) => std::future::ready(Ok(refused(&open))).boxed(),
         }
@@ -66,7 +66,7 @@ impl hyper::service::Service<Request<Incoming>> for Exchange {
 impl Exchange {
     async fn answer_later(self, request: Request<Incoming>, open: Open) -> Result<Response<Body>, Infallible> {
         match self.streams.wait().await {
-            Some(place) => self.answer(request, open.with(place)).await,
+            Some(permit) => self.answer(request, open.with(permit)).await,
             None => Ok(refused(&open)),
         }
     }

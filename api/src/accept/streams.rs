@@ -1,8 +1,8 @@
 //! The requests that all connections of HTTP/2 have under way, bounded for the whole process.
 //!
-//! Takes: how many there may be. Gives: a place for a new one. When all are taken, the connection that holds the most
+//! Takes: how many there may be. Gives: a permit for a new one. When all are taken, the connection that holds the most
 //! of them for requests that wait for its client (an answer it does not take, a message it does not end) goes at once,
-//! with all of them; a connection with more than its share of the places is refused instead. Does not: count HTTP/1.1,
+//! with all of them; a connection with more than its share of the permits is refused instead. Does not: count HTTP/1.1,
 //! whose connections have one request each.
 
 use super::{activity::Activity, connections::Connections};
@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// held one takes up to 26 KiB (measured: 338 MiB for 12,800).
 const STREAMS: (usize, usize) = (256, 128);
 
-/// How long a connection that was asked to go may take to give its places up, before another is asked.
+/// How long a connection that was asked to go may take to give its permits up, before another is asked.
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// How often that is waited for by one request: for a second in all. It is no time of the clock, for that passes while
@@ -24,16 +24,16 @@ const ROUNDS: u32 = 20;
 #[derive(Debug)]
 pub(super) struct Streams {
     most: usize,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     connections: Arc<Connections>,
-    /// Places of connections that were asked to go, less the requests that were placed since.
+    /// Permits of connections that were asked to go, less the requests that were permitted since.
     coming: Mutex<usize>,
 }
 
 /// What a new request gets.
 #[derive(Debug)]
 pub(super) enum Admission {
-    Place(OwnedSemaphorePermit),
+    Permit(OwnedSemaphorePermit),
     /// [`Streams::wait`] for one.
     Wait,
     Refused,
@@ -46,15 +46,15 @@ impl Streams {
     }
 
     pub(super) fn of(most: usize, connections: Arc<Connections>) -> Arc<Self> {
-        Arc::new(Self { most, places: Arc::new(Semaphore::new(most)), connections, coming: Mutex::default() })
+        Arc::new(Self { most, permits: Arc::new(Semaphore::new(most)), connections, coming: Mutex::default() })
     }
 
     /// Decides about a request that this connection has begun.
     pub(super) fn admit(&self, activity: &Activity) -> Admission {
         let mut coming = self.coming.lock();
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             *coming = coming.saturating_sub(1);
-            return Admission::Place(place);
+            return Admission::Permit(permit);
         }
         let share = self.most / self.connections.count().max(1);
         if activity.open() > share.max(1) {
@@ -64,13 +64,13 @@ impl Streams {
         Admission::Wait
     }
 
-    /// A place: of a connection that was asked to go, or of a request that ends. `None`: neither came in time.
+    /// A permit: of a connection that was asked to go, or of a request that ends. `None`: neither came in time.
     pub(super) async fn wait(&self) -> Option<OwnedSemaphorePermit> {
-        let mut place = pin!(Arc::clone(&self.places).acquire_owned());
+        let mut permit = pin!(Arc::clone(&self.permits).acquire_owned());
         for _ in 0..ROUNDS {
             tokio::select! {
                 biased;
-                place = place.as_mut() => return place.ok(),
+                permit = permit.as_mut() => return permit.ok(),
                 // Where nobody could be asked before, or others were first.
                 () = tokio::time::sleep(AGAIN) => self.make_room(&mut self.coming.lock()),
             }
@@ -78,7 +78,7 @@ impl Streams {
         None
     }
 
-    /// Asks a connection to go, unless more places are coming already than others wait for.
+    /// Asks a connection to go, unless more permits are coming already than others wait for.
     fn make_room(&self, coming: &mut usize) {
         if *coming == 0 {
             *coming = self.connections.end_the_greatest_holder();
@@ -93,24 +93,24 @@ mod tests {
         super::{
             Protocol,
             activity::{End, Open},
-            connections::Placed,
+            connections::Permitted,
         },
         *,
     };
     use futures::FutureExt as _;
 
-    /// Four places, and three connections.
-    async fn full() -> (Arc<Streams>, [Placed; 3]) {
+    /// Four permits, and three connections.
+    async fn full() -> (Arc<Streams>, [Permitted; 3]) {
         let connections = Connections::new(Protocol::Http2, 3, Arc::default());
         let streams = Streams::of(4, Arc::clone(&connections));
-        let placed = [connections.place().await, connections.place().await, connections.place().await];
-        (streams, placed)
+        let permitted = [connections.permit().await, connections.permit().await, connections.permit().await];
+        (streams, permitted)
     }
 
-    fn placed(streams: &Streams, activity: &Arc<Activity>) -> Open {
+    fn permitted(streams: &Streams, activity: &Arc<Activity>) -> Open {
         let open = activity.begin();
-        let Admission::Place(place) = streams.admit(activity) else { panic!("there is a place") };
-        open.with(place)
+        let Admission::Permit(permit) = streams.admit(activity) else { panic!("there is a permit") };
+        open.with(permit)
     }
 
     fn end(activity: &Activity) -> Option<End> {
@@ -120,8 +120,8 @@ mod tests {
     #[tokio::test]
     async fn the_connection_that_holds_the_most_goes_for_those_below_their_share() {
         let (streams, [greedy, modest, new]) = full().await;
-        let held: Vec<Open> = (0..3).map(|_| placed(&streams, &greedy.activity)).collect();
-        let _kept = placed(&streams, &modest.activity);
+        let held: Vec<Open> = (0..3).map(|_| permitted(&streams, &greedy.activity)).collect();
+        let _kept = permitted(&streams, &modest.activity);
 
         let (_more, _first) = (greedy.activity.begin(), new.activity.begin());
         assert!(matches!(streams.admit(&greedy.activity), Admission::Refused), "beyond its share");
@@ -135,7 +135,7 @@ mod tests {
     #[tokio::test]
     async fn no_connection_goes_for_places_that_work() {
         let (streams, [busy, _, new]) = full().await;
-        let working: Vec<Open> = (0..4).map(|_| placed(&streams, &busy.activity)).collect();
+        let working: Vec<Open> = (0..4).map(|_| permitted(&streams, &busy.activity)).collect();
         working.iter().for_each(Open::arrived);
         let _first = new.activity.begin();
         assert!(matches!(streams.admit(&new.activity), Admission::Wait));

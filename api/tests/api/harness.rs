@@ -67,7 +67,7 @@ impl TestApi {
         command.args(arguments).envs(setup.variables.iter().cloned());
         process.spawn(command).expect("the program starts");
         let log = process.folder().join("log");
-        process.wait_until("api", || !lines(&log, "listening").is_empty()).expect("the program listens");
+        process.until("api", || !lines(&log, "listening").is_empty()).expect("the program listens");
         let listening = lines(&log, "listening").remove(0);
         let address = |name: &str| listening[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
         let (http, grpc, admin) = (address("http"), address("grpc"), address("admin"));

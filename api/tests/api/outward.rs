@@ -23,7 +23,7 @@ fn site(authority: &Authority) -> (Process, u16) {
     command.args(["s_server", "-WWW", "-quiet", "-accept", &format!("127.0.0.1:{port}")]).current_dir(process.folder());
     command.arg("-cert").arg(authority.certificate()).arg("-key").arg(authority.key());
     process.spawn(command).expect("openssl runs");
-    process.wait_until("the site", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).expect("it listens");
+    process.until("the site", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).expect("it listens");
     (process, port)
 }
 

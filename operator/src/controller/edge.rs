@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 /// Annotation of the IngressClass that an Ingress without a class gets.
 const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 
-/// Time between two looks while there is no address.
+/// Time between two polls while there is no address.
 const INTERVAL: Duration = Duration::from_secs(15);
 
 /// An IngressClass.

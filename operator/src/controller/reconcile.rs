@@ -19,7 +19,7 @@ use super::{
     status::{
         autoscaler::inactive,
         events::trouble,
-        exposure::certificate_look,
+        exposure::next_certificate_poll,
         facts::Facts,
         pods::{calm, steady},
         progress::next_look,
@@ -204,7 +204,7 @@ fn looks(
 ) -> [Option<Duration>; 4] {
     [
         next_look(status, pipeline.spec.progress_deadline.get(), now),
-        certificate_look(observed, now),
+        next_certificate_poll(observed, now),
         end_of_start(&status.conditions, now),
         calm(&observed.pods, now),
     ]

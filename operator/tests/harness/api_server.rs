@@ -63,7 +63,7 @@ pub(crate) fn start() -> ApiServer {
     let mut server = Process::new("signup-apiserver", Signal::KILL).expect("a folder");
     server.spawn(api_server(server.folder(), &urls[0], port)).expect("the API server starts");
     let answers = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-    server.wait_until("kube-apiserver", answers).expect("the API server listens");
+    server.until("kube-apiserver", answers).expect("the API server listens");
     ApiServer { _etcd: etcd, server, port }
 }
 

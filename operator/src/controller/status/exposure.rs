@@ -70,7 +70,7 @@ pub(crate) fn is_reached(pipeline: &SignupPipeline, observed: &Observed) -> bool
 
 /// Time until the certificate begins or ends, by which alone the condition changes; at most a day, for a timer holds no
 /// more than two years.
-pub(crate) fn certificate_look(observed: &Observed, now: Timestamp) -> Option<Duration> {
+pub(crate) fn next_certificate_poll(observed: &Observed, now: Timestamp) -> Option<Duration> {
     let (_, resolved) = observed.certificate.as_ref()?;
     let left = certificate::next_change(resolved, now)?.duration_since(now);
     Some(Duration::try_from(left).unwrap_or_default().min(Duration::from_secs(24 * 3_600)))

@@ -15,7 +15,7 @@
 //! - `pace`: no more per second than allowed; `share`: of what all workers may do
 //! - `pool`: connections kept and lent, no more than the server takes (`capacity`); `pools`: of which server
 
-mod addresses;
+pub(crate) mod addresses;
 pub mod breaker;
 mod capacity;
 pub mod class;

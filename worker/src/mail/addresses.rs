@@ -1,8 +1,8 @@
 //! A TCP connection to a server that may have several addresses.
 //!
-//! Takes: a host and a port. Gives: a connection to the address that answers first, each tried a moment after the one
-//! before it (RFC 8305, section 5): an address that swallows packets keeps no mail from the others. Does not: limit
-//! the time of the whole; its caller does.
+//! Takes: a host and a port, or addresses. Gives: a connection to the address that answers first, each tried a moment
+//! after the one before it (RFC 8305, section 5): an address that swallows packets keeps nothing from the others. Does
+//! not: limit the time of the whole; its caller does.
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use std::{
@@ -24,7 +24,12 @@ pub(super) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     first_of(lookup_host((host, port)).await?).await
 }
 
-async fn first_of(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+/// Connects to one of the addresses.
+///
+/// # Errors
+///
+/// There is none, or the last failure.
+pub(crate) async fn first_of(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
     let mut addresses = addresses.peekable();
     let mut attempts = FuturesUnordered::new();
     let mut failure = io::Error::new(ErrorKind::NotFound, "the name has no address");
@@ -45,14 +50,14 @@ async fn first_of(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Tcp
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use tokio::net::{TcpListener, TcpSocket};
 
     /// Long for a machine under load, and short for the kernel, which tries a silent address for two minutes.
-    const PATIENCE: Duration = Duration::from_secs(30);
+    pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-    async fn listening() -> (TcpListener, SocketAddr) {
+    pub(crate) async fn listening() -> (TcpListener, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         (listener, address)
@@ -60,7 +65,7 @@ mod tests {
 
     /// An address at which nobody takes connections and the queue of those that wait is full: the kernel drops what
     /// comes.
-    async fn silent() -> (TcpListener, SocketAddr, Vec<TcpStream>) {
+    pub(crate) async fn silent() -> (TcpListener, SocketAddr, Vec<TcpStream>) {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
         let listener = socket.listen(1).expect("it listens");

@@ -5,11 +5,12 @@
 //! is looked at that is connected to, for names lead wherever their owners say, and elsewhere a moment later.
 
 use super::local::is_local;
+use crate::mail::addresses;
 use http_body_util::Full;
 use hyper::{Request, StatusCode, Uri, body::Bytes, header, http};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
@@ -117,9 +118,12 @@ impl Receiver<'_> {
         answer(secured.map_err(|error| untrusted(&error))?, request).await
     }
 
-    /// A connection to the first address of the host that may be reached and answers.
     async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, Failure> {
-        let addresses = lookup_host((host, port)).await.map_err(|_| unresolved())?;
+        self.reach(lookup_host((host, port)).await.map_err(|_| unresolved())?).await
+    }
+
+    /// A connection to one of the addresses that may be reached.
+    async fn reach(&self, addresses: impl Iterator<Item = SocketAddr>) -> Result<TcpStream, Failure> {
         let (local, reachable): (Vec<_>, Vec<_>) =
             addresses.partition(|address| !self.allows_local && is_local(address.ip()));
         if reachable.is_empty() && !local.is_empty() {
@@ -128,18 +132,14 @@ impl Receiver<'_> {
                  set allowLocalAddresses",
             ));
         }
-        let mut failed = unresolved();
-        for address in reachable {
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    // Without it a small request may wait for an acknowledgement; no harm if it fails.
-                    let _ = stream.set_nodelay(true);
-                    return Ok(stream);
-                }
-                Err(error) => failed = down(Fault::Connection, &format!("no connection: {}", error.kind())),
-            }
+        if reachable.is_empty() {
+            return Err(unresolved());
         }
-        Err(failed)
+        let stream = addresses::first_of(reachable.into_iter()).await;
+        let stream = stream.map_err(|error| down(Fault::Connection, &format!("no connection: {}", error.kind())))?;
+        // Without it a small request may wait for an acknowledgement; no harm if it fails.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
     }
 }
 
@@ -228,6 +228,20 @@ pub(super) fn unreadable(error: &io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::addresses::tests::{PATIENCE, listening, silent};
+
+    #[tokio::test]
+    async fn an_address_that_swallows_packets_keeps_nothing_from_the_others_and_one_that_is_local_is_not_asked() {
+        let (_silent, silent, _waiting) = silent().await;
+        let (_listener, answering) = listening().await;
+        let reached = async |allows_local: bool| {
+            let receiver = Receiver { url: "http://app.example/", allows_local };
+            timeout(PATIENCE, receiver.reach([silent, answering].into_iter())).await.expect("in time")
+        };
+        let stream = reached(true).await.unwrap_or_else(|failure| panic!("{failure}"));
+        assert_eq!(stream.peer_addr().expect("an address"), answering);
+        assert!(matches!(reached(false).await, Err(Failure::Misconfigured(_))));
+    }
 
     #[test]
     fn a_certificate_that_is_not_trusted_is_told_alike_at_each_try_and_briefly() {

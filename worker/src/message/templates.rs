@@ -186,7 +186,12 @@ fn read_file(path: &Path) -> Result<Option<Template>, TemplatesError> {
         Err(error) => return Err(failed(error)),
     }
     let text = std::fs::read_to_string(path).map_err(failed)?;
-    let template = Template::parse(&text);
+    // A mark of the byte order, which some editors put before a text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    if text.trim().is_empty() {
+        return Err(TemplatesError::Empty { path: path.to_owned() });
+    }
+    let template = Template::parse(text);
     Ok(Some(template.map_err(|source| TemplatesError::Template { path: path.to_owned(), source })?))
 }
 

@@ -22,6 +22,12 @@ pub enum TemplatesError {
         /// The file.
         path: PathBuf,
     },
+    /// Nothing but white space is in the file.
+    #[error("the template {} is empty; write its text, or remove it", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is read and wrong.
     #[error("the template {} is wrong", path.display())]
     Template {

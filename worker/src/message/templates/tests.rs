@@ -90,11 +90,23 @@ fn a_bad_file_is_named() {
         ("body.html", "<p>no address</p>"),
         ("notice_body.html", "<p>{{link}}</p>"),
         ("notice_subject.txt", "Within {{expires_in}}"),
+        ("subject.txt", ""),
+        ("subject.txt", " \r\n"),
+        ("notice_body.txt", "\u{feff}\n"),
     ] {
         let folder = folder(&[(name, text)]);
         let error = Templates::read(folder.path()).expect_err("a bad file").to_string();
         assert!(error.contains(name), "{error}");
     }
+}
+
+#[test]
+fn a_mark_of_the_byte_order_is_no_part_of_a_mail() {
+    let folder = folder(&[("subject.txt", "\u{feff}Welcome"), ("body.txt", "\u{feff}{{link}}")]);
+    let templates = Templates::read(folder.path()).expect("a good folder");
+    let verification = templates.verification.of(None);
+    assert_eq!(verification.subject, Template::parse("Welcome").expect("a template"));
+    assert_eq!(verification.text, Template::parse("{{link}}").expect("a template"));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use super::{
     form_key,
-    frame::{Reader, STYLE},
+    frame::{Reader, STYLE, without_blanks},
     result::{Outcome, is_later},
     words::Words,
 };
@@ -49,7 +49,8 @@ pub(crate) async fn answer(
 ) -> Response {
     let mut username = String::new();
     let verified = async {
-        let Form(request) = form?;
+        let Form(mut request) = form?;
+        request.username = without_blanks(&request.username);
         username.clone_from(&request.username);
         service.verify_code(request, peer).await
     };

@@ -52,6 +52,12 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (header::VARY, "Accept-Language"),
 ];
 
+/// A user name without the blank that keyboards of phones put behind a word that they complete. Of addresses browsers
+/// take it off.
+pub(super) fn without_blanks(username: &str) -> String {
+    username.trim().to_owned()
+}
+
 /// Who reads a page, and where its address is.
 pub(crate) struct Reader {
     pub(super) language: Language,
@@ -64,8 +70,9 @@ impl<S: Sync> FromRequestParts<S> for Reader {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        let header = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        let language = header.map(Language::accepted).unwrap_or_default();
+        // Several headers are one list (RFC 9110, 5.3).
+        let headers = parts.headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
+        let language = Language::accepted(&headers.collect::<Vec<_>>().join(","));
         let base = if parts.uri.path().ends_with('/') { "../" } else { "" };
         Ok(Self { language, words: words::of(language), base })
     }

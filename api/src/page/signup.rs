@@ -13,7 +13,7 @@ mod sent;
 
 use super::{
     form_key::{self, PATIENCE, POLL_INTERVAL},
-    frame::{Reader, STYLE},
+    frame::{Reader, STYLE, without_blanks},
     result::is_later,
     words::Words,
 };
@@ -27,7 +27,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use mistakes::Mistakes;
+use mistakes::{Mistakes, Rules};
 use sent::Sent;
 use signup::Language;
 use std::sync::Arc;
@@ -82,10 +82,11 @@ pub(crate) async fn answer(
     if !service.live.document().signup.page {
         return ApiError::NoSuchPath.into_response();
     }
-    let form = match form {
+    let mut form = match form {
         Ok(Form(form)) => form,
         Err(error) => return refuse(&reader, &service, SignupForm::default(), &error),
     };
+    form.request.username = without_blanks(&form.request.username);
     if !is_our_form(&headers) {
         let notice = Some(reader.words.signup.from_elsewhere);
         let page = SignupPage { notice, ..SignupPage::of(&reader, &service, form) };
@@ -138,7 +139,9 @@ async fn wait_for(service: &Service, key: &IdempotencyKey, end: Instant) {
 }
 
 fn refuse(reader: &Reader, service: &Service, form: SignupForm, error: &ApiError) -> Response {
-    let mistakes = Mistakes::of(error, &form.request, &service.live.document().signup, &reader.words.signup);
+    let document = service.live.document();
+    let rules = Rules { signup: &document.signup, denied: &service.denied_domains };
+    let mistakes = Mistakes::of(error, &form.request, &rules, &reader.words.signup);
     let notice = match error {
         _ if mistakes.are_some() => Some(reader.words.signup.correct_below),
         error if is_later(error) => Some(reader.words.signup.later),

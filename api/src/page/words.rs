@@ -84,7 +84,10 @@ pub(super) struct SignupWords {
     pub(super) email_wrong: &'static str,
     /// An address of a domain that may not sign up.
     pub(super) email_domain: &'static str,
+    /// An address of a domain that takes no mail.
+    pub(super) email_no_mail: &'static str,
     pub(super) password_weak: &'static str,
+    pub(super) password_long: &'static str,
     pub(super) correct_below: &'static str,
     pub(super) later: &'static str,
     pub(super) not_understood: &'static str,

@@ -108,7 +108,7 @@ async fn the_page_verifies_by_digits_and_says_what_is_wrong_with_them() {
         assert!(page.text.contains(r#"action="resend_verification""#), "it offers a new mail: {}", page.text);
         assert!(!page.text.contains("<script>") && !page.text.contains(&right), "{}", page.text);
     }
-    let page = api.post_form("/verify_code", format!("username=alice&code={}+{}", &right[..3], &right[3..])).await;
+    let page = api.post_form("/verify_code", format!("username=+alice+&code={}+{}", &right[..3], &right[3..])).await;
     assert!(page.status == 200 && page.text.contains("Your email address is verified"), "{}", page.text);
     assert!(is_verified(&api, "alice"));
 }

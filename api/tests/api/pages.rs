@@ -1,6 +1,7 @@
 //! Pages: whose address, in which language, and what a browser may do with them.
 
 use crate::harness::{CANARY, Setup, TestApi, client::form};
+use reqwest::Method;
 use serde_json::json;
 
 /// Tag, direction, and words of the page behind a link.
@@ -33,6 +34,9 @@ async fn every_page_is_in_the_readers_language_and_says_so() {
         let page = api.page(&format!("/verify_email?email_id={id}&secret_code={code}"), header).await;
         assert!(page.text.contains(button), "{header}: {}", page.text);
     }
+    let two = [("accept-language", "ja"), ("accept-language", "de;q=0.5")];
+    let page = api.send_with(Method::GET, "/verify_code", &two, "").await;
+    assert_eq!(page.header("content-language"), "de", "two headers are one list");
 }
 
 #[tokio::test]

@@ -66,8 +66,10 @@ pub(super) const WORDS: Words = Words {
         email_taken: "There is an account with this address already.",
         email_wrong: "This is not a valid email address.",
         email_domain: "Addresses of this provider may not sign up here. Please use another one.",
+        email_no_mail: "No email reaches this domain. Please look for a typing error.",
         password_weak: "This password is easy to guess, is known from a breach of another site, or holds your \
                         username or address. Please choose another one.",
+        password_long: "At most 128 characters.",
         correct_below: "Please correct what is marked below.",
         later: "We could not answer just now. Please try again in a little while; nothing that you typed is lost \
                 but the password.",

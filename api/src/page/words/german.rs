@@ -68,8 +68,10 @@ pub(super) const WORDS: Words = Words {
         email_wrong: "Das ist keine gültige E-Mail-Adresse.",
         email_domain: "Adressen dieses Anbieters können sich hier nicht registrieren. Bitte verwenden Sie eine \
                        andere.",
+        email_no_mail: "Diese Domain nimmt keine E-Mails an. Bitte prüfen Sie die Adresse auf Tippfehler.",
         password_weak: "Dieses Passwort ist leicht zu erraten, aus einem Datenleck bekannt oder enthält Ihren \
                         Benutzernamen oder Ihre Adresse. Bitte wählen Sie ein anderes.",
+        password_long: "Höchstens 128 Zeichen.",
         correct_below: "Bitte korrigieren Sie, was unten markiert ist.",
         later: "Wir konnten gerade nicht antworten. Bitte versuchen Sie es gleich noch einmal; von Ihren Eingaben \
                 ist nur das Passwort verloren.",

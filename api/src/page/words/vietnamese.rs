@@ -64,8 +64,10 @@ pub(super) const WORDS: Words = Words {
         email_taken: "Đã có tài khoản với địa chỉ này.",
         email_wrong: "Đây không phải là địa chỉ email hợp lệ.",
         email_domain: "Địa chỉ của nhà cung cấp này không thể đăng ký ở đây. Vui lòng dùng địa chỉ khác.",
+        email_no_mail: "Tên miền này không nhận email. Vui lòng kiểm tra lỗi gõ.",
         password_weak: "Mật khẩu này dễ đoán, đã bị lộ ở trang khác, hoặc chứa tên người dùng hay địa chỉ của bạn. \
                         Vui lòng chọn mật khẩu khác.",
+        password_long: "Nhiều nhất 128 ký tự.",
         correct_below: "Vui lòng sửa những chỗ được đánh dấu bên dưới.",
         later: "Hiện chúng tôi chưa thể trả lời. Vui lòng thử lại sau ít phút; chỉ mật khẩu cần nhập lại.",
         not_understood: "Chúng tôi không đọc được biểu mẫu. Vui lòng điền lại.",

@@ -4,13 +4,13 @@
 //! which keys this process works on right now. Does not: remember what was answered; a row beside the user does, so
 //! that every process knows it, and what was not committed is not remembered at all.
 
-use crate::{error::ApiError, pb};
+use crate::error::ApiError;
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, request::Parts},
 };
 use parking_lot::Mutex;
-use signup::{AdmittedBefore, Answered, EmailAddress, Keys, Once};
+use signup::{Keyed, Keys, Once};
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 /// The header, and its name as a field of errors.
@@ -19,7 +19,7 @@ const NAME: &str = "Idempotency-Key";
 /// Characters of the longest key.
 const MAX_LENGTH: usize = 255;
 
-/// A client's key, of 1 to 255 visible characters of ASCII.
+/// A client's key, of 1 to 255 visible characters of ASCII, or that of a page's form and what the form says.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct IdempotencyKey {
     text: String,
@@ -61,6 +61,13 @@ impl IdempotencyKey {
         read(value).map(|text| Self { text, known_for: None })
     }
 
+    /// That of a form which says this: a page that somebody goes back to and fills in otherwise sends another request.
+    /// No header holds such a key, for it has line breaks.
+    pub(crate) fn of_form(value: &str, says: &[&str]) -> Option<Self> {
+        let says: String = says.iter().map(|said| format!("\n{}\n{said}", said.len())).collect();
+        Some(Self { text: read(value)? + &says, known_for: None })
+    }
+
     /// Known for a shorter time than a day by requests for another mail.
     pub(crate) fn known_for(self, known_for: Duration) -> Self {
         Self { known_for: Some(known_for), ..self }
@@ -71,51 +78,27 @@ impl IdempotencyKey {
         Once::hash(&self.text)
     }
 
-    /// What is stored of it and of the signup that it came with.
-    pub(crate) fn once(&self, request: &pb::CreateUserRequest, keys: &Keys) -> Once {
-        self.once_saying(&signup_says(request), keys)
-    }
-
-    /// Whether what was answered under this key was the answer to this signup.
-    pub(crate) fn is_answer_to(&self, request: &pb::CreateUserRequest, keys: &Keys, answered: &Answered) -> bool {
-        self.has_said(&signup_says(request), keys, &answered.key_id, &answered.fingerprint)
-    }
-
-    /// What is stored of it and of a request for another mail.
-    pub(crate) fn once_for_mail(&self, email: &EmailAddress, keys: &Keys) -> Once {
-        let once = self.once_saying(&[email.canonical()], keys);
+    /// What is stored of it and of a request that says this.
+    pub(crate) fn once(&self, says: &[&str], keys: &Keys) -> Once {
+        let key_id = keys.current_id().to_owned();
+        let fingerprint = self.fingerprint(says, keys, &key_id).unwrap_or_default();
+        let once = Once::new(&self.text, fingerprint, key_id);
         match self.known_for {
             Some(known_for) => once.known_for(known_for),
             None => once,
         }
     }
 
-    /// Whether the request that was admitted under this key was this one.
-    pub(crate) fn is_same_mail(&self, email: &EmailAddress, keys: &Keys, before: &AdmittedBefore) -> bool {
-        self.has_said(&[email.canonical()], keys, &before.key_id, &before.fingerprint)
-    }
-
-    fn once_saying(&self, says: &[&str], keys: &Keys) -> Once {
-        let key_id = keys.current_id().to_owned();
-        let fingerprint = self.fingerprint(says, keys, &key_id).unwrap_or_default();
-        Once::new(&self.text, fingerprint, key_id)
-    }
-
-    /// Whether a request that says this had that fingerprint under the key of that id.
-    fn has_said(&self, says: &[&str], keys: &Keys, key_id: &str, fingerprint: &[u8]) -> bool {
-        self.fingerprint(says, keys, key_id).is_some_and(|ours| ours[..] == *fingerprint)
+    /// Whether the request that came with this key before said this.
+    pub(crate) fn came_with(&self, says: &[&str], keys: &Keys, before: &Keyed) -> bool {
+        let ours = self.fingerprint(says, keys, &before.key_id);
+        ours.is_some_and(|ours| ours[..] == *before.fingerprint)
     }
 
     /// Of what a request says, not of its bytes: a client may write its JSON anew.
     fn fingerprint(&self, says: &[&str], keys: &Keys, key_id: &str) -> Option<[u8; 32]> {
         keys.fingerprint(key_id, &[&[self.text.as_str()][..], says].concat())
     }
-}
-
-/// All that a signup says, field by field: a new one has to be compared too.
-fn signup_says(request: &pb::CreateUserRequest) -> [&str; 5] {
-    let pb::CreateUserRequest { username, full_name, email, password, locale } = request;
-    [username, full_name, email, password, locale]
 }
 
 fn read(value: &str) -> Option<String> {
@@ -205,6 +188,15 @@ mod tests {
         let mut headers = twice.clone();
         headers.append("idempotency-key", "a".parse().expect("a value"));
         assert!(IdempotencyKey::of(&twice).is_ok() && IdempotencyKey::of(&headers).is_err());
+    }
+
+    #[test]
+    fn the_key_of_a_form_is_another_one_for_whatever_else_it_says() {
+        let of = |says: &[&str]| IdempotencyKey::of_form("\"k\"", says).expect("a key").hash();
+        let all = [of(&["ab", "c"]), of(&["a", "bc"]), of(&["abc"]), of(&["ab\n1\nc"]), of(&[""]), Once::hash("k")];
+        assert_eq!(HashSet::from(all).len(), all.len());
+        assert_eq!(of(&["ab", "c"]), all[0]);
+        assert!(IdempotencyKey::of_form("a b", &["c"]).is_none());
     }
 
     #[test]

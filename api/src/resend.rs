@@ -67,7 +67,8 @@ impl Service {
 
     /// `None`: the same request was admitted under the key before.
     async fn ask_once(&self, email: &EmailAddress, key: &IdempotencyKey) -> Result<Option<Admission>, ApiError> {
-        let once = key.once_for_mail(email, &self.keyring.now());
+        let says = [email.canonical()];
+        let once = key.once(&says, &self.keyring.now());
         let asked = self.store.ask_for_mail_once(email, &once).await.map_err(|error| match error {
             error @ AskError::OutcomeUnknown(_) => {
                 ApiError::OutcomeUnknown { may_be: MAY_BE_ASKED, cause: Some(Box::new(error)) }
@@ -76,7 +77,7 @@ impl Service {
         })?;
         match asked {
             AskedOnce::Now(admission) => Ok(Some(admission)),
-            AskedOnce::Before(before) if key.is_same_mail(email, &self.keyring.now(), &before) => Ok(None),
+            AskedOnce::Before(before) if key.came_with(&says, &self.keyring.now(), &before) => Ok(None),
             AskedOnce::Before(_) => Err(ApiError::KeyReused),
             AskedOnce::Running => Err(ApiError::KeyRunning),
         }

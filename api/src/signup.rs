@@ -12,7 +12,7 @@ use crate::{
 };
 use pipeline::Document;
 use signup::{
-    Account, CreateError, EmailAddress, Intent, NewUser, Once, Policy, User,
+    Account, Answered, CreateError, EmailAddress, Intent, NewUser, Once, Policy, User,
     password::{HashError, HashPermit},
 };
 use std::{sync::Arc, time::Duration};
@@ -111,7 +111,7 @@ impl Service {
         key: &IdempotencyKey,
         request: &pb::CreateUserRequest,
     ) -> Result<User, ApiError> {
-        let once = key.once(request, &self.keyring.now());
+        let once = key.once(&all_of(request), &self.keyring.now());
         let _running = self.running.begin(once.key)?;
         if let Some(user) = self.answered(key, &once, request).await? {
             return Ok(user);
@@ -131,10 +131,18 @@ impl Service {
     ) -> Result<Option<User>, ApiError> {
         let answered = self.store.answered(&once.key).await;
         match answered.map_err(|error| ApiError::Unavailable(Some(Box::new(error))))? {
-            Some(answered) if key.is_answer_to(request, &self.keyring.now(), &answered) => Ok(Some(answered.user)),
-            Some(_) => Err(ApiError::KeyReused),
+            Some(Answered { request: before, user }) => {
+                let is_same = key.came_with(&all_of(request), &self.keyring.now(), &before);
+                if is_same { Ok(Some(user)) } else { Err(ApiError::KeyReused) }
+            }
             None => Ok(None),
         }
+    }
+
+    /// Whether some process has the signup under a key in a transaction, or this one works on it. What is wrong with
+    /// the database, whoever signs up again is told.
+    pub(crate) async fn has_signup_under_way(&self, key: [u8; 32]) -> bool {
+        self.store.is_signup_running(&key).await.unwrap_or(false) || self.running.has(key)
     }
 
     /// What the limit leaves to a client; `None` where none is in force for it.
@@ -187,6 +195,12 @@ impl Service {
             self.relay.wake();
         }
     }
+}
+
+/// All that a signup says, field by field: a new one has to be compared too.
+fn all_of(request: &pb::CreateUserRequest) -> [&str; 5] {
+    let pb::CreateUserRequest { username, full_name, email, password, locale } = request;
+    [username, full_name, email, password, locale]
 }
 
 fn not_created(error: CreateError) -> ApiError {

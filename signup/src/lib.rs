@@ -76,10 +76,10 @@ pub use intent::{Intent, Kind, Policy, State};
 pub use language::{Language, Locale};
 pub use password::{HashError, Hashing, Password};
 pub use store::{
-    Admission, AdmittedBefore, Answered, AskError, AskedOnce, Change, Claim, Claimant, CorrectionError, Counts,
-    CreateError, Created, Deleted, Deletion, Delivery, DeliveryEnd, Filter, Ground, IntentFor, IntentRecord,
-    LeaseOutcome, Leased, LinkStanding, NewUser, Once, Pace, RecordError, Refusal, RefusalOutcome, RetryOutcome, Step,
-    Store, StoreError, User, VerifyError,
+    Admission, Answered, AskError, AskedOnce, Change, Claim, Claimant, CorrectionError, Counts, CreateError, Created,
+    Deleted, Deletion, Delivery, DeliveryEnd, Filter, Ground, IntentFor, IntentRecord, Keyed, LeaseOutcome, Leased,
+    LinkStanding, NewUser, Once, Pace, RecordError, Refusal, RefusalOutcome, RetryOutcome, Step, Store, StoreError,
+    User, VerifyError,
 };
 pub use username::Username;
 pub use verification::{Code, Digits, Keys};

@@ -3,10 +3,10 @@
 //! Takes: an address, by POST alone. Gives: one answer whoever has the address. Does not: send the mail.
 //!
 //! A button that is pressed twice asks for one mail, and is answered twice alike; pressed again when another mail may
-//! be sent, it asks for another one, for browsers keep pages that people go back to.
+//! be sent, or for another address, it asks for another one, for browsers keep pages that people go back to.
 
 use super::{
-    form_key::{self, PATIENCE, POLL_INTERVAL},
+    form_key,
     frame::{Reader, STYLE},
     result::{Outcome, is_later},
     words::Words,
@@ -17,9 +17,8 @@ use crate::{
 };
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
-use signup::Language;
-use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use signup::{EmailAddress, Language};
+use std::{future::ready, sync::Arc, time::Duration};
 
 /// How long another press is the same: as long as no other mail may be asked for, which is 60 s, and a little more for
 /// the request itself.
@@ -69,7 +68,7 @@ pub(crate) async fn answer(
     peer: Peer,
     form: Result<Form<ResendForm>, ApiError>,
 ) -> Response {
-    let asked = async { press(&service, &form?.0, &peer).await };
+    let asked = async { press(&service, &form?.0, peer).await };
     match asked.await {
         Ok(()) => reader.page(StatusCode::OK, &Outcome::of(&reader, reader.words.resend.done)),
         Err(error) if is_later(&error) => reader.failed(&error, &Outcome::of(&reader, reader.words.later)),
@@ -77,18 +76,14 @@ pub(crate) async fn answer(
     }
 }
 
-/// One press counts once against its client's limit.
-async fn press(service: &Arc<Service>, form: &ResendForm, peer: &Peer) -> Result<(), ApiError> {
-    let key = IdempotencyKey::read(&form.key).map(|key| key.known_for(ONE_PRESS));
-    let end = Instant::now() + PATIENCE;
-    let mut asked = service.resend_counted(&form.request, Some(peer), key.as_ref()).await;
-    while matches!(asked, Err(ApiError::KeyRunning)) && Instant::now() < end {
-        tokio::time::sleep(POLL_INTERVAL).await;
-        asked = service.resend_counted(&form.request, None, key.as_ref()).await;
-    }
-    match asked {
-        // Somebody went back and corrected the address: another request.
-        Err(ApiError::KeyReused) => service.resend_counted(&form.request, None, None).await.map(drop),
-        asked => asked.map(drop),
-    }
+/// Two writings of an address are one, as everywhere. What cannot be read as one is refused by the request itself.
+async fn press(service: &Arc<Service>, form: &ResendForm, peer: Peer) -> Result<(), ApiError> {
+    let address = EmailAddress::parse(&form.request.email).ok();
+    let says = address.as_ref().map_or("", EmailAddress::canonical);
+    let key = IdempotencyKey::of_form(&form.key, &[says]).map(|key| key.known_for(ONE_PRESS));
+    let ask = |key: Option<IdempotencyKey>, peer: Option<Peer>| async move {
+        service.resend_counted(&form.request, peer.as_ref(), key.as_ref()).await.map(drop)
+    };
+    // To ask again costs no more than to look.
+    form_key::press(key, peer, ask, |_key| ready(false)).await
 }

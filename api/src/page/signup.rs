@@ -12,7 +12,7 @@ mod mistakes;
 mod sent;
 
 use super::{
-    form_key::{self, PATIENCE, POLL_INTERVAL},
+    form_key,
     frame::{Reader, STYLE, without_blanks},
     result::is_later,
     words::Words,
@@ -31,7 +31,6 @@ use mistakes::{Mistakes, Rules};
 use sent::Sent;
 use signup::Language;
 use std::sync::Arc;
-use tokio::time::Instant;
 
 /// What the page's form sends.
 #[derive(Default)]
@@ -101,41 +100,20 @@ pub(crate) async fn answer(
     }
 }
 
-/// The mail is in the language of the page. One click counts once against its client's limit, however long it waits.
+/// The mail is in the language of the page. Another name or address makes another signup of the form; with another
+/// password alone the name is taken.
 async fn sign_up(
     service: &Service,
     form: &SignupForm,
     language: Language,
     peer: Peer,
 ) -> Result<SignedUp<pb::CreateUserResponse>, ApiError> {
-    let request = pb::CreateUserRequest { locale: language.tag().to_owned(), ..form.request.clone() };
-    let (key, end) = (IdempotencyKey::read(&form.key), Instant::now() + PATIENCE);
-    let mut created = service.create_user(request.clone(), peer, key.clone()).await;
-    while let (Err(ApiError::KeyRunning), Some(known)) = (&created, &key)
-        && Instant::now() < end
-    {
-        // Of a second click the browser shows this answer alone, and may have broken off the first request.
-        wait_for(service, known, end).await;
-        created = service.create_counted(request.clone(), None, key.clone()).await;
-    }
-    match created {
-        // Somebody went back and changed the form: another signup.
-        Err(ApiError::KeyReused) => service.create_counted(request, None, None).await,
-        created => created,
-    }
-}
-
-/// Until no process works on the key. A hash is made only by the try that follows.
-async fn wait_for(service: &Service, key: &IdempotencyKey, end: Instant) {
-    let key = key.hash();
-    while Instant::now() < end {
-        tokio::time::sleep(POLL_INTERVAL).await;
-        // What is wrong with the database, the try says.
-        let is_in_transaction = service.store.is_signup_running(&key).await.unwrap_or(false);
-        if !is_in_transaction && !service.running.has(key) {
-            return;
-        }
-    }
+    let request = &pb::CreateUserRequest { locale: language.tag().to_owned(), ..form.request.clone() };
+    let key = IdempotencyKey::of_form(&form.key, &[&request.username, &request.email]);
+    let ask = |key: Option<IdempotencyKey>, peer: Option<Peer>| async move {
+        service.create_counted(request.clone(), peer.as_ref(), key).await
+    };
+    form_key::press(key, peer, ask, |key| service.has_signup_under_way(key)).await
 }
 
 fn refuse(reader: &Reader, service: &Service, form: SignupForm, error: &ApiError) -> Response {
@@ -159,8 +137,7 @@ impl SignupPage {
     fn of(reader: &Reader, service: &Service, form: SignupForm) -> Self {
         let Reader { language, words, base } = *reader;
         let password_hint = mistakes::password_length(&words.signup, &service.live.document().signup);
-        // A new key where there is none; without one, a second click is told that the name is taken.
-        let key = if form.key.is_empty() { form_key::random() } else { form.key };
+        let key = form_key::kept(form.key);
         let (mistakes, notice) = (Mistakes::default(), None);
         Self { style: STYLE, language, words, base, typed: form.request, key, password_hint, mistakes, notice }
     }

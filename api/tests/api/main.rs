@@ -35,6 +35,7 @@ mod proxies;
 mod relay;
 mod resend;
 mod resend_once;
+mod signup_clicks;
 mod signup_page;
 mod start;
 mod sweeper;

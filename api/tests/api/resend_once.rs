@@ -183,7 +183,9 @@ async fn a_button_pressed_twice_asks_for_one_mail_and_a_minute_later_for_another
     let owed = "SELECT count(*) FROM email_intents WHERE generation > 1";
     api.until("the mail is owed", async || api.sql(owed) == "1").await;
     assert_eq!(press(&api, &other, "alice").await, (429, false), "from another page");
-    assert_eq!(press(&api, &key, "bobby").await, (200, true), "somebody went back and corrected the address");
+    for name in ["bobby", "bobby", "BOBBY", "alice"] {
+        assert_eq!(press(&api, &key, name).await, (200, true), "somebody went back and corrected the address: {name}");
+    }
     assert_eq!(api.sql(COUNTED), "2");
 
     // A page that a browser kept, pressed again.
@@ -193,9 +195,13 @@ async fn a_button_pressed_twice_asks_for_one_mail_and_a_minute_later_for_another
         assert_eq!(press(&api, &key, "alice").await, (200, true));
     }
     assert_eq!(api.sql(COUNTED), "3");
-    api.sql("UPDATE email_requests SET made_at = ARRAY[now() - interval '62 seconds']");
-    let day = resend(&api, &key, "alice").await;
-    assert_eq!((day.status, api.sql(COUNTED).as_str()), (200, "2"), "a key in the header is known for a day");
+    for wait in [0, 62] {
+        api.sql("UPDATE email_requests SET made_at = ARRAY[now() - interval '62 seconds']");
+        api.sql(&format!("UPDATE resend_keys SET expires_at = expires_at - interval '{wait} seconds'"));
+        let day = resend(&api, &key, "alice").await;
+        let counted = if wait == 0 { "3" } else { "2" };
+        assert_eq!((day.status, api.sql(COUNTED).as_str()), (200, counted), "a key in the header is known for a day");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,38 +2,36 @@
 
 use crate::harness::{CANARY, Setup, TestApi, client::Answer};
 use reqwest::Method;
-use std::sync::Arc;
-use tokio::task::JoinHandle;
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
 /// Who clicks, where clients are limited.
-const CLIENT: (&str, &str) = ("x-forwarded-for", "192.0.2.1");
+pub(crate) const CLIENT: (&str, &str) = ("x-forwarded-for", "192.0.2.1");
 
-fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     Setup::new().with(|document| document.signup.page = true)
 }
 
 /// With so many signups at once for each client.
-fn limited(setup: Setup, signups: u32) -> Setup {
+pub(crate) fn limited(setup: Setup, signups: u32) -> Setup {
     setup.with(|document| {
         document.signup.behind_proxy = true;
         document.signup.per_minute_per_ip = signups;
     })
 }
 
-fn form(username: &str, more: &str) -> String {
+pub(crate) fn form(username: &str, more: &str) -> String {
     format!(
         "username={username}&full_name=Alice+Liddell&email={username}%40{CANARY}.test&password={CANARY}+secret{more}"
     )
 }
 
-async fn post(api: &TestApi, headers: &[(&str, &str)], form: String) -> Answer {
+pub(crate) async fn post(api: &TestApi, headers: &[(&str, &str)], form: String) -> Answer {
     api.send_with(Method::POST, "/signup", &[&[FORM], headers].concat(), form).await
 }
 
 /// The key that the page made for its form.
-fn key(page: &Answer) -> String {
+pub(crate) fn key(page: &Answer) -> String {
     let value = page.text.split(r#"name="key" value=""#).nth(1).and_then(|rest| rest.split('"').next());
     value.filter(|key| key.len() == 32).expect("a key of 128 bits").to_owned()
 }
@@ -125,86 +123,6 @@ async fn what_is_wrong_stands_beside_its_field_and_all_but_the_password_is_kept(
 }
 
 #[tokio::test]
-async fn a_second_click_is_the_same_signup_and_a_form_that_was_changed_is_another() {
-    let api = TestApi::spawn_with(setup()).await;
-    let key = format!("&key={}", key(&api.get("/signup").await));
-    let first = post(&api, &[], form("alice", &key)).await;
-    let second = post(&api, &[], form("alice", &key)).await;
-    assert_eq!((first.status, second.status, &first.text), (200, 200, &second.text));
-    assert_eq!(post(&api, &[], form("bobby", &key)).await.status, 200);
-    let other = post(&api, &[], form("alice", "&key=another")).await;
-    assert!(other.status == 409 && other.text.contains("is taken"), "{other:?}");
-    assert_eq!(api.stored(), (2, 2));
-}
-
-/// A click that is under way.
-fn click(api: &Arc<TestApi>, key: &str) -> JoinHandle<Answer> {
-    let (api, form) = (Arc::clone(api), form("alice", key));
-    tokio::spawn(async move { post(&api, &[CLIENT], form).await })
-}
-
-/// Until a second click has looked whether the first one is over. One that is answered before does not wait for it.
-async fn until_it_waits(api: &TestApi, second: &mut JoinHandle<Answer>) {
-    let looks = "SELECT count(*) FROM pg_stat_activity
-                 WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%AS signup_under_way%'";
-    tokio::select! {
-        early = second => panic!("it does not wait: {early:?}"),
-        () = api.until("the second click waits", async || api.sql(looks) != "0") => {}
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_click_while_the_first_is_under_way_is_answered_as_the_first() {
-    let api = Arc::new(TestApi::spawn_with(limited(setup(), 2)).await);
-    let (lock, key) = (api.lock_users().await, format!("&key={}", key(&api.get("/signup").await)));
-    let first = click(&api, &key);
-    api.until_a_signup_waits().await;
-    let mut second = click(&api, &key);
-    until_it_waits(&api, &mut second).await;
-    lock.release();
-    let (first, second) = (first.await.expect("no panic"), second.await.expect("no panic"));
-    assert_eq!((first.status, second.status, first.text), (200, 200, second.text));
-    assert_eq!(api.stored(), (1, 1));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_click_after_the_browser_broke_off_the_first_signs_up() {
-    // Each click uses one of the two up, however often the second one asks.
-    let api = Arc::new(TestApi::spawn_with(limited(setup(), 2)).await);
-    let (lock, key) = (api.lock_users().await, format!("&key={}", key(&api.get("/signup").await)));
-    let first = click(&api, &key);
-    api.until_a_signup_waits().await;
-    first.abort();
-    // PostgreSQL goes on with the first one, which nobody waits for any more, as long as the table is locked.
-    let mut second = click(&api, &key);
-    until_it_waits(&api, &mut second).await;
-    lock.release();
-    let second = second.await.expect("no panic");
-    assert_eq!(second.status, 200, "{second:?}");
-    assert_eq!(api.stored(), (1, 1));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_click_at_another_replica_waits_there_and_counts_once() {
-    let database = servers::postgres().create_database().expect("a database");
-    let replica = || {
-        let setup = Setup::on(database.clone()).with(|document| document.signup.page = true);
-        TestApi::spawn_with(limited(setup, 1))
-    };
-    let (one, other) = tokio::join!(replica(), replica());
-    let (one, other) = (Arc::new(one), Arc::new(other));
-    let (lock, key) = (one.lock_users().await, format!("&key={}", key(&one.get("/signup").await)));
-    let first = click(&one, &key);
-    one.until_a_signup_waits().await;
-    let mut second = click(&other, &key);
-    until_it_waits(&other, &mut second).await;
-    lock.release();
-    let (first, second) = (first.await.expect("no panic"), second.await.expect("no panic"));
-    assert_eq!((first.status, second.status, first.text), (200, 200, second.text));
-    assert_eq!(one.stored(), (1, 1));
-}
-
-#[tokio::test]
 async fn the_form_of_another_site_signs_nobody_up() {
     let api = TestApi::spawn_with(setup()).await;
     for site in ["cross-site", "same-site"] {
@@ -221,8 +139,9 @@ async fn the_form_of_another_site_signs_nobody_up() {
 async fn a_taken_address_that_is_hidden_is_answered_like_a_free_one() {
     let api = TestApi::spawn_with(setup().with(|document| document.signup.hide_existing_accounts = true)).await;
     assert_eq!(post(&api, &[], form("alice", "")).await.status, 200);
-    let taken = form("bobby", "").replace("bobby%40", "alice%40");
-    let (taken, free) = (post(&api, &[], taken).await, post(&api, &[], form("carol", "")).await);
+    // The page has the key of its form.
+    let taken = form("bobby", "&key=k").replace("bobby%40", "alice%40");
+    let (taken, free) = (post(&api, &[], taken).await, post(&api, &[], form("carol", "&key=k")).await);
     assert_eq!((taken.status, free.status), (200, 200));
     let same = without_token(&taken).replace("bobby", "NAME").replace("alice@", "ADDRESS@");
     assert_eq!(same, without_token(&free).replace("carol@", "ADDRESS@").replace("carol", "NAME"));

@@ -64,13 +64,21 @@ impl fmt::Debug for Once {
     }
 }
 
-/// What a key stands for: the request that it came with first, and the user that was answered.
+/// The request that came with a key first.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct Answered {
-    /// Of the request.
+pub struct Keyed {
+    /// Of what it said.
     pub fingerprint: Vec<u8>,
     /// Id of the key that the fingerprint was made with.
     pub key_id: String,
+}
+
+/// What a key stands for: the request that it came with first, and the user that was answered.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Answered {
+    /// The request.
+    #[sqlx(flatten)]
+    pub request: Keyed,
     /// As answered.
     #[sqlx(flatten)]
     pub user: User,

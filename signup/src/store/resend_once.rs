@@ -6,7 +6,7 @@
 
 use super::{
     Once, Store, StoreError, milliseconds,
-    once::{FIRST, KNOWN_FOR, is_refused},
+    once::{FIRST, KNOWN_FOR, Keyed, is_refused},
     pool::Work,
     requests::{Admission, Counted},
 };
@@ -21,18 +21,9 @@ pub enum AskedOnce {
     /// None was admitted under the key before.
     Now(Admission),
     /// One was admitted before.
-    Before(AdmittedBefore),
+    Before(Keyed),
     /// The same key is in another transaction right now.
     Running,
-}
-
-/// The request that was admitted under a key.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct AdmittedBefore {
-    /// Of the request.
-    pub fingerprint: Vec<u8>,
-    /// Id of the key that the fingerprint was made with.
-    pub key_id: String,
 }
 
 /// Why a request under a key has no answer.

@@ -5,7 +5,10 @@
 //! address has another account; where accounts are hidden, the user is as if it were new.
 
 use super::{Reader, STYLE, Words};
-use crate::{page::frame::SCRIPT, pb};
+use crate::{
+    page::{form_key, frame::SCRIPT},
+    pb,
+};
 use askama::Template;
 use signup::{DeliveryToken, Language};
 
@@ -27,6 +30,6 @@ impl Sent {
     pub(super) fn of(reader: &Reader, user: pb::User, token: &DeliveryToken, key: String) -> Self {
         let Reader { language, words, base } = *reader;
         let token = token.as_str().to_owned();
-        Self { style: STYLE, language, words, base, user, token, key, script: SCRIPT }
+        Self { style: STYLE, language, words, base, user, token, key: form_key::kept(key), script: SCRIPT }
     }
 }

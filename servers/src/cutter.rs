@@ -61,6 +61,11 @@ impl Cutter {
         *locked(&self.next) = Next { cut: Some(cut), messages: 0 };
     }
 
+    /// Messages of clients since the last cut was set.
+    pub fn messages(&self) -> usize {
+        locked(&self.next).messages
+    }
+
     /// Whether the last cut that was set was made; a later one is not made any more.
     pub fn has_cut(&self) -> bool {
         locked(&self.next).cut.take().is_none()

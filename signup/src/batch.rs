@@ -1,9 +1,9 @@
-//! Requests that come while another is under way, carried out together by one statement.
+//! Requests that come while another is under way, or that have time, carried out together by one statement.
 //!
-//! Takes: single requests, and how several are one statement. Gives: each its own answer, as if it had come alone. Does
-//! not: let a request wait while nothing is under way, wait for longer than [`MAX_WAIT`], or judge of errors: whoever
-//! gets no answer from the statement of all asks alone, and that answer counts. So one row, or one error, decides about
-//! nobody else.
+//! Takes: single requests, each with its caller's word how long it may wait for others, and how several are one
+//! statement. Gives: each its own answer, as if it had come alone. Does not: let a request that has no time wait while
+//! nothing is under way, wait for longer than [`MAX_WAIT`], or judge of errors: whoever gets no answer from the
+//! statement of all asks alone, and that answer counts. So one row, or one error, decides about nobody else.
 //!
 //! Why: most of what a statement about one intent costs PostgreSQL does not depend on the number of rows. It reads the
 //! checks, the generated column and the conditions of triggers of the table anew each time, and counts once for all.
@@ -11,7 +11,11 @@
 use crate::{Store, StoreError};
 use parking_lot::Mutex;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
-use tokio::{runtime::Handle, sync::oneshot, time::Instant};
+use tokio::{
+    runtime::Handle,
+    sync::oneshot::{self, Receiver},
+    time::{Instant, timeout_at},
+};
 use uuid::Uuid;
 
 /// How long a request waits for what is under way: a statement that got stuck holds nobody up.
@@ -19,6 +23,9 @@ const MAX_WAIT: Duration = Duration::from_millis(20);
 
 /// Requests in one statement at most.
 const MAX_REQUESTS: usize = 64;
+
+/// So many that have time wait for no more: another one would save little.
+const ENOUGH: usize = 4;
 
 /// What one statement can do for several intents.
 pub(crate) trait Request: Clone + Send + Sync + 'static {
@@ -48,6 +55,8 @@ struct Open<R: Request> {
 
 struct Member<R: Request> {
     since: Instant,
+    /// Until then it has time.
+    due: Instant,
     request: R,
     /// `None`: to ask alone.
     answer: oneshot::Sender<Option<R::Answer>>,
@@ -55,48 +64,77 @@ struct Member<R: Request> {
 
 impl<R: Request> Batch<R> {
     /// The answer of a statement that carried the request out together with others. `Err`: there is none, the caller
-    /// is to carry it out alone, and what it gets is held until then. Needs a Tokio runtime.
+    /// is to carry it out alone, and what it gets is held until then. The request may wait for others for `max_wait`,
+    /// and while another is under way. Needs a Tokio runtime.
     ///
     /// # Cancel safety
     ///
     /// Dropped before its end, the request is carried out or not; what the answer gave is taken back where that is
     /// still possible.
-    pub(crate) async fn together(&self, store: &Store, request: &R) -> Result<R::Answer, UnderWay<R>> {
+    pub(crate) async fn together(
+        &self,
+        store: &Store,
+        request: &R,
+        max_wait: Duration,
+    ) -> Result<R::Answer, UnderWay<R>> {
         let alone = || UnderWay { batch: self.clone(), store: store.clone() };
-        let Some(mut answer) = self.join(request) else { return Err(alone()) };
-        let answered = match tokio::time::timeout(MAX_WAIT, &mut answer).await {
-            Ok(answered) => answered,
-            Err(_) => {
-                self.begin_overdue(store);
-                answer.await
-            }
-        };
-        answered.ok().flatten().ok_or_else(|| {
+        let since = Instant::now();
+        let due = since + max_wait.min(MAX_WAIT);
+        let Some(answer) = self.join(request, since, due) else { return Err(alone()) };
+        self.begin_if(store, Open::is_ready);
+        self.answer(store, answer, since, due).await.ok_or_else(|| {
             self.0.lock().under_way += 1;
             alone()
         })
     }
 
-    /// `None`: nothing is under way, or one about the same intent waits already; what comes now waits for this one.
-    fn join(&self, request: &R) -> Option<oneshot::Receiver<Option<R::Answer>>> {
+    /// `None`: to be carried out alone.
+    async fn answer(
+        &self,
+        store: &Store,
+        mut answer: Receiver<Option<R::Answer>>,
+        since: Instant,
+        due: Instant,
+    ) -> Option<R::Answer> {
+        if let Ok(answered) = timeout_at(due, &mut answer).await {
+            return answered.ok().flatten();
+        }
+        self.begin_if(store, Open::is_ready);
+        if let Ok(answered) = timeout_at(since + MAX_WAIT, &mut answer).await {
+            return answered.ok().flatten();
+        }
+        self.begin_if(store, Open::is_overdue);
+        answer.await.ok().flatten()
+    }
+
+    /// Those that wait have no time any more.
+    pub(crate) fn hurry(&self, store: &Store) {
+        let now = Instant::now();
+        self.0.lock().waiting.iter_mut().for_each(|member| member.due = now);
+        self.begin_if(store, Open::is_ready);
+    }
+
+    /// `None`: nothing is under way and nobody waits, or one about the same intent waits already; what comes now waits
+    /// for this one.
+    fn join(&self, request: &R, since: Instant, due: Instant) -> Option<Receiver<Option<R::Answer>>> {
         let mut open = self.0.lock();
-        if open.under_way == 0 || open.waiting.iter().any(|other| other.request.id() == request.id()) {
+        let is_first = open.under_way == 0 && open.waiting.is_empty() && due <= since;
+        if is_first || open.waiting.iter().any(|other| other.request.id() == request.id()) {
             open.under_way += 1;
             return None;
         }
         let (sender, answer) = oneshot::channel();
-        open.waiting.push(Member { since: Instant::now(), request: request.clone(), answer: sender });
+        open.waiting.push(Member { since, due, request: request.clone(), answer: sender });
         Some(answer)
     }
 
-    /// Begins the statement of those that wait, beside the one that takes long.
-    fn begin_overdue(&self, store: &Store) {
-        let overdue = {
+    /// Begins the statement of those that wait.
+    fn begin_if(&self, store: &Store, may_begin: impl Fn(&Open<R>) -> bool) {
+        let members = {
             let mut open = self.0.lock();
-            let is_overdue = open.waiting.first().is_some_and(|first| first.since.elapsed() >= MAX_WAIT);
-            if is_overdue { open.close() } else { Vec::new() }
+            if may_begin(&open) { open.close() } else { Vec::new() }
         };
-        self.begin(store, overdue);
+        self.begin(store, members);
     }
 
     /// Begins a statement, in a task that no caller can cancel. Not to be called under the lock: where the runtime
@@ -115,6 +153,21 @@ impl<R: Request> Batch<R> {
 }
 
 impl<R: Request> Open<R> {
+    /// Nothing is under way, and one of those that wait has no time, or enough are there.
+    fn is_ready(&self) -> bool {
+        self.under_way == 0 && self.is_due()
+    }
+
+    fn is_due(&self) -> bool {
+        let now = Instant::now();
+        self.waiting.len() >= ENOUGH || self.waiting.iter().any(|member| member.due <= now)
+    }
+
+    /// What is under way takes long.
+    fn is_overdue(&self) -> bool {
+        self.waiting.first().is_some_and(|first| first.since.elapsed() >= MAX_WAIT)
+    }
+
     /// Those that wait, to be begun.
     fn close(&mut self) -> Vec<Member<R>> {
         self.waiting.retain(|member| !member.answer.is_closed());
@@ -136,7 +189,7 @@ impl<R: Request> Drop for UnderWay<R> {
         let next = {
             let mut open = self.batch.0.lock();
             open.under_way -= 1;
-            open.close()
+            if open.is_due() { open.close() } else { Vec::new() }
         };
         self.batch.begin(&self.store, next);
     }
@@ -194,3 +247,6 @@ impl<R: Request> fmt::Debug for Batch<R> {
         f.debug_struct("Batch").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

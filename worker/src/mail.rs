@@ -138,6 +138,12 @@ impl Mailer {
         sent
     }
 
+    /// True: for each connection to the server another mail waits. Nothing becomes slower when what comes before a
+    /// dialogue, or after it, takes some milliseconds more.
+    pub fn has_next_mails(&self) -> bool {
+        self.pools.has_next_mails()
+    }
+
     /// Bounds the connections of this process; `None`: no bound but the server's.
     pub fn set_max_connections(&self, max: Option<usize>) {
         self.pools.set_max(max);

@@ -37,7 +37,10 @@ use signup::{
     task::{self, Payload},
     verification::KeysError,
 };
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -128,6 +131,11 @@ impl VerificationEmail {
         job.limit.count_from(Instant::now());
         let end = self.attempt(&document, &job.limit, &lease).await;
         Ok(self.record(&document, &lease, end).await)
+    }
+
+    /// How long a statement may wait for others to share it, `max` at most: no mail is to be later for it.
+    fn time_for_others(&self, max: Duration) -> Duration {
+        if self.mailer.has_next_mails() { max } else { Duration::ZERO }
     }
 
     /// Waits for the mail's turn. The timeout counts from then: it is the mail server's time, and the wait is ours.

@@ -8,6 +8,8 @@
 //! PostgreSQL keeps for the session. A session that refuses the mark, or does not show it, is not ours alone: then
 //! statements are sent unnamed, each in a transaction, because a named one would be looked for in another session.
 //!
+//! **Mails.** Statements of which many follow each other closely hand their connection on (`kept`).
+//!
 //! **Failover.** Behind a name another server may stand any time, while the old one still answers. Errors that tell
 //! of it ([`Verdict::Stale`]) make all connections that are open now stale: they are closed instead of used again, and
 //! new ones look the name up.
@@ -21,11 +23,13 @@
 
 mod executor;
 mod hosts;
+mod kept;
 mod server;
 
 pub(super) use hosts::Hosts;
 
 use super::unready::Verdict;
+use kept::Kept;
 use server::Server;
 use sqlx::{
     AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, SqlSafeStr, Transaction, pool::PoolConnection,
@@ -65,12 +69,18 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(super) struct Connections {
     pool: PgPool,
+    /// Of the pool, on their way from one statement to the next.
+    kept: Kept,
     server: Arc<Server>,
     /// Number of the host that sessions of the pool begin at.
     host: Arc<AtomicUsize>,
     /// Whoever waits wants to know what is wrong more than to have a connection.
     is_probe: bool,
 }
+
+/// The connections for statements of which many follow each other closely; it runs a statement.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Successive<'c>(&'c Connections);
 
 /// An open transaction; dropped, it is rolled back. `&mut Work` runs a statement in it.
 #[derive(Debug)]
@@ -91,7 +101,13 @@ impl Connections {
     }
 
     fn to(server: Arc<Server>, connections: u32, is_probe: bool) -> Self {
-        Self { pool: pool(&server, connections), server, host: Arc::default(), is_probe }
+        let pool = pool(&server, connections);
+        Self { pool, kept: Kept::default(), server, host: Arc::default(), is_probe }
+    }
+
+    /// For statements of which many follow each other closely: a connection is not tested after each of them.
+    pub(super) fn successive(&self) -> Successive<'_> {
+        Successive(self)
     }
 
     /// Begins a transaction.
@@ -143,6 +159,7 @@ impl Connections {
             // The pool tries again while a server is full, starts or refuses, and then says that time is over.
             self.server.try_connect().await?;
         }
+        let _waiting = self.kept.wait(self.pool.num_idle() == 0);
         let mut opening = pin!(open());
         let opened = loop {
             tokio::select! {
@@ -192,6 +209,7 @@ impl Connections {
 
     /// Closes every connection after its last use; later calls fail.
     pub(super) async fn close(&self) {
+        self.kept.clear();
         self.pool.close().await;
     }
 }

@@ -23,7 +23,11 @@ async fn clients(store: Store, client: usize, stop: Arc<AtomicBool>, created: Ar
         }
         let username = format!("user_{client}_{number}");
         match store.create_user(&new_user(&username, &format!("{username}@example.com")), &policy, &keys).await {
-            Ok(_) => created.lock().push(username),
+            Ok(one) => {
+                created.lock().push(username);
+                // On a connection of another kind; what becomes of it is not looked at.
+                drop(store.lease(one.intent.id, "worker", Duration::from_secs(60)).await);
+            }
             Err(CreateError::Unavailable(_)) => {}
             Err(other) => panic!("{other}"),
         }

@@ -13,6 +13,7 @@ mod group_commit;
 mod hiding;
 mod hosts;
 mod intents;
+mod kept;
 mod lease;
 mod migrations;
 mod once;

@@ -157,6 +157,33 @@ async fn i10_of_mails_recorded_at_once_each_is_recorded_under_its_own_lease() {
 }
 
 #[tokio::test]
+async fn those_who_have_time_share_a_statement_although_nothing_is_under_way() {
+    let fixture = Fixture::new().await;
+    let ids = fixture.owe_all(&["alice", "bobby", "carol", "daisy"]).await;
+    let time = Duration::from_millis(20);
+    let lease = |id: &Uuid| {
+        let (store, id) = (fixture.store.clone(), *id);
+        tokio::spawn(async move { store.lease_with_others(id, "worker", LEASE, time).await })
+    };
+    let mut mails = Vec::new();
+    for asked in ids.iter().map(lease).collect::<Vec<_>>() {
+        mails.push(leased(asked).await);
+    }
+    assert_eq!(fixture.writers(&ids).await, 1, "one statement");
+    let record = |mail: Box<Leased>| {
+        let store = fixture.store.clone();
+        tokio::spawn(async move { store.record_sent_with_others(mail.intent.id, mail.epoch, "250 ok", time).await })
+    };
+    for recorded in mails.into_iter().map(record).collect::<Vec<_>>() {
+        recorded.await.expect("joined").expect("recorded");
+    }
+    assert_eq!(fixture.writers(&ids).await, 1, "one statement");
+    for id in ids {
+        assert_eq!(fixture.state(id).await, State::Sent);
+    }
+}
+
+#[tokio::test]
 async fn who_breaks_a_rule_of_the_table_takes_nobody_along() {
     let fixture = Fixture::new().await;
     fixture.execute("ALTER TABLE email_intents ADD CONSTRAINT broken CHECK (lease_owner <> 'broken')").await;

@@ -160,6 +160,13 @@ impl Pool {
         self.lock().open > 0
     }
 
+    /// True: for each connection another mail waits, so the next ones have time.
+    pub(super) fn has_next_mails(&self) -> bool {
+        let state = self.lock();
+        let opening = state.permits - state.open;
+        state.open > 0 && state.line.len() >= state.permits + opening
+    }
+
     /// Bounds the connections of this process; `None`: no bound but the server's.
     pub(super) fn set_max(&self, max: Option<usize>) {
         let surplus = {

@@ -53,6 +53,11 @@ impl Pools {
         self.tell_allowed(&pool);
     }
 
+    /// True: for each connection another mail waits, so the next ones have time.
+    pub(super) fn has_next_mails(&self) -> bool {
+        self.lock().pool.has_next_mails()
+    }
+
     /// As many connections as the server takes; `None`: no limit was met.
     pub(super) fn known(&self) -> Option<usize> {
         self.lock().pool.known()

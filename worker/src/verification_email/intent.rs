@@ -28,6 +28,9 @@ const LINK_WAIT: Duration = Duration::from_secs(60);
 /// How late a lease that nobody waits for any more is still given back; its connection is kept so long.
 const MAX_LEASE_DELAY: Duration = Duration::from_secs(60);
 
+/// How long a lease may wait for others while mails with a lease wait for the server.
+const MAX_LEASE_BATCH_WAIT: Duration = Duration::from_millis(20);
+
 /// The database was asked in vain.
 #[derive(Debug, thiserror::Error)]
 enum NoAnswer {
@@ -99,9 +102,10 @@ impl VerificationEmail {
     /// nobody waits for it any more is given back. Left alone it would run out like that of a worker that crashed.
     fn ask_for_lease(&self, id: Uuid, owner: &str) -> impl Future<Output = Result<LeaseOutcome, StoreError>> + use<> {
         let (store, owner, length) = (self.store.clone(), owner.to_owned(), self.timing.lease);
+        let others = self.time_for_others(MAX_LEASE_BATCH_WAIT);
         let (sender, receiver) = oneshot::channel();
         tokio::spawn(tokio::time::timeout(length + MAX_LEASE_DELAY, async move {
-            let answer = store.lease(id, &owner, length).await;
+            let answer = store.lease_with_others(id, &owner, length, others).await;
             if let Err(Ok(LeaseOutcome::Leased(late))) = sender.send(answer) {
                 // An error means that it runs out by itself.
                 let _ = store.record_release(id, late.epoch).await;

@@ -24,6 +24,10 @@ const RECORD_INTERVAL: Duration = Duration::from_millis(500);
 /// Wait after the lease turned out to be another worker's, or was given back.
 const YIELD_WAIT: Duration = Duration::from_secs(5);
 
+/// How long the record of a mail that is out may wait for others while mails with a lease wait for the server: short,
+/// because a worker that is killed meanwhile leaves a mail to be sent twice.
+const MAX_RECORD_BATCH_WAIT: Duration = Duration::from_millis(5);
+
 /// Bounds of the wait for a server that takes no more connections.
 const CROWDED_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
@@ -81,7 +85,9 @@ impl VerificationEmail {
     }
 
     async fn record_sent(&self, document: &Document, lease: &Lease, reply: &str) -> Outcome {
-        match self.persist(|| self.store.record_sent(lease.id(), lease.epoch(), reply)).await {
+        let others = self.time_for_others(MAX_RECORD_BATCH_WAIT);
+        let record = || self.store.record_sent_with_others(lease.id(), lease.epoch(), reply, others);
+        match self.persist(record).await {
             Ok(()) => Outcome::Sent { email: lease.mail.email.clone() },
             Err(error) => {
                 let after = retry_wait::wait(Class::Unknown, 0, &document.task.backoff, random::number());

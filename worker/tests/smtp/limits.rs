@@ -187,8 +187,10 @@ async fn a_mail_that_waits_for_others_is_not_the_servers_fault() {
     let (cancelled, envelope) = (CancellationToken::new(), envelope());
     let first = send(&mailer, &settings);
     let second = mailer.send(&settings, &envelope, MESSAGE, &cancelled, &|| true);
+    assert!(!mailer.has_next_mails(), "no mail is there");
     let ending = async {
         inbox.wait_until_held("dot", 1, SOON).await.expect("the dot arrives");
+        assert!(mailer.has_next_mails(), "one waits for the connection");
         cancelled.cancel();
     };
     let ended = async {
@@ -197,6 +199,7 @@ async fn a_mail_that_waits_for_others_is_not_the_servers_fault() {
         second
     };
     let (first, second) = tokio::join!(first, ended);
+    assert!(!mailer.has_next_mails(), "the connection is free");
     assert!(matches!((&first, &second), (Sent::Accepted(_), Sent::Crowded)), "{first:?} {second:?}");
 }
 

@@ -32,7 +32,8 @@ impl Request for LeaseRequest {
         let owners: Vec<&str> = requests.iter().map(|request| request.owner.as_str()).collect();
         let lengths: Vec<i64> = requests.iter().map(|request| milliseconds(request.length)).collect();
         let leasing = sqlx::query_as(store.sql(LEASE_TOGETHER)).bind(ids).bind(owners).bind(lengths);
-        let leased: Vec<Leased> = leasing.bind(store.term.load(Ordering::Relaxed)).fetch_all(&store.pool).await?;
+        let leased: Vec<Leased> =
+            leasing.bind(store.term.load(Ordering::Relaxed)).fetch_all(store.pool.successive()).await?;
         Ok(leased.into_iter().map(|leased| (leased.intent.id, Box::new(leased))).collect())
     }
 

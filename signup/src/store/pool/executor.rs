@@ -3,7 +3,7 @@
 //! Takes: statements of sqlx. Gives: their rows, all at once, for no statement of the store has many. Does not: prepare
 //! statements for later.
 
-use super::{Connections, Server, Verdict, Work};
+use super::{Connections, Server, Successive, Verdict, Work, kept::Loan};
 use futures::{
     FutureExt as _, StreamExt as _, TryStreamExt as _,
     future::BoxFuture,
@@ -14,6 +14,7 @@ use sqlx::{
     error::BoxDynError,
     postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
+use tokio::time::Instant;
 
 type Step = Either<PgQueryResult, PgRow>;
 
@@ -85,6 +86,37 @@ impl Connections {
     }
 }
 
+impl Successive<'_> {
+    /// Runs a statement on the connection of one that ended just now, if there is one.
+    async fn run(self, statement: Statement) -> Result<Vec<Step>, Error> {
+        let Self(connections) = self;
+        let (kept, server) = (&connections.kept, &connections.server);
+        if !statement.stands_alone(server) {
+            return connections.run(statement).await;
+        }
+        let mut loan = match kept.take(server) {
+            Some(loan) => loan,
+            None => {
+                let since = Instant::now();
+                Loan::new(connections.acquire().await.inspect_err(|error| server.learn(error))?, since)
+            }
+        };
+        // A connection that was made just now may have found a pooler.
+        if statement.stands_alone(server) {
+            match statement.clone().run(&mut loan.connection, server).await {
+                Err(error) if Verdict::on(&error) == Verdict::Pooled => {}
+                Err(error) => return Err(error),
+                Ok(steps) => {
+                    kept.give_back(loan);
+                    return Ok(steps);
+                }
+            }
+        }
+        drop(loan);
+        connections.run(statement).await
+    }
+}
+
 impl Work {
     async fn run(&mut self, statement: Statement) -> Result<Vec<Step>, Error> {
         let statement = Statement { is_named: !self.server.is_pooled(), ..statement };
@@ -139,4 +171,5 @@ macro_rules! executor {
 }
 
 executor!(&'c Connections, this => this.acquire().await?);
+executor!(Successive<'c>, this => this.0.acquire().await?);
 executor!(&'c mut Work, this => this.transaction);

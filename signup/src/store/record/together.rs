@@ -31,7 +31,7 @@ impl Request for SentRequest {
         let epochs: Vec<i64> = requests.iter().map(|request| request.epoch).collect();
         let replies: Vec<&str> = requests.iter().map(|request| request.reply.as_str()).collect();
         let recording = sqlx::query_scalar(store.sql(SENT_TOGETHER)).bind(ids).bind(epochs).bind(replies);
-        let recorded: Vec<Uuid> = recording.fetch_all(&store.pool).await?;
+        let recorded: Vec<Uuid> = recording.fetch_all(store.pool.successive()).await?;
         Ok(recorded.into_iter().map(|id| (id, ())).collect())
     }
 

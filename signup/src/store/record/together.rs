@@ -38,6 +38,7 @@ impl Request for SentRequest {
     async fn unwanted(_: &Store, _: Uuid, (): ()) {}
 }
 
+/// Every epoch is between the bounds, which let it be planned once, as that of leases.
 const SENT_TOGETHER: &str = concat!(
     "
 WITH asked AS (
@@ -45,6 +46,7 @@ WITH asked AS (
     FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS asked (id, epoch, reply)
     JOIN schema.email_intents AS intent ON intent.id = asked.id
     JOIN schema.verify_emails AS code ON code.intent_id = asked.id
+    WHERE asked.epoch BETWEEN 0 AND 9223372036854775807
     ORDER BY intent.id
     FOR NO KEY UPDATE OF intent, code SKIP LOCKED
 ), ",

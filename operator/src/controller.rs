@@ -23,7 +23,8 @@
 //! [`shared_host`]: whose a host and path are (pure); `edge`: what an exposure needs of the cluster; `namespace`: by
 //! what clusters differ.
 //! All steps share the conditions, reasons and findings of [`reason`]. `pipelines` keeps the state of each pipeline
-//! between reconciles; [`definition`] checks whether the resource's own definition is as new as the operator.
+//! between reconciles; [`recorder`] publishes events; [`definition`] checks whether the resource's own definition is as
+//! new as the operator.
 
 pub mod apply;
 pub(crate) mod certificate;
@@ -39,6 +40,7 @@ pub mod operators;
 mod pipelines;
 pub mod reason;
 mod reconcile;
+pub mod recorder;
 mod reported_limits;
 pub mod scale;
 mod scale_subresource;
@@ -56,7 +58,7 @@ use kube::{
     Client, Resource, ResourceExt,
     runtime::{
         WatchStreamExt,
-        events::{Recorder, Reporter},
+        events::Reporter,
         reflector::{Store, store::Writer},
         watcher,
     },
@@ -68,6 +70,7 @@ use observe::{
 };
 use operators::Operators;
 use pipelines::{News, Pipelines};
+use recorder::Recorder;
 use scale::{Servers, Surroundings};
 use std::{collections::HashSet, future::Future, num::NonZeroU16, pin::pin, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
@@ -145,8 +148,10 @@ pub async fn run(
     let asked = Arc::clone(&pods);
     let view = watch::watch(&mut watches, &client, namespace, (&store, &turns), asked);
     let reporter = Reporter { controller: "signup-operator".into(), instance: Some(scope.identity) };
+    let recorder = Recorder::new(client.clone(), reporter);
+    watches.spawn(recorder.clone().forget());
     let context = Context {
-        recorder: Recorder::new(client.clone(), reporter),
+        recorder,
         pods,
         definition: Definition::new(client.clone()),
         operators: Operators::new(client.clone(), scope.operator, scope.take_over_after),
@@ -187,7 +192,7 @@ fn watch_pipelines(
     let writer = Writer::new(());
     let store = writer.as_reader();
     let events = watcher(api, watcher::Config::default().page_size(watch::PAGE_SIZE)).default_backoff();
-    let events = events.modify(|pipeline: &mut SignupPipeline| pipeline.managed_fields_mut().clear()).reflect(writer);
+    let events = events.modify(forget_unread).reflect(writer);
     let events = watch::working(events, &SignupPipeline::plural(&()));
     let known = store.clone();
     watches.spawn(events.for_each(move |event| {
@@ -197,6 +202,12 @@ fn watch_pipelines(
         std::future::ready(())
     }));
     store
+}
+
+/// What nobody reads: who wrote which field, and the whole resource once more as `kubectl apply` keeps it.
+fn forget_unread(pipeline: &mut SignupPipeline) {
+    pipeline.managed_fields_mut().clear();
+    pipeline.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
 }
 
 /// What learns of each event of the pipelines' watch.

@@ -51,6 +51,8 @@ pub(super) struct PipelineState {
     version: Option<Version>,
     ended: EndedWorkers,
     evaluation: Option<Evaluation>,
+    /// As the evaluation knows it: without its status, which is kept elsewhere.
+    evaluated: Option<Arc<SignupPipeline>>,
     written: Written,
     /// Of the last look.
     generation: Option<Option<i64>>,
@@ -109,7 +111,7 @@ impl ReconcileError {
 /// Observe, validate, build, apply, scale, and report all of it in the status. Gives the time after which to do so
 /// again although nothing happens; `None`: never.
 pub(super) async fn reconcile(
-    pipeline: &Arc<SignupPipeline>,
+    pipeline: &SignupPipeline,
     context: &Context,
     state: &mut PipelineState,
 ) -> Result<Option<Duration>, ReconcileError> {
@@ -363,14 +365,14 @@ fn shared_redis(context: &Context, pipeline: &SignupPipeline, observed: &Observe
 /// Hands over what is known to the evaluation, which the first reconcile begins; gives what came of it.
 async fn scaling(
     context: &Context,
-    pipeline: &Arc<SignupPipeline>,
+    pipeline: &SignupPipeline,
     observed: &Observed,
     reports: &[Report],
     state: &mut PipelineState,
 ) -> Arc<Scaling> {
     let title = format!("{}/{}", pipeline.namespace().unwrap_or_default(), pipeline.name_any());
     let inputs = Inputs {
-        pipeline: Arc::clone(pipeline),
+        pipeline: evaluated(pipeline, &mut state.evaluated),
         endpoint: Endpoint::new(&pipeline.spec.redis, &observed.secrets()),
         known_as: known_as(&title, state.namespace.known()),
         shared: shared_redis(context, pipeline, observed),
@@ -378,6 +380,19 @@ async fn scaling(
     };
     state.evaluation.take_if(|evaluation| evaluation.has_ended());
     state.evaluation.get_or_insert_with(|| Evaluation::start(context.surroundings())).evaluate(inputs).await
+}
+
+/// The same one as before while the resource is not edited.
+fn evaluated(pipeline: &SignupPipeline, known: &mut Option<Arc<SignupPipeline>>) -> Arc<SignupPipeline> {
+    let is_same = |known: &Arc<SignupPipeline>| {
+        let (known, newest) = (&known.metadata, &pipeline.metadata);
+        (&known.uid, known.generation) == (&newest.uid, newest.generation)
+    };
+    let kept = known.take().filter(is_same).unwrap_or_else(|| {
+        let (metadata, spec) = (pipeline.metadata.clone(), pipeline.spec.clone());
+        Arc::new(SignupPipeline { metadata, spec, status: None })
+    });
+    Arc::clone(known.insert(kept))
 }
 
 async fn write_status(

@@ -7,15 +7,19 @@
 //! As a tree of JSON values an object takes twenty times its text; with 200 pipelines that was most of the operator's
 //! memory.
 
+use crate::build::child::Kind;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Resource,
-    api::{ApiResource, DynamicObject, TypeMeta},
+    api::{DynamicObject, TypeMeta},
     core::DynamicResourceScope,
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
 /// Figures that change all the time, of HorizontalPodAutoscalers and PodDisruptionBudgets.
 const FIGURES: [&str; 9] = [
@@ -39,17 +43,20 @@ pub struct EncodedObject {
 
 impl EncodedObject {
     /// The whole object but for `managedFields`, and with its kind, which the API server leaves out in lists.
-    pub fn decode(&self, resource: &ApiResource) -> DynamicObject {
+    pub fn decode(&self, kind: Kind) -> DynamicObject {
+        let resource = kind.resource();
         // The text was written below from such an object; an empty object would be applied anew, which repairs it.
-        let mut object = serde_json::from_slice(&self.text).unwrap_or_else(|_| DynamicObject::new("", resource));
+        let mut object = serde_json::from_slice(&self.text).unwrap_or_else(|_| DynamicObject::new("", &resource));
         object.metadata.resource_version.clone_from(&self.metadata.resource_version);
-        object.types = Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() });
+        object.types = Some(TypeMeta { api_version: resource.api_version, kind: resource.kind });
         object
     }
 
-    /// A hash of all that is kept but the version, so that a change of what is not kept is none.
-    pub fn content(&self) -> String {
-        pipeline::hash([&*self.text])
+    /// A hash of all that is kept but the version, so that a change of what is not kept is none. Of this process alone.
+    pub fn content(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.text.hash(&mut hasher);
+        hasher.finish()
     }
 }
 
@@ -78,24 +85,25 @@ impl<'de> Deserialize<'de> for EncodedObject {
     }
 }
 
+/// Stores keep the kind in each key; as an `ApiResource` it would be five texts.
 impl Resource for EncodedObject {
-    type DynamicType = ApiResource;
+    type DynamicType = Kind;
     type Scope = DynamicResourceScope;
 
-    fn kind(resource: &ApiResource) -> Cow<'_, str> {
-        DynamicObject::kind(resource)
+    fn kind(kind: &Kind) -> Cow<'_, str> {
+        kind.resource().kind.into()
     }
 
-    fn group(resource: &ApiResource) -> Cow<'_, str> {
-        DynamicObject::group(resource)
+    fn group(kind: &Kind) -> Cow<'_, str> {
+        kind.resource().group.into()
     }
 
-    fn version(resource: &ApiResource) -> Cow<'_, str> {
-        DynamicObject::version(resource)
+    fn version(kind: &Kind) -> Cow<'_, str> {
+        kind.resource().version.into()
     }
 
-    fn plural(resource: &ApiResource) -> Cow<'_, str> {
-        DynamicObject::plural(resource)
+    fn plural(kind: &Kind) -> Cow<'_, str> {
+        kind.resource().plural.into()
     }
 
     fn meta(&self) -> &ObjectMeta {
@@ -123,7 +131,7 @@ mod tests {
             object.as_object_mut().expect("it is one").remove(key);
         }
         let encoded: EncodedObject = serde_json::from_value(object.clone()).expect("an object");
-        let unpacked = encoded.decode(&crate::build::child::Kind::ConfigMap.resource());
+        let unpacked = encoded.decode(Kind::ConfigMap);
         assert_eq!(serde_json::to_value(unpacked).expect("JSON"), expected);
         let meta = encoded.meta();
         assert_eq!((meta.name.as_deref(), meta.resource_version.as_deref()), (Some("demo"), Some("7")));

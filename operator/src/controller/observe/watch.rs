@@ -17,7 +17,7 @@ use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future::join_all};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, ResourceRequirements};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{ApiResource, DynamicObject},
+    api::DynamicObject,
     core::NamespaceResourceScope,
     runtime::{
         WatchStreamExt,
@@ -27,6 +27,7 @@ use kube::{
 };
 use std::{
     collections::{BTreeMap, HashMap},
+    hash::{BuildHasher as _, RandomState},
     sync::Arc,
     time::Duration,
 };
@@ -73,8 +74,7 @@ impl View {
     pub fn children_of(&self, pipeline: &SignupPipeline) -> Vec<(Kind, Arc<DynamicObject>)> {
         let of_kind = |(kind, store): (&Kind, &Objects)| {
             let objects = store.state_filter(|object| is_child(object, pipeline)).into_iter();
-            let resource = kind.resource();
-            objects.map(|object| (*kind, Arc::new(object.decode(&resource)))).collect::<Vec<_>>()
+            objects.map(|object| (*kind, Arc::new(object.decode(*kind)))).collect::<Vec<_>>()
         };
         self.children.iter().filter(|(kind, _)| kind.is_made()).flat_map(of_kind).collect()
     }
@@ -88,7 +88,7 @@ impl View {
         let is_ours = |object: &EncodedObject| kind.is_made() && (is_owned(object) || is_child(object, pipeline));
         let is_other = |object: &EncodedObject| object.namespace() == namespace && !is_ours(object);
         let objects = self.children.get(&kind).map(|store| store.state_filter(is_other)).unwrap_or_default();
-        objects.into_iter().map(|object| object.decode(&kind.resource())).collect()
+        objects.into_iter().map(|object| object.decode(kind)).collect()
     }
 
     /// Whether every object of that kind is known; never where it may not be watched.
@@ -99,11 +99,10 @@ impl View {
 
     /// The child of that kind and name, of the pipeline with this uid.
     pub fn child(&self, kind: Kind, namespace: &str, name: &str, uid: &str) -> Option<DynamicObject> {
-        let resource = kind.resource();
-        let reference = ObjectRef::new_with(name, resource.clone()).within(namespace);
+        let reference = ObjectRef::new_with(name, kind).within(namespace);
         let object = self.children.get(&kind)?.get(&reference)?;
         let is_owned = object.owner_references().iter().any(|owner| owner.uid == uid);
-        is_owned.then(|| object.decode(&resource))
+        is_owned.then(|| object.decode(kind))
     }
 
     /// The pipeline's pods, sorted by name.
@@ -141,12 +140,11 @@ pub(in crate::controller) fn watch(
 ) -> View {
     let mut children = BTreeMap::new();
     for kind in Kind::ALL {
-        let resource = kind.resource();
-        let writer = Writer::new(resource.clone());
+        let writer = Writer::new(kind);
         children.insert(kind, writer.as_reader());
         let which = if kind.may_be_of_others() { all() } else { own() };
-        let events = watcher(objects(client, namespace, &resource), which).default_backoff().reflect(writer);
-        let events = news(working(events, &resource.plural));
+        let events = watcher(objects(client, namespace, kind), which).default_backoff().reflect(writer);
+        let events = news(working(events, &kind.resource().plural));
         let known = pipelines.clone();
         let concerned = move |object: &EncodedObject| concerned(kind, object, &known);
         watches.spawn(trigger(events, concerned, pipelines.clone(), Arc::clone(turns)));
@@ -214,7 +212,10 @@ fn news(
     events: impl Stream<Item = watcher::Result<watcher::Event<EncodedObject>>> + Send + 'static,
 ) -> impl Stream<Item = watcher::Result<watcher::Event<EncodedObject>>> + Send + 'static {
     use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
-    let mut known: HashMap<String, String> = HashMap::new();
+    let number = RandomState::new();
+    let number = move |object: &EncodedObject| number.hash_one(object.meta().uid.as_deref());
+    // Numbers in place of texts: there are ten objects to a pipeline.
+    let mut known: HashMap<u64, u64> = HashMap::new();
     events.filter(move |event| {
         let is_news = match event {
             Ok(Init) => {
@@ -223,10 +224,10 @@ fn news(
             }
             Ok(Apply(object) | InitApply(object)) => {
                 let content = object.content();
-                known.insert(object.uid().unwrap_or_default(), content.clone()) != Some(content)
+                known.insert(number(object), content) != Some(content)
             }
             Ok(Delete(object)) => {
-                known.remove(&object.uid().unwrap_or_default());
+                known.remove(&number(object));
                 true
             }
             Ok(InitDone) | Err(_) => true,
@@ -248,10 +249,10 @@ fn own() -> watcher::Config {
     all().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))
 }
 
-fn objects(client: &Client, namespace: Option<&str>, resource: &ApiResource) -> Api<EncodedObject> {
+fn objects(client: &Client, namespace: Option<&str>, kind: Kind) -> Api<EncodedObject> {
     match namespace {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
-        None => Api::all_with(client.clone(), resource),
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &kind),
+        None => Api::all_with(client.clone(), &kind),
     }
 }
 

@@ -13,15 +13,13 @@ use crate::{
         gauges::{Entry, Gauges},
         observe::watch::View,
         reason,
+        recorder::Recorder,
         status::{FIGURES_INTERVAL, report},
         turns::{Name, Turns},
     },
     crd::SignupPipeline,
 };
-use kube::{
-    Client, ResourceExt,
-    runtime::events::{EventType, Recorder},
-};
+use kube::{Client, ResourceExt, runtime::events::EventType};
 use std::{
     sync::{
         Arc,
@@ -112,6 +110,7 @@ struct Task {
 }
 
 impl Task {
+    /// What is done now and then is boxed: it takes no room while this waits.
     async fn run(mut self, mut inputs: watch::Receiver<Option<Numbered<Inputs>>>) {
         let (mut scaler, mut source, mut neighbours) = (Scaler::default(), Source::default(), Neighbours::default());
         let (mut is_asked, mut woken) = (true, Some(Instant::now()));
@@ -126,14 +125,14 @@ impl Task {
             }
             let reading = source.latest().await;
             let since = woken.or(reading.as_ref().map(|reading| reading.since)).unwrap_or_else(Instant::now);
-            let seen = source.queues(&current, reading.as_deref()).await;
+            let seen = Box::pin(source.queues(&current, reading.as_deref())).await;
             let mut scaling = Box::pin(scaler.evaluate(&self.surroundings, &current, seen, since)).await;
             neighbours.tell(&mut scaling);
             let scaling = Arc::new(scaling);
             self.publish(number, &current.pipeline, &scaling, is_asked);
-            publish_event(&self.surroundings.recorder, &current.pipeline, &scaling).await;
+            Box::pin(publish_event(&self.surroundings.recorder, &current.pipeline, &scaling)).await;
             // After what others wait for.
-            if scaling.queues.is_ok() && neighbours.look(&current).await {
+            if scaling.queues.is_ok() && Box::pin(neighbours.look(&current)).await {
                 (is_asked, woken) = (false, None);
                 continue;
             }
@@ -178,5 +177,21 @@ async fn publish_event(recorder: &Recorder, pipeline: &SignupPipeline, scaling: 
         let note = format!("workers: {from} -> {to} ({})", decision.explanation);
         let action = format!("Scale{from}To{to}");
         report::publish(recorder, pipeline, EventType::Normal, reason::SCALED.name(), &action, note).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a call gives takes.
+    fn size<A, B, F>(_: fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_evaluation_that_waits_is_small_for_there_is_one_to_each_pipeline() {
+        let size = size(Task::run);
+        assert!(size <= 4096, "{size} bytes");
     }
 }

@@ -49,7 +49,9 @@ impl Neighbours {
         let generation = inputs.pipeline.metadata.generation;
         let same_place = |last: &Last| last.account == account && last.database == database;
         let is_known = |last: &Last| last.generation == generation && last.at.elapsed() < INTERVAL;
-        if self.last.as_ref().is_some_and(|last| same_place(last) && is_known(last)) {
+        if let Some(last) = self.last.as_mut().filter(|last| same_place(last) && is_known(last)) {
+            // The older need not be kept beside them.
+            last.inputs = Arc::clone(inputs);
             return false;
         }
         if let Some(last) = self.last.take().filter(|last| !same_place(last)) {

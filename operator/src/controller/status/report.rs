@@ -6,13 +6,14 @@
 use super::{condition::due, events::Waiting, webhooks::Changes};
 use crate::{
     build::names::FIELD_MANAGER,
+    controller::recorder::Recorder,
     crd::{SignupPipeline, status::SignupPipelineStatus},
 };
 use jiff::Timestamp;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
-    runtime::events::{Event, EventType, Recorder},
+    runtime::events::{Event, EventType},
 };
 use pipeline::hash;
 use serde_json::json;

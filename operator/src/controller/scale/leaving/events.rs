@@ -4,11 +4,11 @@
 //! up. Does not: tell the same twice, or of the number, which is an event of its own.
 
 use crate::{
-    controller::{reason, reason::Reason, status::report},
+    controller::{reason, reason::Reason, recorder::Recorder, status::report},
     crd::SignupPipeline,
     scaling::Step,
 };
-use kube::runtime::events::{EventType, Recorder};
+use kube::runtime::events::EventType;
 
 /// What was told of a drain that goes on.
 #[derive(Debug, Default)]

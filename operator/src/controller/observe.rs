@@ -4,6 +4,7 @@
 //! [`Observed`]. Does not: change anything, except that the generated key Secret is made when it is absent, once and
 //! never again.
 
+mod absent;
 pub mod encoded;
 pub mod named;
 pub mod others;

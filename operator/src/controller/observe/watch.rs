@@ -4,7 +4,7 @@
 //! the pipeline that an object belongs to. Of kinds by which others may have a say in our pods (autoscalers, budgets,
 //! network policies, monitors) all are watched. Does not: watch or list Secrets.
 
-use super::{encoded::EncodedObject, pods::Pods};
+use super::{absent, encoded::EncodedObject, pods::Pods};
 use crate::{
     build::{
         child::Kind,
@@ -130,7 +130,7 @@ fn is_child(object: &EncodedObject, pipeline: &SignupPipeline) -> bool {
 }
 
 /// Starts the watches of all kinds and of pods. A kind that the cluster lacks, or that may not be watched, is tried
-/// again (in the end every 30 s), so that a kind that is installed later is found without a right on definitions.
+/// again (`absent`), so that a kind that is installed later is found without a right on definitions.
 pub(in crate::controller) fn watch(
     watches: &mut JoinSet<()>,
     client: &Client,
@@ -143,7 +143,8 @@ pub(in crate::controller) fn watch(
         let writer = Writer::new(kind);
         children.insert(kind, writer.as_reader());
         let which = if kind.may_be_of_others() { all() } else { own() };
-        let events = watcher(objects(client, namespace, kind), which).default_backoff().reflect(writer);
+        let events = absent::seldom(kind, watcher(objects(client, namespace, kind), which));
+        let events = events.default_backoff().reflect(writer);
         let events = news(working(events, &kind.resource().plural));
         let known = pipelines.clone();
         let concerned = move |object: &EncodedObject| concerned(kind, object, &known);
@@ -249,7 +250,7 @@ fn own() -> watcher::Config {
     all().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))
 }
 
-fn objects(client: &Client, namespace: Option<&str>, kind: Kind) -> Api<EncodedObject> {
+pub(super) fn objects(client: &Client, namespace: Option<&str>, kind: Kind) -> Api<EncodedObject> {
     match namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &kind),
         None => Api::all_with(client.clone(), &kind),
@@ -287,7 +288,7 @@ fn is_refused_anew<K>(event: &watcher::Result<K>, is_refused: &mut bool) -> bool
     *is_refused && !was_refused
 }
 
-fn is_forbidden(error: &watcher::Error) -> bool {
+pub(super) fn is_forbidden(error: &watcher::Error) -> bool {
     use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
     match error {
         InitialListFailed(kube::Error::Api(status))

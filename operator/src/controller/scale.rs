@@ -11,7 +11,8 @@
 //!
 //! - `evaluation`: when; `scaler`: one evaluation; `replicas`: the write
 //! - `endpoint`: which Redis; `source`: what a pipeline learns of it; `redis`: why it cannot be read
-//! - `servers`: one connection for all pipelines of a login; `server`: reads for them; `schedule`: when; `backoff`
+//! - `servers`: one connection for all pipelines of a login; `server`: reads for them; `schedule`: when; `pace`;
+//!   `backoff`
 //! - `presence`: who else uses the database
 //! - `tally`: decisions and changes, counted
 //! - `ended`: workers that are known to have ended; `leaving`: those that are too many; `unserved`: queues without any
@@ -21,6 +22,7 @@ mod ended;
 mod endpoint;
 mod evaluation;
 mod leaving;
+mod pace;
 mod presence;
 mod redis;
 mod replicas;

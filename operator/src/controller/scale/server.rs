@@ -3,14 +3,17 @@
 //! Takes: which queues each pipeline has. Gives: a [`Reading`] to each when its queues changed, when a delayed task
 //! comes into its look-ahead, and every `pollInterval`. Does not: decide anything.
 //!
-//! All that is due is read in one round trip. A pipeline is read at most every 100 ms (`schedule`); what Redis tells
-//! names a queue and no database, so that with many pipelines most are read in vain: reading those takes a tenth of the
-//! time at most, and the ones that a producer of ours named come first.
+//! What is due is read in round trips of 50 queues, so that none waits for long behind others. A pipeline is read at
+//! most every 100 ms (`schedule`); what Redis tells names a queue and no database, so that with many pipelines most are
+//! read in vain: reading those takes a tenth of the time at most (`pace`). Before them come pipelines that a producer
+//! of ours named, and those with work for which it names none.
 
 use super::{
     backoff::Backoff,
-    schedule::{Interest, Schedule},
+    pace::Pace,
+    schedule::{Hint, Interest, Paces, Schedule},
 };
+use futures::FutureExt;
 use parking_lot::Mutex;
 use queue::{Answers, Heard, Question, QueueReading, QueueState, Tracker, Untracked};
 use std::{
@@ -21,12 +24,18 @@ use std::{
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Reading what nobody named takes at most one part in so many of the time.
+/// Reading what may have changed takes at most one part in ten of the time.
 const REST: u32 = 9;
 
-/// What nobody named is not read together with what a producer named, unless it has been due for so long: the answers
-/// of a round trip come with the last of them, and a thousand pipelines take hundreds of milliseconds.
+/// Reading pipelines with work of whose queues' names one has changed takes at most a quarter of it.
+const REST_OF_LIKELY: u32 = 3;
+
+/// What nobody named is not read together with what a producer named, unless it has been due for so long.
 const MAX_HELD_BACK: Duration = Duration::from_millis(500);
+
+/// Queues of one round trip, whose answers come with the last of them: a thousand pipelines take hundreds of
+/// milliseconds, these less than ten.
+const MAX_QUEUES: usize = 50;
 
 /// What was read for one pipeline.
 #[derive(Debug)]
@@ -64,14 +73,20 @@ struct Shared {
     asked: Notify,
 }
 
-#[derive(Default)]
 struct Pipelines {
     subscribed: HashMap<u64, Subscribed>,
     next_id: u64,
-    /// Nothing that nobody named is read before.
-    rests_until: Option<Instant>,
+    paces: Paces,
     /// Redis did not answer at all, and is not asked before that time.
     silent: Option<(queue::Error, Instant)>,
+}
+
+/// A pipeline that is read now.
+struct Due {
+    id: u64,
+    interest: Interest,
+    /// What it is read for.
+    hint: Option<Hint>,
 }
 
 struct Subscribed {
@@ -131,6 +146,10 @@ impl Drop for Subscription {
 async fn run(shared: Arc<Shared>) {
     let mut backoff = Backoff::default();
     loop {
+        // What is named comes before the rest of a long round.
+        if let Some(heard) = shared.tracker.changed().now_or_never() {
+            shared.pipelines.lock().hear(&heard);
+        }
         let now = Instant::now();
         let (due, next) = shared.pipelines.lock().due(now);
         if due.is_empty() {
@@ -141,7 +160,7 @@ async fn run(shared: Arc<Shared>) {
             }
             continue;
         }
-        let questions: Vec<Question> = due.iter().flat_map(|(_, interest)| interest.questions()).collect();
+        let questions: Vec<Question> = due.iter().flat_map(|due| due.interest.questions()).collect();
         let answers = shared.tracker.read(&questions).await.and_then(Answered::of);
         metrics::histogram!("signup_operator_redis_read_seconds").record(now.elapsed());
         let mut pipelines = shared.pipelines.lock();
@@ -189,44 +208,66 @@ impl Answered {
     }
 }
 
+impl Default for Pipelines {
+    fn default() -> Self {
+        let paces = Paces { possible: Pace::new(REST), likely: Pace::new(REST_OF_LIKELY) };
+        Self { subscribed: HashMap::new(), next_id: 0, paces, silent: None }
+    }
+}
+
 impl Pipelines {
     /// What is to be read now, or when there will be something.
-    fn due(&mut self, now: Instant) -> (Vec<(u64, Interest)>, Instant) {
+    fn due(&mut self, now: Instant) -> (Vec<Due>, Instant) {
         if let Some((error, until)) = self.silent.as_ref().filter(|(_, until)| *until > now) {
             self.subscribed.values().filter(|one| one.readings.borrow().is_none()).for_each(|one| one.fail(error));
             return (Vec::new(), *until);
         }
-        let rests_until = self.rests_until.filter(|until| *until > now);
-        let next = self.subscribed.values().map(|one| one.schedule.next(rests_until)).min();
+        let next = self.subscribed.values().map(|one| one.schedule.next(&self.paces)).min();
         let next = next.unwrap_or_else(|| now + Duration::from_secs(60));
         if next > now {
             return (Vec::new(), next);
         }
-        let is_any_named = self.subscribed.values().any(|one| one.schedule.is_named_by(now));
-        let goes_along = |schedule: &Schedule| {
-            !is_any_named || schedule.is_named_by(now) || schedule.next(rests_until) + MAX_HELD_BACK <= now
-        };
-        let due = self
-            .subscribed
-            .iter_mut()
-            .filter(|(_, one)| one.schedule.next_with_others(rests_until) <= now && goes_along(&one.schedule));
-        let due = due.map(|(id, one)| {
+        let chosen = self.chosen(now);
+        let begin = |id| {
+            let one = self.subscribed.get_mut(&id)?;
+            let (interest, hint) = (one.schedule.interest().clone(), one.schedule.hint());
             one.schedule.begin(now);
-            (*id, one.schedule.interest().clone())
-        });
-        (due.collect(), now)
+            Some(Due { id, interest, hint })
+        };
+        (chosen.into_iter().filter_map(begin).collect(), now)
+    }
+
+    /// What was named, or is likely, with what was held back for long; else what has been due for longest.
+    fn chosen(&self, now: Instant) -> Vec<u64> {
+        let (mut first, mut others) = (Vec::new(), Vec::new());
+        for (id, Subscribed { schedule, .. }) in &self.subscribed {
+            let (next, hint) = (schedule.next(&self.paces), schedule.hint());
+            let queues = schedule.interest().queues.len();
+            if next <= now && hint > Some(Hint::Possible) {
+                first.push((std::cmp::Reverse(hint), next, *id, queues));
+            } else if schedule.next_with_others(&self.paces) <= now {
+                others.push((std::cmp::Reverse(None), next, *id, queues));
+            }
+        }
+        if !first.is_empty() {
+            others.retain(|(_, next, ..)| *next + MAX_HELD_BACK <= now);
+        }
+        [first, others].into_iter().flat_map(of_one_round_trip).collect()
     }
 
     fn hear(&mut self, heard: &Heard) {
         self.subscribed.values_mut().for_each(|one| one.schedule.hear(heard));
     }
 
-    fn deliver(&mut self, due: Vec<(u64, Interest)>, mut answers: Answered, began: Instant) {
+    fn deliver(&mut self, due: Vec<Due>, mut answers: Answered, began: Instant) {
         let (at, untracked) = (Instant::now(), answers.untracked);
         self.silent = None;
-        // A quick read of what was named ends no rest that a long one of the others asked for.
-        self.rests_until = self.rests_until.max(Some(at + (at - began) * REST));
-        for (id, interest) in due {
+        if due.iter().any(|due| due.hint <= Some(Hint::Possible)) {
+            self.paces.possible.spend(began, at - began);
+        } else if due.iter().any(|due| due.hint == Some(Hint::Likely)) {
+            self.paces.likely.spend(began, at - began);
+        }
+        for Due { id, interest, .. } in due {
             let (read, mut unread) = answers.take(&interest.queues);
             let Some(one) = self.subscribed.get_mut(&id) else { continue };
             let since = one.schedule.end(unread.is_empty().then_some(&*read), untracked.is_some(), at);
@@ -243,6 +284,18 @@ impl Pipelines {
         }
         self.silent = Some((error, until));
     }
+}
+
+/// Those that come first, with as many queues as one round trip has, but one pipeline at least.
+fn of_one_round_trip<T: Ord>(mut due: Vec<(T, Instant, u64, usize)>) -> impl Iterator<Item = u64> {
+    due.sort_unstable();
+    let mut before = 0;
+    let fits = move |(_, _, _, queues): &(T, Instant, u64, usize)| {
+        let is_first = before == 0;
+        before += queues;
+        is_first || before <= MAX_QUEUES
+    };
+    due.into_iter().take_while(fits).map(|(_, _, id, _)| id)
 }
 
 impl Subscribed {
@@ -284,50 +337,4 @@ impl Subscribed {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn subscribed(database: i64) -> Subscribed {
-        let (queues, poll_interval) = (vec!["default".to_owned()], Duration::from_secs(60));
-        let interest = Interest { database, queues, ahead: Duration::ZERO, poll_interval };
-        Subscribed { schedule: Schedule::new(interest), readings: watch::channel(None).0 }
-    }
-
-    #[test]
-    fn what_a_producer_named_is_read_without_the_others_which_are_not_held_back_for_long() {
-        let mut pipelines = Pipelines::default();
-        pipelines.subscribed.extend([(0, subscribed(0)), (1, subscribed(1)), (2, subscribed(2))]);
-        let start = Instant::now();
-        let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        let due = |pipelines: &mut Pipelines, milliseconds| {
-            let mut ids: Vec<u64> = pipelines.due(at(milliseconds)).0.into_iter().map(|(id, _)| id).collect();
-            ids.sort_unstable();
-            ids
-        };
-        let heard = |milliseconds| Heard {
-            all: false,
-            queues: ["default".to_owned()].into(),
-            databases: [1].into(),
-            since: Some(at(milliseconds)),
-        };
-        assert_eq!(due(&mut pipelines, 0), [0, 1, 2], "nothing is known of any");
-        pipelines.hear(&heard(200));
-        assert_eq!(due(&mut pipelines, 210), [1]);
-        assert_eq!(due(&mut pipelines, 211), [0, 2]);
-        pipelines.hear(&heard(400));
-        assert_eq!(due(&mut pipelines, 410), [1]);
-        pipelines.hear(&heard(900));
-        assert_eq!(due(&mut pipelines, 910), [0, 1, 2], "the others have waited for 500 ms");
-    }
-
-    #[test]
-    fn a_quick_read_does_not_end_the_rest_after_a_long_one() {
-        let mut pipelines = Pipelines::default();
-        let nothing = || Answered { states: Vec::new().into_iter(), untracked: None };
-        let ago = |milliseconds| Instant::now().checked_sub(Duration::from_millis(milliseconds)).expect("it is recent");
-        pipelines.deliver(Vec::new(), nothing(), ago(400));
-        let long = pipelines.rests_until;
-        pipelines.deliver(Vec::new(), nothing(), ago(1));
-        assert_eq!(pipelines.rests_until, long);
-    }
-}
+mod tests;

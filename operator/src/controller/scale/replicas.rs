@@ -14,7 +14,7 @@ use crate::{
             watch::{MAX_WATCH_LAG, View},
         },
         reason::{self, Finding},
-        scale_subresource::write_replicas,
+        scale_subresource::{DecidedOn, is_owned_by_another, write_decided, write_replicas},
     },
     crd::SignupPipeline,
 };
@@ -22,7 +22,11 @@ use k8s_openapi::{
     api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler},
     apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
-use kube::{Api, Client, ResourceExt, api::ListParams, core::Status};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ListParams, ObjectMeta},
+    core::Status,
+};
 use std::time::{Duration, Instant};
 
 /// Time between two checks whether an autoscaler is still there, where they may not be watched.
@@ -55,6 +59,22 @@ pub(super) struct Workers {
     pub(super) running: u32,
     /// The version of the Deployment in which so many run.
     version: Option<String>,
+    /// Its generation; that of our own last write is not known.
+    generation: Option<i64>,
+}
+
+impl Workers {
+    /// As a Deployment says of this number and its metadata.
+    pub(super) fn of(replicas: u32, metadata: &ObjectMeta) -> Self {
+        let (version, generation) = (metadata.resource_version.clone(), metadata.generation);
+        Self { observed: replicas, running: replicas, version, generation }
+    }
+
+    /// What a number was decided on.
+    fn decided_on(&self) -> Option<DecidedOn<'_>> {
+        let (replicas, generation) = (self.running, self.generation);
+        self.version.as_deref().map(|version| DecidedOn { version, replicas, generation })
+    }
 }
 
 /// What came of a number.
@@ -79,17 +99,17 @@ pub(super) struct Target<'a> {
 
 impl Replicas {
     /// The workers, when what a watch says may be older than our own write.
-    pub(super) fn workers(&self, observed: u32, version: Option<String>) -> Workers {
-        match self.written.filter(|(written, at)| *written != observed && at.elapsed() < MAX_WATCH_LAG) {
-            Some((running, _)) => Workers { observed, running, version: self.version.clone() },
-            None => Workers { observed, running: observed, version },
+    pub(super) fn workers(&self, seen: Workers) -> Workers {
+        match self.written.filter(|(written, at)| *written != seen.observed && at.elapsed() < MAX_WATCH_LAG) {
+            Some((running, _)) => Workers { running, version: self.version.clone(), generation: None, ..seen },
+            None => seen,
         }
     }
 
     /// The workers as they were just read.
-    pub(super) fn found(&mut self, running: u32, version: Option<String>) -> Workers {
+    pub(super) fn found(&mut self, found: Option<Workers>) -> Option<Workers> {
         self.written = None;
-        Workers { observed: running, running, version }
+        found
     }
 
     /// Makes so many workers `wanted`.
@@ -98,7 +118,7 @@ impl Replicas {
     ///
     /// Why the number is not the operator's, or could not be written.
     pub(super) async fn keep(&mut self, target: &Target<'_>, workers: &Workers, wanted: u32) -> Result<Kept, Finding> {
-        let Workers { running, version, .. } = workers;
+        let running = &workers.running;
         self.yield_to_autoscaler(target).await?;
         self.yield_to_fighter(target)?;
         let believed = self.written.is_some_and(|(written, at)| written == wanted && at.elapsed() < MAX_WATCH_LAG);
@@ -106,7 +126,7 @@ impl Replicas {
             return Ok(Kept::AsItWas);
         }
         // Taking over a number that stays needs no certain version: another number has another owner, who is told.
-        let decided_on = version.as_deref();
+        let decided_on = workers.decided_on();
         let written = match target.write(wanted, decided_on.filter(|_| *running != wanted), false).await {
             Err(kube::Error::Api(status)) if is_owned_by_another(&status) => {
                 self.may_override(target, &status).await?;
@@ -181,19 +201,27 @@ impl Target<'_> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Writes the number into that version of the Deployment; gives the next.
-    async fn write(&self, wanted: u32, version: Option<&str>, force: bool) -> Result<Option<String>, kube::Error> {
-        let began = Instant::now();
-        let written = write_replicas(&self.deployments(), &self.name, wanted, version, force).await;
+    /// Writes the number into the Deployment that was decided on; gives the next version.
+    async fn write(
+        &self,
+        wanted: u32,
+        decided_on: Option<DecidedOn<'_>>,
+        force: bool,
+    ) -> Result<Option<String>, kube::Error> {
+        let (began, deployments) = (Instant::now(), self.deployments());
+        let written = match decided_on {
+            Some(decided_on) => write_decided(&deployments, &self.name, wanted, decided_on, force).await,
+            None => write_replicas(&deployments, &self.name, wanted, None, force).await,
+        };
         metrics::histogram!("signup_operator_write_seconds").record(began.elapsed());
         written
     }
 
-    /// The number and the version of the Deployment as it is now; `None` without one.
-    pub(super) async fn read_in(&self, time: Duration) -> Result<Option<(u32, Option<String>)>, Finding> {
+    /// The workers as they are now; `None` without a Deployment.
+    pub(super) async fn read_in(&self, time: Duration) -> Result<Option<Workers>, Finding> {
         let read = tokio::time::timeout(time, self.deployments().get_opt(&self.name)).await;
         let read = read.map_err(|_| self.silent())?.map_err(|error| self.trouble(&error))?;
-        Ok(read.and_then(|read| Some((u32::try_from(read.spec?.replicas?).ok()?, read.metadata.resource_version))))
+        Ok(read.and_then(|read| Some(Workers::of(u32::try_from(read.spec?.replicas?).ok()?, &read.metadata))))
     }
 
     pub(super) fn silent(&self) -> Finding {
@@ -257,12 +285,6 @@ fn owner(refusal: &Status) -> String {
     named.unwrap_or_else(|| "somebody".to_owned())
 }
 
-/// Server-side apply names each field that has another owner; a version that is not the newest has no such cause.
-fn is_owned_by_another(status: &Status) -> bool {
-    let causes = status.details.iter().flat_map(|details| &details.causes);
-    status.is_conflict() && causes.into_iter().any(|cause| cause.reason == "FieldManagerConflict")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,7 +293,8 @@ mod tests {
     fn a_number_that_was_written_just_now_is_believed_although_the_watch_still_tells_the_one_before() {
         let mut replicas = Replicas { version: Some("8".into()), ..Replicas::default() };
         let seen = |replicas: &Replicas, observed| {
-            let Workers { running, version, .. } = replicas.workers(observed, Some("7".into()));
+            let metadata = ObjectMeta { resource_version: Some("7".into()), ..ObjectMeta::default() };
+            let Workers { running, version, .. } = replicas.workers(Workers::of(observed, &metadata));
             (running, version.unwrap_or_default())
         };
         assert_eq!(seen(&replicas, 1), (1, "7".into()));

@@ -25,7 +25,8 @@ use kube::ResourceExt;
 use queue::QueueReading;
 use std::time::{Duration, Instant};
 
-/// A decision is made anew this often when the Deployment changes under it; after that at the next evaluation.
+/// A decision is made anew this often when more of the Deployment than its status changes under it; after that at the
+/// next evaluation.
 const MAX_TRIES: usize = 5;
 
 /// How long a limit counts after the last decision that it changed.
@@ -73,8 +74,8 @@ impl Scaler {
         let took = self.autoscaler.ready(u32::try_from(ready.unwrap_or(0)).unwrap_or(u32::MAX), Instant::now());
         took.into_iter().for_each(|took| metrics::histogram!("signup_operator_startup_seconds").record(took));
         self.autoscaler.mail_takes(inputs.mail_connections);
-        let seen = deployment.as_ref().and_then(|seen| Some((super::replicas(seen)?, seen.resource_version())));
-        let mut workers = seen.map(|(observed, version)| self.replicas.workers(observed, version));
+        let seen = deployment.as_ref().and_then(|seen| Some(Workers::of(super::replicas(seen)?, &seen.metadata)));
+        let mut workers = seen.map(|seen| self.replicas.workers(seen));
         let partial = partial.or(self.unserved.look(surroundings, inputs, queues.as_deref().ok()).await);
         let Surroundings { client, view, .. } = surroundings;
         let target = Target { client, view, pipeline, namespace, name };
@@ -117,7 +118,7 @@ impl Scaler {
             self.is_refused = kept.is_err();
             match kept {
                 Ok(Kept::Stale) if tries < MAX_TRIES => match target.read_in(API_TIMEOUT).await {
-                    Ok(found) => *workers = found.map(|(replicas, version)| self.replicas.found(replicas, version)),
+                    Ok(found) => *workers = self.replicas.found(found),
                     Err(finding) => return (decision, Err(finding)),
                 },
                 Ok(kept) => {

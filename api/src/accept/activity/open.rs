@@ -33,18 +33,18 @@ enum Works {
 pub(in crate::accept) struct Open {
     activity: Arc<Activity>,
     works: Mutex<Works>,
-    place: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Open {
     pub(super) fn new(activity: Arc<Activity>) -> Self {
-        Self { activity, works: Mutex::new(Works::NotYet), place: None }
+        Self { activity, works: Mutex::new(Works::NotYet), permit: None }
     }
 
-    /// With a place among the streams of the process.
-    pub(in crate::accept) fn with(mut self, place: OwnedSemaphorePermit) -> Self {
-        self.activity.state.lock().placed += 1;
-        self.place = Some(place);
+    /// With a permit among the streams of the process.
+    pub(in crate::accept) fn with(mut self, permit: OwnedSemaphorePermit) -> Self {
+        self.activity.state.lock().permitted += 1;
+        self.permit = Some(permit);
         self
     }
 
@@ -90,7 +90,7 @@ impl Drop for Open {
         let works = *self.works.lock();
         let mut state = self.activity.state.lock();
         state.open -= 1;
-        state.placed -= usize::from(self.place.is_some());
+        state.permitted -= usize::from(self.permit.is_some());
         state.working -= usize::from(works == Works::Now);
         state.since = Instant::now();
         if self.activity.protocol == Protocol::Http2 && !matches!(works, Works::Answered | Works::Done) {

@@ -92,12 +92,14 @@ pub struct Scaling {
     pub awaited: Option<u32>,
     /// Workers that are too many and have not left yet.
     pub leaving: u32,
-    /// Why the number is not the operator's, or could not be written.
+    /// Why the number is not the operator's, could not be written, or does not fall as it should.
     pub refused: Option<Finding>,
     /// Another pipeline uses the same Redis database.
     pub shared: Option<Finding>,
     /// The access list of Redis forbids to look whether one does.
     pub is_presence_forbidden: bool,
+    /// It forbids to ask workers that are too many to take no more tasks, so they are stopped as they are.
+    pub is_drain_forbidden: bool,
     /// Some queues could not be read, or no worker takes from them.
     pub partial: Option<Finding>,
     /// What keeps workers away that the work asks for.
@@ -120,6 +122,7 @@ impl Scaling {
             refused: None,
             shared: None,
             is_presence_forbidden: false,
+            is_drain_forbidden: false,
             partial: None,
             limited: None,
         }
@@ -153,7 +156,8 @@ impl Scaling {
             || self.gap() != newer.gap()
             || (&self.refused, &self.shared, &self.partial) != (&newer.refused, &newer.shared, &newer.partial)
             || self.limited != newer.limited
-            || self.is_presence_forbidden != newer.is_presence_forbidden
+            || (self.is_presence_forbidden, self.is_drain_forbidden)
+                != (newer.is_presence_forbidden, newer.is_drain_forbidden)
     }
 
     /// Whether the status would show other figures.

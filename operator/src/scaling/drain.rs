@@ -7,7 +7,7 @@
 //! A worker that was chosen stays chosen while it may, so that it comes to its end; with fewer to leave than before the
 //! busiest are let off first, because load that returns wants slots, and those that are idle leave soonest anyway.
 
-use queue::ServerInfo;
+use queue::{ServerInfo, Supervisor};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -21,6 +21,8 @@ const TAKES_NONE: &str = "stopped";
 pub struct Drain {
     /// By identity.
     asked: BTreeMap<String, Asked>,
+    /// When they were last marked.
+    marked: Option<Instant>,
 }
 
 /// A worker that was asked.
@@ -66,6 +68,19 @@ impl Drain {
     /// True: some worker was asked, and has neither left nor been let off.
     pub fn is_under_way(&self) -> bool {
         !self.asked.is_empty()
+    }
+
+    /// The workers that were chosen have been told.
+    pub fn is_marked(&mut self, now: Instant) {
+        self.marked = Some(now);
+    }
+
+    /// They could not be told. As soon as no mark of theirs holds any more they take tasks again, as if nobody had been
+    /// asked, and the time of each begins anew.
+    pub fn is_not_marked(&mut self, now: Instant) {
+        if self.marked.is_none_or(|at| now.saturating_duration_since(at) >= Supervisor::MARK_LIFE) {
+            *self = Self::default();
+        }
     }
 
     /// Chooses `surplus` of `workers`; one that does not leave within `timeout` counts as done.
@@ -179,6 +194,24 @@ mod tests {
         let gone = drain.step(&[], 0, TIMEOUT, asked + 2 * TIMEOUT);
         assert_eq!(gone.left, [Left { after: 2 * TIMEOUT, running: 1 }]);
         assert_eq!(drain.step(&[], 0, TIMEOUT, asked + 2 * TIMEOUT).left, [], "once");
+    }
+
+    #[test]
+    fn the_time_of_a_worker_begins_anew_when_its_mark_could_not_be_renewed() {
+        let (mut drain, asked) = (Drain::default(), Instant::now());
+        let workers = [worker("a", 1, "stopped")];
+        drain.step(&workers, 1, TIMEOUT, asked);
+        drain.is_not_marked(asked);
+        assert!(!drain.is_under_way(), "it was never told");
+        drain.step(&workers, 1, TIMEOUT, asked);
+        drain.is_marked(asked);
+        let ended = asked + Supervisor::MARK_LIFE;
+        drain.is_not_marked(ended - Duration::from_millis(1));
+        assert!(drain.is_under_way());
+        drain.is_not_marked(ended);
+        let later = asked + TIMEOUT;
+        assert!(drain.step(&workers, 1, TIMEOUT, later).leaving.is_empty());
+        assert_eq!(names(&drain.step(&workers, 1, TIMEOUT, later + TIMEOUT).leaving), ["a"]);
     }
 
     #[test]

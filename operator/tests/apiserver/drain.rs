@@ -12,10 +12,10 @@ use operator::crd::SignupPipeline;
 use queue::{Connection, Inspector, ServerInfo};
 use serde_json::json;
 
-const TWO: &str = "{minReplicas: 2, maxReplicas: 2, cooldownPeriod: 0s}";
+pub(super) const TWO: &str = "{minReplicas: 2, maxReplicas: 2, cooldownPeriod: 0s}";
 
 /// Two workers, as the operator wants them.
-async fn wanted(slots: usize) -> (Run, String) {
+pub(super) async fn wanted(slots: usize) -> (Run, String) {
     let uri = redis().await;
     let run = with_redis(&uri, TWO).await;
     run.edit(json!({"worker": {"concurrency": slots}})).await;
@@ -23,16 +23,16 @@ async fn wanted(slots: usize) -> (Run, String) {
     (run, uri)
 }
 
-async fn count(run: &Run, workers: i32) -> Deployment {
+pub(super) async fn count(run: &Run, workers: i32) -> Deployment {
     run.wait("demo-worker", |deployment| replicas(deployment) == Some(workers)).await
 }
 
-async fn edit(run: &Run, autoscaling: serde_json::Value) {
+pub(super) async fn edit(run: &Run, autoscaling: serde_json::Value) {
     run.edit(json!({"worker": {"autoscaling": autoscaling}})).await;
 }
 
 /// Waits until each pod's worker says this in its heartbeat: its status, and how many tasks it runs.
-async fn heartbeats(uri: &str, expected: &[(&str, &str, u32)]) {
+pub(super) async fn heartbeats(uri: &str, expected: &[(&str, &str, u32)]) {
     let inspector = Inspector::new(Connection::open(uri, None).expect("a URI"));
     until(&format!("heartbeats say {expected:?}"), async || {
         let servers = inspector.servers().await.ok()?;
@@ -47,7 +47,7 @@ async fn heartbeats(uri: &str, expected: &[(&str, &str, u32)]) {
 }
 
 /// The pod, once its deletion cost is this.
-async fn with_cost(run: &Run, pod: &str, cost: Option<&str>) -> Pod {
+pub(super) async fn with_cost(run: &Run, pod: &str, cost: Option<&str>) -> Pod {
     let known = |pod: &Pod| pod.annotations().get("controller.kubernetes.io/pod-deletion-cost").cloned();
     run.wait(pod, |found: &Pod| known(found).as_deref() == cost).await
 }
@@ -64,7 +64,7 @@ async fn events(run: &Run, reason: &str) -> Vec<(String, i32)> {
     ours.map(told).collect()
 }
 
-async fn told_once(run: &Run, reason: &str, type_: &str) {
+pub(super) async fn told_once(run: &Run, reason: &str, type_: &str) {
     until(&format!("{reason} is told"), async || (!events(run, reason).await.is_empty()).then_some(())).await;
     assert_eq!(events(run, reason).await, [(type_.to_owned(), 1)], "{reason}");
 }

@@ -10,6 +10,8 @@ use super::{
 };
 use k8s_openapi::api::{apps::v1::Deployment, events::v1::Event};
 use serde_json::json;
+use servers::Redis;
+use std::process::Command;
 
 async fn workers(run: &Run, count: i32) {
     run.wait::<Deployment>("demo-worker", |deployment| replicas(deployment) == Some(count)).await;
@@ -108,4 +110,30 @@ async fn what_a_redis_that_answers_has_against_it_is_told() {
     }
     run.secret("app-redis", &[("uri", &redis.uri(2))]).await;
     run.condition("ScalingActive", "False", "QueueUnreadable").await;
+}
+
+#[tokio::test]
+async fn a_redis_that_reads_its_data_from_disk_is_told_and_not_taken_for_an_empty_one() {
+    // Longer than anybody waits, until the test ends it; clients are answered after each key.
+    let slow = ["--key-load-delay", "100000", "--loading-process-events-interval-bytes", "1024"];
+    let start = move || Redis::start_with(&[&slow[..], &["--rdbcompression", "no"]].concat());
+    let mut redis = tokio::task::spawn_blocking(start).await.expect("it ends").expect("Redis starts");
+    let uri = redis.uri(1);
+    let run = with_redis(&uri, "{minReplicas: 0, maxReplicas: 5, cooldownPeriod: 0s}").await;
+    enqueue(&uri, 25).await;
+    workers(&run, 3).await;
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+    let fill = "for i = 1, 500 do redis.call('SET', i, string.rep('x', 2048)) end";
+    redis.command(&["-n", "9", "EVAL", fill, "0"]).expect("Redis does so");
+    redis.command(&["SAVE"]).expect("Redis does so");
+    redis.kill();
+    let loading = tokio::task::spawn_blocking(move || redis.start_again().map(|()| redis));
+    let told = run.condition("ScalingActive", "False", "RedisLoading").await;
+    assert!(told.message.contains("still reads its data from disk"), "{}", told.message);
+    run.condition("RedisReachable", "False", "RedisLoading").await;
+    let hurry = Command::new("redis-cli").args(["-u", &uri, "CONFIG", "SET", "key-load-delay", "0"]).output();
+    assert!(hurry.is_ok_and(|hurried| hurried.status.success()));
+    let _redis = loading.await.expect("it ends").expect("Redis answers again");
+    run.condition("ScalingActive", "True", "FollowsQueue").await;
+    assert_eq!(replicas(&run.wait("demo-worker", |_| true).await), Some(3), "no worker went");
 }

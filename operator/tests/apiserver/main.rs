@@ -17,6 +17,7 @@ mod check;
 mod children;
 mod definition;
 mod drain;
+mod drain_ends;
 mod edge;
 mod faults;
 mod flux;

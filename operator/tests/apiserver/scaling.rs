@@ -114,7 +114,7 @@ fn writes(run: &Run) -> usize {
     audit(&run.namespace).iter().filter(|request| to_workers(request)).count()
 }
 
-async fn autoscaler(run: &Run, workers: i32) {
+pub(super) async fn autoscaler(run: &Run, workers: i32) {
     let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "demo-worker"});
     let autoscaler = json!({"metadata": {"name": "workers"},
         "spec": {"scaleTargetRef": target, "minReplicas": workers, "maxReplicas": 5}});

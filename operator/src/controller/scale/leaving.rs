@@ -4,32 +4,28 @@
 //! Redis, by which chosen workers take no more mails; a deletion cost on the pods of those that are idle, by which the
 //! ReplicaSet takes them; and how many workers there may be now. Does not: write the number; `scaling::Drain` chooses.
 //!
-//! An operator that ends leaves marks that last for a minute: the next one goes on with them, or they end.
+//! An operator that ends leaves marks that last for a minute: the next one goes on with them, or they end. Costs last,
+//! so each operator takes back what it finds.
 
+mod costs;
 mod events;
+mod hindered;
+mod silent;
 
-use self::events::Told;
+use self::{events::Told, hindered::Hindered, silent::Silent};
 use super::{Inputs, Surroundings, ended};
 use crate::{
-    controller::observe::pods::is_live,
-    crd::autoscaling::AutoscalingMode,
+    controller::{observe::pods::is_live, reason::Finding},
+    crd::SignupPipeline,
     scaling::{Drain, Step},
 };
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    Api, ResourceExt,
-    api::{Patch, PatchParams},
-};
+use kube::ResourceExt;
 use queue::{Inspector, ServerInfo, Supervisor};
-use serde_json::json;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-
-/// A ReplicaSet removes pods of a lower cost first; that of others is 0.
-const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-const LEAVES: &str = "-1000";
 
 /// Marks are renewed long before they end.
 const RENEW_INTERVAL: Duration = Duration::from_secs(15);
@@ -38,11 +34,15 @@ const RENEW_INTERVAL: Duration = Duration::from_secs(15);
 #[derive(Debug, Default)]
 pub(super) struct Leaving {
     drain: Drain,
+    silent: Silent,
     /// While some are.
     redis: Option<(Inspector, Supervisor)>,
     /// What was marked last, and when.
     marked: Option<(Vec<String>, Instant)>,
     told: Told,
+    /// No pod has a deletion cost that it should not have.
+    has_no_costs: bool,
+    hindered: Option<Hindered>,
 }
 
 /// How many workers there are, and should be.
@@ -52,22 +52,53 @@ pub(super) struct Number {
     pub(super) desired: u32,
 }
 
+impl Number {
+    /// As many as there are.
+    pub(super) fn unchanged(running: u32) -> Self {
+        Self { running, desired: running }
+    }
+}
+
 impl Leaving {
-    /// How many workers there may be now. Where Redis cannot be told, as many as are wanted, or as many as run where
-    /// the number follows the queue: then nothing is known that would allow to remove one.
+    /// How many workers there may be now. Where the access list of Redis forbids to ask them, as many as are wanted.
+    /// Any other error is waited for: without its word on a worker nothing is known that would allow to remove it.
     pub(super) async fn allowed(&mut self, surroundings: &Surroundings, inputs: &Inputs, number: Number) -> u32 {
         let Number { running, desired } = number;
         if self.redis.is_none() && desired >= running {
+            self.take_costs_back(surroundings, &inputs.pipeline).await;
+            self.hindered.take_if(|hindered| !hindered.is_forbidden);
             return desired;
         }
         match self.go_on(surroundings, inputs, number).await {
-            Ok(allowed) => allowed,
-            Err(error) => {
-                tracing::warn!(pipeline = inputs.pipeline.name_any(), %error, "workers cannot be asked to leave");
-                let follows = inputs.pipeline.spec.worker.autoscaling.mode == AutoscalingMode::Auto;
-                if follows && error.is_unreachable() { running.max(desired) } else { desired }
+            Ok(allowed) => {
+                self.hindered = None;
+                allowed
             }
+            Err(error) => self.hinder(inputs, &error, number).await,
         }
+    }
+
+    /// Why no worker leaves although some should.
+    pub(super) fn trouble(&self) -> Option<&Finding> {
+        self.hindered.as_ref().filter(|hindered| !hindered.is_forbidden).map(|hindered| &hindered.finding)
+    }
+
+    /// Whether workers are stopped without being asked to take no more mails first.
+    pub(super) fn is_forbidden(&self) -> bool {
+        self.hindered.as_ref().is_some_and(|hindered| hindered.is_forbidden)
+    }
+
+    /// Takes note of an error; gives how many workers there may be all the same.
+    async fn hinder(&mut self, inputs: &Inputs, error: &queue::Error, Number { running, desired }: Number) -> u32 {
+        let hindered = Hindered::after(self.hindered.take(), inputs, error).await;
+        let (settings, now) = (&inputs.pipeline.spec.worker.autoscaling, Instant::now());
+        self.drain.is_not_marked(now);
+        if hindered.is_forbidden {
+            *self = Self::default();
+        }
+        let is_waited_for = hindered.is_waited_for(settings.mode, settings.drain.timeout.get(), now);
+        self.hindered = Some(hindered);
+        if is_waited_for { running.max(desired) } else { desired }
     }
 
     async fn go_on(
@@ -77,32 +108,29 @@ impl Leaving {
         Number { running, desired }: Number,
     ) -> Result<u32, queue::Error> {
         let pipeline = &inputs.pipeline;
-        let (namespace, name) = (pipeline.namespace().unwrap_or_default(), pipeline.name_any());
-        let owner = format!("{namespace}/{name}");
+        let owner = format!("{}/{}", pipeline.namespace().unwrap_or_default(), pipeline.name_any());
         let now = Instant::now();
         let (inspector, supervisor) = self.connected(inputs, &owner, now).await?;
-        let mut pods = surroundings.view.pods(&namespace, &name);
-        pods.retain(|pod| ended::is_worker(pod) && is_live(pod));
+        let pods = workers(surroundings, pipeline);
         // Pods that go are there for a while when the number has fallen already.
         let total = count(pods.len()).max(running);
         let servers = newest(inspector.servers().await?, &pods);
         let surplus = total.saturating_sub(desired);
+        // The ReplicaSet takes those first that have no pod yet, or whose pod is not ready.
         let unknown = total.saturating_sub(count(servers.len())).min(surplus);
+        let (absent, mut silent) = (total - count(pods.len()), self.silent.idle(&pods, &servers, now));
+        silent.truncate(unknown.saturating_sub(absent) as usize);
         let timeout = pipeline.spec.worker.autoscaling.drain.timeout.get();
         let step = self.drain.step(&servers, (surplus - unknown) as usize, timeout, now);
         self.mark(&supervisor, &owner, &step.marked, now).await?;
-        self.set_costs(surroundings, &namespace, &pods, &step).await;
-        for left in &step.left {
-            metrics::histogram!("signup_operator_drain_seconds").record(left.after);
-            if left.after >= timeout {
-                metrics::counter!("signup_operator_tasks_interrupted_total").increment(left.running.into());
-            }
-        }
+        self.set_costs(surroundings, pipeline, &pods, &step, &silent).await;
+        count_left(&step, timeout);
         self.told.step(&surroundings.recorder, pipeline, &step, total).await;
         if surplus == 0 {
-            *self = Self::default();
+            *self = Self { has_no_costs: self.has_no_costs, ..Self::default() };
         }
-        Ok((total - unknown - count(step.leaving.len())).min(running.max(desired)).max(desired))
+        let gone = absent.min(unknown) + count(silent.len()) + count(step.leaving.len());
+        Ok((total - gone).min(running.max(desired)).max(desired))
     }
 
     /// Connects when the first has to leave, and goes on with whom an earlier operator asked.
@@ -131,29 +159,57 @@ impl Leaving {
     ) -> Result<(), queue::Error> {
         let is_known = self.marked.as_ref().is_some_and(|(marked, at)| marked == servers && now < *at + RENEW_INTERVAL);
         if !is_known {
+            // Without an answer nobody knows what Redis has.
+            self.marked = None;
             supervisor.drain(owner, servers).await?;
             self.marked = Some((servers.to_vec(), now));
+            self.drain.is_marked(now);
         }
         Ok(())
     }
 
-    /// The ReplicaSet does its best by the cost; a pod whose cost cannot be set is stopped like any other.
-    async fn set_costs(&self, surroundings: &Surroundings, namespace: &str, pods: &[Arc<Pod>], step: &Step) {
-        let api: Api<Pod> = Api::namespaced(surroundings.client.clone(), namespace);
-        for pod in pods {
-            let host = ended::host(&pod.name_any());
-            let leaves = step.leaving.iter().any(|server| server.split(':').next() == Some(&*host));
-            let is_set = pod.annotations().get(DELETION_COST).is_some_and(|cost| cost == LEAVES);
-            if leaves == is_set {
-                continue;
-            }
-            let cost = leaves.then_some(LEAVES);
-            let patch = Patch::Merge(json!({"metadata": {"annotations": {DELETION_COST: cost}}}));
-            if let Err(error) = api.patch_metadata(&pod.name_any(), &PatchParams::default(), &patch).await {
-                tracing::debug!(pod = pod.name_any(), %error, "the deletion cost of a pod is not set");
-            }
+    async fn set_costs(
+        &mut self,
+        surroundings: &Surroundings,
+        pipeline: &SignupPipeline,
+        pods: &[Arc<Pod>],
+        step: &Step,
+        silent: &[String],
+    ) {
+        let is_leaving = |pod: &str| {
+            let host = ended::host(pod);
+            step.leaving.iter().any(|server| server.split(':').next() == Some(&*host))
+        };
+        let names = pods.iter().map(|pod| pod.name_any());
+        let leaving: Vec<String> = names.filter(|pod| silent.contains(pod) || is_leaving(pod)).collect();
+        let namespace = pipeline.namespace().unwrap_or_default();
+        let are_right = costs::set(&surroundings.client, &namespace, pods, &leaving).await;
+        self.has_no_costs = are_right && leaving.is_empty();
+    }
+
+    /// Nobody leaves, so no pod keeps a cost.
+    async fn take_costs_back(&mut self, surroundings: &Surroundings, pipeline: &SignupPipeline) {
+        if !self.has_no_costs {
+            let pods = workers(surroundings, pipeline);
+            self.set_costs(surroundings, pipeline, &pods, &Step::default(), &[]).await;
         }
     }
+}
+
+fn count_left(step: &Step, timeout: Duration) {
+    for left in &step.left {
+        metrics::histogram!("signup_operator_drain_seconds").record(left.after);
+        if left.after >= timeout {
+            metrics::counter!("signup_operator_tasks_interrupted_total").increment(left.running.into());
+        }
+    }
+}
+
+/// The pods of the workers.
+fn workers(surroundings: &Surroundings, pipeline: &SignupPipeline) -> Vec<Arc<Pod>> {
+    let mut pods = surroundings.view.pods(&pipeline.namespace().unwrap_or_default(), &pipeline.name_any());
+    pods.retain(|pod| ended::is_worker(pod) && is_live(pod));
+    pods
 }
 
 /// The server of each pod; of two, the one that started last: the other is the last heartbeat of a container before.
@@ -173,6 +229,7 @@ fn count(length: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::{super::ended::tests::server, *};
+    use serde_json::json;
 
     #[test]
     fn each_pod_has_the_server_that_started_last_and_other_servers_are_nobody_s() {

@@ -42,6 +42,8 @@ pub(super) struct Replicas {
     /// The Deployment's version after that.
     version: Option<String>,
     owns: bool,
+    /// The last number could not be written.
+    pub(super) is_refused: bool,
     /// When an autoscaler was last seen; `None` while the number is ours.
     autoscaler: Option<Instant>,
     /// Whose number was overridden last, and when.
@@ -122,7 +124,8 @@ impl Replicas {
         self.yield_to_autoscaler(target).await?;
         self.yield_to_fighter(target)?;
         let believed = self.written.is_some_and(|(written, at)| written == wanted && at.elapsed() < MAX_WATCH_LAG);
-        if believed || (*running == wanted && self.has_settled(target, *running).await) {
+        // After a refusal also a number that is there already is written: that shows whether another would be taken.
+        if !self.is_refused && (believed || (*running == wanted && self.has_settled(target, *running).await)) {
             return Ok(Kept::AsItWas);
         }
         // Taking over a number that stays needs no certain version: another number has another owner, who is told.

@@ -39,8 +39,6 @@ pub(super) struct Scaler {
     replicas: Replicas,
     leaving: Leaving,
     unserved: Unserved,
-    /// The last number could not be written.
-    is_refused: bool,
     /// What kept workers away, and when it last did.
     limited: Option<(LimitedBy, Instant)>,
     scaled_at: Option<Timestamp>,
@@ -53,6 +51,8 @@ struct Written {
     changed: Option<(u32, u32)>,
     awaited: Option<u32>,
     leaving: u32,
+    /// Why none of them leaves.
+    hindered: Option<Finding>,
 }
 
 impl Scaler {
@@ -106,16 +106,16 @@ impl Scaler {
         let mut tries = 0;
         loop {
             let decision = self.decide(pipeline, queues, workers.as_ref());
-            let (Some(decided), Some(seen)) = (&decision, workers.as_ref()) else {
+            let Some(seen) = workers.as_ref() else { return (decision, Ok(Written::default())) };
+            let Some(decided) = decision.as_ref().filter(|_| !pipeline.spec.paused) else {
+                // Whoever was chosen takes tasks again.
+                self.leaving.allowed(surroundings, inputs, Number::unchanged(seen.running)).await;
                 return (decision, Ok(Written::default()));
             };
-            if pipeline.spec.paused {
-                return (decision, Ok(Written::default()));
-            }
             let allowed = self.allowed(surroundings, inputs, seen.running, decided.desired).await;
             let kept = tokio::time::timeout(API_TIMEOUT, self.write(target, seen, allowed)).await;
             let kept = kept.unwrap_or_else(|_| Err(target.silent()));
-            self.is_refused = kept.is_err();
+            self.replicas.is_refused = kept.is_err();
             match kept {
                 Ok(Kept::Stale) if tries < MAX_TRIES => match target.read_in(API_TIMEOUT).await {
                     Ok(found) => *workers = self.replicas.found(found),
@@ -125,7 +125,8 @@ impl Scaler {
                     let awaited = (seen.observed != allowed).then_some(allowed);
                     let changed = matches!(kept, Kept::Changed).then_some((seen.running, allowed));
                     let leaving = allowed.saturating_sub(decided.desired);
-                    return (decision, Ok(Written { changed, awaited, leaving }));
+                    let hindered = self.leaving.trouble().filter(|_| leaving > 0).cloned();
+                    return (decision, Ok(Written { changed, awaited, leaving, hindered }));
                 }
                 Err(finding) => return (decision, Err(finding)),
             }
@@ -165,13 +166,10 @@ impl Scaler {
         Some(decision)
     }
 
-    /// What is wanted, or of fewer as few as there may be now. Nobody is asked to leave while the number cannot be
-    /// written, perhaps because it is somebody else's.
+    /// What is wanted, or of fewer as few as there may be now. While the number cannot be written, perhaps because it
+    /// is somebody else's, nobody is asked to leave and none is removed: what runs is written, until that is taken.
     async fn allowed(&mut self, surroundings: &Surroundings, inputs: &Inputs, running: u32, desired: u32) -> u32 {
-        if self.is_refused {
-            self.leaving.allowed(surroundings, inputs, Number { running, desired: running }).await;
-            return desired;
-        }
+        let desired = if self.replicas.is_refused { desired.max(running) } else { desired };
         self.leaving.allowed(surroundings, inputs, Number { running, desired }).await
     }
 
@@ -207,7 +205,7 @@ impl Scaler {
         workers: Option<Workers>,
         written: Result<Written, Finding>,
     ) -> Scaling {
-        let (Written { changed, awaited, leaving }, refused) = match written {
+        let (Written { changed, awaited, leaving, hindered }, refused) = match written {
             Ok(written) => (written, None),
             Err(finding) => (Written::default(), Some(finding)),
         };
@@ -219,7 +217,9 @@ impl Scaler {
         if let (Some(decision), 1..) = (&mut decision, leaving) {
             decision.explanation.push_str("; workers that are too many finish their mails first");
         }
-        Scaling { decision, running, changed, scaled_at: self.scaled_at, awaited, leaving, refused, ..known }
+        let (scaled_at, refused, is_drain_forbidden) =
+            (self.scaled_at, refused.or(hindered), self.leaving.is_forbidden());
+        Scaling { decision, running, changed, scaled_at, awaited, leaving, refused, is_drain_forbidden, ..known }
     }
 }
 

@@ -31,7 +31,12 @@ pub(super) fn able_to_scale(facts: &Facts<'_>) -> UntimedCondition {
             able(False, reason::MODE, "mode External: somebody else sets the number of workers")
         }
         _ if decision.is_none() => able(Unknown, reason::NOT_KNOWN, "nobody could look yet"),
-        _ => able(True, reason::READY_FOR_NEW_SCALE, "the operator sets the number of workers"),
+        _ => {
+            let unasked = "; those that are too many are stopped without being asked to take no more mails, which \
+                needs ~asynq:draining in the access list of Redis";
+            let note = if facts.scaling.is_drain_forbidden { unasked } else { "" };
+            able(True, reason::READY_FOR_NEW_SCALE, &format!("the operator sets the number of workers{note}"))
+        }
     }
 }
 

@@ -33,7 +33,7 @@ use crate::crd::SignupPipeline;
 use error::CheckError;
 use jiff::Timestamp;
 use kube::{Client, Config, ResourceExt};
-use line::Report;
+use line::{Line, Report};
 use seen::Seen;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -177,7 +177,7 @@ async fn check_pipelines(
     operators: &Operators,
     report: &mut Report,
 ) -> Result<(), CheckError> {
-    let found = match cluster::list::<SignupPipeline>(client, namespace, "").await? {
+    let (found, others) = match cluster::pipelines(client, namespace).await? {
         Seen::There(found) => found,
         Seen::Absent => {
             report.findings.push(definition::judge(None));
@@ -185,11 +185,14 @@ async fn check_pipelines(
         }
         Seen::Forbidden => return Err(CheckError::Forbidden),
     };
-    let wanted = |pipeline: &&SignupPipeline| name.is_none_or(|name| pipeline.name_any() == name);
+    let is_wanted = |found: &str| name.is_none_or(|name| found == name);
+    let wanted = |pipeline: &&SignupPipeline| is_wanted(&pipeline.name_any());
+    let others: Vec<Line> = others.into_iter().filter(|(name, _)| is_wanted(name)).map(|(_, line)| line).collect();
     if !found.iter().any(|pipeline| wanted(&pipeline)) {
-        report.findings.push(pipeline::none(namespace, name, &found));
+        report.findings.extend(if others.is_empty() { vec![pipeline::none(namespace, name, &found)] } else { others });
         return Ok(());
     }
+    report.findings.extend(others);
     let classes = cluster::classes(client).await?;
     let shares = snapshot::Shares::look(client, &found).await?;
     for pipeline in found.iter().filter(wanted) {

@@ -24,7 +24,7 @@
 //! what clusters differ.
 //! All steps share the conditions, reasons and findings of [`reason`]. `pipelines` keeps the state of each pipeline
 //! between reconciles; [`recorder`] publishes events; [`definition`] checks whether the resource's own definition is as
-//! new as the operator.
+//! new as the operator; `undecodable` keeps pipelines that cannot be decoded from the others.
 
 pub mod apply;
 pub(crate) mod certificate;
@@ -48,6 +48,7 @@ pub mod shared_host;
 pub mod status;
 pub(crate) mod store_secret;
 mod turns;
+pub(crate) mod undecodable;
 pub mod validate;
 
 use crate::crd::SignupPipeline;
@@ -144,11 +145,11 @@ pub async fn run(
     let (namespace, pods) = (scope.namespace.as_deref(), Arc::new(Pods::new(Arc::clone(&turns))?));
     let named = Named::start(&mut watches, &client, namespace, scope.secrets, &turns);
     let notes = Notes { pipelines: Arc::clone(&pipelines), turns: Arc::clone(&turns), named: Arc::clone(&named) };
-    let store = watch_pipelines(&mut watches, &client, namespace, notes);
-    let asked = Arc::clone(&pods);
-    let view = watch::watch(&mut watches, &client, namespace, (&store, &turns), asked);
     let reporter = Reporter { controller: "signup-operator".into(), instance: Some(scope.identity) };
     let recorder = Recorder::new(client.clone(), reporter);
+    let store = watch_pipelines(&mut watches, &client, namespace, (notes, recorder.clone()));
+    let asked = Arc::clone(&pods);
+    let view = watch::watch(&mut watches, &client, namespace, (&store, &turns), asked);
     watches.spawn(recorder.clone().forget());
     let context = Context {
         recorder,
@@ -186,12 +187,13 @@ fn watch_pipelines(
     watches: &mut JoinSet<()>,
     client: &Client,
     namespace: Option<&str>,
-    notes: Notes,
+    (notes, recorder): (Notes, Recorder),
 ) -> Store<SignupPipeline> {
     let api = watch::api(client, namespace);
     let writer = Writer::new(());
     let store = writer.as_reader();
     let events = watcher(api, watcher::Config::default().page_size(watch::PAGE_SIZE)).default_backoff();
+    let events = undecodable::decoded(events, store.clone(), recorder);
     let events = events.modify(forget_unread).reflect(writer);
     let events = watch::working(events, &SignupPipeline::plural(&()));
     let known = store.clone();
@@ -249,7 +251,7 @@ impl Notes {
     /// Whether it says something new.
     fn see(&self, pipeline: &SignupPipeline) -> bool {
         match self.pipelines.see(pipeline) {
-            News::New | News::Operator => self.turns.changed(Name::from_obj(pipeline)),
+            News::New | News::Operator | News::Status => self.turns.changed(Name::from_obj(pipeline)),
             News::Edited => self.turns.edited(Name::from_obj(pipeline)),
             News::None => return false,
         }

@@ -4,6 +4,7 @@
 
 use super::{
     error::CheckError,
+    line::Line,
     offers::OPTIONAL,
     process::{Operator, Running},
     rights::{self, Right},
@@ -13,6 +14,7 @@ use crate::{
     controller::{
         definition::missing,
         edge::{self, Class},
+        undecodable::{self, Guarded},
     },
     crd::SignupPipeline,
 };
@@ -31,7 +33,7 @@ use k8s_openapi::{
     apimachinery::pkg::version::Info,
 };
 use kube::{
-    Api, Client, CustomResourceExt,
+    Api, Client, CustomResourceExt, ResourceExt,
     api::{ListParams, PostParams},
     core::GroupVersionKind,
 };
@@ -68,6 +70,28 @@ where
     let what = format!("list {}", K::plural(&K::DynamicType::default()));
     let params = ListParams::default().labels(labels);
     Ok(seen(&what, api.list(&params)).await?.map(|list| list.items))
+}
+
+/// The pipelines that can be decoded, and the others by namespace/name with what is wrong.
+pub(super) async fn pipelines(
+    client: &Client,
+    namespace: Option<&str>,
+) -> Result<Seen<(Vec<SignupPipeline>, Vec<(String, Line)>)>, CheckError> {
+    let all = list::<Guarded>(client, namespace, "").await?;
+    Ok(all.map(|all| {
+        let (mut decoded, mut others) = (Vec::new(), Vec::new());
+        for pipeline in all {
+            let (namespace, name) = (pipeline.namespace().unwrap_or_default(), pipeline.name_any());
+            match pipeline.0 {
+                Ok(pipeline) => decoded.push(pipeline),
+                Err(invalid) => {
+                    let subject = format!("{namespace}/{name} resource");
+                    others.push((name, Line::error(subject, undecodable::problem(&invalid), undecodable::FIX)));
+                }
+            }
+        }
+        (decoded, others)
+    }))
 }
 
 pub(super) async fn version(client: &Client) -> Result<Info, CheckError> {

@@ -63,8 +63,10 @@ pub(super) struct Shares {
 impl Shares {
     /// Reads all pipelines that the caller may see; those of `seen` at least.
     pub(super) async fn look(client: &Client, seen: &[SignupPipeline]) -> Result<Self, CheckError> {
-        let everywhere = cluster::list::<SignupPipeline>(client, None, "").await?;
-        let all = if let Seen::There(all) = everywhere { all } else { seen.to_vec() };
+        let all = match cluster::pipelines(client, None).await? {
+            Seen::There((all, _)) => all,
+            Seen::Absent | Seen::Forbidden => seen.to_vec(),
+        };
         let uses = stream::iter(&all).map(|pipeline| async move {
             let database = redis(client, pipeline).await?;
             Ok::<_, CheckError>(database.map(|database| (database, title(pipeline))))

@@ -4,7 +4,11 @@
 //! often it failed, which other operator has it, and which other pipeline uses its Redis database. Does not: keep the
 //! state of a deleted pipeline: its connection to Redis is closed, and its database is free for another.
 
-use super::{reconcile::PipelineState, turns::Name};
+use super::{
+    reconcile::PipelineState,
+    status::stored::{StatusWatch, Stored},
+    turns::Name,
+};
 use crate::crd::SignupPipeline;
 use kube::ResourceExt;
 use parking_lot::{Mutex, MutexGuard};
@@ -24,6 +28,7 @@ struct Entry {
     operator: Option<String>,
     /// Which other operator has it, as it was told.
     yielded: Option<String>,
+    status: StatusWatch,
 }
 
 /// What the watch shows of a pipeline, beside what it showed before.
@@ -35,6 +40,8 @@ pub(super) enum News {
     Edited,
     /// Another operator has it than before.
     Operator,
+    /// Somebody else has changed its status.
+    Status,
     /// Nothing that a reconcile reads.
     None,
 }
@@ -88,17 +95,30 @@ impl Pipelines {
         let operator = pipeline.status.as_ref().and_then(|status| status.operator.clone());
         let before = if operator.is_some() { std::mem::replace(&mut entry.operator, operator.clone()) } else { None };
         let is_handed_over = before.is_some() && before != operator;
+        let is_foreign = entry.status.see(pipeline);
         match std::mem::replace(&mut entry.generation, pipeline.metadata.generation) {
             None => News::New,
             before if before == pipeline.metadata.generation => {
                 if is_handed_over {
                     News::Operator
+                } else if is_foreign {
+                    News::Status
                 } else {
                     News::None
                 }
             }
             Some(_) => News::Edited,
         }
+    }
+
+    /// Its status is written from now on; true: somebody else has changed what was written before.
+    pub(super) fn begin_status(&self, uid: &str) -> bool {
+        self.entries().get_mut(uid).is_some_and(|entry| entry.status.begin())
+    }
+
+    /// No longer, and `stored` was written last; true: somebody else has changed it.
+    pub(super) fn end_status(&self, uid: &str, stored: Option<Stored>) -> bool {
+        self.entries().get_mut(uid).is_some_and(|entry| entry.status.end(stored))
     }
 
     /// Notes the Redis database of a pipeline; gives another pipeline that has it too, and those to which that is news.

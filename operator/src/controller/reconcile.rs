@@ -402,6 +402,13 @@ async fn write_status(
     written: &mut Written,
 ) -> Result<Option<Duration>, ReconcileError> {
     report::publish_transitions(&context.recorder, pipeline, written, &status).await;
+    let uid = pipeline.uid().unwrap_or_default();
+    if context.pipelines.begin_status(&uid) {
+        written.is_foreign();
+    }
     let result = written.write(&context.client, pipeline, status).await;
+    if context.pipelines.end_status(&uid, written.stored()) {
+        context.turns.changed(Name::from_obj(pipeline));
+    }
     result.map_err(|error| ReconcileError::Status(Box::new(error)))
 }

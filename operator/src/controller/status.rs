@@ -21,6 +21,7 @@ pub mod report;
 pub mod rollout;
 pub(super) mod scaling;
 mod steps;
+pub(super) mod stored;
 pub mod webhooks;
 
 use self::{

@@ -4,7 +4,9 @@ use super::{
     api_server::{LIMIT, audit},
     operator_run::{MINIMAL, Run},
 };
+use kube::api::{Patch, PatchParams};
 use operator::{controller::observe::named::SecretAccess, crd::SignupPipeline};
+use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
 
 /// Pipelines that share the Secret of their database.
@@ -57,6 +59,18 @@ async fn requests_at_rest(run: &Run, may_be: impl Fn(&str, &str) -> bool) -> BTr
 #[tokio::test]
 async fn with_watched_secrets_the_api_server_is_not_asked_for_anything_at_rest() {
     let run = pipelines(SecretAccess::Watch).await;
+    assert_eq!(requests_at_rest(&run, |_, _| false).await, BTreeMap::new());
+}
+
+#[tokio::test]
+async fn a_status_that_somebody_else_wrote_is_put_right_once() {
+    let run = pipelines(SecretAccess::Watch).await;
+    requests_at_rest(&run, |_, _| false).await;
+    let ours = run.wait::<SignupPipeline>("p0", |_| true).await.status;
+    let foreign = Patch::Merge(json!({"status": {"conditions": [], "observedGeneration": null}}));
+    let params = PatchParams { field_manager: Some("somebody".into()), ..PatchParams::default() };
+    run.api::<SignupPipeline>().patch_status("p0", &params, &foreign).await.expect("it is accepted");
+    run.wait::<SignupPipeline>("p0", |pipeline| pipeline.status == ours).await;
     assert_eq!(requests_at_rest(&run, |_, _| false).await, BTreeMap::new());
 }
 

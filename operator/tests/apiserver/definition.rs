@@ -5,12 +5,12 @@ use super::{
     operator_run::MINIMAL,
 };
 use k8s_openapi::{
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    api::events::v1::Event, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::{
     Api, Client, CustomResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
 };
 use operator::{
     controller::{
@@ -42,14 +42,8 @@ async fn degraded(client: &Client, reason: &str) -> Condition {
     until(&format!("Degraded has the reason {reason}"), async || found(pipelines.get("demo").await.ok()?)).await
 }
 
-#[tokio::test]
-async fn a_definition_older_than_the_operator_is_told_with_its_fix_until_it_is_replaced() {
-    let server = tokio::task::spawn_blocking(start).await.expect("it starts");
-    let client = client_of(server.config(), older()).await;
-    let pipeline = manifest::parse(MINIMAL).expect("it is valid").pipeline;
-    let pipelines: Api<SignupPipeline> = Api::default_namespaced(client.clone());
-    pipelines.create(&PostParams::default(), &pipeline).await.expect("it is accepted");
-    let scope = Scope {
+fn scope() -> Scope {
+    Scope {
         namespace: Some("default".into()),
         image: "signup:test".into(),
         identity: "test".into(),
@@ -58,8 +52,17 @@ async fn a_definition_older_than_the_operator_is_told_with_its_fix_until_it_is_r
         gauges: None,
         operator: "default/signup-operator".into(),
         take_over_after: operator::controller::operators::TAKE_OVER_AFTER,
-    };
-    let operator = tokio::spawn(controller::run(client.clone(), scope, std::future::pending()));
+    }
+}
+
+#[tokio::test]
+async fn a_definition_older_than_the_operator_is_told_with_its_fix_until_it_is_replaced() {
+    let server = tokio::task::spawn_blocking(start).await.expect("it starts");
+    let client = client_of(server.config(), older()).await;
+    let pipeline = manifest::parse(MINIMAL).expect("it is valid").pipeline;
+    let pipelines: Api<SignupPipeline> = Api::default_namespaced(client.clone());
+    pipelines.create(&PostParams::default(), &pipeline).await.expect("it is accepted");
+    let operator = tokio::spawn(controller::run(client.clone(), scope(), std::future::pending()));
     let redis = tokio::task::spawn_blocking(|| servers::redis().fresh_database()).await.expect("Redis starts");
     for (name, uri) in [("app-db", "postgres://app@db.test/app"), ("app-redis", &redis)] {
         let secret = serde_json::json!({"metadata": {"name": name}, "stringData": {"uri": uri}});
@@ -115,4 +118,36 @@ async fn the_operators_own_definition_is_current_and_needs_no_right_to_be_read()
     let definition = Definition::new(client);
     until("it is read", async || definition.is_current().await.then_some(())).await;
     assert_eq!(definition.finding(), None);
+}
+
+#[tokio::test]
+async fn a_pipeline_that_cannot_be_decoded_is_told_and_holds_up_no_other() {
+    let mut crd = serde_json::to_value(SignupPipeline::crd()).expect("JSON");
+    let mode = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/worker/properties/autoscaling/\
+        properties/mode";
+    let mode = crd.pointer_mut(mode).and_then(|mode| mode.as_object_mut()).expect("it is there");
+    mode.remove("enum").expect("it has one");
+    let server = tokio::task::spawn_blocking(start).await.expect("it starts");
+    let client = client_of(server.config(), serde_json::from_value(crd).expect("a definition")).await;
+    let pipeline = manifest::parse(MINIMAL).expect("it is valid").pipeline;
+    let mut other = serde_json::to_value(&pipeline).expect("JSON");
+    other["metadata"]["name"] = "other".into();
+    other["spec"]["worker"] = serde_json::json!({"autoscaling": {"mode": "Sometimes"}});
+    let other: DynamicObject = serde_json::from_value(other).expect("an object");
+    let resource = ApiResource::erase::<SignupPipeline>(&());
+    let objects: Api<DynamicObject> = Api::default_namespaced_with(client.clone(), &resource);
+    objects.create(&PostParams::default(), &other).await.expect("this definition takes it");
+    let pipelines: Api<SignupPipeline> = Api::default_namespaced(client.clone());
+    pipelines.create(&PostParams::default(), &pipeline).await.expect("it is accepted");
+    let operator = tokio::spawn(controller::run(client.clone(), scope(), std::future::pending()));
+    degraded(&client, "SecretMissing").await;
+    let events: Api<Event> = Api::default_namespaced(client.clone());
+    let told = async || {
+        let all = events.list(&Default::default()).await.ok()?.items.into_iter();
+        let about = |event: &Event| event.regarding.as_ref().and_then(|about| about.name.clone());
+        let mut notes = all.filter(|event| about(event).as_deref() == Some("other")).filter_map(|event| event.note);
+        notes.find(|note| note.contains("Unknown variant Sometimes"))
+    };
+    until("it is told", told).await;
+    operator.abort();
 }

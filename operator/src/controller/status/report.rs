@@ -3,7 +3,7 @@
 //! Takes: a new status. Gives: one patch of the status subresource when something worth reading changed, and the events
 //! that `events` chooses. Does not: repeat an event while nothing changes.
 
-use super::{condition::due, events::Waiting, webhooks::Changes};
+use super::{FIGURES_INTERVAL, condition::due, events::Waiting, stored::Stored, webhooks::Changes};
 use crate::{
     build::names::FIELD_MANAGER,
     controller::recorder::Recorder,
@@ -28,6 +28,12 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Written {
     status: Option<SignupPipelineStatus>,
     at: Option<Instant>,
+    /// As the API server answered to that write.
+    stored: Option<Stored>,
+    /// Somebody else has changed it since.
+    is_foreign: bool,
+    /// When such a change was put right last.
+    put_right: Option<Instant>,
     waiting: Waiting,
     webhook_changes: Changes,
 }
@@ -36,6 +42,23 @@ impl Written {
     /// The newest status known: the one written last, else the one of the resource.
     pub fn latest<'a>(&'a self, pipeline: &'a SignupPipeline) -> Option<&'a SignupPipelineStatus> {
         self.status.as_ref().or(pipeline.status.as_ref())
+    }
+
+    /// What the API server has of it, but for others.
+    pub(in crate::controller) fn stored(&self) -> Option<Stored> {
+        self.stored
+    }
+
+    /// Somebody else has changed it, so the next write comes whether or not there is news.
+    pub(in crate::controller) fn is_foreign(&mut self) {
+        self.is_foreign = true;
+    }
+
+    /// When somebody else's change is to be put right: at once, and not more often than figures are written, for they
+    /// may write again and again.
+    fn due_for_others(&self) -> Option<Duration> {
+        let left = |at: Instant| FIGURES_INTERVAL.saturating_sub(at.elapsed());
+        self.is_foreign.then(|| self.put_right.map_or(Duration::ZERO, left))
     }
 
     /// When the condition about webhooks changed lately.
@@ -62,7 +85,8 @@ impl Written {
         status: SignupPipelineStatus,
     ) -> Result<Option<Duration>, kube::Error> {
         let age = self.at.map(|at| at.elapsed());
-        match due(self.latest(pipeline), &status, age, Timestamp::now()) {
+        let news = due(self.latest(pipeline), &status, age, Timestamp::now());
+        match news.into_iter().chain(self.due_for_others()).min() {
             Some(Duration::ZERO) => {}
             later => return Ok(later),
         }
@@ -71,12 +95,15 @@ impl Written {
         let patch = json!({"apiVersion": api_version, "kind": SignupPipeline::kind(&()), "status": status});
         let params = PatchParams::apply(FIELD_MANAGER).force();
         match api.patch_status(&pipeline.name_any(), &params, &Patch::Apply(&patch)).await {
-            Ok(_) => {}
+            Ok(stored) => self.stored = Stored::of(&stored),
             Err(kube::Error::Api(error)) if error.is_not_found() => {}
             Err(error) => return Err(error),
         }
         self.webhook_changes.note(self.status.as_ref().or(pipeline.status.as_ref()), &status, Timestamp::now());
         (self.status, self.at) = (Some(status), Some(Instant::now()));
+        if std::mem::take(&mut self.is_foreign) {
+            self.put_right = self.at;
+        }
         Ok(None)
     }
 }

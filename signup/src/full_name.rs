@@ -21,9 +21,9 @@ const LONGEST: usize = 100;
 pub struct FullName(String);
 
 impl FullName {
-    /// Parses a name of 3 bytes to 100 characters: letters and marks of any script, blanks, `'`, `’`, `-`, and `.`
-    /// between a letter and a blank or at the end (`J. R. R. Tolkien Jr.`): `evil.example` would be a link. Blanks of
-    /// any script are kept as spaces; tabs stay.
+    /// Parses a name of 3 bytes to 100 characters, as it is stored: letters and marks of any script, blanks, `'`, `’`,
+    /// `-`, and `.` between a letter and a blank or at the end (`J. R. R. Tolkien Jr.`): `evil.example` would be a
+    /// link. Blanks of any script are kept as spaces; tabs stay.
     ///
     /// # Errors
     ///
@@ -31,7 +31,7 @@ impl FullName {
     pub fn parse(text: &str) -> Result<Self, Violation> {
         // Composing makes one character of four at most (UAX 15, section 12), so what is cut off here is refused.
         let name: String = text.chars().take(4 * LONGEST + 1).map(with_plain_blanks).nfc().collect();
-        if text.len() < SHORTEST || name.chars().count() > LONGEST {
+        if name.len() < SHORTEST || name.chars().count() > LONGEST {
             return Err(Violation::new("full_name", length_text(SHORTEST, LONGEST)));
         }
         let mut before = None;
@@ -167,6 +167,10 @@ mod tests {
         }
         assert_eq!(FullName::parse_ascii("José"), Err(Violation::new("full_name", LETTERS)));
         assert_eq!(FullName::parse_ascii(&"é".repeat(51)), Err(Violation::new("full_name", length)));
+        // Three bytes as they are sent, two as they are stored.
+        for name in ["\u{1f7b}", "e\u{301}"] {
+            assert_eq!(FullName::parse(name), Err(Violation::new("full_name", length)), "{name:?}");
+        }
         assert_eq!(FullName::parse(&"a\u{301}".repeat(50_000)), Err(Violation::new("full_name", length)));
     }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// How long a second click waits for what the first one comes to.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time between looks whether it has come.
+/// Time between two polls whether it has come.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A new key; empty where the system has no randomness: then each click is a request of its own.
@@ -38,7 +38,7 @@ where
     Asked: Future<Output = Result<T, ApiError>>,
     Looked: Future<Output = bool>,
 {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIMEOUT;
     let mut asked = ask(key.clone(), Some(peer)).await;
     while let (Err(ApiError::KeyRunning), Some(known)) = (&asked, &key)
         && Instant::now() < end

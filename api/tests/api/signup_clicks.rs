@@ -49,6 +49,12 @@ fn click(api: &Arc<TestApi>, key: &str) -> JoinHandle<Answer> {
     tokio::spawn(async move { post(&api, &[CLIENT], form).await })
 }
 
+/// Both clicks sign up, and show the same page.
+async fn both_are_answered_alike(first: JoinHandle<Answer>, second: JoinHandle<Answer>) {
+    let (first, second) = (first.await.expect("no panic"), second.await.expect("no panic"));
+    assert_eq!((first.status, second.status, first.text), (200, 200, second.text));
+}
+
 /// Until a second click has looked whether the first one is over. One that is answered before does not wait for it.
 async fn until_it_waits(api: &TestApi, second: &mut JoinHandle<Answer>) {
     let looks = "SELECT count(*) FROM pg_stat_activity
@@ -68,8 +74,7 @@ async fn a_second_click_while_the_first_is_under_way_is_answered_as_the_first() 
     let mut second = click(&api, &key);
     until_it_waits(&api, &mut second).await;
     lock.release();
-    let (first, second) = (first.await.expect("no panic"), second.await.expect("no panic"));
-    assert_eq!((first.status, second.status, first.text), (200, 200, second.text));
+    both_are_answered_alike(first, second).await;
     assert_eq!(api.stored(), (1, 1));
 }
 
@@ -105,7 +110,6 @@ async fn a_second_click_at_another_replica_waits_there_and_counts_once() {
     let mut second = click(&other, &key);
     until_it_waits(&other, &mut second).await;
     lock.release();
-    let (first, second) = (first.await.expect("no panic"), second.await.expect("no panic"));
-    assert_eq!((first.status, second.status, first.text), (200, 200, second.text));
+    both_are_answered_alike(first, second).await;
     assert_eq!(one.stored(), (1, 1));
 }

@@ -1,6 +1,7 @@
 //! Which pipelines of a server are read when, and with whom.
 
 use super::*;
+use queue::Answers;
 
 const FAR: Duration = Duration::from_secs(60);
 
@@ -92,7 +93,7 @@ fn a_pipeline_with_more_queues_than_a_round_trip_has_is_read_all_the_same() {
 fn answered(pending: u64, count: usize) -> Answered {
     let state = QueueState { pending, ..QueueState::default() };
     let reading = QueueReading { state, ..QueueReading::default() };
-    Answered { states: vec![Ok(reading); count].into_iter(), untracked: None }
+    Answered::of(Answers { states: vec![Ok(reading); count], untracked: None }).expect("a Redis that answers")
 }
 
 #[test]

@@ -67,7 +67,9 @@ use kube::{
 use observe::{
     named::{Named, SecretAccess},
     pods::Pods,
-    watch::{self, View},
+    refused::working,
+    view::View,
+    watch,
 };
 use operators::Operators;
 use pipelines::{News, Pipelines};
@@ -195,7 +197,7 @@ fn watch_pipelines(
     let events = watcher(api, watcher::Config::default().page_size(watch::PAGE_SIZE)).default_backoff();
     let events = undecodable::decoded(events, store.clone(), recorder);
     let events = events.modify(forget_unread).reflect(writer);
-    let events = watch::working(events, &SignupPipeline::plural(&()));
+    let events = working(events, &SignupPipeline::plural(&()));
     let known = store.clone();
     watches.spawn(events.for_each(move |event| {
         if let Ok(event) = event {

@@ -36,7 +36,7 @@ pub use self::failure::ApplyError;
 pub(super) use self::failure::namespace_goes;
 
 use self::{contest::Contest, one::apply_one};
-use super::{observe::watch::MAX_WATCH_LAG, reason::Finding};
+use super::{observe::view::MAX_WATCH_LAG, reason::Finding};
 use crate::build::{
     child::{Child, Kind},
     names::DESIRED,

@@ -10,11 +10,13 @@ pub mod named;
 pub mod others;
 pub mod pod_events;
 pub mod pods;
+pub(super) mod refused;
+pub mod view;
 pub mod watch;
 
 pub(crate) use self::named::resolve;
 
-use self::{named::Named, others::Others, watch::View};
+use self::{named::Named, others::Others, view::View};
 use super::{
     reason::Finding,
     shared_host::Neighbours,

@@ -22,6 +22,7 @@ pub mod rollout;
 pub(super) mod scaling;
 mod steps;
 pub(super) mod stored;
+mod webhook_changes;
 pub mod webhooks;
 
 use self::{

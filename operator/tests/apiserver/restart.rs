@@ -4,7 +4,7 @@ use super::{
     api_server::{audit, until},
     operator_run::{FakePod, MINIMAL, Run},
 };
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, events::v1::Event};
 use kube::api::{Patch, PatchParams};
 use operator::crd::SignupPipeline;
 use serde_json::json;
@@ -55,6 +55,8 @@ async fn an_operator_started_again_writes_nothing_when_nothing_has_changed() {
         let last = polls(&run) + 3;
         run.start();
         until("it has polled three times", async || (polls(&run) >= last).then_some(())).await;
-        assert_eq!(writes(&run)[before.len()..], [], "written after a start");
+        let told = run.api::<Event>().list(&Default::default()).await.expect("it answers").items.into_iter();
+        let told: Vec<Option<String>> = told.map(|event| event.note).collect();
+        assert_eq!(writes(&run)[before.len()..], [], "written after a start; {told:?}");
     }
 }

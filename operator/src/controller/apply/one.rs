@@ -17,7 +17,7 @@ use crate::{
         child::{Child, Kind},
         names::{DESIRED, FIELD_MANAGER, MANAGED_BY},
     },
-    controller::observe::watch::MAX_WATCH_LAG,
+    controller::observe::view::MAX_WATCH_LAG,
 };
 use kube::{
     Api, Client, ResourceExt,

@@ -6,7 +6,7 @@
 //!
 //! kube's own backoff never gets longer here: a watch tells `Init` before it lists, and what is no error resets it.
 
-use super::watch::is_forbidden;
+use super::refused::is_forbidden;
 use crate::build::child::Kind;
 use futures::{Stream, StreamExt, stream};
 use kube::runtime::watcher;
@@ -38,14 +38,11 @@ fn is_absent(error: &watcher::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{encoded::EncodedObject, watch::objects},
-        *,
-    };
+    use super::{super::encoded::EncodedObject, *};
     use futures::TryStreamExt;
     use hyper::{Request, Response};
     use kube::{
-        Client,
+        Api, Client,
         client::Body,
         runtime::{WatchStreamExt, watcher::Event},
     };
@@ -85,7 +82,7 @@ mod tests {
         fn events(&self, kind: Kind) -> impl Stream<Item = Event<EncodedObject>> {
             let cluster = self.clone();
             let service = tower::service_fn(move |request| cluster.clone().answer(request));
-            let objects = objects(&Client::new(service, "shop"), None, kind);
+            let objects = Api::all_with(Client::new(service, "shop"), &kind);
             let events = seldom(kind, watcher(objects, watcher::Config::default())).default_backoff();
             events.into_stream().filter_map(|event| ready(event.ok()))
         }

@@ -3,7 +3,7 @@
 //! Takes: the resource and what the watches keep. Gives: what of it concerns the pipeline, what of ours yields to it,
 //! and words for it. Does not: change or delete anything of it; see monitors that stand in another namespace.
 
-use super::watch::View;
+use super::view::View;
 use crate::{
     build::{
         self,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     controller::{
         gauges::{Entry, Gauges},
-        observe::watch::View,
+        observe::view::View,
         reason,
         recorder::Recorder,
         status::{FIGURES_INTERVAL, report},

@@ -11,7 +11,7 @@ use crate::{
         apply::contest::{FIGHT, PEACE},
         observe::{
             others::scales,
-            watch::{MAX_WATCH_LAG, View},
+            view::{MAX_WATCH_LAG, View},
         },
         reason::{self, Finding},
         scale_subresource::{DecidedOn, is_owned_by_another, write_decided, write_replicas},

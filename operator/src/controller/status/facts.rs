@@ -2,7 +2,7 @@
 //!
 //! Takes: what the steps of a reconcile gave. Gives: [`Facts`], made once per reconcile. Does not: judge any of it.
 
-use super::{rollout::Rollout, webhooks::Changes};
+use super::{rollout::Rollout, webhook_changes::Changes};
 use crate::{
     build::child::Kind,
     controller::{

@@ -6,7 +6,7 @@ use super::{
     condition::{ConditionStatus::True, UntimedCondition, with_times},
     facts::Facts,
     rollout::Rollout,
-    webhooks::Changes,
+    webhook_changes::Changes,
 };
 use crate::{
     build::names::Component,

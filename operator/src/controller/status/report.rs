@@ -3,7 +3,7 @@
 //! Takes: a new status. Gives: one patch of the status subresource when something worth reading changed, and the events
 //! that `events` chooses. Does not: repeat an event while nothing changes.
 
-use super::{FIGURES_INTERVAL, condition::due, events::Waiting, stored::Stored, webhooks::Changes};
+use super::{FIGURES_INTERVAL, condition::due, events::Waiting, stored::Stored, webhook_changes::Changes};
 use crate::{
     build::names::FIELD_MANAGER,
     controller::recorder::Recorder,

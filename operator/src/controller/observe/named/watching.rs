@@ -5,7 +5,7 @@
 
 use super::Named;
 use crate::controller::{
-    observe::watch::{api, working},
+    observe::{refused::working, watch::api},
     validate::Source,
 };
 use futures::StreamExt;

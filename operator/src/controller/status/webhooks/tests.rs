@@ -7,8 +7,12 @@ use super::{
     },
     *,
 };
-use crate::{controller::observe::pods::Report, crd::webhooks::WebhookSecret};
+use crate::{
+    controller::observe::pods::Report,
+    crd::{status::SignupPipelineStatus, webhooks::WebhookSecret},
+};
 use proptest::prelude::*;
+use std::time::Duration;
 
 const HOST: &str = "app.example:8443";
 

@@ -5,6 +5,10 @@
 //! Gives: a client configuration with every right, and the audit log of all requests. Does not: run controllers or
 //! nodes: Deployments get no pods, and owner references collect no garbage.
 
+mod audit;
+
+pub(crate) use self::audit::{audit, entries};
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, Config, CustomResourceExt,
@@ -12,7 +16,6 @@ use kube::{
 };
 use operator::crd::SignupPipeline;
 use rustix::process::Signal;
-use serde_json::Value;
 use servers::Process;
 use std::{
     fs,
@@ -88,6 +91,8 @@ fn api_server(folder: &Path, etcd: &str, port: u16) -> Command {
     ]);
     // Without a controller manager no namespace gets its default ServiceAccount.
     command.arg("--disable-admission-plugins=ServiceAccount");
+    // In megabytes: a log that is begun anew would lack what was counted before.
+    command.arg("--audit-log-maxsize=100000");
     command.arg("--service-account-issuer=https://kubernetes.default.svc");
     for (flag, file) in [
         ("cert-dir", "certificates"),
@@ -135,25 +140,6 @@ pub(crate) async fn client_of(config: Config, crd: CustomResourceDefinition) -> 
     let pipelines: Api<SignupPipeline> = Api::all(client.clone());
     until("pipelines are served", async || pipelines.list(&Default::default()).await.ok()).await;
     client
-}
-
-/// Requests that finished, as `verb resource/name` with their namespace.
-pub(crate) fn audit(namespace: &str) -> Vec<(String, String, String)> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let request = |entry: Value| {
-        let object = &entry["objectRef"];
-        (text(&entry["verb"]), text(&object["resource"]), text(&object["name"]))
-    };
-    entries(namespace).into_iter().map(request).collect()
-}
-
-/// Lines of the audit log that speak of a namespace.
-pub(crate) fn entries(namespace: &str) -> Vec<Value> {
-    let server = SERVER.get().expect("it was started");
-    let log = fs::read_to_string(server.server.folder().join("audit.log")).unwrap_or_default();
-    // The last line may be half written.
-    let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    entries.filter(|entry| entry["objectRef"]["namespace"] == namespace).collect()
 }
 
 /// Asks until `ready` gives something.

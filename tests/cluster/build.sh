@@ -5,6 +5,7 @@
 #   tests/cluster/build.sh etcd helm   only these
 #   tests/cluster/build.sh kube-apiserver-oldest   of the oldest Kubernetes that the charts promise, for tests of resources; no part
 #                                                  of the cluster, and built only when it is named
+#   tests/cluster/build.sh metrics-server          what autoscalers read, for the tests that need it (metrics.sh): likewise
 #
 # Takes: the versions pinned in tools/*/go.mod, go.sum and tools/envoy/requirements.txt; GOMAXPROCS limits the cores.
 # Gives: one static program each, built again only when its pins or the Go release change. It can be interrupted and run again.
@@ -16,7 +17,7 @@ tools=$source_dir/tools
 keys=$bin/.keys
 needed_mb=12000 # module cache 3.6 GB, build cache 6.5 GB, programs 0.8 GB
 programs=(etcd kube-apiserver kubectl kubelet kube-controller-manager kube-scheduler kube-proxy kube-router coredns helm contour envoy)
-on_request=(kube-apiserver-oldest)
+on_request=(kube-apiserver-oldest metrics-server)
 
 module_of() {
   case $1 in
@@ -32,6 +33,7 @@ package_of() {
     etcd) echo go.etcd.io/etcd/server/v3 ;;
     kube-router) echo github.com/cloudnativelabs/kube-router/v2/cmd/kube-router ;;
     coredns) echo github.com/coredns/coredns ;;
+    metrics-server) echo sigs.k8s.io/metrics-server/cmd/metrics-server ;;
     helm) echo helm.sh/helm/v4/cmd/helm ;;
     contour) echo github.com/projectcontour/contour/cmd/contour ;;
     *) echo "k8s.io/kubernetes/cmd/${1%-oldest}" ;;

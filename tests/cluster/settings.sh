@@ -37,6 +37,7 @@ contour_metrics_port=18002
 contour_debug_port=18003
 envoy_metrics_port=18004
 kube_router_health_port=18005
+metrics_port=18006
 
 # The API server alone, for tests of resources and reconcile steps: no root, no node, and its own folder and ports, so that it
 # runs beside a whole cluster. To be called before another part is sourced.

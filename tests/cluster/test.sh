@@ -207,6 +207,9 @@ a_cluster_that_kubeconfig_names_gets_the_operator_and_a_pipeline_too() {
   [ "$(kubectl -n given get deployment demo-api --output 'jsonpath={.status.readyReplicas}')" = 2 ]
 }
 
+# What kubelets measure, for the autoscalers of the tests that follow.
+the_metrics_api_answers() { "$source_dir/metrics.sh"; }
+
 # What the tests of tests/tests/cluster say, each in a namespace of its own: edits, roll-outs and faults under load.
 what_must_hold_holds() {
   local log=$root/target/cluster-tests.log
@@ -259,6 +262,7 @@ if [ "$failed" -eq 0 ]; then
   check deleting_the_pipeline_leaves_none_of_its_objects
   check a_cluster_that_kubeconfig_names_gets_the_operator_and_a_pipeline_too
   if [ "${ONLY:-}" != thread ]; then
+    check the_metrics_api_answers
     check what_must_hold_holds
     check the_charts_install_change_and_remove_operator_and_pipeline
   fi

@@ -8,7 +8,7 @@
 # The kubelet first, so that nothing is started again; etcd last of the control plane.
 end_processes() {
   local part
-  for part in kubelet kube-proxy kube-router contour envoy coredns kube-scheduler kube-controller-manager kube-apiserver containerd etcd; do
+  for part in kubelet kube-proxy kube-router metrics-server contour envoy coredns kube-scheduler kube-controller-manager kube-apiserver containerd etcd; do
     stop "$part" 5
   done
   "$source_dir/servers.sh" stop
@@ -26,7 +26,7 @@ own_processes() {
   local folder
   for folder in /proc/[0-9]*; do
     case $(readlink "$folder/exe" 2>/dev/null) in
-      */bin/etcd | */bin/kube* | */bin/coredns | */bin/contour | */bin/envoy | */bin/containerd*) ;;
+      */bin/etcd | */bin/kube* | */bin/coredns | */bin/metrics-server | */bin/contour | */bin/envoy | */bin/containerd*) ;;
       *) continue ;;
     esac
     ! tr '\0' ' ' <"$folder/cmdline" 2>/dev/null | grep -q -F -e "$state/" -e "$run/" || echo "${folder#/proc/}"

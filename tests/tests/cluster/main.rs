@@ -6,6 +6,7 @@
 //! and what arrived. Run: `cargo test -p pipeline-tests --features cluster-tests --test cluster`; `make test-cluster`
 //! does it all.
 
+mod api_autoscaled;
 mod api_server_stopped;
 mod assigned_ids;
 mod deletion;

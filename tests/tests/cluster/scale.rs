@@ -1,7 +1,6 @@
 //! Somebody else decides the number of workers: a person with kubectl, or a HorizontalPodAutoscaler.
 //!
-//! The cluster has no metrics server; an autoscaler enforces its minimum all the same, and that is all these tests
-//! need.
+//! An autoscaler enforces its minimum, whatever it measures, and that is all these tests need.
 
 use crate::harness::{Namespace, PATIENCE, Pipeline, holds, until};
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler};

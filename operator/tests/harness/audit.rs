@@ -51,7 +51,7 @@ fn new_entries(namespace: &str, read: &mut u64) -> Vec<Value> {
     *read += end as u64;
     let whole = std::str::from_utf8(&log[..end]).expect("JSON");
     let mark = format!("\"namespace\":\"{namespace}\"");
-    let entries = whole.lines().filter(|line| line.contains(&mark)).map(|line| serde_json::from_str(line));
+    let entries = whole.lines().filter(|line| line.contains(&mark)).map(serde_json::from_str);
     let entries = entries.map(|entry| entry.expect("an entry a line"));
     entries.filter(|entry: &Value| entry["objectRef"]["namespace"] == namespace).collect()
 }

@@ -1,5 +1,5 @@
-//! The number of api pods follows the CPU that hashing takes: in mode Auto by the operator's own HorizontalPodAutoscaler,
-//! with figures of a real metrics server.
+//! The number of api pods follows the CPU that hashing takes: in mode Auto by the operator's own
+//! HorizontalPodAutoscaler, with figures of a real metrics server.
 
 use crate::harness::{Namespace, PATIENCE, Pipeline, assert_all_acknowledged, until};
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler};

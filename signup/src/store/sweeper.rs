@@ -80,27 +80,39 @@ impl Store {
         Ok(overdue)
     }
 
-    /// Gives up what could not be sent before its deadline; a mail being sent right now is left alone. Gives their
-    /// number.
+    /// Gives up what could not be sent before its deadline, the earliest first; a mail being sent right now is left
+    /// alone. Gives their number.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Database`].
+    /// [`StoreError::Database`]; some may be given up already.
     pub async fn bury_expired(&self) -> Result<u64, StoreError> {
-        let done = sqlx::query(self.sql(
-            "UPDATE schema.email_intents AS intent SET state = 'dead', last_class = coalesce(last_class, 'deadline')
-             FROM (
-                 SELECT id FROM schema.email_intents
-                 WHERE state IN ('waiting', 'dispatched') AND deadline <= (SELECT clock_timestamp())
-                 FOR UPDATE SKIP LOCKED
-             ) AS late
-             WHERE intent.id = late.id",
-        ))
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected())
+        let mut buried = 0;
+        loop {
+            let done = sqlx::query(self.sql(BURY_EXPIRED)).bind(BURIED_TOGETHER).execute(&self.pool).await?;
+            buried += done.rows_affected();
+            if done.rows_affected() < BURIED_TOGETHER.unsigned_abs() {
+                return Ok(buried);
+            }
+        }
     }
 }
+
+/// Intents given up in one statement.
+const BURIED_TOGETHER: i64 = 1000;
+
+/// PostgreSQL takes a third of those that wait for expired, and would read all of them but for order and limit, by which
+/// it follows the index of deadlines up to now.
+pub(super) const BURY_EXPIRED: &str = "
+UPDATE schema.email_intents AS intent SET state = 'dead', last_class = coalesce(last_class, 'deadline')
+FROM (
+    SELECT id FROM schema.email_intents
+    WHERE state IN ('waiting', 'dispatched') AND deadline <= (SELECT clock_timestamp())
+    ORDER BY deadline
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+) AS late
+WHERE intent.id = late.id";
 
 /// Ends leases as those of workers that vanished: `$which` chooses them. Rows that somebody works on are left for the
 /// next time.

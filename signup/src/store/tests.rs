@@ -1,4 +1,4 @@
-//! How PostgreSQL carries out the statements of which each mail costs two.
+//! How PostgreSQL carries out the statements of which each mail costs two, and one that runs every few seconds.
 
 use super::*;
 use crate::batch::Request;
@@ -57,4 +57,16 @@ async fn the_statements_of_a_mail_are_not_planned_anew_each_time() {
     ] {
         assert_eq!(plans(&store, text).await, (FOR_VALUES, 12 - FOR_VALUES), "{text}");
     }
+}
+
+#[tokio::test]
+async fn the_sweep_reads_no_mail_before_its_deadline() {
+    let uri = servers::postgres().create_database().expect("a database");
+    let store = Store::connect(&uri, None, 2).expect("a URI");
+    store.migrate().await.expect("migrated");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(MAILS.replace("2000", "20000"))).execute(&store.pool).await.expect("owed");
+    let sweep = sweeper::BURY_EXPIRED.replace("schema.", "public.").replace("$1", "1000");
+    let explain = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("EXPLAIN {sweep}")));
+    let plan: Vec<String> = explain.fetch_all(&store.pool).await.expect("planned");
+    assert!(plan.iter().any(|line| line.contains("email_intents_deadline_idx")), "{plan:#?}");
 }

@@ -101,8 +101,8 @@ impl Store {
 /// Intents given up in one statement.
 const BURIED_TOGETHER: i64 = 1000;
 
-/// PostgreSQL takes a third of those that wait for expired, and would read all of them but for order and limit, by which
-/// it follows the index of deadlines up to now.
+/// PostgreSQL takes a third of those that wait for expired, and would read all of them but for order and limit, by
+/// which it follows the index of deadlines up to now.
 pub(super) const BURY_EXPIRED: &str = "
 UPDATE schema.email_intents AS intent SET state = 'dead', last_class = coalesce(last_class, 'deadline')
 FROM (

@@ -155,7 +155,7 @@ fn own() -> watcher::Config {
     all().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))
 }
 
-pub(super) fn objects(client: &Client, namespace: Option<&str>, kind: Kind) -> Api<EncodedObject> {
+fn objects(client: &Client, namespace: Option<&str>, kind: Kind) -> Api<EncodedObject> {
     match namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &kind),
         None => Api::all_with(client.clone(), &kind),
